@@ -1,0 +1,97 @@
+//! `/account`.
+
+use super::{DeleteAccountForm, other_name};
+use crate::{
+    context, forms,
+    ui::{Glyph, Here, Icon, PageHead, PageShell, format, load},
+};
+use domain::{Failure, Field, Plan};
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+/// The account.
+#[component]
+pub fn AccountPage() -> impl IntoView {
+    let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
+    let query = use_query_map().get_untracked();
+    let failure = forms::told(|key| query.get(key));
+    load(async move {
+        let (control, scope) = ready?;
+        let view = control.dashboard(&scope).await?;
+        let name = view.name.clone();
+        // The query's code is a general one; the name's sentence is ours.
+        let failure = failure.map(|f| match f.field {
+            Some(Field::Name) => other_name(&name),
+            _ => f,
+        });
+        Ok::<_, Failure>(view! {
+            <PageShell here=Here::Account who=name.clone() title="Account">
+                <PageHead title="Account"/>
+                <PlanCard plan=view.plan devices=view.devices.len() used=view.month_bytes/>
+                <section class="card row px-[18px] py-4" aria-labelledby="out-title">
+                    <div>
+                        <h2 id="out-title">"Sign out"</h2>
+                        <p class="s">"On this browser. Your devices stay connected."</p>
+                    </div>
+                    <form class="ms-auto" method="post" action="/sign-out">
+                        <button class="btn">
+                            <Icon glyph=Glyph::Leave class="icon-s"/>
+                            "Sign out"
+                        </button>
+                    </form>
+                </section>
+                <section class="card grid max-w-[620px] gap-3 p-[18px]" aria-labelledby="end-title">
+                    <h2 id="end-title">"Delete the account"</h2>
+                    <p class="s">
+                        "Every device is off at once. The tunnel, its keys, the DNS filter with its \
+                         settings and its log are deleted, and the name becomes free. \
+                         This cannot be undone."
+                    </p>
+                    <DeleteAccountForm name=name failure=failure/>
+                </section>
+            </PageShell>
+        })
+    })
+}
+
+/// What the plan holds and how much of it is used.
+#[component]
+fn PlanCard(plan: Plan, devices: usize, used: u64) -> impl IntoView {
+    let meter = |label: &'static str, max: u64, value: u64| {
+        view! {
+            <progress
+                class="meter mt-[7px] mb-[3px]"
+                aria-label=label
+                max=max
+                value=value.min(max)
+            ></progress>
+        }
+    };
+    let (number, unit) = format::bytes_parts(used);
+    view! {
+        <section class="card" aria-labelledby="plan-title">
+            <div class="hd border-b border-line">
+                <h2 id="plan-title">"Plan and use"</h2>
+                <span class="chip chip-accent">{plan.name.clone()}</span>
+            </div>
+            <div class="kpis grid-cols-3! max-md:grid-cols-1!">
+                <div class="kpi">
+                    <small>"Devices"</small>
+                    <b>{devices} " " <span>{format!("of {}", plan.devices)}</span></b>
+                    {meter("Devices in use", plan.devices.into(), devices as u64)}
+                </div>
+                <div class="kpi">
+                    <small>"Data this month"</small>
+                    <b>{number} " " <span>{unit}</span></b>
+                    {plan.monthly_bytes.map(|limit| meter("Used of this month's data", limit, used))}
+                    <span class="xs">{plan.data_text()}</span>
+                </div>
+                <div class="kpi">
+                    <small>"Speed"</small>
+                    <b>{plan.speed_text()}</b>
+                    <span class="xs">"each way"</span>
+                </div>
+            </div>
+        </section>
+    }
+}

@@ -1,0 +1,196 @@
+//! What can be done to devices: the server functions behind every form. Each
+//! works by a plain POST; what a script calls too answers with data instead of
+//! a redirect.
+
+use crate::forms::AppError;
+#[cfg(feature = "ssr")]
+use crate::{context, forms};
+use domain::{DeviceId, view::DeviceView};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "ssr")]
+use domain::{ErrorCode, Failure, FilterPolicy, Routing};
+
+/// The page a plain POST of the table returns to. An enum and not an address:
+/// nothing typed decides where a browser is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Back {
+    /// The overview.
+    Overview,
+    /// The devices page.
+    Devices,
+}
+
+impl Back {
+    /// Its key in forms.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Devices => "devices",
+        }
+    }
+
+    /// Its address.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Overview => "/",
+            Self::Devices => "/devices",
+        }
+    }
+}
+
+/// "on" and "off" as forms send them.
+#[cfg(feature = "ssr")]
+fn switch(value: &str) -> Result<bool, Failure> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Failure::new(ErrorCode::ChoiceUnknown, "Choose on or off.")),
+    }
+}
+
+/// Adds a device and leads to its page.
+///
+/// # Errors
+/// What `Control::add_device` refuses.
+#[server(endpoint = "add_device")]
+pub async fn add_device(
+    label: String,
+    routing: String,
+    policy: String,
+    mesh: Option<String>,
+) -> Result<(), AppError> {
+    let added = async {
+        let (control, scope) = (context::control()?, context::tenant()?);
+        let new = control::NewDevice {
+            label: label.clone(),
+            routing: routing.parse::<Routing>()?,
+            policy: policy.parse::<FilterPolicy>()?,
+            mesh: mesh.is_some(),
+        };
+        control.add_device(&scope, new).await
+    }
+    .await;
+    let device = added.map_err(|failure| {
+        let typed = [
+            ("label", label.as_str()),
+            ("routing", routing.as_str()),
+            ("policy", policy.as_str()),
+            ("mesh", if mesh.is_some() { "on" } else { "off" }),
+        ];
+        forms::refuse(failure, "/devices/new", &typed)
+    })?;
+    forms::go(&format!("/devices/{}?new=1", device.id));
+    Ok(())
+}
+
+/// Changes label, policy and mesh: the form on the device's page. An unticked
+/// box sends nothing, so a missing `mesh` is off here.
+///
+/// # Errors
+/// What `Control::change_device` refuses.
+#[server(endpoint = "change_device")]
+pub async fn change_device(
+    id: DeviceId,
+    label: String,
+    policy: String,
+    mesh: Option<String>,
+) -> Result<(), AppError> {
+    let changed = async {
+        let (control, scope) = (context::control()?, context::tenant()?);
+        let change = control::DeviceChange {
+            label: Some(label.clone()),
+            policy: Some(policy.parse()?),
+            mesh: Some(mesh.is_some()),
+        };
+        control.change_device(&scope, id, change).await
+    }
+    .await;
+    let page = format!("/devices/{id}");
+    changed.map_err(|failure| {
+        let typed = [("label", label.as_str()), ("policy", policy.as_str())];
+        forms::refuse(failure, &page, &typed)
+    })?;
+    forms::go(&format!("{page}?saved=1"));
+    Ok(())
+}
+
+/// Changes one thing in a row of the table. With `back` (a plain POST) the
+/// browser returns there; a script gets the device as it is now.
+///
+/// # Errors
+/// What `Control::change_device` refuses.
+#[server(endpoint = "set_device")]
+pub async fn set_device(
+    id: DeviceId,
+    policy: Option<String>,
+    mesh: Option<String>,
+    back: Option<Back>,
+) -> Result<DeviceView, AppError> {
+    let changed = async {
+        let (control, scope) = (context::control()?, context::tenant()?);
+        let change = control::DeviceChange {
+            label: None,
+            policy: policy.map(|p| p.parse()).transpose()?,
+            mesh: mesh.map(|m| switch(&m)).transpose()?,
+        };
+        control.change_device(&scope, id, change).await
+    }
+    .await;
+    let page = back.unwrap_or(Back::Overview).path();
+    let device = changed.map_err(|failure| forms::refuse(failure, page, &[]))?;
+    if back.is_some() {
+        forms::go(page);
+    }
+    Ok(device)
+}
+
+/// Deletes a device. With `back` (the page that asks) the browser goes there
+/// afterwards; a script stays where it is.
+///
+/// # Errors
+/// What `Control::delete_device` refuses.
+#[server(endpoint = "delete_device")]
+pub async fn delete_device(id: DeviceId, back: Option<Back>) -> Result<(), AppError> {
+    let deleted = async {
+        let (control, scope) = (context::control()?, context::tenant()?);
+        control.delete_device(&scope, id).await
+    }
+    .await;
+    deleted.map_err(|failure| {
+        // Busy: it is deleted, only not yet cut off, and its page is gone.
+        let page = match failure.code {
+            ErrorCode::Busy => Back::Devices.path().to_owned(),
+            _ => format!("/devices/{id}/delete"),
+        };
+        forms::refuse(failure, &page, &[])
+    })?;
+    if let Some(back) = back {
+        forms::go(back.path());
+    }
+    Ok(())
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_can_send_a_browser_only_to_pages_of_ours() {
+        for back in [Back::Overview, Back::Devices] {
+            assert!(back.path().starts_with('/') && !back.path().starts_with("//"));
+            let json = format!("\"{}\"", back.as_str());
+            assert_eq!(serde_json::from_str::<Back>(&json).ok(), Some(back));
+        }
+        assert!(serde_json::from_str::<Back>("\"https://mallory.example\"").is_err());
+    }
+
+    #[test]
+    fn a_switch_is_on_or_off_and_nothing_else() {
+        assert_eq!(switch("on").ok(), Some(true));
+        assert_eq!(switch("off").ok(), Some(false));
+        assert!(switch("true").is_err());
+    }
+}

@@ -1,0 +1,248 @@
+//! The forms that add and change a device.
+
+use super::actions::{AddDevice, ChangeDevice};
+use crate::{
+    forms,
+    ui::{Field as FormField, Note, Submit, TopError},
+};
+use domain::{DeviceId, DeviceLabel, Failure, Field, FilterPolicy, Routing};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What stands in the inputs when the page is rendered: what was typed before
+/// a refusal, or what the device has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Typed {
+    /// The label.
+    pub label: String,
+    /// What the device routes.
+    pub routing: Routing,
+    /// Its DNS policy.
+    pub policy: FilterPolicy,
+    /// Whether it is in the mesh.
+    pub mesh: bool,
+}
+
+impl Default for Typed {
+    fn default() -> Self {
+        Self {
+            label: String::new(),
+            routing: Routing::default(),
+            policy: FilterPolicy::default(),
+            mesh: true,
+        }
+    }
+}
+
+impl Typed {
+    /// These values with those of a query in their place, where it has any.
+    pub fn or(self, get: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            label: get("label").unwrap_or(self.label),
+            routing: get("routing")
+                .and_then(|r| r.parse().ok())
+                .unwrap_or(self.routing),
+            policy: get("policy")
+                .and_then(|p| p.parse().ok())
+                .unwrap_or(self.policy),
+            mesh: get("mesh").map_or(self.mesh, |m| m == "on"),
+        }
+    }
+}
+
+/// Adds a device.
+#[island]
+pub fn AddForm(
+    /// What stands in the inputs.
+    typed: Typed,
+    /// What was refused, after a plain POST.
+    failure: Option<Failure>,
+) -> impl IntoView {
+    let action = ServerAction::<AddDevice>::new();
+    let failure = forms::refused(action, failure);
+    let routing_error = forms::at(failure, Field::Routing);
+    view! {
+        <ActionForm action=action attr:class="grid gap-5">
+            <TopError sentence=forms::on_top(
+                failure,
+                &[Field::Label, Field::Routing, Field::Policy],
+            )/>
+            <LabelField failure=failure label=typed.label autofocus=true/>
+            <fieldset class="grid gap-2" aria-describedby="routing-note">
+                <legend class="label mb-1.5">"What goes through the tunnel"</legend>
+                {Routing::ALL
+                    .into_iter()
+                    .map(|r| {
+                        view! {
+                            <label class="choice">
+                                <input
+                                    type="radio"
+                                    name="routing"
+                                    value=r.as_str()
+                                    checked=r == typed.routing
+                                />
+                                <span>
+                                    <span class="block font-semibold">{r.title()}</span>
+                                    <span class="s">{r.meaning()}</span>
+                                </span>
+                            </label>
+                        }
+                    })
+                    .collect_view()}
+                <p id="routing-note" class="note text-bad empty:hidden" aria-live="polite">
+                    {routing_error}
+                </p>
+            </fieldset>
+            <PolicyField failure=failure policy=typed.policy/>
+            <MeshField mesh=typed.mesh/>
+            <div class="row">
+                <Submit busy=forms::busy(action)>"Add device"</Submit>
+                <a class="btn btn-q" href="/devices">"Cancel"</a>
+            </div>
+        </ActionForm>
+    }
+}
+
+/// Changes a device's label, policy and mesh.
+#[island]
+pub fn ChangeForm(
+    /// The device.
+    id: DeviceId,
+    /// What stands in the inputs.
+    typed: Typed,
+    /// What was refused, after a plain POST.
+    failure: Option<Failure>,
+) -> impl IntoView {
+    let action = ServerAction::<ChangeDevice>::new();
+    let failure = forms::refused(action, failure);
+    view! {
+        <ActionForm action=action attr:class="grid gap-4">
+            <TopError sentence=forms::on_top(failure, &[Field::Label, Field::Policy])/>
+            <input type="hidden" name="id" value=id.to_string()/>
+            <LabelField failure=failure label=typed.label autofocus=false/>
+            <PolicyField failure=failure policy=typed.policy/>
+            <MeshField mesh=typed.mesh/>
+            <div class="row">
+                <Submit busy=forms::busy(action)>"Save"</Submit>
+                <a class="btn btn-q btn-d ms-auto" href=format!("/devices/{id}/delete")>
+                    "Delete device"
+                </a>
+            </div>
+        </ActionForm>
+    }
+}
+
+#[component]
+fn LabelField(failure: Signal<Option<Failure>>, label: String, autofocus: bool) -> impl IntoView {
+    let error = forms::at(failure, Field::Label);
+    let note = Signal::derive(move || {
+        Note::or_hint(error.get(), "What you call it, for example “My phone”.")
+    });
+    view! {
+        <FormField id="label" label="Label" note=note>
+            <input
+                id="label"
+                class="field"
+                type="text"
+                name="label"
+                value=label
+                required
+                maxlength=DeviceLabel::MAX.to_string()
+                autocomplete="off"
+                autofocus=autofocus
+                dir="auto"
+                aria-describedby="label-note"
+                aria-invalid=move || error.get().is_some().to_string()
+            />
+        </FormField>
+    }
+}
+
+/// The policy's menu; what the chosen one means stands below it.
+#[component]
+fn PolicyField(failure: Signal<Option<Failure>>, policy: FilterPolicy) -> impl IntoView {
+    let error = forms::at(failure, Field::Policy);
+    let chosen = RwSignal::new(policy);
+    let note = Signal::derive(move || Note::or_hint(error.get(), chosen.get().meaning()));
+    view! {
+        <FormField id="policy" label="DNS policy" note=note>
+            <select
+                id="policy"
+                class="field"
+                name="policy"
+                autocomplete="off"
+                aria-describedby="policy-note"
+                on:change=move |event| {
+                    if let Ok(policy) = event_target_value(&event).parse() {
+                        chosen.set(policy);
+                    }
+                }
+            >
+                {FilterPolicy::ALL
+                    .into_iter()
+                    .map(|p| {
+                        view! {
+                            <option value=p.as_str() selected=p == policy>
+                                {p.title()}
+                            </option>
+                        }
+                    })
+                    .collect_view()}
+            </select>
+        </FormField>
+    }
+}
+
+#[component]
+fn MeshField(mesh: bool) -> impl IntoView {
+    view! {
+        <label class="flex items-start gap-3">
+            <input
+                type="checkbox"
+                role="switch"
+                class="sw mt-0.5"
+                name="mesh"
+                value="on"
+                checked=mesh
+                autocomplete="off"
+                aria-describedby="mesh-note"
+            />
+            <span>
+                <span class="label block">"In the mesh"</span>
+                <span class="s" id="mesh-note">
+                    "Your other mesh devices may reach it, and it them."
+                </span>
+            </span>
+        </label>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_comes_back_and_nonsense_does_not() {
+        let typed = Typed::default().or(|key| {
+            [
+                ("label", "My phone"),
+                ("routing", "dns"),
+                ("policy", "loud"),
+                ("mesh", "off"),
+            ]
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map(|(_, v)| (*v).to_owned())
+        });
+        assert_eq!(
+            typed,
+            Typed {
+                label: "My phone".into(),
+                routing: Routing::Dns,
+                policy: FilterPolicy::Standard,
+                mesh: false
+            }
+        );
+        assert_eq!(Typed::default().or(|_| None), Typed::default());
+    }
+}

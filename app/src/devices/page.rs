@@ -1,0 +1,294 @@
+//! The devices' pages. Somebody else's device and one that never was look the
+//! same: 404.
+
+use super::{
+    AddForm, Back, ChangeForm, CopyConfig, DeleteDevice, FirstHandshake, LiveDevices, Typed,
+    confirm,
+    guide::{BackToDevices, Guide},
+    qr,
+};
+use crate::{
+    context, forms,
+    ui::{Glyph, Here, Icon, PageHead, PageShell, RelativeTime, TopError, format, load},
+};
+use domain::{DeviceId, Failure, TenantScope, view::DeviceView};
+use leptos::{prelude::*, server_fn::ServerFn};
+use leptos_router::hooks::{use_params_map, use_query_map};
+
+/// The core and the permission to use it, read before anything is awaited.
+fn ready() -> Result<(control::Control, TenantScope), Failure> {
+    Ok((context::control()?, context::tenant()?))
+}
+
+/// The device that the address names. What is no number is no device.
+fn asked() -> Result<DeviceId, Failure> {
+    use_params_map()
+        .get_untracked()
+        .get("id")
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(Failure::not_found)
+}
+
+/// `/devices`: the table alone.
+#[component]
+pub fn DevicesPage() -> impl IntoView {
+    let ready = ready();
+    let query = use_query_map().get_untracked();
+    let failure = forms::told(|key| query.get(key));
+    load(async move {
+        let (control, scope) = ready?;
+        let view = control.dashboard(&scope).await?;
+        Ok::<_, Failure>(view! {
+            <PageShell here=Here::Devices who=view.name.clone() title="Devices">
+                <LiveDevices initial=view failure=failure/>
+            </PageShell>
+        })
+    })
+}
+
+/// `/devices/new`.
+#[component]
+pub fn NewDevicePage() -> impl IntoView {
+    let ready = ready();
+    let query = use_query_map().get_untracked();
+    let failure = forms::told(|key| query.get(key));
+    let typed = Typed::default().or(|key| query.get(key));
+    load(async move {
+        let (control, scope) = ready?;
+        let view = control.dashboard(&scope).await?;
+        let (there, limit) = (view.devices.len(), usize::from(view.plan.devices));
+        let full = (there >= limit).then(|| {
+            view! {
+                <p class="banner banner-warn" role="status">
+                    <Icon glyph=Glyph::Alert/>
+                    {format!(
+                        "Your plan has room for {limit} devices, and you have as many. \
+                         Delete one to make room.",
+                    )}
+                </p>
+            }
+        });
+        Ok::<_, Failure>(view! {
+            <PageShell here=Here::Devices who=view.name.clone() title="Add a device">
+                <BackToDevices/>
+                <PageHead title="Add a device">
+                    <span class="chip">{format!("{there} of {limit}")}</span>
+                </PageHead>
+                {full}
+                <div class="card max-w-[620px] p-[22px] max-md:p-4">
+                    <AddForm typed=typed failure=failure/>
+                </div>
+            </PageShell>
+        })
+    })
+}
+
+/// `/devices/:id`: its code and file, how to use them, its settings.
+#[component]
+pub fn DevicePage() -> impl IntoView {
+    let ready = ready().and_then(|(control, scope)| Ok((control, scope, asked()?)));
+    let query = use_query_map().get_untracked();
+    let failure = forms::told(|key| query.get(key));
+    let new = query.get("new").is_some();
+    let saved = query.get("saved").is_some() && failure.is_none();
+    load(async move {
+        let (control, scope, id) = ready?;
+        let device = control.device(&scope, id).await?;
+        let config = control.device_config(&scope, id).await?.render();
+        let now = control.dashboard(&scope).await?.now;
+        let typed = Typed {
+            label: device.label.clone(),
+            routing: device.routing,
+            policy: device.policy,
+            mesh: device.mesh,
+        };
+        let typed = match failure {
+            Some(_) => typed.or(|key| query.get(key)),
+            None => typed,
+        };
+        let (label, address, routing) = (
+            device.label.clone(),
+            device.address.clone(),
+            device.routing.title(),
+        );
+        let waiting = device.clone();
+        let notice = if new {
+            Some("It is on your network as soon as it scans this code.")
+        } else if saved {
+            Some("Saved. It takes effect at once; no new code is needed.")
+        } else {
+            None
+        };
+        Ok::<_, Failure>(view! {
+            <PageShell
+                here=Here::Devices
+                who=scope.name().as_str().to_owned()
+                title=label.clone()
+            >
+                <BackToDevices/>
+                <PageHead title=label.clone()>
+                    <span class="chip mono">{address}</span>
+                    <span class="chip">{routing}</span>
+                    {new.then(|| view! { <a class="btn btn-p ms-auto" href="/">"Done"</a> })}
+                </PageHead>
+                {notice
+                    .map(|text| {
+                        view! {
+                            <p class="banner" role="status">
+                                <span class="text-live"><Icon glyph=Glyph::Check/></span>
+                                {text}
+                            </p>
+                        }
+                    })}
+                <section class="card" aria-labelledby="connect-title">
+                    <div class="hd border-b border-line">
+                        <h2 id="connect-title">"Connect it"</h2>
+                    </div>
+                    <div class="flex flex-wrap gap-[26px] p-[22px] max-md:p-4">
+                        <Code id=id config=config.to_string() label=label/>
+                        <div class="grid min-w-[min(280px,100%)] flex-1 content-start gap-4">
+                            <Guide/>
+                            <FirstHandshake device=waiting now=now/>
+                        </div>
+                    </div>
+                </section>
+                <div class="two">
+                    <section class="card" aria-labelledby="settings-title">
+                        <div class="hd">
+                            <h2 id="settings-title">"Settings"</h2>
+                        </div>
+                        <div class="px-[18px] pb-[18px]">
+                            <ChangeForm id=id typed=typed failure=failure/>
+                        </div>
+                    </section>
+                    <Facts device=device now=now/>
+                </div>
+            </PageShell>
+        })
+    })
+}
+
+/// The code, the file and the text of a configuration.
+#[component]
+fn Code(id: DeviceId, config: String, label: String) -> impl IntoView {
+    let code = match qr::draw(&config) {
+        Some(drawing) => view! {
+            <svg
+                class="block h-auto w-[280px] max-w-full rounded-xl border border-line bg-white"
+                viewBox=format!("0 0 {0} {0}", drawing.side)
+                shape-rendering="crispEdges"
+                role="img"
+                aria-label=format!("QR code of the configuration of {label}")
+            >
+                <rect width=drawing.side height=drawing.side fill="#fff"></rect>
+                <path d=drawing.path fill="#000"></path>
+            </svg>
+        }
+        .into_any(),
+        None => view! { <p class="s">"Too long for a code. Use the file."</p> }.into_any(),
+    };
+    view! {
+        <div class="grid w-[280px] max-w-full justify-items-center gap-3 max-md:mx-auto">
+            {code}
+            <div class="row justify-center">
+                <a class="btn" href=format!("/devices/{id}/config") download="">
+                    <Icon glyph=Glyph::Download class="icon-s"/>
+                    "Download .conf"
+                </a>
+                <CopyConfig target="config".to_owned()/>
+            </div>
+            <details class="w-full">
+                <summary class="s">"Show it as text"</summary>
+                <pre
+                    id="config"
+                    class="mono mt-2 max-w-full overflow-x-auto rounded-s bg-sunken p-3 text-start text-[11px]"
+                    dir="ltr"
+                    tabindex="0"
+                    aria-label="Configuration"
+                >
+                    {config}
+                </pre>
+            </details>
+            <p class="xs text-center">
+                "Whoever has this code is this device on your network. Use it once, on it alone."
+            </p>
+        </div>
+    }
+}
+
+/// What is known of a device.
+#[component]
+fn Facts(device: DeviceView, now: domain::Timestamp) -> impl IntoView {
+    let row = |name: &'static str, value: AnyView| {
+        view! {
+            <div class="grid grid-cols-[110px_minmax(0,1fr)] gap-2 border-t border-line px-[18px] py-2">
+                <dt class="s">{name}</dt>
+                <dd class="num wrap-anywhere">{value}</dd>
+            </div>
+        }
+    };
+    let endpoint = device.endpoint.unwrap_or_else(|| "not seen yet".to_owned());
+    let traffic = format!(
+        "{} down, {} up",
+        format::bytes(device.down_bytes),
+        format::bytes(device.up_bytes)
+    );
+    let key = view! { <code>{device.public_key}</code> };
+    view! {
+        <section class="card" aria-labelledby="facts-title">
+            <div class="hd">
+                <h2 id="facts-title">"What we see"</h2>
+            </div>
+            <dl>
+                {row("Address", device.address.into_any())}
+                {row("Comes from", endpoint.into_any())}
+                {row("In all", traffic.into_any())}
+                {row(
+                    "Added",
+                    view! { <RelativeTime at=device.created_at now=now/> }.into_any(),
+                )}
+                {row("Routes", device.routing.meaning().into_any())}
+                {row("Public key", key.into_any())}
+            </dl>
+        </section>
+    }
+}
+
+/// `/devices/:id/delete`: asks once, by name.
+#[component]
+pub fn DeleteDevicePage() -> impl IntoView {
+    let ready = ready().and_then(|(control, scope)| Ok((control, scope, asked()?)));
+    let query = use_query_map().get_untracked();
+    let failure = forms::told(|key| query.get(key)).map(|f| f.sentence);
+    load(async move {
+        let (control, scope, id) = ready?;
+        let device = control.device(&scope, id).await?;
+        let title = format!("Delete {}?", device.label);
+        Ok::<_, Failure>(view! {
+            <PageShell
+                here=Here::Devices
+                who=scope.name().as_str().to_owned()
+                title=title.clone()
+            >
+                <BackToDevices/>
+                <div class="card grid max-w-[520px] gap-3 p-[22px]">
+                    <h1>"Delete " <bdi>{device.label.clone()}</bdi> "?"</h1>
+                    <p class="s">
+                        {format!("{}. ", device.address)} {confirm::MEANING}
+                    </p>
+                    <TopError sentence=Signal::stored(failure)/>
+                    <form
+                        class="row"
+                        method="post"
+                        action=DeleteDevice::url()
+                    >
+                        <input type="hidden" name="id" value=id.to_string()/>
+                        <input type="hidden" name="back" value=Back::Devices.as_str()/>
+                        <button class="btn btn-pd">"Delete it"</button>
+                        <a class="btn" href=format!("/devices/{id}")>"Keep it"</a>
+                    </form>
+                </div>
+            </PageShell>
+        })
+    })
+}

@@ -1,0 +1,90 @@
+//! A configuration as a QR code: one SVG path, drawn on the server.
+
+use qrcodegen::{QrCode, QrCodeEcc};
+use std::fmt::Write;
+
+/// The quiet zone around a code, in modules (ISO/IEC 18004: 4). It is part of
+/// the picture, and white on a dark page too.
+pub const QUIET: i32 = 4;
+
+/// A code, ready to draw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawing {
+    /// The side of the square in modules, quiet zone included.
+    pub side: i32,
+    /// The dark modules.
+    pub path: String,
+}
+
+/// Draws `text`; `None` where it is longer than a code can hold (2,953 bytes).
+///
+/// Error correction is at least "low" and raised as far as the size allows: a
+/// screen is clean, and fewer modules scan better on a cheap camera.
+pub fn draw(text: &str) -> Option<Drawing> {
+    let code = QrCode::encode_text(text, QrCodeEcc::Low).ok()?;
+    let size = code.size();
+    let mut path = String::new();
+    for y in 0..size {
+        let mut x = 0;
+        while x < size {
+            let start = x;
+            while x < size && code.get_module(x, y) {
+                x += 1;
+            }
+            if x > start {
+                let run = x - start;
+                // Writing into a String cannot fail.
+                let _ = write!(path, "M{} {}h{run}v1h-{run}z", start + QUIET, y + QUIET);
+            }
+            x += 1;
+        }
+    }
+    Some(Drawing {
+        side: size + 2 * QUIET,
+        path,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The squares that a path fills.
+    fn squares(path: &str) -> std::collections::BTreeSet<(i32, i32)> {
+        path.split('M')
+            .skip(1)
+            .flat_map(|run| {
+                let mut numbers = run
+                    .split(|c: char| !c.is_ascii_digit())
+                    .filter_map(|n| n.parse::<i32>().ok());
+                let (x, y, width) = (
+                    numbers.next().unwrap(),
+                    numbers.next().unwrap(),
+                    numbers.next().unwrap(),
+                );
+                (x..x + width).map(move |x| (x, y))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_path_is_the_code_and_leaves_the_quiet_zone() {
+        let text = "[Interface]\nPrivateKey = x\nAddress = 10.88.1.2/32\n".repeat(5);
+        let drawing = draw(&text).unwrap();
+        let code = QrCode::encode_text(&text, QrCodeEcc::Low).unwrap();
+        let drawn = squares(&drawing.path);
+        for y in 0..drawing.side {
+            for x in 0..drawing.side {
+                // Outside of the code get_module is light.
+                let dark = code.get_module(x - QUIET, y - QUIET);
+                assert_eq!(drawn.contains(&(x, y)), dark, "{x} {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_code_can_hold_is_not_drawn() {
+        assert_eq!(draw(&"x".repeat(2_954)), None);
+        assert!(draw(&"x".repeat(2_953)).is_some());
+    }
+}

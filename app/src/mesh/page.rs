@@ -1,0 +1,26 @@
+//! `/mesh`.
+
+use super::LiveMesh;
+use crate::{
+    context,
+    ui::{Here, PageShell, load},
+};
+use domain::Failure;
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+/// The mesh, as a picture or with `?show=list` as a list.
+#[component]
+pub fn MeshPage() -> impl IntoView {
+    let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
+    let list = use_query_map().get_untracked().get("show").as_deref() == Some("list");
+    load(async move {
+        let (control, scope) = ready?;
+        let view = control.dashboard(&scope).await?;
+        Ok::<_, Failure>(view! {
+            <PageShell here=Here::Mesh who=view.name.clone() title="Mesh">
+                <LiveMesh initial=view list=list/>
+            </PageShell>
+        })
+    })
+}

@@ -1,0 +1,46 @@
+//! The progress page, on a tenant's host.
+
+use super::Progress;
+use crate::{
+    context::{self, RequestContext},
+    ui::{Centered, load},
+};
+use domain::Failure;
+use leptos::prelude::*;
+
+/// `/progress`. Without JavaScript it loads itself again each second until
+/// everything is there.
+#[component]
+pub fn ProgressPage() -> impl IntoView {
+    let ready = context::control()
+        .and_then(|c| Ok((c, context::tenant()?, RequestContext::current()?.base)));
+    load(async move {
+        let (control, scope, base) = ready?;
+        let progress = control.progress(&scope).await?;
+        let again = (!progress.status.is_ready()).then(|| {
+            view! {
+                <noscript>
+                    <meta http-equiv="refresh" content="1"/>
+                </noscript>
+            }
+        });
+        let name = progress.name.clone();
+        Ok::<_, Failure>(view! {
+            {again}
+            <Centered title="Making your network">
+                <div>
+                    <h1 class="text-2xl" dir="ltr">
+                        "Making " <span class="text-accent">{name}</span> {format!(".{base}")}
+                    </h1>
+                    <p class="s">
+                        "About a second. You can close this page; it goes on without you."
+                    </p>
+                </div>
+                <Progress initial=progress/>
+                <p class="s">
+                    <a class="link" href="/">"To the overview"</a>
+                </p>
+            </Centered>
+        })
+    })
+}

@@ -1,0 +1,203 @@
+//! The page around every page, the routes, and what each host shows under
+//! them.
+
+use crate::{
+    account, context::HostKind, context::RequestContext, dashboard, devices, errors, landing, mesh,
+    operator, progress, sign_in, sign_up,
+};
+use axum::http::{HeaderName, HeaderValue, header};
+use leptos::{nonce::use_nonce, prelude::*};
+use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
+use leptos_router::{
+    SsrMode,
+    components::{Route, Router, Routes},
+    path,
+};
+
+/// The HTML document. `/theme.js` comes first and blocks: it sets the chosen
+/// theme before anything is painted. It is a file and not inline because the
+/// page's policy allows no inline script but Leptos' own, which has a nonce.
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <meta name="referrer" content="same-origin"/>
+                <script src="/theme.js"></script>
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <HashedStylesheet id="leptos" options=options.clone()/>
+                <HydrationScripts options islands=true/>
+                <MetaTags/>
+            </head>
+            <body>
+                <App/>
+            </body>
+        </html>
+    }
+}
+
+/// The policy of every page: nothing from elsewhere, no inline style, no
+/// inline script but Leptos' own by its nonce. `form-action` names the
+/// installation's hosts because Chromium applies it to redirects too: a
+/// sign-up or sign-in leads to the tenant's host, a deleted account to the base.
+pub fn content_security_policy(nonce: &str, context: Option<&RequestContext>) -> String {
+    let tenants = context.map_or(String::new(), |c| {
+        format!(" {0}://*.{1} {0}://{1}", c.scheme, c.base)
+    });
+    format!(
+        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
+         style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+         manifest-src 'self'; form-action 'self'{tenants}; base-uri 'none'; \
+         frame-ancestors 'none'"
+    )
+}
+
+/// Sets the policy on the answer. Done here because the nonce is born with the
+/// render and known nowhere else.
+fn set_policy() {
+    let (Some(response), Some(nonce)) =
+        (use_context::<leptos_axum::ResponseOptions>(), use_nonce())
+    else {
+        return;
+    };
+    let context = RequestContext::current().ok();
+    if let Ok(value) = HeaderValue::from_str(&content_security_policy(&nonce, context.as_ref())) {
+        response.insert_header(header::CONTENT_SECURITY_POLICY, value);
+    }
+    // A page shows one person's things as they are now.
+    response.insert_header(
+        HeaderName::from_static("cache-control"),
+        HeaderValue::from_static("no-store"),
+    );
+}
+
+/// Which host this request asked; `None` outside a request.
+fn host() -> Option<HostKind> {
+    RequestContext::current().ok().map(|c| c.host)
+}
+
+/// `/` on each host.
+#[component]
+fn Front() -> impl IntoView {
+    match host() {
+        Some(HostKind::Base) => view! { <landing::page::LandingPage/> }.into_any(),
+        Some(HostKind::Tenant(_)) => view! { <dashboard::OverviewPage/> }.into_any(),
+        Some(HostKind::Operator) => view! { <operator::page::OperatorPage/> }.into_any(),
+        None => view! { <errors::page::NotFound/> }.into_any(),
+    }
+}
+
+/// `/sign-in` on each host.
+#[component]
+fn SignIn() -> impl IntoView {
+    match host() {
+        Some(HostKind::Base) => view! { <sign_in::page::SignInPage/> }.into_any(),
+        Some(HostKind::Tenant(name)) => {
+            view! { <sign_in::page::SignInPage name=name.as_str().to_owned()/> }.into_any()
+        }
+        Some(HostKind::Operator) => view! { <operator::page::OperatorSignIn/> }.into_any(),
+        None => view! { <errors::page::NotFound/> }.into_any(),
+    }
+}
+
+/// A page of one kind of host; elsewhere it does not exist.
+macro_rules! only_on {
+    ($pattern:pat, $page:path) => {
+        || match host() {
+            Some($pattern) => $page().into_any(),
+            _ => view! { <errors::page::NotFound/> }.into_any(),
+        }
+    };
+}
+
+/// All pages. Every route renders whole (`SsrMode::Async`), so that status and
+/// redirects are known before the first byte and nothing waits for a script.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    set_policy();
+    view! {
+        <Title formatter=|title: String| if title.is_empty() {
+            "MalikNode".to_owned()
+        } else {
+            format!("{title} · MalikNode")
+        }/>
+        <Router>
+            <Routes fallback=|| view! { <errors::page::NotFound/> }>
+                <Route path=path!("/") view=Front ssr=SsrMode::Async/>
+                <Route path=path!("/sign-in") view=SignIn ssr=SsrMode::Async/>
+                <Route
+                    path=path!("/sign-up")
+                    view=only_on!(HostKind::Base, sign_up::page::SignUpPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/progress")
+                    view=only_on!(HostKind::Tenant(_), progress::page::ProgressPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/devices")
+                    view=only_on!(HostKind::Tenant(_), devices::DevicesPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/devices/new")
+                    view=only_on!(HostKind::Tenant(_), devices::NewDevicePage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/devices/:id")
+                    view=only_on!(HostKind::Tenant(_), devices::DevicePage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/devices/:id/delete")
+                    view=only_on!(HostKind::Tenant(_), devices::DeleteDevicePage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/mesh")
+                    view=only_on!(HostKind::Tenant(_), mesh::MeshPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/account")
+                    view=only_on!(HostKind::Tenant(_), account::AccountPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/tenants/:id/delete")
+                    view=only_on!(HostKind::Operator, operator::page::DeleteTenantPage)
+                    ssr=SsrMode::Async
+                />
+            </Routes>
+        </Router>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_lets_a_sign_up_reach_its_own_host_and_nothing_else() {
+        let context = RequestContext {
+            host: HostKind::Base,
+            base: "localhost:8085".to_owned(),
+            scheme: "http",
+            tenant: None,
+            operator: None,
+            from: [127, 0, 0, 1].into(),
+        };
+        let policy = content_security_policy("abc", Some(&context));
+        assert!(
+            policy.contains("form-action 'self' http://*.localhost:8085 http://localhost:8085;")
+        );
+        assert!(policy.contains("script-src 'self' 'nonce-abc' 'wasm-unsafe-eval';"));
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe-inline"));
+    }
+}

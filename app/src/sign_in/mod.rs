@@ -1,0 +1,132 @@
+//! Signing in: on the base with the name, on a tenant's own host with the
+//! password alone.
+
+#[cfg(feature = "ssr")]
+pub mod page;
+
+use crate::{
+    forms::{self, AppError},
+    ui::{Field as FormField, Note, Submit, TopError},
+};
+use domain::{Failure, Field};
+use leptos::prelude::*;
+
+/// Checks name and password and leads to the tenant's own host, signed in by a
+/// one-time ticket. On a tenant's host the name is the host's, whatever the
+/// form says.
+///
+/// # Errors
+/// What `Control::sign_in` refuses.
+#[server(endpoint = "sign_in")]
+pub async fn sign_in(#[server(default)] name: String, password: String) -> Result<(), AppError> {
+    use crate::context::{HostKind, RequestContext, control};
+    let password = domain::Secret::new(password);
+    let let_in = async {
+        let context = RequestContext::current()?;
+        let name = match &context.host {
+            HostKind::Base => name.clone(),
+            HostKind::Tenant(host) => host.as_str().to_owned(),
+            HostKind::Operator => return Err(Failure::not_found()),
+        };
+        let arrival = control()?.sign_in(&name, &password, context.from).await?;
+        Ok((context, arrival))
+    }
+    .await;
+    let (context, arrival) =
+        let_in.map_err(|f| forms::refuse(f, "/sign-in", &[("name", &name)]))?;
+    forms::go(&forms::arrive(&context, &arrival, "/"));
+    Ok(())
+}
+
+/// The sign-in form.
+#[island]
+pub fn SignInForm(
+    /// The installation's base.
+    base: String,
+    /// The host's tenant, where the name is fixed.
+    fixed: Option<String>,
+    /// The name as typed before.
+    name: String,
+    /// What was refused, after a plain POST.
+    failure: Option<Failure>,
+) -> impl IntoView {
+    let action = ServerAction::<SignIn>::new();
+    let failure = forms::refused(action, failure);
+    let fields: &'static [Field] = if fixed.is_some() {
+        &[Field::Password]
+    } else {
+        &[Field::Name, Field::Password]
+    };
+    let name_error = forms::at(failure, Field::Name);
+    let password_error = forms::at(failure, Field::Password);
+    view! {
+        <ActionForm action=action attr:class="grid gap-4">
+            <TopError sentence=forms::on_top(failure, fields)/>
+            {match fixed {
+                // For password managers: they keep a password with its name.
+                Some(name) => {
+                    view! {
+                        <input
+                            type="text"
+                            name="name"
+                            value=name
+                            autocomplete="username"
+                            class="hidden"
+                            readonly
+                        />
+                    }
+                        .into_any()
+                }
+                None => {
+                    let suffix = format!(".{base}");
+                    view! {
+                        <FormField
+                            id="name"
+                            label="Name"
+                            note=Signal::derive(move || Note::or_hint(name_error.get(), ""))
+                        >
+                            <span class="field-suffix" dir="ltr">
+                                <input
+                                    id="name"
+                                    class="field pe-34!"
+                                    type="text"
+                                    name="name"
+                                    value=name
+                                    autocomplete="username"
+                                    autocapitalize="none"
+                                    spellcheck="false"
+                                    required
+                                    maxlength="40"
+                                    aria-describedby="name-note"
+                                    aria-invalid=move || name_error.get().is_some().to_string()
+                                />
+                                <span class="suffix" aria-hidden="true">{suffix}</span>
+                            </span>
+                        </FormField>
+                    }
+                        .into_any()
+                }
+            }}
+            <FormField
+                id="password"
+                label="Password"
+                note=Signal::derive(move || Note::or_hint(password_error.get(), ""))
+            >
+                <input
+                    id="password"
+                    class="field"
+                    type="password"
+                    name="password"
+                    autocomplete="current-password"
+                    required
+                    maxlength="256"
+                    aria-describedby="password-note"
+                    aria-invalid=move || password_error.get().is_some().to_string()
+                />
+            </FormField>
+            <Submit busy=forms::busy(action) class="btn btn-p btn-lg">
+                "Sign in"
+            </Submit>
+        </ActionForm>
+    }
+}

@@ -1,0 +1,184 @@
+//! Signing up: a name with its live check, a password with its strength, a
+//! plan.
+
+mod name;
+#[cfg(feature = "ssr")]
+pub mod page;
+mod strength;
+
+pub use name::{CheckName, Checked, NameInput, check_name};
+
+use crate::{
+    forms::{self, AppError},
+    ui::{Field as FormField, Note, Submit, TopError},
+};
+use domain::{Failure, Field, Plan};
+use leptos::prelude::*;
+use strength::strength;
+
+/// Makes the account and leads to its own host, signed in by a one-time ticket.
+///
+/// # Errors
+/// What `Control::sign_up` refuses, at its field.
+#[server(endpoint = "sign_up")]
+pub async fn sign_up(
+    name: String,
+    password: String,
+    #[server(default)] plan: String,
+) -> Result<(), AppError> {
+    use crate::context::{HostKind, RequestContext, control};
+    let made = async {
+        let context = RequestContext::current()?;
+        if context.host != HostKind::Base {
+            return Err(Failure::not_found());
+        }
+        let form = control::SignUp {
+            name: name.clone(),
+            password: domain::Secret::new(password),
+            plan: plan.clone(),
+        };
+        let arrival = control()?.sign_up(form, context.from).await?;
+        Ok((context, arrival))
+    }
+    .await;
+    let (context, arrival) =
+        made.map_err(|f| forms::refuse(f, "/sign-up", &[("name", &name), ("plan", &plan)]))?;
+    forms::go(&forms::arrive(&context, &arrival, "/progress"));
+    Ok(())
+}
+
+const FIELDS: &[Field] = &[Field::Name, Field::Password, Field::Plan];
+
+/// The sign-up form.
+#[island]
+pub fn SignUpForm(
+    /// The installation's base, shown behind the name.
+    base: String,
+    /// What there is to choose.
+    plans: Vec<Plan>,
+    /// The name as typed before.
+    name: String,
+    /// What the server said of that name as the page was made.
+    good: Option<String>,
+    /// The id of the plan to begin with.
+    plan: String,
+    /// What was refused, after a plain POST.
+    failure: Option<Failure>,
+) -> impl IntoView {
+    let action = ServerAction::<SignUp>::new();
+    let failure = forms::refused(action, failure);
+    let name_error = forms::at(failure, Field::Name);
+    let password_error = forms::at(failure, Field::Password);
+    let plan_error = forms::at(failure, Field::Plan);
+    let first = match good {
+        Some(name) => Note::Good(format!("{name} is free")),
+        None => Note::Hint("It becomes your address.".to_owned()),
+    };
+    view! {
+        <ActionForm action=action attr:class="grid gap-4">
+            <TopError sentence=forms::on_top(failure, FIELDS)/>
+            <NameInput base=base typed=name first=first refused=name_error/>
+            <PasswordInput refused=password_error/>
+            <fieldset class="grid gap-2" aria-describedby="plan-note">
+                <legend class="label mb-1.5">"Plan"</legend>
+                <div class="grid gap-2.5 sm:grid-cols-3">
+                    {plans
+                        .into_iter()
+                        .map(|p| {
+                            let on = p.id == plan;
+                            view! { <PlanChoice plan=p on=on/> }
+                        })
+                        .collect_view()}
+                </div>
+                <p id="plan-note" class="note text-bad empty:hidden" aria-live="polite">
+                    {move || plan_error.get().map(|s| format!("⚠ {s}"))}
+                </p>
+            </fieldset>
+            <Submit busy=forms::busy(action) class="btn btn-p btn-lg">
+                "Make my network"
+            </Submit>
+        </ActionForm>
+    }
+}
+
+#[component]
+fn PlanChoice(plan: Plan, on: bool) -> impl IntoView {
+    let facts = format!(
+        "{} devices · {} · {}",
+        plan.devices,
+        plan.data_text(),
+        plan.speed_text()
+    );
+    view! {
+        <label class="choice">
+            <input type="radio" name="plan" value=plan.id checked=on required/>
+            <span>
+                <span class="font-semibold">{plan.name}</span>
+                <span class="s block">{facts}</span>
+            </span>
+        </label>
+    }
+}
+
+/// The password with a meter that moves while typing. What counts is what the
+/// server says when the form is sent; the meter only saves the round trip.
+#[component]
+fn PasswordInput(refused: Signal<Option<String>>) -> impl IntoView {
+    let score = RwSignal::new(None::<u8>);
+    let shown = RwSignal::new(false);
+    // Whether the refusal is of what stands there now.
+    let current = RwSignal::new(true);
+    Effect::new(move |_| {
+        refused.track();
+        current.set(true);
+    });
+    let note = Signal::derive(move || {
+        Note::or_hint(
+            refused.get().filter(|_| current.get()),
+            match score.get() {
+                None => "Ten characters or more. Four random words are good.",
+                Some(0) => "Very easy to guess.",
+                Some(1) => "Easy to guess.",
+                Some(2) => "Could be longer.",
+                Some(3) => "Good.",
+                Some(_) => "Very good.",
+            },
+        )
+    });
+    view! {
+        <FormField id="password" label="Password" note=note>
+            <div class="field-suffix">
+                <input
+                    id="password"
+                    class="field pe-16!"
+                    type=move || if shown.get() { "text" } else { "password" }
+                    name="password"
+                    autocomplete="new-password"
+                    required
+                    maxlength="256"
+                    aria-describedby="password-note"
+                    aria-invalid=move || note.with(Note::is_bad).to_string()
+                    on:input=move |event| {
+                        let typed = event_target_value(&event);
+                        current.set(false);
+                        score.set((!typed.is_empty()).then(|| strength(&typed)));
+                    }
+                />
+                <button
+                    type="button"
+                    class="btn btn-q btn-s js-only absolute! inset-y-1 end-1 min-h-0!"
+                    aria-pressed=move || shown.get().to_string()
+                    on:click=move |_| shown.update(|s| *s = !*s)
+                >
+                    {move || if shown.get() { "Hide" } else { "Show" }}
+                </button>
+            </div>
+            <progress
+                class="meter js-only"
+                max="4"
+                value=move || score.get().unwrap_or_default().to_string()
+                aria-hidden="true"
+            ></progress>
+        </FormField>
+    }
+}

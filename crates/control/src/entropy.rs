@@ -1,0 +1,75 @@
+//! The one source of randomness, so that a simulation can replay it.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::{ErrorCode, Failure, PresharedKey, PrivateKey, Secret};
+use std::sync::Arc;
+
+type Fill = dyn Fn(&mut [u8]) -> Result<(), String> + Send + Sync;
+
+/// Where random bytes come from.
+#[derive(Clone)]
+pub struct Entropy(Arc<Fill>);
+
+impl Entropy {
+    /// The operating system's generator.
+    pub fn system() -> Self {
+        Self(Arc::new(|bytes| {
+            getrandom::fill(bytes).map_err(|e| e.to_string())
+        }))
+    }
+
+    /// Bytes from a function: for simulations, never for a real installation.
+    pub fn from_fn(fill: impl Fn(&mut [u8]) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(fill))
+    }
+
+    pub(crate) fn bytes<const N: usize>(&self) -> Result<[u8; N], Failure> {
+        let mut bytes = [0; N];
+        (self.0)(&mut bytes).map_err(|e| {
+            tracing::error!(error = e, "no randomness");
+            Failure::new(
+                ErrorCode::Internal,
+                "The server has no randomness. Nothing was made.",
+            )
+        })?;
+        Ok(bytes)
+    }
+
+    pub(crate) fn private_key(&self) -> Result<PrivateKey, Failure> {
+        self.bytes().map(PrivateKey::from_random)
+    }
+
+    pub(crate) fn preshared_key(&self) -> Result<PresharedKey, Failure> {
+        self.bytes().map(PresharedKey::from_random)
+    }
+
+    /// 192 random bits as text, for tickets and AdGuard Home's passwords.
+    pub(crate) fn token(&self) -> Result<Secret, Failure> {
+        self.bytes::<24>()
+            .map(|b| Secret::new(URL_SAFE_NO_PAD.encode(b)))
+    }
+
+    /// A password a person can type from a screen: 16 of 32 unambiguous
+    /// characters (80 bits) in groups of four.
+    pub(crate) fn password(&self) -> Result<Secret, Failure> {
+        const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+        let text: Vec<String> = self
+            .bytes::<16>()?
+            .chunks(4)
+            .map(|c| {
+                c.iter()
+                    .map(|b| char::from(LETTERS[usize::from(b % 32)]))
+                    .collect()
+            })
+            .collect();
+        Ok(Secret::new(text.join("-")))
+    }
+
+    /// An id that marks a device's client in AdGuard Home as ours.
+    pub(crate) fn client_id(&self) -> Result<String, Failure> {
+        self.bytes::<8>().map(|b| {
+            b.iter()
+                .fold("mn-".to_owned(), |s, b| format!("{s}{b:02x}"))
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! What a person can ask for: sign up, sign in, add a device, see a dashboard.
+//!
+//! The dashboard's server functions, the REST API and the command line call
+//! this one core. A request changes rows in one transaction, commits, then
+//! nudges the node; it never touches the machine itself.
+
+mod accounts;
+mod dashboard;
+mod devices;
+mod entropy;
+mod failures;
+mod hasher;
+mod limiter;
+mod meter;
+mod operator;
+mod password;
+mod requests;
+mod specs;
+mod watching;
+
+pub use entropy::Entropy;
+pub use requests::{Arrival, Audience, DeviceChange, DnsTarget, NewDevice, SignUp};
+pub use specs::StoreSpecs;
+
+use domain::{AddressPlan, NodeId, Slot};
+use hasher::Hasher;
+use limiter::Limiter;
+use meter::Meter;
+use provisioning::{Clock, NodeHandle};
+use std::{collections::BTreeSet, sync::Arc};
+use store::Store;
+use watching::Watching;
+
+/// What `control` is made of.
+pub struct ControlParts {
+    /// The database.
+    pub store: Store,
+    /// The local node.
+    pub node: NodeHandle,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// What the operator has set.
+    pub settings: ControlSettings,
+}
+
+/// What the operator has set.
+#[derive(Clone, Debug)]
+pub struct ControlSettings {
+    /// The address ranges; the node's are the same.
+    pub addresses: AddressPlan,
+    /// The host that devices connect to, e.g. `vpn.example.org` or an address.
+    pub public_host: String,
+    /// The node new tenants go to.
+    pub node: NodeId,
+    /// Slots that are never given away.
+    pub excluded_slots: BTreeSet<Slot>,
+    /// Sign-ups an hour from one address; 0 is no limit.
+    pub sign_ups_per_hour: u32,
+}
+
+/// The core. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    node: NodeHandle,
+    clock: Arc<dyn Clock>,
+    entropy: Entropy,
+    settings: ControlSettings,
+    hasher: Hasher,
+    sign_ins: Limiter,
+    sign_ups: Limiter,
+    meter: Arc<Meter>,
+    watching: Watching,
+}
+
+impl Control {
+    /// The core over its parts.
+    pub fn new(parts: ControlParts) -> Self {
+        let ControlParts {
+            store,
+            node,
+            clock,
+            entropy,
+            settings,
+        } = parts;
+        Self(Arc::new(Inner {
+            meter: Arc::new(Meter::new(store.clone(), node.clone(), clock.clone())),
+            hasher: Hasher::new(),
+            sign_ins: Limiter::new(5, 60_000),
+            sign_ups: Limiter::new(settings.sign_ups_per_hour, 3_600_000),
+            watching: Watching::default(),
+            store,
+            node,
+            clock,
+            entropy,
+            settings,
+        }))
+    }
+
+    /// Reads and stores statistics, and drops what has expired, until dropped.
+    /// One of these runs beside the server.
+    pub async fn run(&self) {
+        let housekeeping = async {
+            let mut hours = tokio::time::interval(std::time::Duration::from_secs(3600));
+            loop {
+                hours.tick().await;
+                self.tidy().await;
+            }
+        };
+        tokio::join!(self.0.meter.run(), housekeeping);
+    }
+
+    /// Drops tickets and statistics that nobody can ask for any more.
+    async fn tidy(&self) {
+        /// Single samples are kept for two days; the daily sums stay.
+        const SAMPLES_MILLIS: i64 = 2 * 86_400_000;
+        let now = self.0.clock.now();
+        if let Err(e) = self.0.store.prune_tickets(now).await {
+            tracing::warn!(error = ?e, "expired tickets could not be removed");
+        }
+        if let Err(e) = self
+            .0
+            .store
+            .prune_statistics(now.plus_millis(-SAMPLES_MILLIS))
+            .await
+        {
+            tracing::warn!(error = ?e, "old statistics could not be removed");
+        }
+    }
+}

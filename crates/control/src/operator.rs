@@ -1,0 +1,210 @@
+//! The operator: sign-in, the first page, and acting on tenants.
+
+use crate::{Control, accounts::too_many, failures::store_failure, limiter::address_key, password};
+use domain::{
+    ErrorCode, Failure, Field, OperatorScope, Secret, Slot, TenantId, TenantScope,
+    view::{ONLINE_MILLIS, OperatorView, TenantRow},
+};
+use std::net::IpAddr;
+use store::TenantState;
+
+/// The first operator's name.
+const FIRST: &str = "admin";
+/// Lines of the audit log on the first page.
+const AUDIT_LINES: u32 = 50;
+
+impl Control {
+    /// Checks an operator's name and password; limited as tenants' sign-ins are.
+    ///
+    /// # Errors
+    /// `SignInRefused`, `TooManyTries`, `Busy`.
+    pub async fn operator_sign_in(
+        &self,
+        name: &str,
+        password: &Secret,
+        from: IpAddr,
+    ) -> Result<OperatorScope, Failure> {
+        let inner = &self.0;
+        let refused = || {
+            Failure::at(
+                Field::Password,
+                ErrorCode::SignInRefused,
+                "The name or the password is wrong.",
+            )
+        };
+        if name.len() > 64 || password.expose().len() > password::MAX {
+            return Err(refused());
+        }
+        let keys = vec![format!("operator {name}"), address_key(from)];
+        let counted = inner
+            .sign_ins
+            .begin(keys, inner.clock.now())
+            .map_err(too_many)?;
+        let operator = inner
+            .store
+            .operator_by_name(name)
+            .await
+            .map_err(store_failure)?;
+        let fits = inner
+            .hasher
+            .verify(password, operator.as_ref().map(|o| o.password_hash.clone()))
+            .await?;
+        let operator = operator.filter(|_| fits).ok_or_else(refused)?;
+        inner.sign_ins.forgive(counted);
+        Ok(OperatorScope::issue(operator.name))
+    }
+
+    /// Whether there is an operator of that name.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn operator_exists(&self, name: &str) -> Result<bool, Failure> {
+        Ok(self
+            .0
+            .store
+            .operator_by_name(name)
+            .await
+            .map_err(store_failure)?
+            .is_some())
+    }
+
+    /// At the first start: makes the first operator, and says name and
+    /// password, which are shown once.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn ensure_operator(&self) -> Result<Option<(String, Secret)>, Failure> {
+        if self.0.store.operator_count().await.map_err(store_failure)? > 0 {
+            return Ok(None);
+        }
+        let password = self.0.entropy.password()?;
+        let hash = self.0.hasher.hash(&password).await?;
+        self.0
+            .store
+            .create_operator(FIRST, &hash, self.0.clock.now())
+            .await
+            .map_err(store_failure)?;
+        Ok(Some((FIRST.to_owned(), password)))
+    }
+
+    /// Gives an operator a new password, which is shown once.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn reset_operator(&self, name: &str) -> Result<Secret, Failure> {
+        let operator = self
+            .0
+            .store
+            .operator_by_name(name)
+            .await
+            .map_err(store_failure)?;
+        let operator = operator.ok_or_else(|| {
+            Failure::new(
+                ErrorCode::NotFound,
+                format!("There is no operator {name:?}."),
+            )
+        })?;
+        let password = self.0.entropy.password()?;
+        let hash = self.0.hasher.hash(&password).await?;
+        self.0
+            .store
+            .set_operator_password(operator.id, &hash, self.0.clock.now())
+            .await
+            .map_err(store_failure)?;
+        Ok(password)
+    }
+
+    /// The operator's first page.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn operator_view(&self, _scope: &OperatorScope) -> Result<OperatorView, Failure> {
+        let inner = &self.0;
+        let now = inner.clock.now();
+        let (tenants, audit) = tokio::try_join!(
+            inner.store.tenants(now.plus_millis(-ONLINE_MILLIS)),
+            inner.store.audit_recent(AUDIT_LINES)
+        )
+        .map_err(store_failure)?;
+        let node = inner.node.node().borrow().clone();
+        let unusable = inner
+            .settings
+            .excluded_slots
+            .union(&node.foreign_slots)
+            .count();
+        let held = tenants.len();
+        let rows = tenants.into_iter().map(|l| {
+            let t = l.tenant;
+            TenantRow {
+                id: t.id,
+                name: t.name.to_string(),
+                plan: t.plan.name,
+                slot: t.slot.get(),
+                subnet: inner.settings.addresses.subnet(t.slot).to_string(),
+                devices: l.devices,
+                online: l.online,
+                created_at: t.created_at,
+                status: inner
+                    .node
+                    .tenant(t.slot)
+                    .filter(|s| s.name == t.name)
+                    .map(|s| s.status)
+                    .unwrap_or_default(),
+            }
+        });
+        Ok(OperatorView {
+            now,
+            wireguard: inner.node.wireguard(),
+            slots_free: u32::try_from(
+                usize::from(Slot::LAST.get()).saturating_sub(held + unusable),
+            )
+            .unwrap_or(0),
+            problems: node.problems,
+            tenants: rows.collect(),
+            audit,
+        })
+    }
+
+    /// Permission to act on a tenant as the operator; the audit log names the
+    /// operator.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn operator_tenant(
+        &self,
+        scope: &OperatorScope,
+        id: TenantId,
+    ) -> Result<TenantScope, Failure> {
+        let tenants = self
+            .0
+            .store
+            .tenants(self.0.clock.now())
+            .await
+            .map_err(store_failure)?;
+        let found = tenants
+            .into_iter()
+            .find(|t| t.tenant.id == id)
+            .ok_or_else(Failure::not_found)?;
+        Ok(TenantScope::issue(id, found.tenant.name, scope.actor()))
+    }
+
+    /// Suspends a tenant (nothing of theirs runs, nothing is lost) or resumes.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn set_suspended(&self, scope: &TenantScope, suspended: bool) -> Result<(), Failure> {
+        let state = if suspended {
+            TenantState::Suspended
+        } else {
+            TenantState::Active
+        };
+        self.0
+            .store
+            .set_state(scope, state, self.0.clock.now())
+            .await
+            .map_err(store_failure)?;
+        self.0.node.nudge();
+        self.0.watching.changed(scope.tenant());
+        Ok(())
+    }
+}

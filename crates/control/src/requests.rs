@@ -1,0 +1,82 @@
+//! What people ask with, and what they get that is no view.
+
+use domain::{FilterPolicy, Routing, Secret, TenantName};
+use std::net::SocketAddr;
+
+/// What a sign-up form sends.
+#[derive(Debug)]
+pub struct SignUp {
+    /// The wanted name, as typed.
+    pub name: String,
+    /// The password, as typed.
+    pub password: Secret,
+    /// The plan's id, as sent.
+    pub plan: String,
+}
+
+/// Somebody who may enter a tenant's dashboard: the browser goes to
+/// `<name>.<base>/arrive?ticket=…`, which makes the session there.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The tenant.
+    pub name: TenantName,
+    /// The one-time ticket, good for a minute.
+    pub ticket: Secret,
+}
+
+/// What a ticket or session is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// `<name>.<base>`.
+    Dashboard,
+    /// `<name>-dns.<base>`.
+    Dns,
+    /// `admin.<base>`.
+    Operator,
+}
+
+impl Audience {
+    /// Its name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dashboard => "dashboard",
+            Self::Dns => "dns",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A new device, as the form sends it.
+#[derive(Clone, Debug)]
+pub struct NewDevice {
+    /// The label, as typed.
+    pub label: String,
+    /// What it routes.
+    pub routing: Routing,
+    /// What its DNS filter does.
+    pub policy: FilterPolicy,
+    /// Whether it is part of the mesh.
+    pub mesh: bool,
+}
+
+/// A change of a device; `None` leaves a thing as it is.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceChange {
+    /// A new label, as typed.
+    pub label: Option<String>,
+    /// A new DNS policy.
+    pub policy: Option<FilterPolicy>,
+    /// Into or out of the mesh.
+    pub mesh: Option<bool>,
+}
+
+/// Where our proxy finds a tenant's AdGuard Home, and how it signs in.
+#[derive(Clone, Debug)]
+pub struct DnsTarget {
+    /// Address and port of its API and UI.
+    pub address: SocketAddr,
+    /// The user, for Basic auth.
+    pub user: &'static str,
+    /// The password.
+    pub password: Secret,
+}

@@ -1,0 +1,176 @@
+//! What pages and the REST API show. Plain data, no secrets: a view can be
+//! serialised into a page as it is.
+
+use crate::{
+    client_config::Routing,
+    id::{DeviceId, TenantId},
+    plan::Plan,
+    policy::FilterPolicy,
+    status::TenantStatus,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// A handshake this recent means the device is connected: WireGuard makes a
+/// new one every 120 s while there is traffic and gives up after 180 s
+/// (REJECT_AFTER_TIME, WireGuard paper, 6.1).
+pub const ONLINE_MILLIS: i64 = 180_000;
+
+/// A device as its tenant sees it. "Down" is towards the device, "up" from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceView {
+    /// The device's id.
+    pub id: DeviceId,
+    /// What the tenant calls it.
+    pub label: String,
+    /// Its address inside the tunnel.
+    pub address: String,
+    /// Its public key, base64.
+    pub public_key: String,
+    /// Its DNS policy.
+    pub policy: FilterPolicy,
+    /// Whether other mesh devices of the tenant may reach it and it them.
+    pub mesh: bool,
+    /// What it sends through the tunnel.
+    pub routing: Routing,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// Its last handshake, if there was one.
+    pub last_handshake: Option<Timestamp>,
+    /// Where its packets came from last, address and port.
+    pub endpoint: Option<String>,
+    /// Bytes to the device, in all.
+    pub down_bytes: u64,
+    /// Bytes from the device, in all.
+    pub up_bytes: u64,
+    /// Bits a second to the device, now.
+    pub down_bps: u64,
+    /// Bits a second from the device, now.
+    pub up_bps: u64,
+}
+
+impl DeviceView {
+    /// Whether it is connected, judged by its last handshake.
+    pub fn is_online(&self, now: Timestamp) -> bool {
+        self.last_handshake
+            .is_some_and(|h| now.millis_since(h) < ONLINE_MILLIS)
+    }
+}
+
+/// Speed at one moment, all of a tenant's devices together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SpeedSample {
+    /// When.
+    pub at: Timestamp,
+    /// Bits a second towards the devices.
+    pub down_bps: u64,
+    /// Bits a second from the devices.
+    pub up_bps: u64,
+}
+
+/// A tenant's dashboard, whole: what the page renders and what its event
+/// stream sends again at every change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardView {
+    /// The server's clock when this was made.
+    pub now: Timestamp,
+    /// The tenant's name.
+    pub name: String,
+    /// What the tenant signed up for.
+    pub plan: Plan,
+    /// The tenant's subnet, e.g. `10.88.1.0/24`.
+    pub subnet: String,
+    /// The gateway, where DNS answers.
+    pub gateway: String,
+    /// The interface on the node, e.g. `wg1`.
+    pub interface: String,
+    /// How the tenant's parts are.
+    pub status: TenantStatus,
+    /// The devices, oldest first.
+    pub devices: Vec<DeviceView>,
+    /// The last minute's speed, oldest first.
+    pub speed: Vec<SpeedSample>,
+    /// Bytes this calendar month (UTC), both ways.
+    pub month_bytes: u64,
+    /// DNS queries today and how many were blocked, once AdGuard Home told.
+    pub queries: Option<QueryCounts>,
+}
+
+/// What AdGuard Home counted over the last 24 hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryCounts {
+    /// All queries.
+    pub total: u64,
+    /// Blocked by lists, safe browsing or parental control.
+    pub blocked: u64,
+}
+
+/// The progress page's content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProgressView {
+    /// The tenant's name.
+    pub name: String,
+    /// The slot's number.
+    pub slot: u16,
+    /// The tenant's subnet.
+    pub subnet: String,
+    /// The tunnel's UDP port.
+    pub port: u16,
+    /// The interface on the node.
+    pub interface: String,
+    /// How the parts are.
+    pub status: TenantStatus,
+}
+
+/// A tenant in the operator's list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TenantRow {
+    /// The tenant's id.
+    pub id: TenantId,
+    /// The tenant's name.
+    pub name: String,
+    /// The plan's name.
+    pub plan: String,
+    /// The slot's number.
+    pub slot: u16,
+    /// The tenant's subnet.
+    pub subnet: String,
+    /// Devices there are.
+    pub devices: u32,
+    /// Devices that are connected.
+    pub online: u32,
+    /// When the tenant signed up.
+    pub created_at: Timestamp,
+    /// How its parts are.
+    pub status: TenantStatus,
+}
+
+/// The operator's first page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperatorView {
+    /// The server's clock when this was made.
+    pub now: Timestamp,
+    /// Which WireGuard is used, in words.
+    pub wireguard: String,
+    /// Slots that are free.
+    pub slots_free: u32,
+    /// Problems of the node itself, the worst first.
+    pub problems: Vec<crate::status::Problem>,
+    /// All tenants, by slot.
+    pub tenants: Vec<TenantRow>,
+    /// The newest entries of the audit log, newest first.
+    pub audit: Vec<AuditRow>,
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// What, e.g. `device.add`.
+    pub action: String,
+    /// To what, e.g. `abcd/My phone`.
+    pub object: String,
+}

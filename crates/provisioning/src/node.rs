@@ -1,0 +1,281 @@
+//! The node: keeps a machine at its spec.
+//!
+//! One task owns all state and never waits for the machine. Reading the spec,
+//! observing a port and carrying out a lane's steps are tasks of their own
+//! whose answers come back as messages; after every answer the plan is made
+//! anew from what is known by then. So a slow container engine delays no
+//! tunnel, a failing tenant delays nobody, and there is no state in flight
+//! that a crash could lose.
+
+mod handle;
+pub(crate) mod lanes;
+mod predict;
+mod sources;
+
+pub use handle::{NodeHandle, NodeState, TenantState};
+
+use crate::{
+    observed::{
+        Known, ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
+    },
+    plan::{Lane, Plan, Step, is_ours, plan},
+    ports::{Containers, DnsFilter, Firewall, PortError, PortResult, SpecSource, WireGuard},
+    spec::{NodeSettings, NodeSpec},
+    status,
+};
+use domain::{ErrorCode, Slot};
+use handle::Shared;
+use lanes::Lanes;
+use sources::Sources;
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::Instant};
+
+/// How often everything is read again, whatever events said: the bound on
+/// how long a lost event can stay unnoticed.
+pub const TICK: Duration = Duration::from_secs(10);
+
+/// AdGuard Home's clients are read on every sixth tick only: a request to
+/// every container is dear, and nobody but us and the tenant changes them.
+const DNS_EVERY_TICKS: u64 = 6;
+
+/// The machine, as the node needs it.
+#[derive(Clone)]
+pub struct NodePorts {
+    /// WireGuard interfaces.
+    pub wireguard: Arc<dyn WireGuard>,
+    /// The firewall.
+    pub firewall: Arc<dyn Firewall>,
+    /// DNS containers.
+    pub containers: Arc<dyn Containers>,
+    /// AdGuard Home.
+    pub dns: Arc<dyn DnsFilter>,
+    /// Where the spec comes from.
+    pub specs: Arc<dyn SpecSource>,
+}
+
+/// What comes back from the tasks the node started.
+pub(crate) enum Message {
+    Spec(PortResult<NodeSpec>),
+    Wireguard(u64, PortResult<BTreeMap<Slot, ObservedInterface>>),
+    Firewall(u64, PortResult<ObservedFirewall>),
+    Containers(u64, PortResult<ObservedContainers>),
+    Folders(u64, PortResult<BTreeMap<String, ObservedFolder>>),
+    Dns(Slot, u64, PortResult<ObservedDns>),
+    Event(Port),
+    Done(Lane, Vec<Step>, PortResult<()>),
+}
+
+/// A port that can be read, for marking what may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Wireguard,
+    Firewall,
+    Containers,
+    Folders,
+}
+
+/// Keeps one machine at its spec. Made with [`Node::new`], driven by [`Node::run`].
+pub struct Node {
+    ports: NodePorts,
+    settings: Arc<NodeSettings>,
+    shared: Arc<Shared>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    outbox: mpsc::UnboundedSender<Message>,
+    spec: Option<Arc<NodeSpec>>,
+    spec_loading: bool,
+    spec_wanted: bool,
+    spec_error: Option<PortError>,
+    sources: Sources,
+    lanes: Lanes,
+    clocks: HashMap<Slot, status::PartClocks>,
+}
+
+impl Node {
+    /// A node over these ports, and the handle the rest of the program holds.
+    pub fn new(ports: NodePorts, settings: NodeSettings) -> (Self, NodeHandle) {
+        let settings = Arc::new(settings);
+        // Unbounded on purpose: at most one message per started task and port
+        // is under way, so the number of lanes bounds it.
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(ports.clone(), settings.clone()));
+        let node = Self {
+            ports,
+            settings,
+            shared: shared.clone(),
+            inbox,
+            outbox,
+            spec: None,
+            spec_loading: false,
+            spec_wanted: true,
+            spec_error: None,
+            sources: Sources::default(),
+            lanes: Lanes::default(),
+            clocks: HashMap::new(),
+        };
+        (node, NodeHandle::new(shared))
+    }
+
+    /// Runs until `shutdown` completes. What is in force stays in force.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
+        let mut tasks = sources::listen(&self.ports, &self.outbox);
+        let mut ticks = tokio::time::interval(TICK);
+        let mut count = 0_u64;
+        tokio::pin!(shutdown);
+        loop {
+            let retry = self
+                .lanes
+                .next_retry()
+                .into_iter()
+                .chain(self.sources.next_retry())
+                .min();
+            tokio::select! {
+                () = &mut shutdown => break,
+                () = self.shared.nudge.notified() => self.spec_wanted = true,
+                Some(message) = self.inbox.recv() => self.take(message),
+                _ = ticks.tick() => {
+                    self.spec_wanted = true;
+                    self.sources.mark_all(count.is_multiple_of(DNS_EVERY_TICKS));
+                    count += 1;
+                }
+                () = sleep_until(retry) => {}
+            }
+            // Whatever else has arrived is taken in before planning once.
+            while let Ok(message) = self.inbox.try_recv() {
+                self.take(message);
+            }
+            self.work();
+        }
+        tasks.abort_all();
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Spec(result) => {
+                self.spec_loading = false;
+                match result {
+                    // An older generation is an answer that was overtaken.
+                    Ok(spec)
+                        if self
+                            .spec
+                            .as_ref()
+                            .is_some_and(|s| s.generation > spec.generation) =>
+                    {
+                        self.spec_wanted = true;
+                    }
+                    Ok(spec) => {
+                        self.spec_error = None;
+                        self.spec = Some(Arc::new(spec));
+                        self.shared.set_spec(self.spec.clone());
+                    }
+                    Err(e) => {
+                        tracing::warn!(error = ?e, "the spec could not be loaded; the last one stays in force");
+                        self.spec_error = Some(e);
+                    }
+                }
+            }
+            Message::Event(port) => self.sources.mark(port),
+            Message::Done(lane, steps, result) => self.done(lane, steps, result),
+            observation => self.sources.take(observation),
+        }
+    }
+
+    fn done(&mut self, lane: Lane, steps: Vec<Step>, result: PortResult<()>) {
+        match &result {
+            Ok(()) => {
+                tracing::debug!(?lane, steps = steps.len(), "done");
+                if let Some(spec) = self.spec.clone() {
+                    for step in &steps {
+                        predict::predict(step, &spec, &self.settings, &mut self.sources);
+                    }
+                }
+            }
+            Err(e) => {
+                tracing::warn!(?lane, code = %e.code, error = %e, cause = ?e.cause, "a step failed; it is tried again");
+                self.sources.mark_lane(&lane);
+            }
+        }
+        self.lanes.finish(lane, steps, result);
+    }
+
+    /// Starts whatever can be started now, and publishes what is known.
+    fn work(&mut self) {
+        if self.spec_wanted && !self.spec_loading {
+            self.spec_wanted = false;
+            self.spec_loading = true;
+            let (specs, outbox) = (self.ports.specs.clone(), self.outbox.clone());
+            tokio::spawn(async move {
+                let _ = outbox.send(Message::Spec(specs.load().await));
+            });
+        }
+        let Some(spec) = self.spec.clone() else {
+            return;
+        };
+        self.sources
+            .read(&self.ports, &self.settings, &spec, &self.outbox);
+        let plan = plan(&spec, self.sources.observed(), &self.settings);
+        self.lanes
+            .start(&plan, &spec, &self.ports, &self.settings, &self.outbox);
+        self.publish(&spec, &plan);
+    }
+
+    fn publish(&mut self, spec: &Arc<NodeSpec>, plan: &Plan) {
+        let observed = self.sources.observed();
+        let now = Instant::now();
+        self.clocks
+            .retain(|slot, _| spec.tenants.contains_key(slot));
+        for t in spec.tenants.values() {
+            let mut s = status::status(t, observed, &self.settings, &self.lanes);
+            self.clocks
+                .entry(t.slot)
+                .or_insert_with(|| status::PartClocks::new(now))
+                .stamp(&mut s, now);
+            let applied = observed.wireguard.known().is_some() && !self.lanes.touches(t.slot, plan);
+            self.shared.set_tenant(t, spec.generation, applied, s);
+        }
+        self.shared.retain(spec);
+        let foreign = observed
+            .wireguard
+            .known()
+            .map(|w| {
+                w.iter()
+                    .filter(|(_, i)| !is_ours(i))
+                    .map(|(s, _)| *s)
+                    .collect()
+            })
+            .unwrap_or_default();
+        let mut problems: Vec<_> = self.spec_error.iter().map(PortError::problem).collect();
+        let mut unknown = |e: Option<&PortError>| problems.extend(e.map(PortError::problem));
+        unknown(observed.firewall.error());
+        unknown(observed.wireguard.error());
+        unknown(observed.containers.error());
+        unknown(observed.folders.error());
+        unknown(self.lanes.error(&Lane::Firewall));
+        unknown(self.lanes.error(&Lane::Image));
+        // "Not read yet" is no problem a person could do something about.
+        problems.retain(|p| p.code != ErrorCode::Busy);
+        self.shared.set_node(NodeState {
+            problems,
+            foreign_slots: foreign,
+        });
+    }
+}
+
+/// A placeholder for what has not been read yet.
+pub(crate) fn unread<T>() -> Known<T> {
+    Known::Unknown(Arc::new(PortError::new(
+        ErrorCode::Busy,
+        "It is being looked at.",
+    )))
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

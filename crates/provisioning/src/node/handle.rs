@@ -1,0 +1,207 @@
+//! The handle: how the rest of the program nudges a node, waits for it and
+//! watches it, without ever touching the machine itself.
+
+use super::NodePorts;
+use crate::{
+    observed::PeerStatistics,
+    ports::{PortError, PortResult},
+    spec::{DnsInstance, NodeSettings, NodeSpec, TenantSpec},
+};
+use domain::{ErrorCode, Problem, Slot, TenantName, TenantStatus, view::QueryCounts};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{Notify, watch};
+
+/// A tenant as its node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantState {
+    /// Whose slot it was when this was seen.
+    pub name: TenantName,
+    /// The newest generation whose tunnel and elements are in force.
+    pub applied: u64,
+    /// How the parts are.
+    pub status: TenantStatus,
+}
+
+/// The node as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeState {
+    /// What is wrong with the machine itself.
+    pub problems: Vec<Problem>,
+    /// Slots whose interface's name somebody else has taken.
+    pub foreign_slots: BTreeSet<Slot>,
+}
+
+type Tenants = BTreeMap<Slot, watch::Sender<Option<TenantState>>>;
+
+pub(crate) struct Shared {
+    pub(crate) nudge: Notify,
+    ports: NodePorts,
+    settings: Arc<NodeSettings>,
+    tenants: Mutex<Tenants>,
+    node: watch::Sender<NodeState>,
+    spec: watch::Sender<Option<Arc<NodeSpec>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(ports: NodePorts, settings: Arc<NodeSettings>) -> Self {
+        Self {
+            nudge: Notify::new(),
+            ports,
+            settings,
+            tenants: Mutex::default(),
+            node: watch::Sender::new(NodeState::default()),
+            spec: watch::Sender::new(None),
+        }
+    }
+
+    fn tenants(&self) -> MutexGuard<'_, Tenants> {
+        // The map is whole after any panic: every change to it is one call.
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_spec(&self, spec: Option<Arc<NodeSpec>>) {
+        self.spec.send_replace(spec);
+    }
+
+    pub(crate) fn set_tenant(
+        &self,
+        t: &TenantSpec,
+        generation: u64,
+        applied: bool,
+        status: TenantStatus,
+    ) {
+        let mut tenants = self.tenants();
+        let sender = tenants
+            .entry(t.slot)
+            .or_insert_with(|| watch::Sender::new(None));
+        sender.send_if_modified(|old| {
+            let before = old
+                .as_ref()
+                .filter(|o| o.name == t.name)
+                .map_or(0, |o| o.applied);
+            let applied = if applied { generation } else { before };
+            let new = Some(TenantState {
+                name: t.name.clone(),
+                applied,
+                status,
+            });
+            let changed = *old != new;
+            *old = new;
+            changed
+        });
+    }
+
+    /// Forgets tenants that left; who still watches sees `None`.
+    pub(crate) fn retain(&self, spec: &NodeSpec) {
+        self.tenants().retain(|slot, sender| {
+            let stays = spec.tenants.contains_key(slot);
+            if !stays {
+                sender.send_if_modified(|s| s.take().is_some());
+            }
+            stays || sender.receiver_count() > 0
+        });
+    }
+
+    pub(crate) fn set_node(&self, state: NodeState) {
+        self.node.send_if_modified(|old| {
+            let changed = *old != state;
+            *old = state;
+            changed
+        });
+    }
+}
+
+/// A node, from outside. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeHandle {
+    shared: Arc<Shared>,
+}
+
+impl NodeHandle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Says that the spec may have changed. Carries nothing; may be lost.
+    pub fn nudge(&self) {
+        self.shared.nudge.notify_one();
+    }
+
+    /// A slot's state as it changes; `None` while the node has not seen a
+    /// tenant there.
+    pub fn watch(&self, slot: Slot) -> watch::Receiver<Option<TenantState>> {
+        self.shared
+            .tenants()
+            .entry(slot)
+            .or_insert_with(|| watch::Sender::new(None))
+            .subscribe()
+    }
+
+    /// A slot's state now.
+    pub fn tenant(&self, slot: Slot) -> Option<TenantState> {
+        self.shared
+            .tenants()
+            .get(&slot)
+            .and_then(|s| s.borrow().clone())
+    }
+
+    /// The node's own state as it changes.
+    pub fn node(&self) -> watch::Receiver<NodeState> {
+        self.shared.node.subscribe()
+    }
+
+    /// Nudges, then waits until a slot's tunnel and elements are at
+    /// `generation` or later, `patience` at most. Whether they are.
+    pub async fn applied(&self, slot: Slot, generation: u64, patience: Duration) -> bool {
+        let mut watch = self.watch(slot);
+        self.nudge();
+        let there = watch.wait_for(|s| s.as_ref().is_some_and(|s| s.applied >= generation));
+        matches!(tokio::time::timeout(patience, there).await, Ok(Ok(_)))
+    }
+
+    /// Which WireGuard serves, in words.
+    pub fn wireguard(&self) -> String {
+        self.shared.ports.wireguard.describe()
+    }
+
+    /// Counters of all peers of all our interfaces.
+    ///
+    /// # Errors
+    /// As the port's.
+    pub async fn statistics(&self) -> PortResult<Vec<PeerStatistics>> {
+        self.shared.ports.wireguard.statistics().await
+    }
+
+    /// A tenant's AdGuard Home, where the node's last spec has the tenant.
+    pub fn dns(&self, slot: Slot, name: &TenantName) -> Option<DnsInstance> {
+        let spec = self.shared.spec.borrow().clone()?;
+        let t = spec
+            .tenants
+            .get(&slot)
+            .filter(|t| t.name == *name && !t.suspended)?;
+        Some(t.dns(&self.shared.settings))
+    }
+
+    /// What a tenant's AdGuard Home counted over the last 24 hours.
+    ///
+    /// # Errors
+    /// As the port's; `DnsUnavailable` where the node does not know the tenant.
+    pub async fn dns_counts(&self, slot: Slot, name: &TenantName) -> PortResult<QueryCounts> {
+        let dns = self.dns(slot, name).ok_or_else(|| {
+            PortError::new(
+                ErrorCode::DnsUnavailable,
+                "Your DNS filter is not there yet.",
+            )
+        })?;
+        self.shared.ports.dns.counts(&dns).await
+    }
+
+    /// What does not change while the node runs.
+    pub fn settings(&self) -> &NodeSettings {
+        &self.shared.settings
+    }
+}

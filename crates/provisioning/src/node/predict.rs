@@ -1,0 +1,151 @@
+//! What a step that succeeded has made of the machine, written into the
+//! observation at once: the next plan need not wait for a reading. A reading
+//! follows with the next tick or event and corrects whatever was believed.
+
+use super::{Port, sources::Sources};
+use crate::{
+    observed::{
+        ContainerState, Known, ObservedContainer, ObservedDnsClient, ObservedFirewallTenant,
+        ObservedFolder, ObservedInterface, ObservedPeer, content_hash,
+    },
+    plan::Step,
+    ports::FirewallChange,
+    spec::{InterfaceSpec, NodeSettings, NodeSpec, PeerSpec},
+};
+use std::net::IpAddr;
+
+pub(crate) fn predict(
+    step: &Step,
+    spec: &NodeSpec,
+    settings: &NodeSettings,
+    sources: &mut Sources,
+) {
+    match step {
+        Step::Firewall(change) => {
+            if let Known::Known(f) = &mut sources.changed(Port::Firewall).firewall {
+                apply_firewall(change, f);
+            }
+        }
+        Step::DeleteInterface(slot) => {
+            if let Known::Known(w) = &mut sources.changed(Port::Wireguard).wireguard {
+                w.remove(slot);
+            }
+        }
+        Step::EnsureInterface(i) => {
+            if let Known::Known(w) = &mut sources.changed(Port::Wireguard).wireguard {
+                w.insert(i.slot, interface(i));
+            }
+        }
+        Step::ChangePeers(slot, change) => {
+            if let Known::Known(w) = &mut sources.changed(Port::Wireguard).wireguard
+                && let Some(i) = w.get_mut(slot)
+            {
+                i.peers.retain(|k, _| !change.remove.contains(k));
+                i.peers
+                    .extend(change.set.iter().map(|(k, p)| (*k, peer(p))));
+            }
+        }
+        Step::RemoveContainer(id) => {
+            if let Known::Known(c) = &mut sources.changed(Port::Containers).containers {
+                c.ours.retain(|x| x.id != *id);
+            }
+        }
+        Step::StartContainer(slot) => {
+            let Some(t) = spec.tenants.get(slot) else {
+                return;
+            };
+            if let Known::Known(c) = &mut sources.changed(Port::Containers).containers {
+                let name = t.name.container();
+                c.ours.retain(|x| x.name != name);
+                // The engine takes a name wherever it takes an id.
+                c.ours.push(ObservedContainer {
+                    id: name.clone(),
+                    name,
+                    slot: Some(*slot),
+                    revision: t.container(settings).revision(),
+                    state: ContainerState::Running,
+                });
+            }
+            sources.mark(Port::Containers);
+            sources.mark_dns(*slot);
+        }
+        Step::SetClients(slot) => {
+            let Some(t) = spec.tenants.get(slot) else {
+                return;
+            };
+            if let Some(Known::Known(d)) = sources.dns_changed(*slot).dns.get_mut(slot) {
+                d.clients = t
+                    .clients()
+                    .into_iter()
+                    .map(|(id, c)| {
+                        (
+                            id,
+                            ObservedDnsClient {
+                                name: c.name,
+                                addresses: [c.address].into(),
+                                policy: Some(c.policy),
+                            },
+                        )
+                    })
+                    .collect();
+            }
+        }
+        Step::WriteFolder(slot) => {
+            let Some(t) = spec.tenants.get(slot) else {
+                return;
+            };
+            if let Known::Known(f) = &mut sources.changed(Port::Folders).folders {
+                let hash = content_hash(t.wg_conf().expose().as_bytes());
+                let wg_confs = [(format!("{}.conf", slot.interface()), hash)].into();
+                f.insert(
+                    t.name.folder(),
+                    ObservedFolder {
+                        wg_confs,
+                        owner: Some(t.private_key.public().to_string()),
+                    },
+                );
+            }
+        }
+        Step::RemoveFolder(name) => {
+            if let Known::Known(f) = &mut sources.changed(Port::Folders).folders {
+                f.remove(name);
+            }
+        }
+        Step::FetchImage => sources.mark(Port::Containers),
+    }
+}
+
+/// What a transaction makes of the table.
+pub fn apply_firewall(change: &FirewallChange, f: &mut crate::observed::ObservedFirewall) {
+    if change.rebuild {
+        f.complete = true;
+        f.tenants.clear();
+    }
+    for slot in change.remove.keys() {
+        f.tenants.remove(slot);
+    }
+    f.tenants.extend(
+        change
+            .set
+            .iter()
+            .map(|(_, t)| (t.slot, ObservedFirewallTenant::of(t))),
+    );
+}
+
+fn peer(p: &PeerSpec) -> ObservedPeer {
+    ObservedPeer {
+        preshared_key: Some(p.preshared_key.clone()),
+        allowed_ips: [IpAddr::from(p.address).into()].into(),
+    }
+}
+
+fn interface(i: &InterfaceSpec) -> ObservedInterface {
+    ObservedInterface {
+        owner: Some(i.owner.clone()),
+        public_key: Some(i.private_key.public()),
+        listen_port: i.slot.listen_port(),
+        addresses: [i.address].into(),
+        up: true,
+        peers: i.peers.iter().map(|(k, p)| (*k, peer(p))).collect(),
+    }
+}

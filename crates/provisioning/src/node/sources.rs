@@ -1,0 +1,349 @@
+//! What the node has read, and what it must read again.
+//!
+//! Each port is read by a task of its own. An answer that was overtaken by a
+//! step of ours (its epoch is old) is read again rather than believed; after a
+//! few such answers it is believed after all, so that a busy node cannot
+//! starve its own eyes (steps are idempotent, an old picture does no harm).
+
+use super::{Message, NodePorts, Port, unread};
+use crate::{
+    disk,
+    observed::{ContainerState, Known, Observed, ObservedDns},
+    plan::Lane,
+    ports::{DnsFilter, PortError, PortResult},
+    spec::{DnsInstance, NodeSettings, NodeSpec},
+};
+use domain::{ErrorCode, Slot};
+use futures_util::{StreamExt, stream::BoxStream};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, mpsc::UnboundedSender},
+    task::JoinSet,
+    time::Instant,
+};
+
+/// Overtaken answers in a row before one is believed.
+const OVERTAKEN_MAX: u8 = 3;
+
+/// AdGuard Homes asked at one time.
+const DNS_AT_ONCE: usize = 32;
+
+/// How long a starting AdGuard Home is asked before the others' turn.
+const DNS_PATIENCE: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Default)]
+struct Source {
+    epoch: u64,
+    dirty: bool,
+    reading: bool,
+    overtaken: u8,
+    not_before: Option<Instant>,
+}
+
+impl Source {
+    fn dirty() -> Self {
+        Self {
+            dirty: true,
+            ..Self::default()
+        }
+    }
+
+    /// Begins a reading where one is due.
+    fn begin(&mut self, now: Instant) -> Option<u64> {
+        let due = self.dirty && !self.reading && self.not_before.is_none_or(|t| t <= now);
+        due.then(|| {
+            (self.dirty, self.reading, self.not_before) = (false, true, None);
+            self.epoch
+        })
+    }
+
+    /// Ends a reading; whether its answer is to be believed.
+    fn end(&mut self, epoch: u64) -> bool {
+        self.reading = false;
+        let fresh = epoch == self.epoch || self.overtaken >= OVERTAKEN_MAX;
+        self.overtaken = if fresh { 0 } else { self.overtaken + 1 };
+        self.dirty |= !fresh;
+        fresh
+    }
+}
+
+/// See the module.
+pub(crate) struct Sources {
+    observed: Observed,
+    wireguard: Source,
+    firewall: Source,
+    containers: Source,
+    folders: Source,
+    dns: HashMap<Slot, Source>,
+    asking: Arc<Semaphore>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            observed: Observed {
+                wireguard: unread(),
+                firewall: unread(),
+                containers: unread(),
+                dns: BTreeMap::new(),
+                folders: unread(),
+            },
+            wireguard: Source::dirty(),
+            firewall: Source::dirty(),
+            containers: Source::dirty(),
+            folders: Source::dirty(),
+            dns: HashMap::new(),
+            asking: Arc::new(Semaphore::new(DNS_AT_ONCE)),
+        }
+    }
+}
+
+impl Sources {
+    pub(crate) fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// The observation, for writing a step's outcome into it; readings of the
+    /// port that are under way become old.
+    pub(crate) fn changed(&mut self, port: Port) -> &mut Observed {
+        self.source(port).epoch += 1;
+        &mut self.observed
+    }
+
+    /// The same for one AdGuard Home.
+    pub(crate) fn dns_changed(&mut self, slot: Slot) -> &mut Observed {
+        self.dns.entry(slot).or_insert_with(Source::dirty).epoch += 1;
+        &mut self.observed
+    }
+
+    fn source(&mut self, port: Port) -> &mut Source {
+        match port {
+            Port::Wireguard => &mut self.wireguard,
+            Port::Firewall => &mut self.firewall,
+            Port::Containers => &mut self.containers,
+            Port::Folders => &mut self.folders,
+        }
+    }
+
+    /// Something may have changed by another hand.
+    pub(crate) fn mark(&mut self, port: Port) {
+        self.source(port).dirty = true;
+        if port == Port::Containers {
+            // A container that came back asks for its AdGuard Home to be seen again.
+            let quiet: Vec<Slot> = self
+                .observed
+                .dns
+                .iter()
+                .filter(|(_, d)| !d.known().is_some_and(|d| d.running))
+                .map(|(s, _)| *s)
+                .collect();
+            for slot in quiet {
+                self.mark_dns(slot);
+            }
+        }
+    }
+
+    pub(crate) fn mark_dns(&mut self, slot: Slot) {
+        self.dns.entry(slot).or_insert_with(Source::dirty).dirty = true;
+    }
+
+    pub(crate) fn mark_all(&mut self, dns: bool) {
+        for port in [
+            Port::Wireguard,
+            Port::Firewall,
+            Port::Containers,
+            Port::Folders,
+        ] {
+            self.mark(port);
+        }
+        if dns {
+            self.dns.values_mut().for_each(|s| s.dirty = true);
+        }
+    }
+
+    /// A lane failed: what it works on is read again.
+    pub(crate) fn mark_lane(&mut self, lane: &Lane) {
+        match lane {
+            Lane::Firewall => self.mark(Port::Firewall),
+            Lane::Tunnel(_) => self.mark(Port::Wireguard),
+            Lane::Container(_) | Lane::Stray(_) | Lane::Image => self.mark(Port::Containers),
+            Lane::Dns(slot) => self.mark_dns(*slot),
+            Lane::Folder(_) => self.mark(Port::Folders),
+        }
+    }
+
+    /// When a reading that was put off is due.
+    pub(crate) fn next_retry(&self) -> Option<Instant> {
+        self.dns
+            .values()
+            .filter(|s| s.dirty && !s.reading)
+            .filter_map(|s| s.not_before)
+            .min()
+    }
+
+    /// Takes an answer in.
+    pub(crate) fn take(&mut self, message: Message) {
+        match message {
+            Message::Wireguard(e, r) => {
+                believe(&mut self.wireguard, e, r, &mut self.observed.wireguard)
+            }
+            Message::Firewall(e, r) => {
+                believe(&mut self.firewall, e, r, &mut self.observed.firewall)
+            }
+            Message::Containers(e, r) => {
+                believe(&mut self.containers, e, r, &mut self.observed.containers)
+            }
+            Message::Folders(e, r) => believe(&mut self.folders, e, r, &mut self.observed.folders),
+            Message::Dns(slot, e, r) => {
+                let Some(source) = self.dns.get_mut(&slot) else {
+                    return;
+                };
+                if source.end(e) {
+                    if !r.as_ref().is_ok_and(|d| d.running) {
+                        source.dirty = true;
+                        source.not_before = Some(Instant::now() + Duration::from_millis(500));
+                    }
+                    self.observed.dns.insert(slot, r.into());
+                }
+            }
+            Message::Spec(_) | Message::Event(_) | Message::Done(..) => {}
+        }
+    }
+
+    /// Starts every reading that is due.
+    pub(crate) fn read(
+        &mut self,
+        ports: &NodePorts,
+        settings: &Arc<NodeSettings>,
+        spec: &NodeSpec,
+        out: &UnboundedSender<Message>,
+    ) {
+        let now = Instant::now();
+        if let Some(e) = self.wireguard.begin(now) {
+            let port = ports.wireguard.clone();
+            answer(
+                out,
+                async move { Message::Wireguard(e, port.observe().await) },
+            );
+        }
+        if let Some(e) = self.firewall.begin(now) {
+            let port = ports.firewall.clone();
+            answer(
+                out,
+                async move { Message::Firewall(e, port.observe().await) },
+            );
+        }
+        if let Some(e) = self.containers.begin(now) {
+            let port = ports.containers.clone();
+            answer(
+                out,
+                async move { Message::Containers(e, port.observe().await) },
+            );
+        }
+        if let Some(e) = self.folders.begin(now) {
+            let settings = settings.clone();
+            answer(out, async move {
+                let read = tokio::task::spawn_blocking(move || disk::observe(&settings)).await;
+                Message::Folders(
+                    e,
+                    read.unwrap_or_else(|e| {
+                        Err(PortError::because(
+                            ErrorCode::Internal,
+                            "Reading the folders broke off.",
+                            e,
+                        ))
+                    }),
+                )
+            });
+        }
+        self.read_dns(ports, settings, spec, out, now);
+    }
+
+    fn read_dns(
+        &mut self,
+        ports: &NodePorts,
+        settings: &NodeSettings,
+        spec: &NodeSpec,
+        out: &UnboundedSender<Message>,
+        now: Instant,
+    ) {
+        let Known::Known(containers) = &self.observed.containers else {
+            return;
+        };
+        let running: HashMap<Slot, ()> = containers
+            .ours
+            .iter()
+            .filter(|c| c.state == ContainerState::Running)
+            .filter_map(|c| c.slot)
+            .filter(|s| spec.tenants.get(s).is_some_and(|t| !t.suspended))
+            .map(|s| (s, ()))
+            .collect();
+        self.observed.dns.retain(|s, _| running.contains_key(s));
+        self.dns.retain(|s, _| running.contains_key(s));
+        for slot in running.into_keys() {
+            let source = self.dns.entry(slot).or_insert_with(Source::dirty);
+            let (Some(epoch), Some(t)) = (source.begin(now), spec.tenants.get(&slot)) else {
+                continue;
+            };
+            let (port, dns, asking) = (ports.dns.clone(), t.dns(settings), self.asking.clone());
+            answer(out, async move {
+                let _turn = asking.acquire_owned().await;
+                Message::Dns(slot, epoch, ask(port.as_ref(), &dns).await)
+            });
+        }
+    }
+}
+
+/// Asks until it answers for real or patience ends: a container that was just
+/// started answers after 45-150 ms, and somebody is watching a progress page.
+async fn ask(port: &dyn DnsFilter, dns: &DnsInstance) -> PortResult<ObservedDns> {
+    let end = Instant::now() + DNS_PATIENCE;
+    let mut wait = Duration::from_millis(10);
+    loop {
+        let answer = port.observe(dns).await;
+        if answer.as_ref().is_ok_and(|d| d.running) || Instant::now() + wait > end {
+            return answer;
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 3 / 2).min(Duration::from_millis(200));
+    }
+}
+
+fn believe<T>(source: &mut Source, epoch: u64, result: PortResult<T>, into: &mut Known<T>) {
+    if source.end(epoch) {
+        if let Err(e) = &result {
+            tracing::warn!(code = %e.code, error = %e, cause = ?e.cause, "could not be read; nothing is changed there");
+        }
+        *into = result.into();
+    }
+}
+
+fn answer(out: &UnboundedSender<Message>, work: impl Future<Output = Message> + Send + 'static) {
+    let out = out.clone();
+    tokio::spawn(async move {
+        let _ = out.send(work.await);
+    });
+}
+
+/// Forwards the ports' events as marks.
+pub(crate) fn listen(ports: &NodePorts, out: &UnboundedSender<Message>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let mut forward = |mut events: BoxStream<'static, ()>, port: Port| {
+        let out = out.clone();
+        tasks.spawn(async move {
+            while events.next().await.is_some() {
+                if out.send(Message::Event(port)).is_err() {
+                    break;
+                }
+            }
+        });
+    };
+    forward(ports.wireguard.events(), Port::Wireguard);
+    forward(ports.firewall.events(), Port::Firewall);
+    forward(ports.containers.events(), Port::Containers);
+    tasks
+}

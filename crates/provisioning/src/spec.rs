@@ -1,0 +1,330 @@
+//! What a node should hold, whole.
+
+use domain::{
+    AddressPlan, DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret,
+    Slot, TenantName,
+};
+use ipnet::Ipv4Net;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+
+/// Everything a node should hold. What is not in it, and carries our name or
+/// label, is removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// Grows with every change; a node refuses to go back.
+    pub generation: u64,
+    /// The tenants, by slot.
+    pub tenants: BTreeMap<Slot, TenantSpec>,
+}
+
+/// One tenant on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantSpec {
+    /// The tenant's name.
+    pub name: TenantName,
+    /// The slot it holds.
+    pub slot: Slot,
+    /// The tunnel's private key.
+    pub private_key: PrivateKey,
+    /// A suspended tenant keeps its slot and its files, and has no tunnel, no
+    /// firewall elements and no container.
+    pub suspended: bool,
+    /// The password our proxy presents to the tenant's AdGuard Home.
+    pub dns_password: Secret,
+    /// Its bcrypt hash, as AdGuard Home keeps it.
+    pub dns_password_hash: String,
+    /// The devices, by their number in the database.
+    pub devices: BTreeMap<DeviceId, DeviceSpec>,
+}
+
+/// One device of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceSpec {
+    /// What the tenant calls it.
+    pub label: DeviceLabel,
+    /// Its address inside the tunnel.
+    pub address: Ipv4Addr,
+    /// Its identity.
+    pub public_key: PublicKey,
+    /// Its symmetric layer.
+    pub preshared_key: PresharedKey,
+    /// Whether other mesh devices may reach it, and it them.
+    pub mesh: bool,
+    /// What its DNS filter does.
+    pub policy: FilterPolicy,
+    /// The id that marks its persistent client in AdGuard Home as ours
+    /// (`peers.adguard_client_id`, e.g. `mn-3f9a`).
+    pub client_id: String,
+}
+
+/// What does not change while a node runs: ranges, folders, limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSettings {
+    /// The address ranges.
+    pub addresses: AddressPlan,
+    /// The root of the disk layout, default `/etc/maliknode`.
+    pub root: PathBuf,
+    /// A container's memory limit in bytes.
+    pub dns_memory_bytes: u64,
+    /// The AdGuard Home image, with its tag.
+    pub image: String,
+    /// Where tunnels send DNS while the image is not there: plain resolver.
+    pub fallback_dns: Ipv4Addr,
+}
+
+impl NodeSettings {
+    /// The tenant's folder: `<root>/users/user_<name>`.
+    pub fn tenant_dir(&self, name: &TenantName) -> PathBuf {
+        self.users_dir().join(name.folder())
+    }
+
+    /// The folder of all tenants' folders.
+    pub fn users_dir(&self) -> PathBuf {
+        self.root.join("users")
+    }
+
+    /// The block lists every container reads: `<root>/lists`.
+    pub fn lists_dir(&self) -> PathBuf {
+        self.root.join("lists")
+    }
+}
+
+/// The interface a tenant should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceSpec {
+    /// The slot; it fixes name and port.
+    pub slot: Slot,
+    /// The mark that says it is ours and whose, kept as the link's alias.
+    pub owner: String,
+    /// The tunnel's private key.
+    pub private_key: PrivateKey,
+    /// Gateway address with the subnet's prefix, e.g. `10.88.1.1/24`.
+    pub address: Ipv4Net,
+    /// The devices, by public key.
+    pub peers: BTreeMap<PublicKey, PeerSpec>,
+}
+
+/// A peer as WireGuard should have it; its allowed IPs are `address/32`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerSpec {
+    /// The symmetric layer.
+    pub preshared_key: PresharedKey,
+    /// The address inside the tunnel.
+    pub address: Ipv4Addr,
+}
+
+/// A tenant's elements in the firewall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirewallTenant {
+    /// The slot; it fixes the interface's name.
+    pub slot: Slot,
+    /// The subnet, e.g. `10.88.1.0/24`.
+    pub subnet: Ipv4Net,
+    /// The gateway, e.g. `10.88.1.1`.
+    pub gateway: Ipv4Addr,
+    /// Where DNS sent to the gateway goes: the container, or the fallback.
+    pub dns: Ipv4Addr,
+    /// Devices that may reach each other.
+    pub mesh: BTreeSet<Ipv4Addr>,
+}
+
+/// The container a tenant should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerSpec {
+    /// The slot.
+    pub slot: Slot,
+    /// The tenant; it fixes the container's name, `adguard_user_<name>`.
+    pub tenant: TenantName,
+    /// The image with its tag.
+    pub image: String,
+    /// The fixed address on our bridge.
+    pub address: Ipv4Addr,
+    /// Host folder mounted at `/opt/adguardhome/conf`.
+    pub conf_dir: PathBuf,
+    /// Host folder mounted at `/opt/adguardhome/work`.
+    pub work_dir: PathBuf,
+    /// Host folder mounted read-only at `/lists`.
+    pub lists_dir: PathBuf,
+    /// Memory limit in bytes.
+    pub memory_bytes: u64,
+    /// The tunnel's public key: tells a tenant from an earlier one of that name.
+    pub owner: PublicKey,
+}
+
+impl ContainerSpec {
+    /// Changes whenever the container has to be made anew; kept as a label.
+    pub fn revision(&self) -> String {
+        // FNV-1a, 64 bit: stable across builds, unlike the standard hasher.
+        let text = format!(
+            "1|{}|{}|{}|{}|{}|{}|{}|{}|{}",
+            self.slot,
+            self.tenant,
+            self.image,
+            self.address,
+            self.conf_dir.display(),
+            self.work_dir.display(),
+            self.lists_dir.display(),
+            self.memory_bytes,
+            self.owner
+        );
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("{hash:016x}")
+    }
+}
+
+/// A tenant's AdGuard Home, as its API is reached and its files are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsInstance {
+    /// The slot.
+    pub slot: Slot,
+    /// The container's address: DNS on 53, API and UI on 3000.
+    pub address: Ipv4Addr,
+    /// The tenant's subnet: the only clients it answers.
+    pub subnet: Ipv4Net,
+    /// The user our proxy and we sign in as: always `tenant`.
+    pub user: &'static str,
+    /// That user's password.
+    pub password: Secret,
+    /// Its bcrypt hash.
+    pub password_hash: String,
+    /// Host folder of its configuration.
+    pub conf_dir: PathBuf,
+    /// Host folder of its data.
+    pub work_dir: PathBuf,
+}
+
+/// A persistent client that AdGuard Home should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsClient {
+    /// What it is called in AdGuard Home: the device's label.
+    pub name: String,
+    /// The device's address.
+    pub address: Ipv4Addr,
+    /// What its filter does.
+    pub policy: FilterPolicy,
+}
+
+/// The only user of a tenant's AdGuard Home.
+pub const DNS_USER: &str = "tenant";
+
+impl TenantSpec {
+    /// The mark on this tenant's interface.
+    pub fn owner(&self) -> String {
+        format!("maliknode {}", self.name)
+    }
+
+    /// The interface it should have.
+    pub fn interface(&self, s: &NodeSettings) -> InterfaceSpec {
+        let gateway = s.addresses.gateway(self.slot);
+        InterfaceSpec {
+            slot: self.slot,
+            owner: self.owner(),
+            private_key: self.private_key.clone(),
+            address: Ipv4Net::new_assert(gateway, s.addresses.subnet(self.slot).prefix_len()),
+            peers: self
+                .devices
+                .values()
+                .map(|d| {
+                    (
+                        d.public_key,
+                        PeerSpec {
+                            preshared_key: d.preshared_key.clone(),
+                            address: d.address,
+                        },
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    /// Its elements in the firewall; `dns` is where its DNS goes now.
+    pub fn firewall(&self, s: &NodeSettings, dns: Ipv4Addr) -> FirewallTenant {
+        FirewallTenant {
+            slot: self.slot,
+            subnet: s.addresses.subnet(self.slot),
+            gateway: s.addresses.gateway(self.slot),
+            dns,
+            mesh: self
+                .devices
+                .values()
+                .filter(|d| d.mesh)
+                .map(|d| d.address)
+                .collect(),
+        }
+    }
+
+    /// The container it should have.
+    pub fn container(&self, s: &NodeSettings) -> ContainerSpec {
+        let data = s.tenant_dir(&self.name).join("adguard_data");
+        ContainerSpec {
+            slot: self.slot,
+            tenant: self.name.clone(),
+            image: s.image.clone(),
+            address: s.addresses.container(self.slot),
+            conf_dir: data.join("conf"),
+            work_dir: data.join("work"),
+            lists_dir: s.lists_dir(),
+            memory_bytes: s.dns_memory_bytes,
+            owner: self.private_key.public(),
+        }
+    }
+
+    /// Its AdGuard Home.
+    pub fn dns(&self, s: &NodeSettings) -> DnsInstance {
+        let container = self.container(s);
+        DnsInstance {
+            slot: self.slot,
+            address: container.address,
+            subnet: s.addresses.subnet(self.slot),
+            user: DNS_USER,
+            password: self.dns_password.clone(),
+            password_hash: self.dns_password_hash.clone(),
+            conf_dir: container.conf_dir,
+            work_dir: container.work_dir,
+        }
+    }
+
+    /// The persistent clients its AdGuard Home should know, by our id.
+    pub fn clients(&self) -> BTreeMap<String, DnsClient> {
+        self.devices
+            .values()
+            .map(|d| {
+                let client = DnsClient {
+                    name: d.label.to_string(),
+                    address: d.address,
+                    policy: d.policy,
+                };
+                (d.client_id.clone(), client)
+            })
+            .collect()
+    }
+
+    /// `wg<n>.conf`, as `wg setconf` takes it (`wg(8)`).
+    pub fn wg_conf(&self) -> Secret {
+        let mut text = format!(
+            "# MalikNode writes this file; changes by hand are undone.\n[Interface]\nPrivateKey = {}\nListenPort = {}\n",
+            *self.private_key.expose(),
+            self.slot.listen_port()
+        );
+        for d in self.devices.values() {
+            text.push_str(&format!(
+                "\n[Peer]\nPublicKey = {}\nPresharedKey = {}\nAllowedIPs = {}/32\n",
+                d.public_key,
+                *d.preshared_key.expose(),
+                d.address
+            ));
+        }
+        Secret::new(text)
+    }
+}
+
+/// The path of a tenant's `wg<n>.conf`.
+pub fn wg_conf_path(tenant_dir: &Path, slot: Slot) -> PathBuf {
+    tenant_dir.join(format!("{}.conf", slot.interface()))
+}

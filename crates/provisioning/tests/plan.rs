@@ -1,0 +1,344 @@
+//! Properties of the planner: from any observed state its plans end at the
+//! spec, a second plan is empty, and nothing of others is ever named.
+#![allow(clippy::unwrap_used)]
+
+use domain::Slot;
+use proptest::prelude::*;
+use provisioning::{
+    Known, NodeSettings, NodeSpec, Observed,
+    observed::{
+        ContainerState, ObservedContainer, ObservedContainers, ObservedDns, ObservedDnsClient,
+        ObservedFirewall, ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer,
+        content_hash,
+    },
+    plan::{Step, is_ours, plan},
+};
+use std::{collections::BTreeMap, net::IpAddr, path::Path};
+use testkit::samples;
+
+fn settings() -> NodeSettings {
+    samples::settings(Path::new("/nowhere"))
+}
+
+const SLOTS: std::ops::RangeInclusive<u16> = 1..=4;
+
+prop_compose! {
+    fn any_spec()(picks in prop::collection::vec((0u8..4, any::<bool>(), any::<bool>()), 4)) -> NodeSpec {
+        let s = settings();
+        let tenants = SLOTS.zip(picks).filter(|(_, (_, there, _))| *there).map(|(n, (devices, _, suspended))| {
+            let mut t = samples::tenant(&s, n, devices);
+            t.suspended = suspended && devices == 3;
+            (t.slot, t)
+        }).collect();
+        NodeSpec { generation: 1, tenants }
+    }
+}
+
+fn any_interface(n: u16) -> impl Strategy<Value = Option<ObservedInterface>> {
+    (0u8..6, 0u8..5, any::<bool>(), any::<bool>()).prop_map(move |(kind, devices, up, right)| {
+        let s = settings();
+        let t = samples::tenant(&s, n, devices);
+        let owner = match kind {
+            0 | 1 => return None,
+            2 => None,
+            3 => Some("maliknode somebody-else".to_owned()),
+            _ => Some(t.owner()),
+        };
+        let key = if right {
+            t.private_key.public()
+        } else {
+            samples::key(n, 99).public()
+        };
+        Some(ObservedInterface {
+            owner,
+            public_key: Some(key),
+            listen_port: if right { t.slot.listen_port() } else { 1 },
+            addresses: if right {
+                [t.interface(&s).address].into()
+            } else {
+                [].into()
+            },
+            up,
+            peers: t
+                .devices
+                .values()
+                .map(|d| {
+                    let address = if right {
+                        d.address
+                    } else {
+                        s.addresses.device(t.slot, 200)
+                    };
+                    let psk = Some(d.preshared_key.clone()).filter(|_| right);
+                    (
+                        d.public_key,
+                        ObservedPeer {
+                            preshared_key: psk,
+                            allowed_ips: [IpAddr::from(address).into()].into(),
+                        },
+                    )
+                })
+                .collect(),
+        })
+    })
+}
+
+fn any_container(n: u16) -> impl Strategy<Value = Vec<ObservedContainer>> {
+    prop::collection::vec((0u8..5, any::<bool>(), any::<bool>(), any::<bool>()), 0..3).prop_map(
+        move |list| {
+            let s = settings();
+            let t = samples::tenant(&s, n, 0);
+            list.into_iter()
+                .enumerate()
+                .map(|(i, (state, named, revised, slotted))| ObservedContainer {
+                    id: format!("c{n}-{i}"),
+                    // The engine lets one container have a name.
+                    name: if named && i == 0 {
+                        t.name.container()
+                    } else {
+                        format!("adguard_user_old{n}-{i}")
+                    },
+                    slot: slotted.then_some(t.slot),
+                    revision: if revised {
+                        t.container(&s).revision()
+                    } else {
+                        "old".to_owned()
+                    },
+                    state: [
+                        ContainerState::Running,
+                        ContainerState::Stopped,
+                        ContainerState::Restarting,
+                        ContainerState::Paused,
+                        ContainerState::Running,
+                    ][usize::from(state)],
+                })
+                .collect()
+        },
+    )
+}
+
+prop_compose! {
+    fn any_observed()(
+        interfaces in SLOTS.map(any_interface).collect::<Vec<_>>(),
+        containers in SLOTS.map(any_container).collect::<Vec<_>>(),
+        image in any::<bool>(),
+        complete in any::<bool>(),
+        elements in prop::collection::vec((any::<bool>(), any::<bool>()), 4),
+        folders in prop::collection::vec(0u8..4, 4),
+    ) -> Observed {
+        let s = settings();
+        let slot = |i: usize| Slot::new(i as u16 + 1).unwrap();
+        let interfaces: BTreeMap<_, _> = interfaces.into_iter().enumerate().filter_map(|(i, x)| Some((slot(i), x?))).collect();
+        let tenants = elements.iter().enumerate().filter(|(_, (there, _))| *there).map(|(i, (_, right))| {
+            let t = samples::tenant(&s, slot(i).get(), 2);
+            let e = if *right { ObservedFirewallTenant::of(&t.firewall(&s, s.fallback_dns)) } else { ObservedFirewallTenant { listed: true, ..Default::default() } };
+            (slot(i), e)
+        }).collect();
+        let folders = folders.iter().enumerate().filter(|(_, k)| **k > 0).map(|(i, k)| {
+            let t = samples::tenant(&s, slot(i).get(), 1);
+            let conf = (format!("wg{}.conf", if *k == 2 { 77 } else { slot(i).get() }), content_hash(t.wg_conf().expose().as_bytes()));
+            (t.name.folder(), ObservedFolder { wg_confs: [conf].into(), owner: Some(if *k == 3 { "an earlier tenant's key".to_owned() } else { t.private_key.public().to_string() }) })
+        }).collect();
+        Observed {
+            wireguard: Known::Known(interfaces),
+            firewall: Known::Known(ObservedFirewall { complete, tenants }),
+            containers: Known::Known(ObservedContainers { image, ours: containers.into_iter().flatten().collect(), foreign: Default::default() }),
+            dns: BTreeMap::new(),
+            folders: Known::Known(folders),
+        }
+    }
+}
+
+/// The model: what a step makes of a machine.
+fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
+    let s = settings();
+    let (Known::Known(w), Known::Known(f), Known::Known(c), Known::Known(d)) = (
+        &mut o.wireguard,
+        &mut o.firewall,
+        &mut o.containers,
+        &mut o.folders,
+    ) else {
+        panic!("the model knows everything")
+    };
+    match step {
+        Step::Firewall(change) => {
+            if change.rebuild {
+                *f = ObservedFirewall {
+                    complete: true,
+                    tenants: BTreeMap::new(),
+                };
+            }
+            change.remove.keys().for_each(|s| drop(f.tenants.remove(s)));
+            f.tenants.extend(
+                change
+                    .set
+                    .iter()
+                    .map(|(_, t)| (t.slot, ObservedFirewallTenant::of(t))),
+            );
+        }
+        Step::DeleteInterface(slot) => {
+            assert!(
+                is_ours(&w.remove(slot).unwrap()),
+                "a foreign interface was deleted"
+            );
+        }
+        Step::EnsureInterface(i) => {
+            assert!(
+                w.get(&i.slot).is_none_or(is_ours),
+                "a foreign interface was taken"
+            );
+            assert!(
+                f.complete && f.tenants.get(&i.slot).is_some_and(|t| t.listed)
+                    || w.contains_key(&i.slot),
+                "unfiltered"
+            );
+            let peers = i
+                .peers
+                .iter()
+                .map(|(k, p)| {
+                    (
+                        *k,
+                        ObservedPeer {
+                            preshared_key: Some(p.preshared_key.clone()),
+                            allowed_ips: [IpAddr::from(p.address).into()].into(),
+                        },
+                    )
+                })
+                .collect();
+            w.insert(
+                i.slot,
+                ObservedInterface {
+                    owner: Some(i.owner.clone()),
+                    public_key: Some(i.private_key.public()),
+                    listen_port: i.slot.listen_port(),
+                    addresses: [i.address].into(),
+                    up: true,
+                    peers,
+                },
+            );
+        }
+        Step::ChangePeers(slot, change) => {
+            let i = w.get_mut(slot).unwrap();
+            i.peers.retain(|k, _| !change.remove.contains(k));
+            i.peers.extend(change.set.iter().map(|(k, p)| {
+                (
+                    *k,
+                    ObservedPeer {
+                        preshared_key: Some(p.preshared_key.clone()),
+                        allowed_ips: [IpAddr::from(p.address).into()].into(),
+                    },
+                )
+            }));
+        }
+        Step::RemoveContainer(id) => {
+            c.ours.retain(|x| x.id != *id);
+        }
+        Step::StartContainer(slot) => {
+            let t = &spec.tenants[slot];
+            match c.ours.iter_mut().find(|x| x.name == t.name.container()) {
+                Some(x) => x.state = ContainerState::Running,
+                None => {
+                    assert!(c.image, "made without an image");
+                    c.ours.push(ObservedContainer {
+                        id: format!("new{slot}"),
+                        name: t.name.container(),
+                        slot: Some(*slot),
+                        revision: t.container(&s).revision(),
+                        state: ContainerState::Running,
+                    });
+                }
+            }
+            o.dns.insert(
+                *slot,
+                Known::Known(ObservedDns {
+                    running: true,
+                    clients: BTreeMap::new(),
+                }),
+            );
+        }
+        Step::SetClients(slot) => {
+            let clients = spec.tenants[slot]
+                .clients()
+                .into_iter()
+                .map(|(id, c)| {
+                    (
+                        id,
+                        ObservedDnsClient {
+                            name: c.name,
+                            addresses: [c.address].into(),
+                            policy: Some(c.policy),
+                        },
+                    )
+                })
+                .collect();
+            o.dns.insert(
+                *slot,
+                Known::Known(ObservedDns {
+                    running: true,
+                    clients,
+                }),
+            );
+        }
+        Step::WriteFolder(slot) => {
+            let t = &spec.tenants[slot];
+            let conf = (
+                format!("{}.conf", slot.interface()),
+                content_hash(t.wg_conf().expose().as_bytes()),
+            );
+            d.insert(
+                t.name.folder(),
+                ObservedFolder {
+                    wg_confs: [conf].into(),
+                    owner: Some(t.private_key.public().to_string()),
+                },
+            );
+        }
+        Step::RemoveFolder(name) => {
+            d.remove(name);
+        }
+        Step::FetchImage => c.image = true,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn from_any_state_plans_end_at_the_spec_and_then_are_empty(spec in any_spec(), mut observed in any_observed()) {
+        let s = settings();
+        let foreign: Vec<_> = observed.wireguard.known().unwrap().iter().filter(|(_, i)| !is_ours(i)).map(|(s, i)| (*s, i.clone())).collect();
+        let mut passes = 0;
+        loop {
+            let plan = plan(&spec, &observed, &s);
+            if plan.is_empty() {
+                break;
+            }
+            passes += 1;
+            prop_assert!(passes <= 8, "still planning {plan:?}");
+            for step in plan.values().flatten() {
+                apply(step, &spec, &mut observed);
+            }
+        }
+        let (w, f, c, d) = (observed.wireguard.known().unwrap(), observed.firewall.known().unwrap(), observed.containers.known().unwrap(), observed.folders.known().unwrap());
+        for (slot, i) in foreign {
+            prop_assert_eq!(&w[&slot], &i, "somebody else's interface was touched");
+        }
+        for t in spec.tenants.values() {
+            prop_assert!(d.contains_key(&t.name.folder()));
+            prop_assert_eq!(c.ours.iter().any(|x| x.name == t.name.container()), !t.suspended);
+            let stands = w.get(&t.slot).is_some_and(is_ours);
+            let blocked = w.get(&t.slot).is_some_and(|i| !is_ours(i));
+            prop_assert_eq!(stands, !t.suspended && !blocked);
+            if stands {
+                prop_assert_eq!(w[&t.slot].peers.len(), t.devices.len());
+            }
+            prop_assert_eq!(f.tenants.contains_key(&t.slot), !t.suspended);
+        }
+        prop_assert_eq!(d.len(), spec.tenants.len());
+        prop_assert_eq!(c.ours.len(), spec.tenants.values().filter(|t| !t.suspended).count());
+    }
+
+    #[test]
+    fn a_plan_is_the_same_for_the_same_input(spec in any_spec(), observed in any_observed()) {
+        prop_assert_eq!(plan(&spec, &observed, &settings()), plan(&spec, &observed, &settings()));
+    }
+}

@@ -1,0 +1,139 @@
+//! The database: SQLite embedded, or PostgreSQL; the only crate that names sqlx.
+//!
+//! One query text serves both: `$1` placeholders, plain types (`BIGINT`, text,
+//! bytes; 0 and 1 for truth), `ON CONFLICT`, `RETURNING`, `UPDATE … FROM`. The
+//! macros in [`db`] run one text on whichever is open.
+//!
+//! What holds everywhere here:
+//! - A change is one transaction: rows, an audit entry, the node's generation.
+//!   The caller nudges the node afterwards; a lost nudge loses nothing.
+//! - The database's constraints decide who gets a slot, a name, an address.
+//!   Changes of one node take its row in `nodes` first, so they queue instead
+//!   of colliding, on several control planes as on one.
+//! - Every query for a tenant's rows filters by `scope.tenant()`. Another
+//!   tenant's object is [`StoreError::NotFound`].
+//! - Private keys, preshared keys and DNS passwords are sealed on the way in
+//!   and unsealed on the way out ([`seal`]).
+//! - Time is an argument.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod audit;
+mod db;
+mod device_changes;
+mod devices;
+mod error;
+mod migrate;
+mod operators;
+mod plans;
+pub mod seal;
+pub mod session;
+mod spec;
+mod statistics;
+mod tenant_changes;
+mod tenants;
+mod tickets;
+mod url;
+
+pub use audit::AuditEntry;
+pub use devices::{DeviceChange, DeviceRecord, DeviceSecret, NewDevice};
+pub use error::{Result, StoreError};
+pub use operators::{OperatorId, OperatorRecord};
+pub use seal::{Purpose, SealError, Sealer};
+pub use session::Sessions;
+pub use spec::{SpecDevice, SpecSnapshot, SpecTenant};
+pub use statistics::{StatSample, UsageDay};
+pub use tenants::{NewTenant, TenantListing, TenantRecord, TenantState};
+pub use tickets::{TicketHolder, TokenHash};
+pub use url::DatabaseUrl;
+
+use db::{Db, Either, fetch_optional};
+use domain::NodeId;
+use std::time::Duration;
+
+/// The node every installation has: this machine.
+pub const LOCAL_NODE: NodeId = NodeId(1);
+
+/// How long [`Store::health`] waits for an answer.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An open database with the key to its sealed columns. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    db: Db,
+    sealer: Sealer,
+}
+
+impl Store {
+    /// Opens the database, makes it where it is not there (SQLite: with rights
+    /// 0600), brings an older schema up to date, and checks that the sealer's
+    /// key is the one its columns were sealed with.
+    ///
+    /// # Errors
+    /// [`StoreError::SchemaNewer`], [`StoreError::WrongKey`],
+    /// [`StoreError::Unopenable`] where a file or server cannot be reached.
+    pub async fn open(url: &DatabaseUrl, sealer: Sealer) -> Result<Self> {
+        let db = Db::open(url).await?;
+        Self::prepare(db, sealer).await
+    }
+
+    /// A database in memory with a random key, for tests.
+    ///
+    /// # Errors
+    /// Where the operating system gives neither memory nor random bytes.
+    pub async fn memory() -> Result<Self> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(SealError::Random)?;
+        Self::prepare(Db::memory().await?, Sealer::from_key(key)).await
+    }
+
+    async fn prepare(db: Db, sealer: Sealer) -> Result<Self> {
+        migrate::run(&db).await?;
+        let store = Self { db, sealer };
+        store.check_key().await?;
+        Ok(store)
+    }
+
+    /// Compares the key with the one the database was begun with. A lost key
+    /// file would otherwise be replaced silently, and every tunnel would fail
+    /// later, one by one.
+    async fn check_key(&self) -> Result<()> {
+        const NAME: &str = "seal_check";
+        const WORD: &[u8] = b"maliknode";
+        let fresh = self.sealer.seal(Purpose::Check, NAME, WORD)?;
+        let sql =
+            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        db::execute!(self.db.writer(), sql, NAME, fresh.as_str())?;
+        let sql = "SELECT value FROM settings WHERE name = $1";
+        let (kept,): (String,) = fetch_optional!(self.db.reader(), _, sql, NAME)?
+            .ok_or(StoreError::Corrupt("settings.seal_check".to_owned()))?;
+        match self.sealer.open(Purpose::Check, NAME, &kept) {
+            Ok(word) if word.as_slice() == WORD => Ok(()),
+            _ => Err(StoreError::WrongKey),
+        }
+    }
+
+    /// Whether the database answers, within 2 s.
+    ///
+    /// # Errors
+    /// [`StoreError::TimedOut`], or what the database said.
+    pub async fn health(&self) -> Result<()> {
+        let ask = async { fetch_optional!(self.db.reader(), (i32,), "SELECT 1") };
+        let answer = tokio::time::timeout(HEALTH_TIMEOUT, ask).await;
+        answer.map_err(|_| StoreError::TimedOut)?.map(drop)
+    }
+
+    /// Closes the connections; waits for what is under way. SQLite folds its
+    /// write-ahead log into the file.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
+    /// "SQLite" or "PostgreSQL".
+    pub fn kind(&self) -> &'static str {
+        match self.db.reader() {
+            Either::Sqlite(_) => "SQLite",
+            Either::Postgres(_) => "PostgreSQL",
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Plans, tenants, operators.
+
+use crate::bed::{Bed, NOW, name, new_device, new_tenant, scope, sign_up};
+use domain::{AddressPlan, ErrorCode, Field, Secret, Slot, TenantName};
+use std::collections::BTreeSet;
+use store::{LOCAL_NODE, StatSample, StoreError, TenantState};
+
+pub async fn the_seeded_plans_are_the_landing_pages(bed: &Bed) {
+    let store = bed.store().await;
+    let plans = store.plans().await.unwrap();
+    let short: Vec<_> = plans
+        .iter()
+        .map(|p| (p.id.as_str(), p.name.as_str(), p.devices, p.recommended))
+        .collect();
+    let expected = [
+        ("personal", "Personal", 5, false),
+        ("home", "Home", 10, true),
+        ("studio", "Studio", 50, false),
+    ];
+    assert_eq!(short, expected);
+    assert_eq!(plans[0].data_text(), "100 GB a month");
+    assert_eq!(plans[2].data_text(), "2 TB a month");
+    assert_eq!(plans[1].speed_text(), "200 Mb/s");
+    assert_eq!(plans[2].speed_text(), "No speed limit");
+    assert_eq!(store.plan("home").await.unwrap().as_ref(), Some(&plans[1]));
+    assert_eq!(store.plan("nope").await.unwrap(), None);
+}
+
+pub async fn a_sign_up_holds_the_lowest_free_slot_and_reads_back(bed: &Bed) {
+    let (store, plan) = (bed.store().await, AddressPlan::default());
+    assert!(!store.name_taken(&name("abcd")).await.unwrap());
+    let a = sign_up(&store, "abcd").await;
+    assert_eq!(
+        (a.slot.get(), a.node, a.state),
+        (1, LOCAL_NODE, TenantState::Active)
+    );
+    assert!(store.name_taken(&name("abcd")).await.unwrap());
+    assert_eq!(
+        store.tenant_by_name(&name("abcd")).await.unwrap().as_ref(),
+        Some(&a)
+    );
+    assert_eq!(store.tenant(&scope(&a)).await.unwrap(), a);
+    assert_eq!(
+        store.dns_password(&scope(&a)).await.unwrap().expose(),
+        "dns-password-of-abcd"
+    );
+    assert_eq!(store.tenant_by_name(&name("nobody")).await.unwrap(), None);
+
+    let excluded: BTreeSet<_> = [2, 3].into_iter().filter_map(Slot::new).collect();
+    let b = store
+        .create_tenant(new_tenant("befg"), &plan, &excluded)
+        .await
+        .unwrap();
+    assert_eq!(b.slot.get(), 4);
+    assert_eq!(sign_up(&store, "cijk").await.slot.get(), 2);
+    store.delete_tenant(&scope(&a), NOW).await.unwrap();
+    let again = sign_up(&store, "abcd").await;
+    assert_eq!(again.slot.get(), 1, "a slot that was given back");
+    assert!(again.id > a.id, "an id is never given twice");
+    assert!(matches!(
+        store.tenant(&scope(&a)).await,
+        Err(StoreError::NotFound)
+    ));
+}
+
+pub async fn a_name_is_taken_once_and_a_plan_must_exist(bed: &Bed) {
+    let (store, plan, none) = (bed.store().await, AddressPlan::default(), BTreeSet::new());
+    sign_up(&store, "abcd").await;
+    let generation = store.generation(LOCAL_NODE).await.unwrap();
+    let e = store
+        .create_tenant(new_tenant("abcd"), &plan, &none)
+        .await
+        .unwrap_err();
+    assert!(matches!(e, StoreError::NameTaken), "{e}");
+    assert_eq!(
+        (e.failure().code, e.failure().field),
+        (ErrorCode::NameTaken, Some(Field::Name))
+    );
+    let mut new = new_tenant("befg");
+    new.plan = "gold".to_owned();
+    let e = store.create_tenant(new, &plan, &none).await.unwrap_err();
+    assert!(matches!(e, StoreError::PlanUnknown), "{e}");
+    assert_eq!(e.failure().field, Some(Field::Plan));
+    assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), generation);
+    assert_eq!(store.audit_recent(9).await.unwrap().len(), 1);
+}
+
+pub async fn a_full_node_is_told_and_nothing_is_half_made(bed: &Bed) {
+    let (store, plan) = (bed.store().await, AddressPlan::default());
+    // All but two slots are in use by others on the host.
+    let excluded: BTreeSet<Slot> = Slot::all().skip(2).collect();
+    for n in ["aaaa", "bbbb"] {
+        store
+            .create_tenant(new_tenant(n), &plan, &excluded)
+            .await
+            .unwrap();
+    }
+    let before = store.load_spec(LOCAL_NODE).await.unwrap();
+    let e = store
+        .create_tenant(new_tenant("cccc"), &plan, &excluded)
+        .await
+        .unwrap_err();
+    assert!(matches!(e, StoreError::NodeFull), "{e}");
+    assert!(e.to_string().contains("no free slot"));
+    assert_eq!(e.failure().code, ErrorCode::NodeFull);
+    assert_eq!(store.load_spec(LOCAL_NODE).await.unwrap(), before);
+    assert!(!store.name_taken(&name("cccc")).await.unwrap());
+    assert_eq!(store.audit_recent(9).await.unwrap().len(), 2);
+}
+
+pub async fn a_subnet_that_is_in_the_way_costs_one_slot_and_no_sign_up(bed: &Bed) {
+    let store = bed.store().await;
+    // The first tenant signed up under other ranges: its subnet is slot 2's now.
+    let moved = AddressPlan {
+        tunnels: "10.88.0.0/14".parse().unwrap(),
+        containers: "10.92.0.0/21".parse().unwrap(),
+    };
+    let all_but_two: BTreeSet<Slot> = Slot::all().filter(|s| s.get() != 2).collect();
+    store
+        .create_tenant(new_tenant("aaaa"), &moved, &all_but_two)
+        .await
+        .unwrap();
+    let shifted = AddressPlan {
+        tunnels: "10.88.0.0/13".parse().unwrap(),
+        ..moved
+    };
+    assert_eq!(shifted.subnet(Slot::FIRST), moved.subnet(Slot::FIRST));
+    let b = store
+        .create_tenant(new_tenant("bbbb"), &shifted, &BTreeSet::new())
+        .await
+        .unwrap();
+    let c = store
+        .create_tenant(new_tenant("cccc"), &shifted, &BTreeSet::new())
+        .await
+        .unwrap();
+    assert_eq!((b.slot.get(), c.slot.get()), (1, 3));
+}
+
+pub async fn suspending_and_deleting_count_as_changes_and_are_logged(bed: &Bed) {
+    let store = bed.store().await;
+    let a = sign_up(&store, "abcd").await;
+    let s = scope(&a);
+    let generation = async || store.generation(LOCAL_NODE).await.unwrap();
+    let before = generation().await;
+    store
+        .set_state(&s, TenantState::Suspended, NOW)
+        .await
+        .unwrap();
+    store
+        .set_state(&s, TenantState::Suspended, NOW)
+        .await
+        .unwrap();
+    assert_eq!(
+        generation().await,
+        before + 1,
+        "the second time was no change"
+    );
+    assert_eq!(
+        store.tenant(&s).await.unwrap().state,
+        TenantState::Suspended
+    );
+    assert!(store.load_spec(LOCAL_NODE).await.unwrap().tenants[0].suspended);
+    store.set_state(&s, TenantState::Active, NOW).await.unwrap();
+    store
+        .add_device(&s, new_device("Phone"), &AddressPlan::default())
+        .await
+        .unwrap();
+    store.delete_tenant(&s, NOW).await.unwrap();
+    assert_eq!(generation().await, before + 4);
+    assert!(
+        store
+            .load_spec(LOCAL_NODE)
+            .await
+            .unwrap()
+            .tenants
+            .is_empty()
+    );
+    for gone in [
+        store.delete_tenant(&s, NOW).await,
+        store.set_state(&s, TenantState::Active, NOW).await,
+    ] {
+        assert!(matches!(gone, Err(StoreError::NotFound)));
+    }
+    assert_eq!(
+        generation().await,
+        before + 4,
+        "what was refused is no change"
+    );
+    let actions: Vec<_> = store
+        .audit_recent(20)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|r| r.action)
+        .collect();
+    let expected = [
+        "tenant.delete",
+        "device.add",
+        "tenant.resume",
+        "tenant.suspend",
+        "tenant.create",
+    ];
+    assert_eq!(actions, expected);
+}
+
+pub async fn the_operators_list_counts_devices_and_those_online(bed: &Bed) {
+    let (store, plan) = (bed.store().await, AddressPlan::default());
+    let (a, b) = (sign_up(&store, "aaaa").await, sign_up(&store, "bbbb").await);
+    let mut samples = Vec::new();
+    for (n, handshake) in [
+        (1, Some(NOW)),
+        (2, Some(NOW.plus_millis(-200_000))),
+        (3, None),
+    ] {
+        let d = new_device(&format!("Device {n}"));
+        samples.push(StatSample {
+            public_key: d.public_key,
+            rx_bytes: 0,
+            tx_bytes: 0,
+            last_handshake: handshake,
+            endpoint: None,
+        });
+        store.add_device(&scope(&a), d, &plan).await.unwrap();
+    }
+    store.record_statistics(&samples, NOW).await.unwrap();
+    let list = store.tenants(NOW.plus_millis(-180_000)).await.unwrap();
+    assert_eq!(
+        (&list[0].tenant, list[0].devices, list[0].online),
+        (&a, 3, 1)
+    );
+    assert_eq!(
+        (&list[1].tenant, list[1].devices, list[1].online),
+        (&b, 0, 0)
+    );
+    assert_eq!(list.len(), 2);
+}
+
+pub async fn operators_are_made_found_and_get_new_passwords(bed: &Bed) {
+    let store = bed.store().await;
+    assert_eq!(store.operator_count().await.unwrap(), 0);
+    let made = store
+        .create_operator("ada", &Secret::new("h1"), NOW)
+        .await
+        .unwrap();
+    assert_eq!(store.operator_count().await.unwrap(), 1);
+    let twice = store.create_operator("ada", &Secret::new("h2"), NOW).await;
+    assert!(matches!(twice, Err(StoreError::NameTaken)));
+    assert_eq!(
+        store.operator_by_name("ada").await.unwrap().as_ref(),
+        Some(&made)
+    );
+    store
+        .set_operator_password(made.id, &Secret::new("h3"), NOW)
+        .await
+        .unwrap();
+    let kept = store.operator(made.id).await.unwrap().unwrap();
+    assert_eq!(kept.password_hash.expose(), "h3");
+    assert_eq!(store.operator_by_name("bob").await.unwrap(), None);
+    let nobody = store::OperatorId(made.id.0 + 1);
+    let missing = store
+        .set_operator_password(nobody, &Secret::new("x"), NOW)
+        .await;
+    assert!(matches!(missing, Err(StoreError::NotFound)));
+    assert_eq!(store.audit_recent(9).await.unwrap().len(), 2);
+    assert!(
+        TenantName::parse("ada").is_ok(),
+        "operators and tenants are apart: no clash"
+    );
+}

@@ -1,0 +1,271 @@
+//! Many at once, and much.
+
+use crate::bed::{Bed, KEY, NOW, bytes, new_device, new_tenant, scope, sign_up};
+use domain::{AddressPlan, PrivateKey, PublicKey, Slot, Timestamp};
+use futures_util::future::join_all;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    time::Instant,
+};
+use store::{
+    DeviceRecord, LOCAL_NODE, NewTenant, Purpose, Result, Sealer, StatSample, Store, StoreError,
+    TenantRecord,
+};
+
+/// Signs all up at the same time, a task each.
+async fn all_at_once(store: &Store, new: Vec<NewTenant>) -> Vec<Result<TenantRecord>> {
+    let tasks = new.into_iter().map(|new| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            store
+                .create_tenant(new, &AddressPlan::default(), &BTreeSet::new())
+                .await
+        })
+    });
+    join_all(tasks)
+        .await
+        .into_iter()
+        .map(|t| t.unwrap())
+        .collect()
+}
+
+pub async fn sixty_four_sign_ups_at_once_share_no_slot(bed: &Bed) {
+    let store = bed.store().await;
+    let new = (0..64).map(|n| new_tenant(&format!("tenant{n}"))).collect();
+    let made = all_at_once(&store, new).await;
+    let slots: BTreeSet<u16> = made
+        .iter()
+        .map(|r| r.as_ref().unwrap().slot.get())
+        .collect();
+    assert_eq!(slots, (1..=64).collect());
+    assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), 64);
+    assert_eq!(store.audit_recent(100).await.unwrap().len(), 64);
+}
+
+pub async fn one_name_is_given_to_one_of_many_at_once(bed: &Bed) {
+    let store = bed.store().await;
+    let new = (0..16).map(|_| new_tenant("same")).collect();
+    let made = all_at_once(&store, new).await;
+    assert_eq!(made.iter().filter(|r| r.is_ok()).count(), 1);
+    let taken = |r: &Result<TenantRecord>| matches!(r, Err(StoreError::NameTaken));
+    assert_eq!(made.iter().filter(|r| taken(r)).count(), 15);
+    assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), 1);
+}
+
+pub async fn one_label_and_the_last_place_are_given_once(bed: &Bed) {
+    let store = bed.store().await;
+    let s = scope(&sign_up(&store, "abcd").await); // 10 devices
+    let add = |labels: Vec<String>| {
+        let tasks: Vec<_> = labels
+            .into_iter()
+            .map(|text| {
+                let (store, s) = (store.clone(), s.clone());
+                let plan = AddressPlan::default();
+                tokio::spawn(async move { store.add_device(&s, new_device(&text), &plan).await })
+            })
+            .collect();
+        async {
+            let done = join_all(tasks).await;
+            done.into_iter()
+                .map(|t| t.unwrap())
+                .collect::<Vec<Result<DeviceRecord>>>()
+        }
+    };
+    let done = add(vec!["Same".to_owned(); 8]).await;
+    assert_eq!(done.iter().filter(|r| r.is_ok()).count(), 1);
+    assert!(
+        done.iter()
+            .all(|r| matches!(r, Ok(_) | Err(StoreError::LabelTaken)))
+    );
+
+    let done = add((0..20).map(|n| format!("Device {n}")).collect()).await;
+    assert_eq!(done.iter().filter(|r| r.is_ok()).count(), 9);
+    let limit = |r: &Result<DeviceRecord>| {
+        matches!(r, Ok(_) | Err(StoreError::DeviceLimit { allowed: 10 }))
+    };
+    assert!(done.iter().all(limit));
+    let addresses: BTreeSet<_> = store
+        .devices(&s)
+        .await
+        .unwrap()
+        .iter()
+        .map(|d| d.address)
+        .collect();
+    assert_eq!(addresses.len(), 10);
+}
+
+pub async fn deleting_tenants_and_recording_do_not_block_each_other(bed: &Bed) {
+    let store = bed.store().await;
+    let mut samples = Vec::new();
+    let mut scopes = Vec::new();
+    for n in 0..12 {
+        let s = scope(&sign_up(&store, &format!("tenant{n}")).await);
+        for text in ["One", "Two", "Three"] {
+            let new = new_device(text);
+            samples.push(new.public_key);
+            store
+                .add_device(&s, new, &AddressPlan::default())
+                .await
+                .unwrap();
+        }
+        scopes.push(s);
+    }
+    let recorder = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for round in 1..=40_u64 {
+                let batch: Vec<_> = samples
+                    .iter()
+                    .zip(0_u64..)
+                    .map(|(key, i)| StatSample {
+                        public_key: *key,
+                        // Some rows change by their handshake only.
+                        rx_bytes: if i % 2 == 0 { round } else { 0 },
+                        tx_bytes: 0,
+                        last_handshake: Some(Timestamp(NOW.0 + round as i64)),
+                        endpoint: None,
+                    })
+                    .collect();
+                store.record_statistics(&batch, NOW).await.unwrap();
+            }
+        })
+    };
+    for s in &scopes {
+        store.delete_tenant(s, NOW).await.unwrap();
+    }
+    recorder.await.unwrap();
+    assert!(
+        store
+            .load_spec(LOCAL_NODE)
+            .await
+            .unwrap()
+            .tenants
+            .is_empty()
+    );
+}
+
+pub async fn a_thousand_sign_ups_at_once_fill_the_node(bed: &Bed) {
+    let store = bed.store().await;
+    let new: Vec<_> = (0..1_001)
+        .map(|n| new_tenant(&format!("tenant{n}")))
+        .collect();
+    let start = Instant::now();
+    let made = all_at_once(&store, new).await;
+    println!(
+        "{}: 1,001 sign-ups at once: {:?}",
+        store.kind(),
+        start.elapsed()
+    );
+    let slots: BTreeSet<Slot> = made
+        .iter()
+        .filter_map(|r| r.as_ref().ok())
+        .map(|t| t.slot)
+        .collect();
+    assert_eq!(slots.len(), 1_000);
+    let refused: Vec<_> = made.into_iter().filter_map(Result::err).collect();
+    assert!(matches!(refused[..], [StoreError::NodeFull]), "{refused:?}");
+    assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), 1_000);
+}
+
+pub async fn a_thousand_tenants_with_twenty_devices_each_load(bed: &Bed) {
+    let store = bed.store().await;
+    let keys = fill(bed).await;
+    let start = Instant::now();
+    let spec = store.load_spec(LOCAL_NODE).await.unwrap();
+    let loaded = start.elapsed();
+    assert_eq!(spec.tenants.len(), 1_000);
+    assert!(spec.tenants.iter().all(|t| t.devices.len() == 20));
+    let start = Instant::now();
+    store.generation(LOCAL_NODE).await.unwrap();
+    let asked = start.elapsed();
+
+    let batch = |bytes: u64| -> Vec<StatSample> {
+        keys.iter()
+            .map(|key| StatSample {
+                public_key: *key,
+                rx_bytes: bytes,
+                tx_bytes: bytes,
+                last_handshake: Some(NOW),
+                endpoint: None,
+            })
+            .collect()
+    };
+    let mut recorded = BTreeMap::new();
+    for (what, bytes, ms) in [
+        ("first", 10, 0),
+        ("all changed", 20, 10_000),
+        ("none changed", 20, 20_000),
+    ] {
+        let (batch, start) = (batch(bytes), Instant::now());
+        store
+            .record_statistics(&batch, NOW.plus_millis(ms))
+            .await
+            .unwrap();
+        recorded.insert(what, start.elapsed());
+    }
+    let start = Instant::now();
+    let list = store.tenants(NOW.plus_millis(-1)).await.unwrap();
+    let listed = start.elapsed();
+    assert!(list.iter().all(|t| (t.devices, t.online) == (20, 20)));
+    println!(
+        "{}: 1,000 tenants with 20 devices each: spec {loaded:?}, generation {asked:?}, \
+         readings {recorded:?}, operator's list {listed:?}",
+        store.kind()
+    );
+}
+
+/// 1,000 tenants with 20 devices each, written behind the store's back: one
+/// by one would take a minute.
+async fn fill(bed: &Bed) -> Vec<PublicKey> {
+    let (sealer, plan) = (Sealer::from_key(KEY), AddressPlan::default());
+    let seal = |p, id: &str, plain: &[u8]| sealer.seal(p, id, plain).unwrap();
+    let mut keys = Vec::new();
+    let mut users = Vec::new();
+    let mut peers = Vec::new();
+    for slot in Slot::all() {
+        let n = slot.get();
+        let key = PrivateKey::from_random(bytes());
+        let public = key.public().to_string();
+        let (sealed, dns) = (
+            seal(Purpose::TunnelKey, &public, key.as_bytes()),
+            seal(Purpose::DnsPassword, &format!("tenant{n}"), b"dns"),
+        );
+        users.push(format!(
+            "({n}, 'tenant{n}', 'h', 'studio', 'tenant{n}', '{}', {}, '{}', 0, 1, {n}, '{sealed}', '{public}', '{dns}', 'h')",
+            slot.interface(),
+            slot.listen_port(),
+            plan.subnet(slot)
+        ));
+        for host in 2..22 {
+            let public = PublicKey::from_bytes(bytes());
+            keys.push(public);
+            let psk = seal(Purpose::DevicePresharedKey, &public.to_string(), &bytes());
+            peers.push(format!(
+                "({n}, 'Device {host}', 'device {host}', '{}', '', '{public}', '{psk}', 'mn-{host}', 0)",
+                plan.device(slot, host)
+            ));
+        }
+    }
+    let mut sql = String::from("BEGIN;\n");
+    for rows in users.chunks(500) {
+        let _ = writeln!(
+            sql,
+            "INSERT INTO users (id, username, password_hash, plan, subdomain, interface_name, \
+             listen_port, subnet_cidr, created_at, node_id, slot, wg_private_key, wg_public_key, \
+             dns_password, dns_password_hash) VALUES {};",
+            rows.join(", ")
+        );
+    }
+    for rows in peers.chunks(500) {
+        let _ = writeln!(
+            sql,
+            "INSERT INTO peers (user_id, device_label, label_folded, vpn_ip, private_key, \
+             public_key, preshared_key, adguard_client_id, created_at) VALUES {};",
+            rows.join(", ")
+        );
+    }
+    sql.push_str("COMMIT;");
+    bed.raw(&sql).await;
+    keys
+}

@@ -1,0 +1,120 @@
+//! Opening: again, older, newer, not at all.
+
+use crate::bed::{Bed, KEY, new_device, scope, sign_up};
+use domain::{AddressPlan, ErrorCode};
+use store::{DatabaseUrl, LOCAL_NODE, Sealer, Store, StoreError};
+
+pub async fn opening_again_keeps_everything(bed: &Bed) {
+    let store = bed.store().await;
+    let s = scope(&sign_up(&store, "abcd").await);
+    store
+        .add_device(&s, new_device("Phone"), &AddressPlan::default())
+        .await
+        .unwrap();
+    let before = store.load_spec(LOCAL_NODE).await.unwrap();
+    store.close().await;
+    for _ in 0..2 {
+        let again = bed.store().await;
+        assert_eq!(again.load_spec(LOCAL_NODE).await.unwrap(), before);
+        assert_eq!(
+            again.plans().await.unwrap().len(),
+            3,
+            "seeds are not sown twice"
+        );
+        again.close().await;
+    }
+    let versions = bed
+        .texts("SELECT description FROM _sqlx_migrations ORDER BY version")
+        .await;
+    assert_eq!(versions, ["accounts", "devices"]);
+}
+
+pub async fn an_older_schema_is_brought_up_to_date_with_its_rows(bed: &Bed) {
+    // As the version before the second migration left it: made whole, then
+    // taken back to the first.
+    let store = bed.store().await;
+    let before = sign_up(&store, "abcd").await;
+    store.close().await;
+    bed.raw("DROP TABLE usage_days").await;
+    bed.raw("DROP TABLE bandwidth_stats").await;
+    bed.raw("DROP TABLE peers").await;
+    bed.raw("DELETE FROM _sqlx_migrations WHERE version = 2")
+        .await;
+    let store = bed.store().await;
+    assert_eq!(store.tenant(&scope(&before)).await.unwrap(), before);
+    let d = store
+        .add_device(
+            &scope(&before),
+            new_device("Phone"),
+            &AddressPlan::default(),
+        )
+        .await;
+    assert!(d.is_ok());
+}
+
+pub async fn a_newer_schema_is_refused_in_a_sentence(bed: &Bed) {
+    bed.store().await.close().await;
+    bed.raw(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         SELECT 9000, 'of the future', success, checksum, 1 FROM _sqlx_migrations WHERE version = 1",
+    )
+    .await;
+    let e = Store::open(bed.url(), Sealer::from_key(KEY))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            e,
+            StoreError::SchemaNewer {
+                found: 9000,
+                known: 2
+            }
+        ),
+        "{e}"
+    );
+    assert_eq!(e.failure().code, ErrorCode::BadConfiguration);
+    assert!(e.failure().sentence.contains("newer MalikNode"));
+}
+
+pub async fn two_that_open_at_once_both_succeed(bed: &Bed) {
+    let open = || Store::open(bed.url(), Sealer::from_key(KEY));
+    let (a, b) = tokio::join!(open(), open());
+    let (a, b) = (a.unwrap(), b.unwrap());
+    sign_up(&a, "abcd").await;
+    sign_up(&b, "efgh").await;
+    assert_eq!(a.load_spec(LOCAL_NODE).await.unwrap().tenants.len(), 2);
+}
+
+pub async fn a_server_or_file_that_cannot_be_reached_is_told_without_the_password(bed: &Bed) {
+    let url = match bed.url() {
+        DatabaseUrl::Sqlite(_) => DatabaseUrl::Sqlite(bed.dir.path().join("no/such/db.sqlite")),
+        // Port 1 of loopback: nobody listens.
+        DatabaseUrl::Postgres(_) => {
+            DatabaseUrl::parse("postgres://u:geheim@127.0.0.1:1/none").unwrap()
+        }
+    };
+    let e = Store::open(&url, Sealer::from_key(KEY)).await.unwrap_err();
+    assert!(matches!(e, StoreError::Unopenable { .. }), "{e:?}");
+    assert!(!format!("{e} {e:?} {:?}", e.failure()).contains("geheim"));
+    // No database at all: text in the file, or a database that is not there.
+    let url = match bed.url() {
+        DatabaseUrl::Sqlite(_) => {
+            let path = bed.dir.path().join("text");
+            std::fs::write(
+                &path,
+                "this is no database, and long enough to see it".repeat(20),
+            )
+            .unwrap();
+            DatabaseUrl::Sqlite(path)
+        }
+        DatabaseUrl::Postgres(url) => {
+            let text = url.expose().replacen("/mn_test_", "/mn_absent_", 1);
+            DatabaseUrl::parse(&text).unwrap()
+        }
+    };
+    let e = Store::open(&url, Sealer::from_key(KEY)).await.unwrap_err();
+    assert!(
+        matches!(e, StoreError::Unopenable { .. } | StoreError::Migrate(_)),
+        "{e:?}"
+    );
+}

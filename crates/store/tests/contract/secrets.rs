@@ -1,0 +1,129 @@
+//! What lies in the database in the clear, and what does not.
+
+use crate::bed::{Bed, KEY, NOW, new_device, new_tenant, scope};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::{AddressPlan, Secret, TenantScope};
+use std::{collections::BTreeSet, time::Duration};
+use store::{
+    DatabaseUrl, DeviceRecord, LOCAL_NODE, Sealer, Sessions, Store, StoreError, TicketHolder,
+    TokenHash,
+};
+use time::OffsetDateTime;
+use tower_sessions::{
+    SessionStore,
+    session::{Id, Record},
+};
+
+/// A tenant with two devices, and every secret that went in.
+async fn filled(store: &Store) -> (TenantScope, [DeviceRecord; 2], Vec<[u8; 32]>) {
+    let plan = AddressPlan::default();
+    let new = new_tenant("abcd");
+    let mut secrets = vec![*new.private_key.as_bytes()];
+    let t = store
+        .create_tenant(new, &plan, &BTreeSet::new())
+        .await
+        .unwrap();
+    let mut devices = Vec::new();
+    for text in ["One", "Two"] {
+        let new = new_device(text);
+        secrets.push(*new.private_key.as_ref().unwrap().as_bytes());
+        secrets.push(*new.preshared_key.as_bytes());
+        devices.push(store.add_device(&scope(&t), new, &plan).await.unwrap());
+    }
+    (scope(&t), devices.try_into().unwrap(), secrets)
+}
+
+pub async fn sealed_columns_hold_nothing_in_the_clear(bed: &Bed) {
+    let store = bed.store().await;
+    let (_, _, secrets) = filled(&store).await;
+    store.close().await;
+    let mut columns = Vec::new();
+    for (table, column) in [
+        ("users", "wg_private_key"),
+        ("users", "dns_password"),
+        ("peers", "private_key"),
+        ("peers", "preshared_key"),
+    ] {
+        columns.extend(bed.texts(&format!("SELECT {column} FROM {table}")).await);
+    }
+    assert_eq!(columns.len(), 6);
+    for c in &columns {
+        assert!(c.starts_with("v1:"), "{c}");
+        let raw = STANDARD.decode(&c[3..]).unwrap();
+        assert!(!secrets.iter().any(|s| raw.windows(32).any(|w| w == s)));
+    }
+    // And nowhere else in the file either, in whichever form.
+    if let DatabaseUrl::Sqlite(path) = bed.url() {
+        let file = std::fs::read(path).unwrap();
+        let mut needles: Vec<Vec<u8>> = vec![b"dns-password-of".to_vec()];
+        for s in &secrets {
+            needles.push(s.to_vec());
+            needles.push(STANDARD.encode(s).into_bytes());
+        }
+        for n in needles {
+            assert!(
+                !file.windows(n.len()).any(|w| w == n),
+                "a secret is in the file"
+            );
+        }
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(std::fs::metadata(path).unwrap().mode() & 0o777, 0o600);
+    }
+}
+
+pub async fn another_key_is_refused_at_the_door(bed: &Bed) {
+    filled(&bed.store().await).await;
+    let e = Store::open(bed.url(), Sealer::from_key([1; 32]))
+        .await
+        .unwrap_err();
+    assert!(matches!(e, StoreError::WrongKey), "{e}");
+    assert!(e.failure().sentence.contains("seal.key"));
+    Store::open(bed.url(), Sealer::from_key(KEY)).await.unwrap();
+}
+
+pub async fn a_sealed_value_moved_to_another_row_does_not_open(bed: &Bed) {
+    let store = bed.store().await;
+    let (s, [one, two], _) = filled(&store).await;
+    let copy = |column: &str| {
+        format!(
+            "UPDATE peers SET {column} = (SELECT {column} FROM peers WHERE id = {}) WHERE id = {}",
+            one.id, two.id
+        )
+    };
+    bed.raw(&copy("private_key")).await;
+    let e = store.device_secret(&s, two.id).await.unwrap_err();
+    assert!(matches!(e, StoreError::Seal(_)), "{e}");
+    assert!(store.device_secret(&s, one.id).await.is_ok());
+    assert!(
+        store.load_spec(LOCAL_NODE).await.is_ok(),
+        "the node does not need it"
+    );
+    bed.raw(&copy("preshared_key")).await;
+    let e = store.load_spec(LOCAL_NODE).await.unwrap_err();
+    assert!(matches!(e, StoreError::Seal(_)), "{e}");
+    // A preshared key in the private key's column is not one either.
+    bed.raw("UPDATE peers SET private_key = preshared_key")
+        .await;
+    assert!(store.device_secret(&s, one.id).await.is_err());
+}
+
+pub async fn session_ids_and_tokens_are_kept_hashed(bed: &Bed) {
+    let store = bed.store().await;
+    let (s, _, _) = filled(&store).await;
+    let holder = TicketHolder::Tenant(s.tenant());
+    let token = TokenHash::of(&Secret::new("the-token"));
+    store.create_ticket(&token, holder, "h", NOW).await.unwrap();
+    let record = Record {
+        id: Id(99),
+        data: Default::default(),
+        expiry_date: OffsetDateTime::now_utc() + Duration::from_secs(60),
+    };
+    Sessions::new(store).save(&record).await.unwrap();
+    let kept = [
+        bed.texts("SELECT token_hash FROM tickets").await,
+        bed.texts("SELECT id FROM sessions").await,
+    ]
+    .concat();
+    assert_eq!(kept.len(), 2);
+    assert!(!kept.contains(&"the-token".to_owned()) && !kept.contains(&record.id.to_string()));
+}

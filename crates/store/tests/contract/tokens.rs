@@ -1,0 +1,156 @@
+//! Tickets, sessions, the audit log, health.
+
+use crate::bed::{Bed, NOW, scope, sign_up};
+use domain::Secret;
+use futures_util::future::join_all;
+use std::{collections::HashMap, time::Duration};
+use store::{AuditEntry, Sessions, TicketHolder, TokenHash};
+use time::OffsetDateTime;
+use tower_sessions::{
+    ExpiredDeletion, SessionStore,
+    session::{Id, Record},
+};
+
+fn token(text: &str) -> TokenHash {
+    TokenHash::of(&Secret::new(text))
+}
+
+pub async fn a_ticket_works_once_in_time_and_for_its_host(bed: &Bed) {
+    let store = bed.store().await;
+    let holder = TicketHolder::Tenant(sign_up(&store, "abcd").await.id);
+    let (t, until) = (token("one"), NOW.plus_millis(60_000));
+    store
+        .create_ticket(&t, holder, "abcd.localhost", until)
+        .await
+        .unwrap();
+    let redeem =
+        async |t: &TokenHash, host: &str, at| store.redeem_ticket(t, host, at).await.unwrap();
+    assert_eq!(redeem(&token("two"), "abcd.localhost", NOW).await, None);
+    assert_eq!(redeem(&t, "efgh.localhost", NOW).await, None);
+    assert_eq!(redeem(&t, "abcd.localhost", until).await, None, "too late");
+    assert_eq!(redeem(&t, "abcd.localhost", NOW).await, Some(holder));
+    assert_eq!(redeem(&t, "abcd.localhost", NOW).await, None, "used");
+
+    let ada = store
+        .create_operator("ada", &Secret::new("h"), NOW)
+        .await
+        .unwrap();
+    let holder = TicketHolder::Operator(ada.id);
+    store
+        .create_ticket(&t, holder, "admin.localhost", until)
+        .await
+        .unwrap();
+    assert_eq!(redeem(&t, "admin.localhost", NOW).await, Some(holder));
+}
+
+pub async fn a_ticket_redeemed_by_many_at_once_works_for_one(bed: &Bed) {
+    let store = bed.store().await;
+    let holder = TicketHolder::Tenant(sign_up(&store, "abcd").await.id);
+    for round in 0..5 {
+        let t = token(&round.to_string());
+        store
+            .create_ticket(&t, holder, "h", NOW.plus_millis(1))
+            .await
+            .unwrap();
+        let tries = (0..16).map(|_| {
+            let (store, t) = (store.clone(), t.clone());
+            tokio::spawn(async move { store.redeem_ticket(&t, "h", NOW).await.unwrap() })
+        });
+        let won = join_all(tries)
+            .await
+            .into_iter()
+            .filter_map(Result::unwrap)
+            .count();
+        assert_eq!(won, 1);
+    }
+}
+
+pub async fn tickets_end_with_their_tenant_and_when_they_expire(bed: &Bed) {
+    let store = bed.store().await;
+    let t = sign_up(&store, "abcd").await;
+    let holder = TicketHolder::Tenant(t.id);
+    for (text, ms) in [("old", 10), ("new", 20)] {
+        store
+            .create_ticket(&token(text), holder, "h", NOW.plus_millis(ms))
+            .await
+            .unwrap();
+    }
+    assert_eq!(store.prune_tickets(NOW.plus_millis(10)).await.unwrap(), 1);
+    store.delete_tenant(&scope(&t), NOW).await.unwrap();
+    assert_eq!(
+        store.redeem_ticket(&token("new"), "h", NOW).await.unwrap(),
+        None
+    );
+}
+
+pub async fn sessions_keep_tower_sessions_contract(bed: &Bed) {
+    let sessions = Sessions::new(bed.store().await);
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
+    let mut record = Record {
+        id: Id(7),
+        data: HashMap::from([("name".to_owned(), "abcd".into())]),
+        expiry_date: now + Duration::from_secs(60),
+    };
+    sessions.create(&mut record).await.unwrap();
+    assert_eq!(record.id, Id(7));
+    assert_eq!(sessions.load(&Id(7)).await.unwrap().as_ref(), Some(&record));
+    let mut second = record.clone();
+    second.data.clear();
+    sessions.create(&mut second).await.unwrap();
+    assert_ne!(second.id, Id(7), "an id that is taken is not overwritten");
+    assert_eq!(sessions.load(&Id(7)).await.unwrap().as_ref(), Some(&record));
+    record.data.insert("more".to_owned(), 1.into());
+    sessions.save(&record).await.unwrap();
+    assert_eq!(sessions.load(&Id(7)).await.unwrap().as_ref(), Some(&record));
+    sessions.delete(&Id(7)).await.unwrap();
+    assert_eq!(sessions.load(&Id(7)).await.unwrap(), None);
+    assert_eq!(
+        sessions.load(&second.id).await.unwrap().as_ref(),
+        Some(&second)
+    );
+
+    let late = Record {
+        id: Id(-1),
+        data: HashMap::new(),
+        expiry_date: now - Duration::from_secs(1),
+    };
+    sessions.save(&late).await.unwrap();
+    assert_eq!(sessions.load(&late.id).await.unwrap(), None, "expired");
+    assert_eq!(sessions.prune().await.unwrap(), 1);
+    sessions.delete_expired().await.unwrap();
+    assert!(sessions.load(&second.id).await.unwrap().is_some());
+}
+
+pub async fn the_audit_log_is_newest_first_and_outlives_the_tenant(bed: &Bed) {
+    let store = bed.store().await;
+    let t = sign_up(&store, "abcd").await;
+    let entry = AuditEntry {
+        at: NOW.plus_millis(5),
+        actor: "operator:ada".to_owned(),
+        action: "session.refused".to_owned(),
+        object: "abcd".to_owned(),
+        detail: "x".to_owned(),
+        tenant: Some(t.id),
+    };
+    store.audit(entry).await.unwrap();
+    store.delete_tenant(&scope(&t), NOW).await.unwrap();
+    let log = store.audit_recent(2).await.unwrap();
+    assert_eq!(log.len(), 2);
+    assert_eq!(
+        (log[0].action.as_str(), log[0].actor.as_str()),
+        ("tenant.delete", "abcd")
+    );
+    assert_eq!(
+        (log[1].action.as_str(), log[1].at),
+        ("session.refused", NOW.plus_millis(5))
+    );
+}
+
+pub async fn the_database_says_that_it_is_well(bed: &Bed) {
+    let store = bed.store().await;
+    store.health().await.unwrap();
+    assert_eq!(store.kind() == "SQLite", bed.is_sqlite());
+    store.close().await;
+    let e = store.health().await.unwrap_err();
+    assert_eq!(e.failure().code, domain::ErrorCode::DatabaseUnavailable);
+}

@@ -1,0 +1,6 @@
+//! Fakes that fail on demand and the contract suites that real sides and
+//! fakes pass alike. A dev-dependency only: nothing of it ships.
+
+pub mod fakes;
+pub mod samples;
+pub mod wireguard_contract;

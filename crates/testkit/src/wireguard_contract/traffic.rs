@@ -1,0 +1,328 @@
+//! The cases with a real WireGuard client: sessions survive what does not
+//! concern them, and end at once where they should.
+
+use super::{Bed, Case, Client, ClientSetup, address, interface, peer, private, psk, slot};
+use domain::{Slot, Timestamp};
+use provisioning::{
+    observed::PeerStatistics,
+    ports::{PeerChange, WireGuard},
+    spec::InterfaceSpec,
+};
+use std::{net::Ipv4Addr, time::Duration};
+
+/// See the names.
+pub(super) const ALL: &[Case] = &[
+    ("a_device_gets_through_and_is_counted", |b| {
+        Box::pin(through(b))
+    }),
+    ("changing_one_device_keeps_the_others_session", |b| {
+        Box::pin(kept(b))
+    }),
+    ("making_it_again_keeps_every_session", |b| {
+        Box::pin(kept_by_ensure(b))
+    }),
+    ("two_devices_can_swap_addresses", |b| Box::pin(swap(b))),
+    ("a_device_cannot_send_as_another", |b| Box::pin(spoof(b))),
+    ("a_removed_device_is_cut_off_at_once", |b| Box::pin(cut(b))),
+    ("a_deleted_interface_answers_nobody", |b| {
+        Box::pin(deleted(b))
+    }),
+    ("a_new_key_ends_the_old_sessions", |b| Box::pin(new_key(b))),
+    ("a_wrong_preshared_key_does_not_get_in", |b| {
+        Box::pin(wrong_psk(b))
+    }),
+];
+
+/// For an answer that should come; a virtual machine is slow.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// For one that should not.
+const SILENCE: Duration = Duration::from_millis(1_500);
+/// Two readings of one handshake's age differ by less.
+const JITTER: Duration = Duration::from_millis(400);
+
+/// Device `n` of an interface.
+async fn device(bed: &dyn Bed, spec: &InterfaceSpec, n: u8) -> Option<Box<dyn Client>> {
+    let setup = ClientSetup {
+        private_key: private(n),
+        server: spec.private_key.public(),
+        preshared_key: psk(n),
+        endpoint: (Ipv4Addr::LOCALHOST, spec.slot.listen_port()).into(),
+    };
+    bed.client(setup).await
+}
+
+async fn reaches(client: &dyn Client, at: Slot, host: u8) -> bool {
+    client
+        .ping(address(at, host), address(at, 1), PATIENCE)
+        .await
+}
+
+async fn silent(client: &dyn Client, at: Slot, host: u8) -> bool {
+    !client
+        .ping(address(at, host), address(at, 1), SILENCE)
+        .await
+}
+
+async fn counters(wireguard: &dyn WireGuard, n: u8) -> PeerStatistics {
+    let all = wireguard.statistics().await.expect("statistics");
+    let key = private(n).public();
+    let mine = all.into_iter().find(|s| s.public_key == key);
+    mine.expect("the device's counters")
+}
+
+fn handshake(s: &PeerStatistics) -> Timestamp {
+    s.last_handshake.expect("a handshake")
+}
+
+/// Does something and says that device `n`'s session is still the same.
+async fn undisturbed(
+    wireguard: &dyn WireGuard,
+    client: &dyn Client,
+    at: Slot,
+    n: u8,
+    what: impl Future<Output = ()>,
+) {
+    // So that another handshake would be told from this one.
+    tokio::time::sleep(JITTER * 2).await;
+    let before = counters(wireguard, n).await;
+    let age = client.handshake_age().await.expect("a handshake");
+    let started = std::time::Instant::now();
+    what.await;
+    assert!(reaches(client, at, n).await, "no answer afterwards");
+    let after = counters(wireguard, n).await;
+    assert_eq!(handshake(&after), handshake(&before), "a new handshake");
+    let aged = client.handshake_age().await.expect("a handshake");
+    assert!(aged + JITTER > age + started.elapsed(), "a new handshake");
+    assert!(after.rx_bytes > before.rx_bytes, "rx went back");
+    assert!(after.tx_bytes > before.tx_bytes, "tx went back");
+    assert_eq!(after.endpoint, before.endpoint);
+}
+
+async fn through(bed: &dyn Bed) -> bool {
+    let wireguard = bed.wireguard().await;
+    let spec = interface(slot(1), &[2, 3]);
+    wireguard.ensure(&spec).await.expect("ensure");
+    let Some(client) = device(bed, &spec, 2).await else {
+        return false;
+    };
+    assert!(reaches(&*client, spec.slot, 2).await, "no answer");
+    let first = counters(&*wireguard, 2).await;
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).expect("a clock");
+    let now = Timestamp(now.as_millis() as i64);
+    assert!(now.millis_since(handshake(&first)) < 60_000, "long ago");
+    assert!(handshake(&first).millis_since(now) < 2_000, "in the future");
+    let endpoint = first.endpoint.expect("an endpoint");
+    assert!(endpoint.ip().is_loopback(), "{endpoint}");
+    assert!(first.rx_bytes > 0 && first.tx_bytes > 0);
+    for _ in 0..3 {
+        assert!(reaches(&*client, spec.slot, 2).await);
+    }
+    let second = counters(&*wireguard, 2).await;
+    assert!(second.rx_bytes > first.rx_bytes && second.tx_bytes > first.tx_bytes);
+    // Who did not come has no counters.
+    let other = counters(&*wireguard, 3).await;
+    assert_eq!((other.last_handshake, other.rx_bytes), (None, 0));
+    true
+}
+
+async fn kept(bed: &dyn Bed) -> bool {
+    let wireguard = bed.wireguard().await;
+    let at = slot(1);
+    let spec = interface(at, &[2, 3]);
+    wireguard.ensure(&spec).await.expect("ensure");
+    let Some(client) = device(bed, &spec, 2).await else {
+        return false;
+    };
+    assert!(reaches(&*client, at, 2).await, "no answer");
+    let changes = async {
+        let (key, mut moved) = peer(at, 3, 30);
+        moved.preshared_key = psk(33);
+        let steps = [
+            PeerChange {
+                remove: vec![],
+                set: [peer(at, 4, 4)].into(),
+            },
+            PeerChange {
+                remove: vec![],
+                set: [(key, moved)].into(),
+            },
+            PeerChange {
+                remove: vec![key],
+                set: [peer(at, 5, 5)].into(),
+            },
+        ];
+        for step in &steps {
+            wireguard.change_peers(at, step).await.expect("change");
+        }
+    };
+    undisturbed(&*wireguard, &*client, at, 2, changes).await;
+    // Even setting the device itself to what it is keeps its session.
+    let same = async {
+        let change = PeerChange {
+            remove: vec![],
+            set: [peer(at, 2, 2)].into(),
+        };
+        wireguard.change_peers(at, &change).await.expect("change");
+    };
+    undisturbed(&*wireguard, &*client, at, 2, same).await;
+    true
+}
+
+async fn kept_by_ensure(bed: &dyn Bed) -> bool {
+    let wireguard = bed.wireguard().await;
+    let at = slot(1);
+    let spec = interface(at, &[2, 3]);
+    wireguard.ensure(&spec).await.expect("ensure");
+    let Some(client) = device(bed, &spec, 2).await else {
+        return false;
+    };
+    assert!(reaches(&*client, at, 2).await, "no answer");
+    let same = async { wireguard.ensure(&spec).await.expect("ensure") };
+    undisturbed(&*wireguard, &*client, at, 2, same).await;
+    // Other devices, and a server that has just been started.
+    let other = async {
+        let fresh = bed.wireguard().await;
+        fresh
+            .ensure(&interface(at, &[2, 4, 5]))
+            .await
+            .expect("ensure");
+    };
+    undisturbed(&*wireguard, &*client, at, 2, other).await;
+    let neighbours = async {
+        let beside = interface(slot(2), &[2]);
+        wireguard.ensure(&beside).await.expect("ensure");
+        wireguard.delete(beside.slot).await.expect("delete");
+    };
+    undisturbed(&*wireguard, &*client, at, 2, neighbours).await;
+    true
+}
+
+async fn swap(bed: &dyn Bed) -> bool {
+    let wireguard = bed.wireguard().await;
+    let at = slot(1);
+    let mut spec = interface(at, &[2, 3]);
+    wireguard.ensure(&spec).await.expect("ensure");
+    let (Some(a), Some(b)) = (device(bed, &spec, 2).await, device(bed, &spec, 3).await) else {
+        return false;
+    };
+    assert!(reaches(&*a, at, 2).await && reaches(&*b, at, 3).await);
+    // There by one call and back by the other.
+    spec.peers = [peer(at, 2, 3), peer(at, 3, 2)].into();
+    wireguard.ensure(&spec).await.expect("swap by ensure");
+    assert!(reaches(&*a, at, 3).await, "the first as the second");
+    assert!(reaches(&*b, at, 2).await, "the second as the first");
+    assert!(silent(&*a, at, 2).await, "the first as itself");
+    let back = PeerChange {
+        remove: vec![],
+        set: [peer(at, 2, 2), peer(at, 3, 3)].into(),
+    };
+    wireguard.change_peers(at, &back).await.expect("swap back");
+    assert!(reaches(&*a, at, 2).await && reaches(&*b, at, 3).await);
+    assert!(silent(&*b, at, 2).await);
+    true
+}
+
+async fn spoof(bed: &dyn Bed) -> bool {
+    let wireguard = bed.wireguard().await;
+    let at = slot(1);
+    let spec = interface(at, &[2, 3]);
+    wireguard.ensure(&spec).await.expect("ensure");
+    let Some(client) = device(bed, &spec, 2).await else {
+        return false;
+    };
+    assert!(reaches(&*client, at, 2).await, "no answer");
+    assert!(silent(&*client, at, 3).await, "as another device");
+    assert!(silent(&*client, at, 99).await, "as nobody");
+    assert!(silent(&*client, slot(2), 2).await, "from another subnet");
+    true
+}
+
+async fn cut(bed: &dyn Bed) -> bool {
+    let wireguard = bed.wireguard().await;
+    let at = slot(1);
+    let spec = interface(at, &[2, 3]);
+    wireguard.ensure(&spec).await.expect("ensure");
+    let (Some(a), Some(b)) = (device(bed, &spec, 2).await, device(bed, &spec, 3).await) else {
+        return false;
+    };
+    assert!(reaches(&*a, at, 2).await && reaches(&*b, at, 3).await);
+    let removal = async {
+        let change = PeerChange {
+            remove: vec![private(2).public()],
+            set: Default::default(),
+        };
+        wireguard.change_peers(at, &change).await.expect("change");
+    };
+    undisturbed(&*wireguard, &*b, at, 3, removal).await;
+    assert!(silent(&*a, at, 2).await, "removed and still answered");
+    drop(a);
+    // Back it comes with a new session and new counters.
+    wireguard.ensure(&spec).await.expect("ensure");
+    assert_eq!(counters(&*wireguard, 2).await.last_handshake, None);
+    let Some(a) = device(bed, &spec, 2).await else {
+        return false;
+    };
+    assert!(reaches(&*a, at, 2).await, "back and not answered");
+    true
+}
+
+async fn deleted(bed: &dyn Bed) -> bool {
+    let wireguard = bed.wireguard().await;
+    let at = slot(1);
+    let spec = interface(at, &[2]);
+    wireguard.ensure(&spec).await.expect("ensure");
+    let Some(client) = device(bed, &spec, 2).await else {
+        return false;
+    };
+    assert!(reaches(&*client, at, 2).await, "no answer");
+    wireguard.delete(at).await.expect("delete");
+    assert!(silent(&*client, at, 2).await, "deleted and still answered");
+    // The port is free at once.
+    drop(bed.hold_port(at.listen_port()).await);
+    true
+}
+
+async fn new_key(bed: &dyn Bed) -> bool {
+    let wireguard = bed.wireguard().await;
+    let at = slot(1);
+    let mut spec = interface(at, &[2]);
+    wireguard.ensure(&spec).await.expect("ensure");
+    let Some(old) = device(bed, &spec, 2).await else {
+        return false;
+    };
+    assert!(reaches(&*old, at, 2).await, "no answer");
+    spec.private_key = private(222);
+    wireguard
+        .ensure(&spec)
+        .await
+        .expect("ensure with a new key");
+    super::assert_has(&*wireguard, &[&spec]).await;
+    assert!(silent(&*old, at, 2).await, "the old key still answers");
+    drop(old);
+    let Some(new) = device(bed, &spec, 2).await else {
+        return false;
+    };
+    assert!(reaches(&*new, at, 2).await, "the new key does not answer");
+    true
+}
+
+async fn wrong_psk(bed: &dyn Bed) -> bool {
+    let wireguard = bed.wireguard().await;
+    let at = slot(1);
+    let spec = interface(at, &[2]);
+    wireguard.ensure(&spec).await.expect("ensure");
+    let setup = ClientSetup {
+        private_key: private(2),
+        server: spec.private_key.public(),
+        preshared_key: psk(66),
+        endpoint: (Ipv4Addr::LOCALHOST, at.listen_port()).into(),
+    };
+    let Some(client) = bed.client(setup).await else {
+        return false;
+    };
+    assert!(silent(&*client, at, 2).await);
+    // Whether the half-done handshake is counted differs between the sides.
+    assert!(wireguard.statistics().await.is_ok());
+    true
+}

@@ -1,0 +1,94 @@
+# shellcheck shell=bash
+# The suites that need no test bed, and how every suite finds its programs. A suite is a function
+# suite_NAME that fails where a test does.
+
+# Test programs that change a machine (interfaces, rules, containers) run as root in a bed; all others as
+# the user. As PACKAGE/TARGET, where * is every file of the crate's tests/.
+PORT_TESTS=('wireguard/*' 'firewall/*' 'containers/*' 'adguard/*')
+PACKET_TESTS=('server/packets')
+STORE_TESTS=('store/*')
+
+suite_lint() { lint_all; }
+
+# Builds every test once, as the user, with one set of features, and leaves the list in TEST_LIST.
+build_tests() {
+  TEST_LIST=$CACHE/test-programs
+  cd "$ROOT"
+  # Not the frontend: it has no tests of its own and would join `hydrate` to the pages' `ssr` build.
+  cargo test "${LOCKED[@]}" --workspace --exclude frontend --no-run --message-format=json |
+    python3 deploy/dev/test_binaries.py >"$TEST_LIST"
+}
+
+# run_program CRATE TARGET FOLDER PROGRAM: from the crate's folder, as cargo does it; WRAPPER and
+# ARGUMENTS stand around the program.
+run_program() {
+  echo "== $1/$2"
+  cd "$3"
+  CARGO_MANIFEST_DIR=$3 "${WRAPPER[@]}" "$4" "${ARGUMENTS[@]}"
+}
+WRAPPER=() ARGUMENTS=()
+
+# Lines of the list that a pattern names; a crate's unit tests never do.
+matching_tests() {
+  local crate target rest
+  while IFS=$'\t' read -r crate target rest; do
+    # shellcheck disable=SC2053 # the right side is a pattern
+    if [ "$target" != unit ] && [[ $crate/$target == $1 ]]; then printf '%s\t%s\t%s\n' "$crate" "$target" "$rest"; fi
+  done <"$TEST_LIST"
+}
+
+# run_tests WRAPPER… -- PATTERN… [-- ARGUMENTS…]: each pattern must name a program, and all are run.
+run_tests() {
+  local pattern lines line words patterns=() rc=0
+  WRAPPER=() ARGUMENTS=()
+  while [ "$1" != -- ]; do
+    WRAPPER+=("$1")
+    shift
+  done
+  shift
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    patterns+=("$1")
+    shift
+  done
+  [ $# -eq 0 ] || ARGUMENTS=("${@:2}")
+  for pattern in "${patterns[@]}"; do
+    mapfile -t lines < <(matching_tests "$pattern")
+    if [ ${#lines[@]} -eq 0 ]; then
+      echo "There is no test program $pattern."
+      rc=1
+    fi
+    for line in "${lines[@]}"; do
+      IFS=$'\t' read -ra words <<<"$line"
+      (run_program "${words[@]}") || rc=1
+    done
+  done
+  return "$rc"
+}
+
+suite_unit() {
+  build_tests
+  local rc=0 crate target folder program pattern elsewhere
+  while IFS=$'\t' read -r crate target folder program; do
+    elsewhere=0
+    for pattern in "${PORT_TESTS[@]}" "${PACKET_TESTS[@]}" "${STORE_TESTS[@]}"; do
+      # shellcheck disable=SC2053 # the right side is a pattern
+      if [ "$target" != unit ] && [[ $crate/$target == $pattern ]]; then elsewhere=1; fi
+    done
+    [ "$elsewhere" = 1 ] || (run_program "$crate" "$target" "$folder" "$program") || rc=1
+  done <"$TEST_LIST"
+  cd "$ROOT"
+  cargo test "${LOCKED[@]}" --workspace --exclude frontend --doc --quiet || rc=1
+  return "$rc"
+}
+
+suite_store() {
+  build_tests
+  trap stop_postgres EXIT
+  start_postgres
+  run_tests -- "${STORE_TESTS[@]}"
+}
+
+suite_kernel() {
+  build_tests
+  run_tests as_root_with_env bash "$ROOT/deploy/dev/kernel-vm.sh" -- wireguard/contract -- --kernel
+}

@@ -1,0 +1,287 @@
+"""The figures of `./dev bench`, measured inside a test bed on the real binary, Docker engine and AdGuard
+Home image. Each comparison runs in the same minutes on the same machine: trust the ratios.
+
+Run as: end2end/bed/bed.sh python3 -B end2end/bed/bench.py [--json FILE] (-B, because root would leave compiled
+files in the checkout); MALIKNODE_BIN is the server. Standard library only. The status is 0 when everything could be
+measured, aims reached or not.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bench_beside import BED, ForkedWg, bare_run, children, go_first, output, peers_of, pss
+from bench_browser import BASE, PORT, Browser, sign_up
+
+LIMIT = 290  # seconds for everything; what is not measured by then counts as not measured
+ROUNDS = 10  # tenants made, each beside a bare `docker run`
+TENANTS = 20
+FILLED = 4  # tenants that get as many devices as their plan allows
+DEVICES = 50
+LISTED = 20  # devices on the measured pages
+
+
+class Overrun(BaseException):
+    """LIMIT is over. No `Exception`, so that it ends all sections and not one."""
+
+
+@dataclass
+class Row:
+    """A line of the table; `ok` is None where there is no aim."""
+
+    what: str
+    figure: str
+    beside: str = "-"
+    ratio: str = "-"
+    aim: str = "-"
+    ok: bool | None = None
+
+
+@dataclass
+class Bench:
+    """What has been measured so far."""
+
+    server: int
+    rows: list = field(default_factory=list)
+    raw: dict = field(default_factory=dict)
+    tenants: list = field(default_factory=list)
+    memory: dict = field(default_factory=dict)
+
+    def add(self, *cells, **more):
+        self.rows.append(Row(*cells, **more))
+
+
+# --- numbers --------------------------------------------------------------------------------------------
+
+
+def ms(seconds):
+    value = seconds * 1000
+    return f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms"
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def p50_p99(values):
+    return f"p50 {ms(percentile(values, 0.5))}, p99 {ms(percentile(values, 0.99))}"
+
+
+def median(samples, key):
+    return statistics.median(sample[key] for sample in samples)
+
+
+def note_memory(bench, when):
+    time.sleep(2)  # what is still under way ends
+    bench.memory[when] = {"server": pss(bench.server), "child": sum(map(pss, children()))}
+
+
+# --- the sections ---------------------------------------------------------------------------------------
+
+
+def tenants(bench):
+    made, bare = [], []
+    note_memory(bench, "start")
+    for n in range(TENANTS):
+        if n < ROUNDS:
+            bare.append(bare_run(n))
+        tenant, took = sign_up(f"bench{n}")
+        bench.tenants.append(tenant)
+        if n < ROUNDS:
+            made.append(took)
+        if n == 0:
+            note_memory(bench, "1 tenant")
+    note_memory(bench, f"{TENANTS} tenants")
+    bench.raw["tenants"], bench.raw["docker_run"] = made, bare
+    total, own = median(made, "total"), median(made, "made")
+    running, answered = median(bare, "running"), median(bare, "answered")
+    for what, figure in (("tenant from nothing", total), ("  without the account's part", own)):
+        bench.add(f"{what}, median of {ROUNDS}", ms(figure), f"docker run -d, running: {ms(running)}",
+                  f"{figure / running:.2f} x", "1.5 x", figure <= 1.5 * running)
+    bench.add("  to where its DNS answers", ms(total), f"docker run, first DNS answer: {ms(answered)}", f"{total / answered:.2f} x")
+
+
+def devices(bench):
+    # Milliseconds are told apart from here on. Not before: containers do not go first, so a tenant would not either.
+    for pid in ("self", bench.server, *children()):
+        go_first(pid)
+    added, deleted, forked, plain = [], [], [], []
+    with ForkedWg() as wg:
+        forked_with = wg.kind
+        for tenant in bench.tenants[:FILLED + 1]:
+            # One more tenant without the mesh: what the firewall's part costs.
+            mesh = {} if tenant is bench.tenants[FILLED] else {"mesh": "on"}
+            ids = []
+            for n in range(DEVICES):
+                form = {"label": f"device {n}", "routing": "everything", "policy": "standard", **mesh}
+                location, took = tenant.post("add_device", form)
+                (added if mesh else plain).append(took)
+                ids.append(re.search(r"/devices/(\d+)", location)[1])
+                if mesh:
+                    forked.append(wg.set())
+                if n % 10 == 9 and (there := peers_of(tenant.slot)) != n + 1:
+                    raise RuntimeError(f"{n + 1} devices were answered for, the tunnel has {there}")
+            for id in ids[LISTED if tenant is bench.tenants[0] else 0:]:
+                deleted.append(tenant.post("delete_device", {"id": id, "back": "devices"})[1])
+    bench.raw |= {"add_device": added, "add_device_without_mesh": plain, "delete_device": deleted, "wg_set": forked}
+    p99, beside = percentile(added, 0.99), f"fork + wg set ({forked_with}): {p50_p99(forked)}"
+
+    def against(values):
+        return f"{percentile(values, 0.5) / percentile(forked, 0.5):.2f} x, {percentile(values, 0.99) / percentile(forked, 0.99):.2f} x"
+
+    bench.add(f"device, request to tunnel, {len(added)} times", p50_p99(added), beside, against(added), "p99 15 ms", p99 <= 0.015)
+    bench.add(f"  without mesh, {len(plain)} times", p50_p99(plain), ratio=against(plain))
+    bench.add(f"  deleted, request to cut off, {len(deleted)} times", p50_p99(deleted), ratio=against(deleted))
+
+
+def wrk(host, path, cookie):
+    """Requests a second and the 99th percentile in seconds."""
+    command = ["wrk", "-t1", "-c32", "--latency", "--timeout", "10s", "-H", f"Host: {host}", "-H", f"Cookie: {cookie}", f"http://127.0.0.1:{PORT}{path}"]
+    output(*command, "-d1s")  # warm
+    text = output(*command, "-d5s")
+    if "Non-2xx" in text:
+        raise RuntimeError(f"wrk at {path}: {text}")
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
+    return rate, float(value) * {"us": 1e-6, "ms": 1e-3, "s": 1}[unit]
+
+
+def pages(bench):
+    tenant = bench.tenants[0]
+    rates = {}
+    for path in ("/robots.txt", "/", "/devices"):
+        text = tenant.browser.get(tenant.host, path)[2]
+        missing = [n for n in range(LISTED) if f"device {n}" not in text]
+        if path != "/robots.txt" and missing:
+            raise RuntimeError(f"{path} does not show devices {missing}")
+        rates[path] = (*wrk(tenant.host, path, tenant.browser.cookie(tenant.host)), len(text.encode()))
+    bench.raw["pages"] = {path: dict(zip(("per_second", "p99_seconds", "bytes"), r)) for path, r in rates.items()}
+    files, files_p99, _ = rates["/robots.txt"]
+    for what, path in (("dashboard page", "/"), ("list of devices", "/devices")):
+        rate, p99, size = rates[path]
+        bench.add(f"{what}, {LISTED} devices, {size / 1000:.0f} kB", f"{rate:,.0f}/s, p99 {ms(p99)}",
+                  f"a small file: {files:,.0f}/s, p99 {ms(files_p99)}", f"{rate / files:.2f} x", "1,500/s", rate >= 1500)
+    note_memory(bench, "load")
+
+
+def memory(bench):
+    bench.raw["memory_mb"] = bench.memory
+    seen = bench.memory
+    one, many = seen["1 tenant"], seen[f"{TENANTS} tenants"]
+    for when, figure in ((f"at {TENANTS} tenants", many), ("after all of the above", seen.get("load", many))):
+        bench.add(f"control plane {when}", f"{figure['server']:.1f} MB", f"at 1 tenant: {one['server']:.1f} MB",
+                  f"{figure['server'] / one['server']:.2f} x", "40 MB", figure["server"] <= 40)
+    if one["child"]:
+        bench.add(f"userspace tunnels at {TENANTS} tenants", f"{many['child']:.1f} MB", f"at 1 tenant: {one['child']:.1f} MB",
+                  f"{many['child'] / one['child']:.2f} x")
+
+
+def sizes(bench):
+    site = Path(os.environ["MALIKNODE_BIN"]).parent / "site/pkg"
+    sent = [f for kind in ("js", "wasm") for f in site.rglob(f"*.{kind}.br")]
+    if len(sent) < 2:
+        raise RuntimeError(f"{site} holds no compressed script or WASM")
+    bench.raw["bytes"] = {f.name: f.stat().st_size for f in sorted(site.rglob("*")) if f.is_file()}
+    small = sum(f.stat().st_size for f in sent) / 1024
+    whole = sum(f.with_suffix("").stat().st_size for f in sent) / 1024
+    bench.add("script and WASM, brotli", f"{small:.0f} KB", f"uncompressed: {whole:.0f} KB", f"{small / whole:.2f} x", "260 KB", small <= 260)
+
+
+# --- from start to table --------------------------------------------------------------------------------
+
+
+def start():
+    log, internet = BED / "server.log", os.environ["MALIKNODE_BED_INTERNET"]
+    command = [os.environ["MALIKNODE_BIN"], "serve", "--root", str(BED / "root"), "--listen", f"127.0.0.1:{PORT}",
+               "--base", BASE, "--public-host", os.environ["MALIKNODE_BED_HOST"], "--sign-ups-per-hour", "0",
+               "--dns-upstreams", internet, "--dns-bootstrap", internet, "--dns-fallback", internet]
+    with open(log, "w") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+    end = time.monotonic() + 30
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            if Browser().request("GET", BASE, "/healthz")[0] == 200:
+                return server, log
+        except OSError:
+            time.sleep(0.05)
+    server.kill()
+    raise SystemExit(f"bench: the server did not answer within 30 s:\n{log.read_text()[-3000:]}")
+
+
+def overrun(*_):
+    raise Overrun
+
+
+def show(rows):
+    verdict = {None: "", True: "ok", False: "over"}
+    table = [("what", "figure", "beside it, in the same run", "ratio", "aim", ""),
+             *[(r.what, r.figure, r.beside, r.ratio, r.aim, verdict[r.ok]) for r in rows]]
+    widths = [max(len(row[i]) for row in table) for i in range(6)]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths)) + " |" for row in table]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    print("\n".join(lines))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="The figures of MalikNode; ./dev bench runs it.")
+    parser.add_argument("--json", metavar="FILE", help="write every single measurement too")
+    options = parser.parse_args()
+    if os.environ.get("MALIKNODE_BED") != "1" or "MALIKNODE_BIN" not in os.environ:
+        sys.exit("bench.py runs inside a test bed: ./dev bench")
+    os.setsid()  # for go_first(): a session that is this program's and the server's alone
+    signal.signal(signal.SIGALRM, overrun)
+    signal.alarm(LIMIT)
+    begun, load, failed = time.monotonic(), os.getloadavg()[0], []
+    server, log = start()
+    bench = Bench(server.pid)
+    sections = [sizes, tenants, devices, pages, memory]
+    try:
+        while sections:
+            section = sections.pop(0)
+            print(f"… {section.__name__}", flush=True)
+            try:
+                if section in (devices, pages, memory) and len(bench.tenants) < TENANTS:
+                    raise RuntimeError(f"needs {TENANTS} tenants")
+                section(bench)
+            except Exception as e:
+                failed.append(f"{section.__name__}: {type(e).__name__}: {e}")
+    except Overrun:
+        failed += [f"{s.__name__}: {LIMIT} s were over" for s in (section, *sections)]
+    finally:
+        signal.alarm(0)
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+    machine = {"cores": os.cpu_count(), "kernel": platform.release(), "load_at_start": load, "seconds": round(time.monotonic() - begun)}
+    print()
+    show(bench.rows)
+    if bench.raw.get("tenants"):
+        parts = {k: ms(median(bench.raw["tenants"], k)) for k in ("answer", "arrive", "watch", "firewall", "tunnel", "dns")}
+        print("\nA tenant from nothing: the sign-up's answer (with the password's hash) {answer}, on to the progress page {arrive}, "
+              "watched there {watch}.\nThe account's part is done with the answer; from then on the node counts: firewall {firewall}, "
+              "tunnel {tunnel}, DNS {dns}.".format(**parts))
+    print("{cores} cores, Linux {kernel}, load {load_at_start:.1f} at the start, measured in {seconds} s, devices and pages at the highest priority.".format(**machine))
+    if options.json:
+        Path(options.json).write_text(json.dumps({"machine": machine, "rows": [asdict(r) for r in bench.rows], "raw": bench.raw}, indent=1) + "\n")
+    complaints = [line for line in log.read_text().splitlines() if " WARN " in line or " ERROR " in line]
+    for line in failed:
+        print(f"not measured: {line}", file=sys.stderr)
+    if complaints:
+        print(f"{len(complaints)} warnings in the server's log, the last:", *complaints[-8:], sep="\n  ", file=sys.stderr)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+// Tenants beside each other: each sees their own, and nothing of the other's.
+import { expect, test } from "@playwright/test";
+import { addDevice, home, newName, signUp } from "./people";
+
+test("two tenants side by side", async ({ browser }) => {
+  const [anna, ben] = [newName("anna"), newName("ben")];
+  const [pageA, pageB] = await Promise.all([browser.newContext(), browser.newContext()]).then((all) =>
+    Promise.all(all.map((c) => c.newPage())),
+  );
+  await Promise.all([signUp(pageA, anna), signUp(pageB, ben)]);
+  const id = await addDevice(pageA, anna, "Anna's phone");
+  await addDevice(pageB, ben, "Ben's phone");
+
+  await pageB.goto(`${home(ben)}/`);
+  await expect(pageB.getByRole("link", { name: "Ben's phone", exact: true }).first()).toBeVisible();
+  await expect(pageB.getByText("Anna's phone")).toHaveCount(0);
+
+  // Another tenant's device, on one's own host: not there.
+  const answer = await pageB.goto(`${home(ben)}/devices/${id}`);
+  expect(answer?.status()).toBe(404);
+  // Another tenant's host: a stranger there.
+  await pageB.goto(`${home(anna)}/`);
+  await expect(pageB).toHaveURL(/\/sign-in/);
+
+  // A change sent from another tenant's page is refused before anything is looked at.
+  await pageB.goto(`${home(ben)}/`);
+  const refused = await pageB.evaluate(async (url) => {
+    const body = new URLSearchParams({ id: "1" });
+    // The answer cannot be read across origins; that the device stays is what counts.
+    await fetch(url, { method: "POST", body, mode: "no-cors", credentials: "include" }).catch(() => undefined);
+    return true;
+  }, `${home(anna)}/api/delete_device`);
+  expect(refused).toBe(true);
+  await pageA.goto(`${home(anna)}/devices/${id}`);
+  await expect(pageA.getByRole("heading", { name: "Anna's phone" })).toBeVisible();
+});
+
+test("a change shows on another open page without loading it again", async ({ page, context }) => {
+  const name = newName("live");
+  await signUp(page, name);
+  await page.goto(`${home(name)}/`);
+  await expect(page.getByText("No device yet")).toBeVisible();
+  const other = await context.newPage();
+  await addDevice(other, name, "Fresh one");
+  await expect(page.getByRole("link", { name: "Fresh one", exact: true }).first()).toBeVisible();
+});
+
+test("a device is changed and deleted after being asked once @nojs", async ({ page }) => {
+  const name = newName("edit");
+  await signUp(page, name);
+  const id = await addDevice(page, name, "Old label");
+  await page.goto(`${home(name)}/devices/${id}`);
+  await page.getByRole("textbox", { name: "Label" }).fill("New label");
+  await page.getByLabel("DNS policy").selectOption("family");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("heading", { name: "New label" })).toBeVisible();
+  await expect(page.getByLabel("DNS policy")).toHaveValue("family");
+  await page.goto(`${home(name)}/devices/${id}/delete`);
+  await expect(page.getByText("New label").first()).toBeVisible();
+  await page.getByRole("button", { name: /Delete/ }).click();
+  await expect(page).not.toHaveURL(/delete/);
+  expect((await page.goto(`${home(name)}/devices/${id}`))?.status()).toBe(404);
+});

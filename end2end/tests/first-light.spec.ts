@@ -1,0 +1,81 @@
+// From the landing page to a QR code, with and without JavaScript, on a desk and on a phone.
+import { readFileSync } from "node:fs";
+import { expect, test } from "@playwright/test";
+import { addDevice, BASE, home, newName, scan, signUp } from "./people";
+
+test("sign-up to QR code: what the camera reads is what is downloaded @phone @nojs", async ({ page }) => {
+  const name = newName("lina");
+  await signUp(page, name);
+  await page.getByRole("link", { name: "Add your first device" }).click();
+  await page.getByRole("textbox", { name: "Label" }).fill("My phone");
+  await page.getByText("Everything", { exact: true }).click();
+  await page.getByRole("button", { name: "Add device" }).click();
+  await page.waitForURL(/\/devices\/\d+/);
+
+  const scanned = await scan(page);
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: /Download/ }).click();
+  const file = await download;
+  expect(file.suggestedFilename()).toBe("my-phone.conf");
+  const conf = readFileSync(await file.path(), "utf8");
+  expect(scanned).toBe(conf);
+  expect(conf).toMatch(/^\[Interface\]\nPrivateKey = [A-Za-z0-9+/]{43}=\nAddress = 10\.\d+\.\d+\.2\/32\n/);
+  expect(conf).toContain("AllowedIPs = 0.0.0.0/0, ::/0");
+
+  await page.goto(`${home(name)}/`);
+  await expect(page.getByText("Tunnel up · DNS answering")).toBeVisible();
+  await expect(page.getByRole("link", { name: "My phone", exact: true }).first()).toBeVisible();
+});
+
+test("the name is checked while it is typed", async ({ page }) => {
+  const name = newName("omar");
+  await signUp(page, name);
+  await page.goto(`${BASE}/sign-up`);
+  const field = page.getByLabel("Name");
+  await field.pressSequentially(name);
+  await expect(page.getByText(`“${name}” is taken`)).toBeVisible();
+  await field.fill("admin");
+  await expect(page.getByText("is reserved")).toBeVisible();
+  await field.fill("a name");
+  await expect(page.getByText("letters a to z")).toBeVisible();
+  const free = newName("free");
+  await field.fill(free);
+  await expect(page.getByText(`${free} is free`)).toBeVisible();
+});
+
+test("a refused form says why at the field and keeps what was typed @nojs", async ({ page }) => {
+  const name = newName("weak");
+  await page.goto(`${BASE}/sign-up`);
+  await page.getByLabel("Name").fill(name);
+  await page.getByLabel("Password", { exact: true }).fill("short");
+  await page.getByText("Studio", { exact: true }).click();
+  await page.getByRole("button", { name: "Make my network" }).click();
+  await expect(page.locator("#password-note")).toContainText(/(10|ten) characters or more/);
+  await expect(page.getByLabel("Name")).toHaveValue(name);
+  await expect(page.getByRole("radio", { name: /Studio/ })).toBeChecked();
+
+  await signUp(page, name);
+  await addDevice(page, name, "Laptop");
+  await page.goto(`${home(name)}/devices/new`);
+  await page.getByRole("textbox", { name: "Label" }).fill("laptop");
+  await page.getByText("Only DNS", { exact: true }).click();
+  await page.getByRole("button", { name: "Add device" }).click();
+  await expect(page.locator("#label-note")).toContainText("label");
+  await expect(page.getByRole("textbox", { name: "Label" })).toHaveValue("laptop");
+  await expect(page.getByRole("radio", { name: /Only DNS/ })).toBeChecked();
+});
+
+test("no page has errors in the console, and every picture of state has words", async ({ page }) => {
+  const errors: string[] = [];
+  page.on("console", (m) => ["error", "warning"].includes(m.type()) && errors.push(m.text()));
+  page.on("pageerror", (e) => errors.push(String(e)));
+  const name = newName("calm");
+  await signUp(page, name);
+  const id = await addDevice(page, name, "Tablet");
+  for (const path of ["/", "/devices", `/devices/${id}`, "/mesh", "/account"]) {
+    await page.goto(home(name) + path);
+    await expect(page.getByRole("heading").first()).toBeVisible();
+    await expect(page.locator("main")).toBeVisible();
+  }
+  expect(errors).toEqual([]);
+});

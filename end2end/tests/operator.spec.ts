@@ -1,0 +1,41 @@
+// The operator: signs in with what the first start printed, sees and stops tenants.
+import { readFileSync } from "node:fs";
+import { expect, test } from "@playwright/test";
+import { home, newName, signUp } from "./people";
+
+const log = () => readFileSync(process.env.MALIKNODE_SERVER_LOG!, "utf8");
+
+test("the operator signs in, suspends and resumes a tenant", async ({ page, browser }) => {
+  const name = newName("paid");
+  const tenant = await (await browser.newContext()).newPage();
+  await signUp(tenant, name);
+
+  const password = /[a-z2-9]{4}(-[a-z2-9]{4}){3}/.exec(log())?.[0];
+  expect(password, "the first start prints the operator's password").toBeTruthy();
+  await page.goto(`${home("admin")}/`);
+  await expect(page).toHaveURL(/\/sign-in/);
+  await page.getByLabel("Name").fill("admin");
+  await page.getByLabel("Password").fill("not the password");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByText("do not belong together")).toBeVisible();
+  await page.getByLabel("Name").fill("admin");
+  await page.getByLabel("Password").fill(password!);
+  await page.getByRole("button", { name: "Sign in" }).click();
+
+  const row = page.getByRole("row", { name: new RegExp(name) }).first();
+  await expect(row).toContainText("All well");
+  await row.getByRole("button", { name: /Suspend/ }).click();
+  await expect(row).toContainText("Suspended");
+  await tenant.goto(`${home(name)}/`);
+  await expect(tenant.getByText("suspended").first()).toBeVisible();
+  await row.getByRole("button", { name: /Resume/ }).click();
+  await tenant.goto(`${home(name)}/`);
+  await expect(tenant.getByText("Tunnel up · DNS answering")).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByText("tenant.suspend").first()).toBeVisible();
+});
+
+test("an address nobody has is a page that says so @nojs", async ({ page }) => {
+  const answer = await page.goto(home("not.a-tenant"));
+  expect(answer?.status()).toBe(421);
+  await expect(page.getByRole("heading").first()).toBeVisible();
+});

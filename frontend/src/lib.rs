@@ -1,0 +1,11 @@
+//! The wasm entry: hydrates the islands, nothing else.
+
+/// Called by the page's script once the module is loaded.
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    // Links the islands' own exports into this module.
+    #[allow(unused_imports)]
+    use app::*;
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_islands();
+}

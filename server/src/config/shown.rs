@@ -1,0 +1,77 @@
+//! The configuration in force, for `maliknode config`: TOML that could be put
+//! into the file, but for secrets.
+
+use super::Config;
+use adguard::Source;
+use std::fmt::{Display, Write};
+use store::DatabaseUrl;
+
+impl Config {
+    /// The whole as TOML, passwords redacted.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        let mut line = |key: &str, value: String| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{key} = {value}");
+        };
+        line("# root", text(self.root.display()));
+        line("listen", text(self.listen));
+        line("base", text(&self.base));
+        line("scheme", text(self.scheme));
+        line("public_host", text(&self.public_host));
+        line("trusted_proxies", list(&self.trusted_proxies));
+        match &self.database_url {
+            DatabaseUrl::Sqlite(path) => {
+                line("database_url", text(format!("sqlite://{}", path.display())));
+            }
+            DatabaseUrl::Postgres(_) => line("database_url", text("postgres://[redacted]")),
+        }
+        line(
+            "wireguard",
+            text(format!("{:?}", self.wireguard).to_lowercase()),
+        );
+        match &self.docker_host {
+            Some(host) => line("docker_host", text(host)),
+            None => line(
+                "# docker_host",
+                "by DOCKER_HOST, else Docker's own".to_owned(),
+            ),
+        }
+        line("runtime_dir", text(self.runtime_dir.display()));
+        line("site", text(self.site.display()));
+        let slots: Vec<String> = self
+            .excluded_slots
+            .iter()
+            .map(|s| s.get().to_string())
+            .collect();
+        line("excluded_slots", format!("[{}]", slots.join(", ")));
+        line("allowed_private", list(&self.allowed_private));
+        line("sign_ups_per_hour", self.sign_ups_per_hour.to_string());
+        line("\n[addresses]\ntunnels", text(self.addresses.tunnels));
+        line("containers", text(self.addresses.containers));
+        line("\n[dns]\nupstreams", list(&self.dns.upstreams));
+        line("bootstrap", list(&self.dns.bootstrap));
+        line("fallback", list(&self.dns.fallback));
+        line("image", text(&self.dns.image));
+        line("memory_mb", self.dns.memory_mb.to_string());
+        for l in &self.dns.lists {
+            line("\n[[dns.lists]]\nid", l.id.to_string());
+            line("name", text(&l.name));
+            match &l.source {
+                Source::Url(url) => line("url", text(url)),
+                Source::Path(path) => line("path", text(path.display())),
+            }
+        }
+        out
+    }
+}
+
+/// A TOML string; its basic strings escape as JSON's do.
+fn text(value: impl Display) -> String {
+    serde_json::Value::String(value.to_string()).to_string()
+}
+
+fn list<T: Display>(values: &[T]) -> String {
+    let values: Vec<String> = values.iter().map(text).collect();
+    format!("[{}]", values.join(", "))
+}

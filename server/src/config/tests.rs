@@ -1,0 +1,200 @@
+//! Precedence, refusals, and that help and example tell the truth.
+
+use super::{file::parse_toml, settings::KNOWN, *};
+use clap::{Args, Command, FromArgMatches};
+use domain::Secret;
+
+fn command() -> Command {
+    Settings::augment_args(Command::new("maliknode"))
+}
+
+fn flags(args: &[&str]) -> Settings {
+    let all = std::iter::once("maliknode").chain(args.iter().copied());
+    Settings::from_arg_matches(&command().get_matches_from(all)).unwrap()
+}
+
+fn root_with(name: &str, text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("central_api")).unwrap();
+    std::fs::write(dir.path().join("central_api").join(name), text).unwrap();
+    let root = dir.path().to_str().unwrap().to_owned();
+    (dir, root)
+}
+
+#[test]
+fn without_anything_the_defaults_hold() {
+    let config = Config::load(flags(&["--root", "/nowhere/at/all"])).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8085");
+    assert_eq!(config.base.to_string(), "localhost:8085");
+    assert_eq!(config.url("admin"), "http://admin.localhost:8085");
+    assert_eq!(
+        config.database_url.to_string(),
+        "SQLite, /nowhere/at/all/central_api/database.sqlite"
+    );
+    assert_eq!(config.addresses, AddressPlan::default());
+    assert_eq!(config.dns.lists, adguard::List::defaults());
+}
+
+#[test]
+fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
+    let (_dir, root) = root_with(
+        "config.toml",
+        "listen = \"127.0.0.1:9000\"\nscheme = \"https\"\nbase = \"file.example\"\n[dns]\nmemory_mb = 300\n",
+    );
+    let config = Config::load(flags(&["--root", &root, "--base", "flag.example:444"])).unwrap();
+    assert_eq!(config.listen.port(), 9000);
+    assert_eq!(config.url("a"), "https://a.flag.example:444");
+    assert_eq!(config.public_host, "flag.example");
+    assert_eq!(
+        (config.dns.memory_mb, config.dns.image.as_str()),
+        (300, defaults::IMAGE)
+    );
+}
+
+#[test]
+fn json_says_the_same_and_two_files_are_refused() {
+    let (dir, root) = root_with(
+        "config.json",
+        "{\"excluded_slots\": [3], \"dns\": {\"upstreams\": [\"192.0.2.53\"]}}",
+    );
+    let config = Config::load(flags(&["--root", &root])).unwrap();
+    assert_eq!(config.dns.upstreams, ["192.0.2.53"]);
+    assert_eq!(config.excluded_slots.len(), 1);
+    std::fs::write(dir.path().join("central_api/config.toml"), "").unwrap();
+    let e = Config::load(flags(&["--root", &root]))
+        .unwrap_err()
+        .to_string();
+    assert!(e.contains("config.json") && e.contains("remove one"), "{e}");
+}
+
+#[test]
+fn unknown_settings_are_named_all_of_them() {
+    let text = "lisen = 1\n[dns]\nmemory-mb = 3\nblah_blah = 1\n[[dns.lists]]\nid = 1\nname = \"x\"\nurl = \"y\"\ncolour = 2\n";
+    let e = parse_toml("config.toml".into(), text)
+        .unwrap_err()
+        .to_string();
+    assert!(e.contains("\"lisen\" (did you mean listen?)"), "{e}");
+    assert!(
+        e.contains("\"dns.memory-mb\" (did you mean dns.memory_mb?)"),
+        "{e}"
+    );
+    assert!(
+        e.contains("\"dns.blah_blah\"") && e.contains("\"dns.lists.colour\""),
+        "{e}"
+    );
+}
+
+#[test]
+fn errors_name_the_place_and_repeat_no_secret() {
+    for (text, wanted) in [
+        ("listen = \n", "line 1"),
+        ("\ndatabase_url = \"postgres://u:geheim@h/d\n", "line 2"),
+        ("database_url = [\"geheim\"]", "database_url"),
+        ("sign_ups_per_hour = \"geheim\"", "sign_ups_per_hour"),
+        ("base = \"127.0.0.1\"", "base: "),
+        ("listen = \"8085\"", "listen: "),
+        ("scheme = \"ftp\"", "scheme: "),
+        ("wireguard = \"yes\"", "wireguard: "),
+        ("excluded_slots = [1001]", "excluded_slots: "),
+        ("trusted_proxies = [\"x\"]", "trusted_proxies: "),
+        (
+            "database_url = \"mysql://u:geheim@h\"",
+            "database_url: write",
+        ),
+        ("public_host = \"a b\"", "public_host: "),
+        ("[addresses]\ntunnels = \"10.0.0.0/16\"", "/14"),
+        ("[dns]\nupstreams = []", "dns.upstreams: "),
+        ("[dns]\nmemory_mb = 10", "dns.memory_mb: "),
+        ("[[dns.lists]]\nid = 1\nname = \"a\"", "dns.lists: "),
+    ] {
+        let (_dir, root) = root_with("config.toml", text);
+        let e = Config::load(flags(&["--root", &root]))
+            .unwrap_err()
+            .to_string();
+        assert!(e.contains(wanted), "{text}: {e}");
+        assert!(!e.contains("geheim"), "{e}");
+    }
+}
+
+#[test]
+fn a_database_password_does_not_print() {
+    let url = "postgres://u:geheim@h/d";
+    let settings = flags(&["--root", "/nowhere", "--database-url", url]);
+    assert_eq!(settings.database_url, Some(Secret::new(url)));
+    assert!(!format!("{settings:?}").contains("geheim"));
+    let config = Config::load(settings).unwrap();
+    assert!(!format!("{config:?} {}", config.to_toml()).contains("geheim"));
+}
+
+#[test]
+fn what_config_prints_can_be_read_again() {
+    let args = [
+        "--root",
+        "/nowhere",
+        "--base",
+        "a.example",
+        "--trusted-proxies",
+        "127.0.0.1,10.0.0.0/8",
+        "--public-host",
+        "2001:db8::1",
+    ];
+    let config = Config::load(flags(&args)).unwrap();
+    assert_eq!(config.public_host, "[2001:db8::1]");
+    let again = parse_toml("x".into(), &config.to_toml()).unwrap();
+    let again = Config::resolve("/nowhere".into(), again).unwrap();
+    assert_eq!(again.to_toml(), config.to_toml());
+}
+
+#[test]
+fn help_tells_every_default_as_it_is() {
+    let help = command().render_long_help().to_string();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plan = AddressPlan::default();
+    let usual = adguard::AdGuardSettings::default();
+    for default in [
+        defaults::ROOT,
+        defaults::LISTEN,
+        defaults::WIREGUARD,
+        defaults::RUNTIME_DIR,
+        defaults::IMAGE,
+        &defaults::MEMORY_MB.to_string(),
+        &defaults::SIGN_UPS_PER_HOUR.to_string(),
+        &plan.tunnels.to_string(),
+        &plan.containers.to_string(),
+        &usual.upstreams.join(","),
+        &usual.fallback.join(","),
+    ] {
+        assert!(help.contains(&format!("[default: {default}]")), "{default}");
+    }
+}
+
+/// Every setting of the example is commented out; taken in, it is a
+/// configuration that names each setting.
+#[test]
+fn the_example_holds_every_setting_and_is_valid() {
+    let example = include_str!("../../../deploy/config.example.toml");
+    let plain = |text: &str| parse_toml("example".into(), text);
+    assert_eq!(
+        plain(example).unwrap(),
+        Settings::default(),
+        "as it is, it changes nothing"
+    );
+    let on: String = example
+        .lines()
+        .map(|l| {
+            l.strip_prefix('#')
+                .filter(|l| !l.starts_with(' '))
+                .unwrap_or(l)
+        })
+        .filter(|l| !l.starts_with('#'))
+        .fold(String::new(), |all, l| all + l + "\n");
+    let config = Config::resolve("/etc/maliknode".into(), plain(&on).unwrap()).unwrap();
+    assert_eq!(config.addresses, AddressPlan::default());
+    for key in KNOWN {
+        let last = key.rsplit('.').next().unwrap();
+        assert!(
+            on.lines().any(|l| l.starts_with(&format!("{last} = "))),
+            "{key}"
+        );
+    }
+}

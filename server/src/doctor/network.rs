@@ -1,0 +1,191 @@
+//! Whether our address ranges and UDP ports are free of other people's.
+
+use super::Check;
+use domain::{AddressPlan, Slot};
+use ipnet::Ipv4Net;
+use std::{fs, net::Ipv4Addr, path::Path};
+
+/// A route of the host that overlaps with one of our ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Clash {
+    /// Whose it is, e.g. `eth0`.
+    interface: String,
+    /// The route's range.
+    route: Ipv4Net,
+    /// Ours.
+    ours: Ipv4Net,
+}
+
+/// What clashes with the host's own networks, a sentence each.
+pub fn network_clashes(plan: &AddressPlan) -> Vec<String> {
+    clashes(plan, &routes()).iter().map(sentence).collect()
+}
+
+pub(super) fn check(plan: &AddressPlan) -> Check {
+    const NAME: &str = "Addresses";
+    match clashes(plan, &routes()).first() {
+        None => Check::ok(
+            NAME,
+            format!(
+                "tunnels {}, containers {}, free of this machine's own networks",
+                plan.tunnels, plan.containers
+            ),
+        ),
+        Some(clash) => Check::bad(
+            NAME,
+            sentence(clash),
+            "set [addresses] in central_api/config.toml to ranges that are free here",
+        ),
+    }
+}
+
+fn sentence(c: &Clash) -> String {
+    format!(
+        "this machine's network {} on {} overlaps with our {}",
+        c.route, c.interface, c.ours
+    )
+}
+
+/// The main routing table, as `proc_net(5)` has it.
+fn routes() -> Vec<(String, Ipv4Net)> {
+    parse(&fs::read_to_string("/proc/net/route").unwrap_or_default())
+}
+
+/// Lines of interface, destination, gateway, flags, …, mask; the numbers are
+/// hexadecimal in the byte order of the machine's memory.
+fn parse(table: &str) -> Vec<(String, Ipv4Net)> {
+    let number = |text: &str| {
+        u32::from_str_radix(text, 16)
+            .ok()
+            .map(|n| Ipv4Addr::from(n.to_ne_bytes()))
+    };
+    table
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let interface = words.next()?.to_owned();
+            let destination = number(words.next()?)?;
+            let mask = number(words.nth(5)?)?;
+            Some((interface, Ipv4Net::with_netmask(destination, mask).ok()?))
+        })
+        .collect()
+}
+
+/// Other people's routes that overlap with our ranges. The default route, and
+/// a wider one that has ours as a part, gives way to ours by itself; but then
+/// what it leads to there is cut off, so anything smaller than a /8 counts.
+fn clashes(plan: &AddressPlan, routes: &[(String, Ipv4Net)]) -> Vec<Clash> {
+    let ours = |name: &str| Slot::of_interface(name).is_some() || name == "mn0";
+    let mut found = Vec::new();
+    for (interface, route) in routes
+        .iter()
+        .filter(|(name, route)| !ours(name) && route.prefix_len() > 8)
+    {
+        for range in [plan.tunnels, plan.containers] {
+            if range.contains(route) || route.contains(&range) {
+                found.push(Clash {
+                    interface: interface.clone(),
+                    route: *route,
+                    ours: range,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Whether the tunnels' UDP ports are free, or ours.
+pub(super) fn tunnel_ports() -> Check {
+    const NAME: &str = "UDP ports";
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let table = read("/proc/net/udp") + &read("/proc/net/udp6");
+    let is_up = |slot: Slot| Path::new("/sys/class/net").join(slot.interface()).exists();
+    let taken = taken(&table, is_up);
+    match taken.first() {
+        None => Check::ok(NAME, "51800-52800 are free or our tunnels'"),
+        Some(port) => Check::warn(
+            NAME,
+            format!(
+                "another program holds {} of the ports 51800-52800, first {port}: tunnels there wait for it",
+                taken.len()
+            ),
+            format!("ss -lunp 'sport = :{port}' shows it; or put its slot into excluded_slots"),
+        ),
+    }
+}
+
+/// Tunnels' ports in use whose slot has no interface.
+fn taken(table: &str, is_up: impl Fn(Slot) -> bool) -> Vec<u16> {
+    let port = |line: &str| {
+        let local = line.split_ascii_whitespace().nth(1)?;
+        u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()
+    };
+    let mut used: Vec<u16> = table
+        .lines()
+        .filter_map(port)
+        .filter(|p| (51_800..=52_800).contains(p))
+        .collect();
+    used.sort_unstable();
+    used.dedup();
+    let of_ours = |p: &u16| Slot::all().any(|s| s.listen_port() == *p && is_up(s));
+    used.retain(|p| !of_ours(p));
+    used
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTES: &str = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
+        eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+        eth0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n\
+        wg1\t0001580A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
+        mn0\t00005C0A\t00000000\t0001\t0\t0\t0\t00F8FFFF\t0\t0\t0\n";
+
+    #[test]
+    fn the_kernels_table_is_understood() {
+        let routes = parse(ROUTES);
+        let nets: Vec<String> = routes.iter().map(|(i, n)| format!("{i} {n}")).collect();
+        assert_eq!(
+            nets,
+            [
+                "eth0 0.0.0.0/0",
+                "eth0 172.17.0.0/16",
+                "wg1 10.88.1.0/24",
+                "mn0 10.92.0.0/21"
+            ]
+        );
+        assert!(
+            clashes(&AddressPlan::default(), &routes).is_empty(),
+            "our own are none"
+        );
+        assert!(parse("").is_empty() && parse("x\ny z\n").is_empty());
+    }
+
+    #[test]
+    fn other_peoples_networks_are_found_and_very_wide_ones_let_be() {
+        let clash = |net: &str| {
+            let routes = [("tun0".to_owned(), net.parse().unwrap())];
+            clashes(&AddressPlan::default(), &routes)
+                .into_iter()
+                .map(|c| c.ours.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(clash("10.88.5.0/24"), ["10.88.0.0/14"]);
+        assert_eq!(clash("10.88.0.0/14"), ["10.88.0.0/14"]);
+        assert_eq!(clash("10.92.4.1/32"), ["10.92.0.0/21"]);
+        assert_eq!(clash("10.64.0.0/10"), ["10.88.0.0/14", "10.92.0.0/21"]);
+        assert!(clash("0.0.0.0/0").is_empty() && clash("10.0.0.0/8").is_empty());
+        assert!(clash("192.168.0.0/16").is_empty() && clash("10.93.0.0/16").is_empty());
+    }
+
+    #[test]
+    fn a_port_is_taken_unless_its_tunnel_is_ours() {
+        // 51821 = 0xCA6D (slot 1), 51822 = 0xCA6E (slot 2), 53.
+        let table = "  sl  local_address rem_address\n 1: 00000000:CA6D 00000000:0000 07\n 2: 0100007F:CA6E 00000000:0000 07\n 3: 00000000:0035 00000000:0000 07\n";
+        assert_eq!(taken(table, |s| s.get() == 1), [51_822]);
+        assert_eq!(taken(table, |_| false), [51_821, 51_822]);
+        assert!(taken("", |_| false).is_empty());
+    }
+}

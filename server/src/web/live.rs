@@ -1,0 +1,214 @@
+//! Server-sent events: a tenant's dashboard and progress as they change.
+//!
+//! A slow reader costs nothing: the next state is read when the last one is
+//! sent, and states between are left out.
+
+use crate::web::{WebState, scope::Granted, session};
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderName, StatusCode},
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use control::Control;
+use domain::{ErrorCode, Failure, TenantId, TenantScope};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use store::Sessions;
+use tokio::{sync::watch, time::Instant};
+use tower_sessions::{Session, session::Id};
+
+/// Streams of one tenant at a time: a household's open pages, not a leak.
+const STREAMS: usize = 20;
+/// Shortest time between two events, so that a burst of changes is one.
+const PAUSE: Duration = Duration::from_millis(150);
+/// A comment at least this often: proxies close what is silent.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often a stream looks whether its session is still there.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How many streams each tenant has.
+#[derive(Clone, Debug, Default)]
+pub struct Streams(Arc<Mutex<HashMap<TenantId, usize>>>);
+
+/// One stream; dropping it makes room.
+#[derive(Debug)]
+struct Place(Streams, TenantId);
+
+impl Streams {
+    fn take(&self, tenant: TenantId) -> Option<Place> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(tenant).or_default();
+        (*count < STREAMS).then(|| {
+            *count += 1;
+            Place(self.clone(), tenant)
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// What a stream tells.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Dashboard,
+    Progress,
+}
+
+/// GET `/live`: event `dashboard`, a `DashboardView` as JSON.
+pub async fn dashboard(
+    State(state): State<WebState>,
+    Extension(granted): Extension<Granted>,
+    session: Session,
+) -> Response {
+    open(&state, &granted, &session, Kind::Dashboard)
+}
+
+/// GET `/progress/live`: event `progress`, a `ProgressView` as JSON.
+pub async fn progress(
+    State(state): State<WebState>,
+    Extension(granted): Extension<Granted>,
+    session: Session,
+) -> Response {
+    open(&state, &granted, &session, Kind::Progress)
+}
+
+fn open(state: &WebState, granted: &Granted, session: &Session, kind: Kind) -> Response {
+    // An EventSource does not follow to a sign-in page; a status ends it.
+    let (Ok(scope), Some(session)) = (granted.dashboard(), session.id()) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let Some(place) = state.streams.take(scope.tenant()) else {
+        return (StatusCode::TOO_MANY_REQUESTS, "Too many open pages.").into_response();
+    };
+    let live = Live {
+        changes: state.control.changes(scope),
+        control: state.control.clone(),
+        sessions: state.sessions.clone(),
+        closing: state.closing.clone(),
+        scope: scope.clone(),
+        session,
+        kind,
+        last: String::new(),
+        sent_at: None,
+        look_at: Instant::now() + LOOK,
+        _place: place,
+    };
+    let events = stream::unfold(live, Live::next).map(Ok::<_, Infallible>);
+    // nginx would gather events otherwise.
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    (unbuffered, events).into_response()
+}
+
+/// An open stream.
+struct Live {
+    changes: BoxStream<'static, ()>,
+    control: Control,
+    sessions: Sessions,
+    closing: watch::Receiver<bool>,
+    scope: TenantScope,
+    session: Id,
+    kind: Kind,
+    last: String,
+    sent_at: Option<Instant>,
+    look_at: Instant,
+    _place: Place,
+}
+
+impl Live {
+    /// The next event; `None` once the server ends, somebody signed out or
+    /// the tenant is gone.
+    async fn next(mut self) -> Option<(Event, Self)> {
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.closing.wait_for(|closing| *closing) => return None,
+                change = self.changes.next() => change?,
+                () = tokio::time::sleep_until(self.look_at) => {}
+            }
+            if Instant::now() >= self.look_at {
+                if !session::is_alive(&self.sessions, self.session).await {
+                    return None;
+                }
+                self.look_at = Instant::now() + LOOK;
+            }
+            if let Some(at) = self.sent_at {
+                tokio::time::sleep_until(at + PAUSE).await;
+            }
+            let text = match self.read().await {
+                Ok(text) => text,
+                // Gone: a browser that comes again is signed out.
+                Err(f) if f.code == ErrorCode::NotFound => return None,
+                // What else fails may work at the next change.
+                Err(_) => continue,
+            };
+            if text == self.last {
+                continue;
+            }
+            let name = match self.kind {
+                Kind::Dashboard => "dashboard",
+                Kind::Progress => "progress",
+            };
+            let event = Event::default().event(name).data(&text);
+            self.sent_at = Some(Instant::now());
+            self.last = text;
+            return Some((event, self));
+        }
+    }
+
+    // `&mut`, because a stream that is not `Sync` may not be shared across threads.
+    async fn read(&mut self) -> Result<String, Failure> {
+        let text = match self.kind {
+            Kind::Dashboard => serde_json::to_string(&self.control.dashboard(&self.scope).await?),
+            Kind::Progress => serde_json::to_string(&self.control.progress(&self.scope).await?),
+        };
+        text.map_err(|e| {
+            tracing::error!(error = %e, "a view cannot be written as JSON");
+            Failure::new(ErrorCode::Internal, "The state cannot be told.")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenants_streams_are_bounded_and_make_room_when_they_end() {
+        let streams = Streams::default();
+        let mut places: Vec<_> = (0..STREAMS)
+            .map(|_| streams.take(TenantId(1)).unwrap())
+            .collect();
+        assert!(streams.take(TenantId(1)).is_none());
+        assert!(
+            streams.take(TenantId(2)).is_some(),
+            "another tenant has its own"
+        );
+        places.pop();
+        assert!(streams.take(TenantId(1)).is_some());
+        places.clear();
+        assert!(streams.0.lock().unwrap().is_empty());
+    }
+}

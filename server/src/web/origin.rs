@@ -1,0 +1,117 @@
+//! Every change comes from a page of this very host. SameSite does not help
+//! here: subdomains of one site are same-site to each other, and server
+//! functions take forms from anywhere.
+
+use crate::web::{errors, host::Asking};
+use axum::{
+    Extension,
+    extract::Request,
+    http::{HeaderMap, Method, StatusCode, header},
+    middleware::Next,
+    response::Response,
+};
+
+/// Whether a request may be answered, by its method and headers.
+///
+/// - What changes nothing may come from anywhere: other origins cannot read
+///   the answer.
+/// - A browser sends `Origin` with every change. It must be this host; where
+///   `Sec-Fetch-Site` is there too, it must agree.
+/// - Without both it is no browser. It may go on, but not with a cookie: then
+///   something took the headers away.
+pub fn is_allowed(asking: &Asking, method: &Method, headers: &HeaderMap) -> bool {
+    if method.is_safe() {
+        return true;
+    }
+    let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
+    let one_origin = headers.get_all(header::ORIGIN).iter().count() <= 1;
+    match (text("origin"), text("sec-fetch-site")) {
+        (Some(origin), site) => {
+            one_origin
+                && asking.authority.is_origin(asking.scheme, origin)
+                && site.is_none_or(|s| s == "same-origin")
+        }
+        (None, Some(site)) => site == "same-origin",
+        (None, None) => !headers.contains_key(header::COOKIE),
+    }
+}
+
+/// Checks every request.
+pub async fn check(Extension(asking): Extension<Asking>, request: Request, next: Next) -> Response {
+    if is_allowed(&asking, request.method(), request.headers()) {
+        return next.run(request).await;
+    }
+    tracing::info!(host = %asking.authority, from = %asking.from, "a change from another origin was refused");
+    errors::page(
+        StatusCode::FORBIDDEN,
+        "Not allowed",
+        "That request came from another site and was refused. Go back, reload the page and try again.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::{authority::Authority, host::Asked};
+    use axum::http::{HeaderName, HeaderValue};
+
+    fn allowed(method: Method, headers: &[(&'static str, &'static str)]) -> bool {
+        let asking = Asking {
+            asked: Asked::Base,
+            authority: Authority::parse("abcd.localhost:8085").unwrap(),
+            scheme: "http",
+            from: [127, 0, 0, 1].into(),
+        };
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        is_allowed(&asking, &method, &map)
+    }
+
+    const OWN: (&str, &str) = ("origin", "http://abcd.localhost:8085");
+    const OTHER: (&str, &str) = ("origin", "http://mallory.localhost:8085");
+    const COOKIE: (&str, &str) = ("cookie", "mn_session=x");
+
+    #[test]
+    fn reading_is_free_and_a_change_needs_this_very_origin() {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            assert!(allowed(method, &[OTHER, COOKIE]));
+        }
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            for (yes, headers) in [
+                (true, &[OWN, COOKIE][..]),
+                (true, &[OWN]),
+                (true, &[OWN, ("sec-fetch-site", "same-origin"), COOKIE]),
+                (true, &[("sec-fetch-site", "same-origin"), COOKIE]),
+                (true, &[]),
+                (false, &[COOKIE]),
+                (false, &[OTHER]),
+                (false, &[OTHER, COOKIE]),
+                (false, &[("origin", "null"), COOKIE]),
+                (
+                    false,
+                    &[("origin", "http://abcd-dns.localhost:8085"), COOKIE],
+                ),
+                (false, &[("origin", "http://localhost:8085"), COOKIE]),
+                (false, &[("origin", "https://abcd.localhost:8085"), COOKIE]),
+                (false, &[OWN, OTHER, COOKIE]),
+                (false, &[OTHER, ("sec-fetch-site", "same-origin"), COOKIE]),
+                (false, &[OWN, ("sec-fetch-site", "same-site"), COOKIE]),
+                (false, &[("sec-fetch-site", "same-site"), COOKIE]),
+                (false, &[("sec-fetch-site", "cross-site")]),
+                (false, &[("sec-fetch-site", "none"), COOKIE]),
+                (false, &[("origin", "")]),
+            ] {
+                assert_eq!(
+                    allowed(method.clone(), headers),
+                    yes,
+                    "{method} {headers:?}"
+                );
+            }
+        }
+    }
+}

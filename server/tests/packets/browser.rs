@@ -1,0 +1,166 @@
+//! A browser without JavaScript: pages, forms, cookies per host, redirects.
+//! What it does is what a person's browser would send, so the tests know the
+//! HTTP interface and nothing behind it.
+
+use std::{
+    collections::HashMap,
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+/// An answer.
+#[derive(Debug)]
+pub struct Page {
+    /// The status code.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body as text.
+    pub body: String,
+    /// The address that was answered.
+    pub url: String,
+}
+
+impl Page {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Browser {
+    port: u16,
+    cookies: HashMap<(String, String), String>,
+}
+
+/// Splits `http://host:port/path`.
+fn split(url: &str) -> (String, String) {
+    let rest = url
+        .strip_prefix("http://")
+        .unwrap_or_else(|| panic!("an absolute address: {url}"));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    (authority.to_owned(), format!("/{path}"))
+}
+
+/// Form encoding (WHATWG URL, application/x-www-form-urlencoded).
+fn encode(text: &str) -> String {
+    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
+    text.bytes()
+        .map(|b| {
+            if keep(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
+}
+
+impl Browser {
+    /// A browser whose names all resolve to loopback at this port.
+    pub fn new(port: u16) -> Self {
+        Self {
+            port,
+            cookies: HashMap::new(),
+        }
+    }
+
+    /// One request, redirects not followed. It does what HTTP/1.0 does: one
+    /// connection, the body ends with it.
+    pub fn request(&mut self, method: &str, url: &str, form: Option<&[(&str, &str)]>) -> Page {
+        let (authority, path) = split(url);
+        let host = authority.split(':').next().unwrap_or_default().to_owned();
+        let body = form.map(|f| {
+            f.iter()
+                .map(|(k, v)| format!("{}={}", encode(k), encode(v)))
+                .collect::<Vec<_>>()
+                .join("&")
+        });
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .filter(|((h, _), _)| *h == host)
+            .map(|((_, k), v)| format!("{k}={v}"))
+            .collect();
+        let mut head =
+            format!("{method} {path} HTTP/1.0\r\nHost: {authority}\r\nAccept: text/html\r\n");
+        if !cookies.is_empty() {
+            head += &format!("Cookie: {}\r\n", cookies.join("; "));
+        }
+        if let Some(body) = &body {
+            head += &format!(
+                "Origin: http://{authority}\r\nReferer: http://{authority}/\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+                body.len()
+            );
+        }
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .expect("a time-out can be set");
+        stream
+            .write_all(format!("{head}\r\n{}", body.unwrap_or_default()).as_bytes())
+            .expect("the server reads");
+        let mut raw = Vec::new();
+        stream.read_to_end(&mut raw).expect("the server answers");
+        let text = String::from_utf8_lossy(&raw).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let mut lines = head.lines();
+        let status = lines
+            .next()
+            .and_then(|l| l.split(' ').nth(1))
+            .and_then(|s| s.parse().ok());
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|l| l.split_once(':'))
+            .map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()))
+            .collect();
+        for (_, cookie) in headers.iter().filter(|(n, _)| n == "set-cookie") {
+            let pair = cookie.split(';').next().unwrap_or_default();
+            if let Some((k, v)) = pair.split_once('=') {
+                self.cookies
+                    .insert((host.clone(), k.to_owned()), v.to_owned());
+            }
+        }
+        let status = status.unwrap_or_else(|| panic!("no answer from {url}: {text}"));
+        Page {
+            status,
+            headers,
+            body: body.to_owned(),
+            url: url.to_owned(),
+        }
+    }
+
+    fn follow(&mut self, mut page: Page) -> Page {
+        for _ in 0..8 {
+            let Some(to) = page
+                .header("location")
+                .filter(|_| (300..400).contains(&page.status))
+            else {
+                return page;
+            };
+            let to = if to.starts_with('/') {
+                format!("http://{}{to}", split(&page.url).0)
+            } else {
+                to.to_owned()
+            };
+            page = self.request("GET", &to, None);
+        }
+        panic!("redirected in a circle: {}", page.url);
+    }
+
+    /// A page, redirects followed.
+    pub fn get(&mut self, url: &str) -> Page {
+        let page = self.request("GET", url, None);
+        self.follow(page)
+    }
+
+    /// A form sent, redirects followed.
+    pub fn post(&mut self, url: &str, form: &[(&str, &str)]) -> Page {
+        let page = self.request("POST", url, Some(form));
+        self.follow(page)
+    }
+}

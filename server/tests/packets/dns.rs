@@ -1,0 +1,140 @@
+//! DNS by hand, as little as the tests need (RFC 1035): one A question, and an
+//! upstream that answers every one of them with the same address.
+
+use super::bed::{self, PATIENCE};
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    thread,
+};
+
+/// What an A question got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// This address.
+    Address(Ipv4Addr),
+    /// An answer without an address; the response code.
+    Nothing(u8),
+    /// No answer at all.
+    Silence,
+}
+
+fn question(name: &str) -> Vec<u8> {
+    let mut q = vec![0x12, 0x34, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        q.push(u8::try_from(label.len()).expect("a label is short"));
+        q.extend(label.as_bytes());
+    }
+    q.extend([0, 0, 1, 0, 1]);
+    q
+}
+
+fn read_answer(a: &[u8]) -> Answer {
+    if a.len() < 12 {
+        return Answer::Silence;
+    }
+    let code = a[3] & 0x0f;
+    // The first A record: type 1, class 1, any TTL, length 4.
+    let found = a[12..]
+        .windows(14)
+        .find(|w| w[..4] == [0, 1, 0, 1] && w[8..10] == [0, 4]);
+    found.map_or(Answer::Nothing(code), |w| {
+        Answer::Address(Ipv4Addr::new(w[10], w[11], w[12], w[13]))
+    })
+}
+
+/// Asks over UDP from a namespace; three tries.
+pub fn ask_udp(namespace: &str, server: Ipv4Addr, name: &str) -> Answer {
+    let name = name.to_owned();
+    bed::inside(namespace, move || {
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        socket
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time-out can be set");
+        for _ in 0..3 {
+            let mut buffer = [0; 1500];
+            if socket.send_to(&question(&name), (server, 53)).is_ok()
+                && let Ok((n, _)) = socket.recv_from(&mut buffer)
+            {
+                return read_answer(&buffer[..n]);
+            }
+        }
+        Answer::Silence
+    })
+}
+
+/// Asks over TCP from a namespace.
+pub fn ask_tcp(namespace: &str, server: Ipv4Addr, name: &str) -> Answer {
+    let name = name.to_owned();
+    bed::inside(namespace, move || {
+        let to = SocketAddr::from((server, 53));
+        let Ok(mut stream) = TcpStream::connect_timeout(&to, PATIENCE) else {
+            return Answer::Silence;
+        };
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time-out can be set");
+        let q = question(&name);
+        let mut framed = u16::try_from(q.len())
+            .expect("a question is short")
+            .to_be_bytes()
+            .to_vec();
+        framed.extend(q);
+        let mut length = [0; 2];
+        if stream.write_all(&framed).is_err() || stream.read_exact(&mut length).is_err() {
+            return Answer::Silence;
+        }
+        let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream
+            .read_exact(&mut answer)
+            .map_or(Answer::Silence, |()| read_answer(&answer))
+    })
+}
+
+fn respond(q: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
+    // The question: up to the root label, then type and class.
+    let end = 12 + q.get(12..)?.iter().position(|b| *b == 0)? + 5;
+    let mut a = q.get(..end)?.to_vec();
+    let is_a = a[end - 4..end] == [0, 1, 0, 1];
+    (a[2], a[3]) = (0x81, 0x80);
+    (a[6], a[7]) = (0, u8::from(is_a));
+    a[8..12].fill(0);
+    if is_a {
+        a.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        a.extend(address.octets());
+    }
+    Some(a)
+}
+
+/// An upstream in a namespace, over UDP and TCP, for as long as the process
+/// lives.
+pub fn upstream(namespace: &str, at: Ipv4Addr, answer: Ipv4Addr) {
+    bed::inside(namespace, move || {
+        let udp = UdpSocket::bind((at, 53)).expect("port 53 is free in the namespace");
+        let tcp = TcpListener::bind((at, 53)).expect("port 53 is free in the namespace");
+        thread::spawn(move || {
+            let mut buffer = [0; 1500];
+            while let Ok((n, from)) = udp.recv_from(&mut buffer) {
+                if let Some(a) = respond(&buffer[..n], answer) {
+                    let _ = udp.send_to(&a, from);
+                }
+            }
+        });
+        thread::spawn(move || {
+            for mut stream in tcp.incoming().flatten() {
+                let mut length = [0; 2];
+                if stream.read_exact(&mut length).is_err() {
+                    continue;
+                }
+                let mut q = vec![0; usize::from(u16::from_be_bytes(length))];
+                if stream.read_exact(&mut q).is_ok()
+                    && let Some(a) = respond(&q, answer)
+                {
+                    let mut framed = u16::try_from(a.len()).unwrap_or(0).to_be_bytes().to_vec();
+                    framed.extend(a);
+                    let _ = stream.write_all(&framed);
+                }
+            }
+        });
+    });
+}

@@ -1,0 +1,303 @@
+//! Packets: the real binary, a real Docker engine, the real AdGuard Home, and
+//! clients in namespaces made from the configuration that the HTTP interface
+//! handed out, with another WireGuard implementation (wireguard-go) than ours.
+//!
+//! Runs in a test bed only: `./dev test packets`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bed;
+mod browser;
+mod dns;
+mod stack;
+
+use bed::{at, flows, open_stream, pings, tcp_reaches, tcp_says, udp_reaches};
+use dns::{Answer, ask_tcp, ask_udp};
+use stack::{Device, ECHO, PORT, STREAM, Stack, eventually};
+use std::{net::Ipv4Addr, os::unix::fs::PermissionsExt, sync::Mutex};
+
+/// One bed, one stack at a time: the next scenario starts with an empty root.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// On the starter list that works without any download.
+const LISTED: &str = "doubleclick.net";
+const ALLOWED: &str = "allowed.example.test";
+
+fn internet() -> Ipv4Addr {
+    bed::address("MALIKNODE_BED_INTERNET")
+}
+
+fn host() -> Ipv4Addr {
+    bed::address("MALIKNODE_BED_HOST")
+}
+
+fn blocked(a: Answer) -> bool {
+    matches!(
+        a,
+        Answer::Address(Ipv4Addr::UNSPECIFIED) | Answer::Nothing(_)
+    )
+}
+
+/// All scenarios share the minute it takes to start a stack; each is named
+/// where it fails.
+#[test]
+fn a_device_has_a_tunnel_an_address_and_a_filter_of_its_own_and_nobody_elses() {
+    let _turn = TURN
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut stack = Stack::start();
+    let mut alice = stack.sign_up("alice");
+    let mut bob = stack.sign_up("bobby");
+    assert_ne!(alice.gateway, bob.gateway);
+
+    let phone = stack.add_device(&mut alice, "c1", "Phone", "everything", true);
+    let laptop = stack.add_device(&mut alice, "c2", "Laptop", "everything", true);
+    let bobs = stack.add_device(&mut bob, "c3", "Phone", "everything", true);
+
+    dns_is_filtered(&phone, alice.gateway);
+    traffic_is_masqueraded(&phone);
+    a_second_tenant_reaches_nothing(&bobs, &phone, alice.gateway);
+    the_host_and_private_ranges_are_closed(&phone);
+    mesh_is_on_and_off(&mut alice, &phone, &laptop);
+    adding_a_device_disturbs_nobody(&mut stack, &mut alice, &phone, &laptop);
+    policies_are_per_device(&mut alice, &phone, &laptop);
+    a_restart_of_the_server_keeps_streams(&mut stack, &phone);
+    deleting_a_device_cuts_a_running_flow(&mut alice, &phone, &laptop);
+    files_are_closed_and_wg_takes_the_configuration(&stack);
+    deleting_a_tenant_leaves_nothing(&stack, &mut bob);
+    secrets_stay_out_of_the_log(&stack);
+}
+
+fn dns_is_filtered(phone: &Device, gateway: Ipv4Addr) {
+    for (how, ask) in [
+        ("UDP", ask_udp as fn(&str, Ipv4Addr, &str) -> Answer),
+        ("TCP", ask_tcp),
+    ] {
+        assert_eq!(
+            ask(&phone.namespace, gateway, ALLOWED),
+            Answer::Address(internet()),
+            "allowed over {how}"
+        );
+        assert!(
+            blocked(ask(&phone.namespace, gateway, LISTED)),
+            "listed over {how}"
+        );
+    }
+    assert!(pings(&phone.namespace, gateway), "the gateway answers ping");
+}
+
+fn traffic_is_masqueraded(phone: &Device) {
+    let seen = tcp_says(&phone.namespace, at(internet(), ECHO));
+    assert_eq!(
+        seen,
+        Some(host().to_string()),
+        "the internet sees the server's address"
+    );
+    assert!(udp_reaches(&phone.namespace, at(internet(), ECHO)));
+}
+
+fn a_second_tenant_reaches_nothing(bobs: &Device, phone: &Device, gateway: Ipv4Addr) {
+    bed::serve(&phone.namespace, phone.address, 9000);
+    let from = &bobs.namespace;
+    assert_eq!(
+        ask_udp(from, gateway, ALLOWED),
+        Answer::Silence,
+        "the other's gateway"
+    );
+    assert!(!pings(from, gateway), "the other's gateway, ping");
+    assert!(!pings(from, phone.address), "the other's device, ping");
+    assert!(
+        !tcp_reaches(from, at(phone.address, 9000)),
+        "the other's device, TCP"
+    );
+    assert!(
+        !udp_reaches(from, at(phone.address, 9000)),
+        "the other's device, UDP"
+    );
+    // Slot n's container, as DESIGN.md lays the addresses out.
+    for slot in [1, 2] {
+        let container = Ipv4Addr::new(10, 92, 1, slot);
+        assert!(
+            !tcp_reaches(from, at(container, 3000)),
+            "container {slot}, UI"
+        );
+        assert_eq!(
+            ask_tcp(from, container, ALLOWED),
+            Answer::Silence,
+            "container {slot}, DNS"
+        );
+        assert!(!pings(from, container), "container {slot}, ping");
+    }
+    assert!(!tcp_reaches(from, at(gateway, 3000)));
+}
+
+fn the_host_and_private_ranges_are_closed(phone: &Device) {
+    let own_gateway = Ipv4Addr::from(u32::from(phone.address) & 0xffff_ff00 | 1);
+    // Not the host's outer address: c1 has a way to that beside the tunnel. The firewall's own
+    // packet tests cover it.
+    for target in [
+        own_gateway,
+        Ipv4Addr::new(10, 92, 0, 1),
+        Ipv4Addr::new(172, 31, 255, 1),
+    ] {
+        assert!(
+            !tcp_reaches(&phone.namespace, at(target, PORT)),
+            "the dashboard's port at {target}"
+        );
+        assert!(
+            !tcp_reaches(&phone.namespace, at(target, 22)),
+            "ssh at {target}"
+        );
+    }
+    assert!(
+        !udp_reaches(
+            &phone.namespace,
+            at(Ipv4Addr::new(169, 254, 169, 254), ECHO)
+        ),
+        "the cloud's metadata address"
+    );
+}
+
+fn mesh_is_on_and_off(alice: &mut stack::Tenant, phone: &Device, laptop: &Device) {
+    bed::serve_stream(&laptop.namespace, 9001);
+    let mut stream = open_stream(&phone.namespace, at(laptop.address, 9001))
+        .expect("two mesh devices reach each other");
+    assert!(flows(&mut stream));
+    let page = alice.post("/api/set_device", &[("id", &laptop.id), ("mesh", "off")]);
+    assert_eq!(page.status, 200, "{}", page.body);
+    eventually("taking the mesh away cuts the running flow", || {
+        !flows(&mut stream)
+    });
+    assert!(!tcp_reaches(&phone.namespace, at(laptop.address, 9001)));
+    alice.post("/api/set_device", &[("id", &laptop.id), ("mesh", "on")]);
+    assert!(
+        tcp_reaches(&phone.namespace, at(laptop.address, 9001)),
+        "and back on"
+    );
+}
+
+fn adding_a_device_disturbs_nobody(
+    stack: &mut Stack,
+    alice: &mut stack::Tenant,
+    phone: &Device,
+    laptop: &Device,
+) {
+    let before = (phone.handshake(), laptop.handshake());
+    let mut stream =
+        open_stream(&phone.namespace, at(internet(), STREAM)).expect("the internet is reached");
+    let third = stack.add_device(alice, "c4", "Tablet", "network", false);
+    assert!(flows(&mut stream), "a running flow goes on");
+    assert_eq!(
+        (phone.handshake(), laptop.handshake()),
+        before,
+        "no session began anew"
+    );
+    assert!(
+        !tcp_reaches(&third.namespace, at(laptop.address, 9001)),
+        "a device outside the mesh"
+    );
+    assert!(
+        !tcp_reaches(&third.namespace, at(internet(), ECHO)),
+        "it routes its own network only"
+    );
+    third.disconnect();
+}
+
+fn policies_are_per_device(alice: &mut stack::Tenant, phone: &Device, laptop: &Device) {
+    alice.post("/api/set_device", &[("id", &laptop.id), ("policy", "off")]);
+    let gateway = alice.gateway;
+    eventually("policy off blocks nothing", || {
+        ask_udp(&laptop.namespace, gateway, LISTED) == Answer::Address(internet())
+    });
+    assert!(
+        blocked(ask_udp(&phone.namespace, gateway, LISTED)),
+        "the other device is filtered as before"
+    );
+}
+
+fn a_restart_of_the_server_keeps_streams(stack: &mut Stack, phone: &Device) {
+    let mut stream =
+        open_stream(&phone.namespace, at(internet(), STREAM)).expect("the internet is reached");
+    stack.restart_hard();
+    assert!(
+        flows(&mut stream),
+        "an open stream survives a SIGKILL of the server"
+    );
+}
+
+fn deleting_a_device_cuts_a_running_flow(
+    alice: &mut stack::Tenant,
+    phone: &Device,
+    laptop: &Device,
+) {
+    let mut stream =
+        open_stream(&laptop.namespace, at(internet(), STREAM)).expect("the internet is reached");
+    assert!(flows(&mut stream));
+    let page = alice.post("/api/delete_device", &[("id", &laptop.id)]);
+    assert_eq!(page.status, 200, "{}", page.body);
+    // The answer says that it is cut off: no waiting here.
+    assert!(!flows(&mut stream), "the deleted device's flow");
+    assert_eq!(
+        ask_udp(&laptop.namespace, alice.gateway, ALLOWED),
+        Answer::Silence
+    );
+    assert_eq!(
+        ask_udp(&phone.namespace, alice.gateway, ALLOWED),
+        Answer::Address(internet()),
+        "the other device"
+    );
+    assert_eq!(alice.get(&format!("/devices/{}", laptop.id)).status, 404);
+}
+
+fn files_are_closed_and_wg_takes_the_configuration(stack: &Stack) {
+    let mode = |p: &std::path::Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
+    let dir = stack.root().join("users/user_alice");
+    let conf = dir.join("wg1.conf");
+    assert_eq!(
+        (mode(&dir), mode(&conf), mode(&dir.join("keys"))),
+        (0o700, 0o600, 0o700)
+    );
+    assert!(
+        dir.join("adguard_data/conf/AdGuardHome.yaml").exists()
+            && dir.join("adguard_data/work").is_dir()
+    );
+    // wireguard-tools itself is the judge: a scratch interface takes the file as it is.
+    bed::run("c4", &["wireguard-go", "scratch0"]);
+    bed::run(
+        "c4",
+        &["wg", "setconf", "scratch0", &conf.to_string_lossy()],
+    );
+    let shown = bed::run("c4", &["wg", "show", "scratch0", "peers"]);
+    assert_eq!(
+        String::from_utf8_lossy(&shown.stdout).lines().count(),
+        2,
+        "phone and tablet"
+    );
+    bed::run("c4", &["ip", "link", "del", "scratch0"]);
+}
+
+fn deleting_a_tenant_leaves_nothing(stack: &Stack, bob: &mut stack::Tenant) {
+    let page = bob.post("/api/delete_account", &[("name", "bobby")]);
+    assert!(page.status < 500, "{}", page.body);
+    let out = |program: &str, args: &[&str]| {
+        let out = std::process::Command::new(program)
+            .args(args)
+            .output()
+            .expect("the tool runs");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    eventually("interface, elements, container and folder are gone", || {
+        !out("ip", &["-o", "link"]).contains(" wg2:")
+            && !out("nft", &["list", "table", "inet", "maliknode"]).contains("\"wg2\"")
+            && !out("docker", &["ps", "-a", "--format", "{{.Names}}"]).contains("bobby")
+            && !stack.root().join("users/user_bobby").exists()
+    });
+    assert!(out("docker", &["ps", "--format", "{{.Names}}"]).contains("adguard_user_alice"));
+}
+
+fn secrets_stay_out_of_the_log(stack: &Stack) {
+    let log = stack.log();
+    assert!(!log.contains("correct horse"), "a password in the log");
+    let key =
+        std::fs::read_to_string(stack.root().join("users/user_alice/keys/private.key")).unwrap();
+    assert!(!log.contains(key.trim()), "a private key in the log");
+}
