@@ -15,6 +15,7 @@ use futures_util::{
 };
 use provisioning::{
     Node, NodePorts, NodeSettings, SystemClock, WireGuard,
+    disk::Disk,
     observed::{ObservedInterface, PeerStatistics},
     ports::{PeerChange, PortError, PortResult},
     spec::InterfaceSpec,
@@ -73,14 +74,16 @@ impl Machine {
     /// The node over these parts and the core over the node. Neither works
     /// until [`Node::run`] and [`Control::run`] are called.
     pub fn core(&self, config: &Config, store: Store) -> (Node, Control) {
+        let settings = node_settings(config);
         let ports = NodePorts {
             wireguard: self.wireguard.clone(),
             firewall: self.firewall.clone(),
             containers: self.containers.clone(),
             dns: self.dns.clone(),
+            folders: Arc::new(Disk::new(settings.clone())),
             specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
         };
-        let (node, handle) = Node::new(ports, node_settings(config));
+        let (node, handle) = Node::new(ports, settings);
         let control = Control::new(ControlParts {
             store,
             node: handle,

@@ -39,7 +39,8 @@ async fn bed_without(excluded: BTreeSet<Slot>) -> Bed {
         wireguard: all.clone(),
         firewall: all.clone(),
         containers: all.clone(),
-        dns: all,
+        dns: all.clone(),
+        folders: all,
         specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
     };
     let (node, handle) = Node::new(ports, samples::settings(root.path()));

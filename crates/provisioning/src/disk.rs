@@ -7,16 +7,70 @@
 
 use crate::{
     observed::{ObservedFolder, content_hash},
-    ports::{PortError, PortResult, tenant_of_folder},
+    ports::{Folders, PortError, PortResult, tenant_of_folder},
     spec::{NodeSettings, TenantSpec, wg_conf_path},
 };
-use domain::{ErrorCode, Slot};
+use async_trait::async_trait;
+use domain::{ErrorCode, Slot, TenantName};
 use std::{
     collections::BTreeMap,
     fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::Arc,
 };
+
+/// The real side of the port [`Folders`]: the disk, which may be slow, so
+/// every call runs where blocking harms nobody.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    settings: Arc<NodeSettings>,
+}
+
+impl Disk {
+    /// The folders below the settings' root. Touches nothing yet.
+    pub fn new(settings: NodeSettings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&NodeSettings) -> PortResult<T> + Send + 'static,
+    ) -> PortResult<T> {
+        let settings = self.settings.clone();
+        tokio::task::spawn_blocking(move || work(&settings))
+            .await
+            .unwrap_or_else(|e| {
+                let sentence = "Work on the disk broke off.";
+                Err(PortError::because(ErrorCode::Internal, sentence, e))
+            })
+    }
+}
+
+#[async_trait]
+impl Folders for Disk {
+    async fn observe(&self) -> PortResult<BTreeMap<String, ObservedFolder>> {
+        self.blocking(observe).await
+    }
+
+    async fn open(&self, name: &TenantName) -> PortResult<()> {
+        let name = name.clone();
+        self.blocking(move |s| private_dir(&s.tenant_dir(&name)))
+            .await
+    }
+
+    async fn write(&self, tenant: &TenantSpec) -> PortResult<()> {
+        let tenant = tenant.clone();
+        self.blocking(move |s| write(s, &tenant)).await
+    }
+
+    async fn remove(&self, folder: &str) -> PortResult<()> {
+        let folder = folder.to_owned();
+        self.blocking(move |s| remove(s, &folder)).await
+    }
+}
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PortError {
     let sentence = format!(
@@ -65,11 +119,7 @@ pub fn private_file(path: &Path, content: &[u8]) -> PortResult<()> {
     })
 }
 
-/// Reads which tenants' folders there are and what `wg<n>.conf` they hold.
-///
-/// # Errors
-/// `DiskUnavailable`; then nothing is known, and nothing is removed.
-pub fn observe(settings: &NodeSettings) -> PortResult<BTreeMap<String, ObservedFolder>> {
+fn observe(settings: &NodeSettings) -> PortResult<BTreeMap<String, ObservedFolder>> {
     let users = settings.users_dir();
     let mut folders = BTreeMap::new();
     let entries = match fs::read_dir(&users) {
@@ -110,11 +160,7 @@ fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
     Ok(folder)
 }
 
-/// Writes a tenant's folder.
-///
-/// # Errors
-/// `DiskUnavailable`.
-pub fn write(settings: &NodeSettings, t: &TenantSpec) -> PortResult<()> {
+fn write(settings: &NodeSettings, t: &TenantSpec) -> PortResult<()> {
     let dir = settings.tenant_dir(&t.name);
     private_dir(&dir)?;
     let keys = dir.join("keys");
@@ -136,11 +182,7 @@ pub fn write(settings: &NodeSettings, t: &TenantSpec) -> PortResult<()> {
     private_file(&conf, t.wg_conf().expose().as_bytes())
 }
 
-/// Removes a tenant's folder by its name.
-///
-/// # Errors
-/// `DiskUnavailable`; `Internal` where the name is not a tenant's folder's.
-pub fn remove(settings: &NodeSettings, folder: &str) -> PortResult<()> {
+fn remove(settings: &NodeSettings, folder: &str) -> PortResult<()> {
     if tenant_of_folder(folder).is_none() {
         return Err(PortError::new(
             ErrorCode::Internal,

@@ -19,6 +19,6 @@ mod status;
 pub use node::{Node, NodeHandle, NodePorts};
 pub use observed::{Known, Observed};
 pub use ports::{
-    Clock, Containers, DnsFilter, Firewall, PortError, SpecSource, SystemClock, WireGuard,
+    Clock, Containers, DnsFilter, Firewall, Folders, PortError, SpecSource, SystemClock, WireGuard,
 };
 pub use spec::{NodeSettings, NodeSpec};

@@ -19,7 +19,9 @@ use crate::{
         Known, ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
     },
     plan::{Lane, Plan, Step, is_ours, plan},
-    ports::{Containers, DnsFilter, Firewall, PortError, PortResult, SpecSource, WireGuard},
+    ports::{
+        Containers, DnsFilter, Firewall, Folders, PortError, PortResult, SpecSource, WireGuard,
+    },
     spec::{NodeSettings, NodeSpec},
     status,
 };
@@ -27,12 +29,7 @@ use domain::{ErrorCode, Slot};
 use handle::Shared;
 use lanes::Lanes;
 use sources::Sources;
-use std::{
-    collections::{BTreeMap, HashMap},
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 
 /// How often everything is read again, whatever events said: the bound on
@@ -54,6 +51,8 @@ pub struct NodePorts {
     pub containers: Arc<dyn Containers>,
     /// AdGuard Home.
     pub dns: Arc<dyn DnsFilter>,
+    /// Tenants' folders.
+    pub folders: Arc<dyn Folders>,
     /// Where the spec comes from.
     pub specs: Arc<dyn SpecSource>,
 }
@@ -92,7 +91,7 @@ pub struct Node {
     spec_error: Option<PortError>,
     sources: Sources,
     lanes: Lanes,
-    clocks: HashMap<Slot, status::PartClocks>,
+    clocks: BTreeMap<Slot, status::PartClocks>,
 }
 
 impl Node {
@@ -115,7 +114,7 @@ impl Node {
             spec_error: None,
             sources: Sources::default(),
             lanes: Lanes::default(),
-            clocks: HashMap::new(),
+            clocks: BTreeMap::new(),
         };
         (node, NodeHandle::new(shared))
     }
@@ -133,19 +132,28 @@ impl Node {
                 .into_iter()
                 .chain(self.sources.next_retry())
                 .min();
+            // In a fixed order, so that a simulation replays. What comes seldom
+            // stands first; what may come in a flood starves nothing behind it:
+            // messages are taken in below and retries are made by `work`,
+            // whichever branch was taken.
             tokio::select! {
+                biased;
                 () = &mut shutdown => break,
-                () = self.shared.nudge.notified() => self.spec_wanted = true,
-                Some(message) = self.inbox.recv() => self.take(message),
                 _ = ticks.tick() => {
                     self.spec_wanted = true;
                     self.sources.mark_all(count.is_multiple_of(DNS_EVERY_TICKS));
                     count += 1;
                 }
+                () = self.shared.nudge.notified() => self.spec_wanted = true,
                 () = sleep_until(retry) => {}
+                Some(message) = self.inbox.recv() => self.take(message),
             }
-            // Whatever else has arrived is taken in before planning once.
-            while let Ok(message) = self.inbox.try_recv() {
+            // Whatever else has arrived is taken in before planning once. What
+            // arrives meanwhile has its turn after that: a flood ends here too.
+            for _ in 0..self.inbox.len() {
+                let Ok(message) = self.inbox.try_recv() else {
+                    break;
+                };
                 self.take(message);
             }
             self.work();

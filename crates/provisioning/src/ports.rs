@@ -6,9 +6,12 @@
 
 use crate::{
     observed::{
-        ObservedContainers, ObservedDns, ObservedFirewall, ObservedInterface, PeerStatistics,
+        ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
+        PeerStatistics,
     },
-    spec::{ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, PeerSpec},
+    spec::{
+        ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, PeerSpec, TenantSpec,
+    },
 };
 use async_trait::async_trait;
 use domain::{ErrorCode, Problem, PublicKey, Slot, TenantName, Timestamp, view::QueryCounts};
@@ -192,6 +195,35 @@ pub trait DnsFilter: Send + Sync + 'static {
 
     /// Queries and blocked ones of the last 24 hours.
     async fn counts(&self, dns: &DnsInstance) -> PortResult<QueryCounts>;
+}
+
+/// Tenants' folders on the disk. (`adguard_data/` in them is written by the
+/// DNS filter's port.)
+#[async_trait]
+pub trait Folders: Send + Sync + 'static {
+    /// Which tenants' folders there are, by their names, and what they hold.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`; then nothing is known, and nothing is removed.
+    async fn observe(&self) -> PortResult<BTreeMap<String, ObservedFolder>>;
+
+    /// Makes a tenant's folder where it is not there, and closes it to others.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`.
+    async fn open(&self, name: &TenantName) -> PortResult<()>;
+
+    /// Writes a tenant's folder: `wg<n>.conf` and keys.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`.
+    async fn write(&self, tenant: &TenantSpec) -> PortResult<()>;
+
+    /// Removes a tenant's folder by its name, with all that is in it.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`; `Internal` where the name is not a tenant's folder's.
+    async fn remove(&self, folder: &str) -> PortResult<()>;
 }
 
 /// Time, as an argument's source. Real or simulated.

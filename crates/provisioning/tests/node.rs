@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use domain::{ErrorCode, Slot};
-use provisioning::{Node, NodeHandle, NodePorts, NodeSettings, spec::wg_conf_path};
+use provisioning::{Node, NodeHandle, NodePorts, NodeSettings, disk::Disk, spec::wg_conf_path};
 use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 use testkit::{
     fakes::{FakeMachine, FakeSpecs},
@@ -30,6 +30,7 @@ fn bed() -> Bed {
         firewall: all.clone(),
         containers: all.clone(),
         dns: all,
+        folders: Arc::new(Disk::new(settings.clone())),
         specs: Arc::new(specs.clone()),
     };
     let (node, handle) = Node::new(ports, settings.clone());

@@ -3,18 +3,19 @@
 //! foreign things untouched) and records what was asked of it.
 
 use async_trait::async_trait;
-use domain::{ErrorCode, PublicKey, Slot, Timestamp, view::QueryCounts};
+use domain::{ErrorCode, PublicKey, Slot, TenantName, Timestamp, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use provisioning::{
     observed::{
         ContainerState, ObservedContainer, ObservedContainers, ObservedDns, ObservedDnsClient,
-        ObservedFirewall, ObservedFirewallTenant, ObservedInterface, ObservedPeer, PeerStatistics,
+        ObservedFirewall, ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer,
+        PeerStatistics, content_hash,
     },
     ports::{
-        Clock, Containers, DnsFilter, Firewall, FirewallChange, PeerChange, PortError, PortResult,
-        SpecSource, WireGuard,
+        Clock, Containers, DnsFilter, Firewall, FirewallChange, Folders, PeerChange, PortError,
+        PortResult, SpecSource, WireGuard, tenant_of_folder,
     },
-    spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec, NodeSpec, PeerSpec},
+    spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec, NodeSpec, PeerSpec, TenantSpec},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +37,8 @@ pub struct State {
     pub containers: ObservedContainers,
     /// AdGuard Homes, by their address.
     pub dns: BTreeMap<IpAddr, ObservedDns>,
+    /// Tenants' folders, by their names.
+    pub folders: BTreeMap<String, ObservedFolder>,
     /// Counters by peer: (rx, tx).
     pub counters: BTreeMap<PublicKey, (u64, u64)>,
     /// Calls that fail from now on, by name, e.g. `wireguard.ensure`.
@@ -345,6 +348,45 @@ impl DnsFilter for FakeMachine {
     async fn counts(&self, _dns: &DnsInstance) -> PortResult<QueryCounts> {
         self.gate("dns.counts").await?;
         Ok(QueryCounts::default())
+    }
+}
+
+#[async_trait]
+impl Folders for FakeMachine {
+    async fn observe(&self) -> PortResult<BTreeMap<String, ObservedFolder>> {
+        self.gate("folders.observe").await?;
+        Ok(self.state().folders.clone())
+    }
+
+    async fn open(&self, name: &TenantName) -> PortResult<()> {
+        self.gate("folders.open").await?;
+        self.state().folders.entry(name.folder()).or_default();
+        Ok(())
+    }
+
+    async fn write(&self, t: &TenantSpec) -> PortResult<()> {
+        self.gate("folders.write").await?;
+        let conf = format!("{}.conf", t.slot.interface());
+        let hash = content_hash(t.wg_conf().expose().as_bytes());
+        let mut s = self.state();
+        s.folders.insert(
+            t.name.folder(),
+            ObservedFolder {
+                wg_confs: [(conf, hash)].into(),
+                owner: Some(t.private_key.public().to_string()),
+            },
+        );
+        Ok(())
+    }
+
+    async fn remove(&self, folder: &str) -> PortResult<()> {
+        self.gate("folders.remove").await?;
+        if tenant_of_folder(folder).is_none() {
+            let sentence = format!("{folder:?} is not a tenant's folder");
+            return Err(PortError::new(ErrorCode::Internal, sentence));
+        }
+        self.state().folders.remove(folder);
+        Ok(())
     }
 }
 

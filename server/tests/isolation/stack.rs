@@ -105,7 +105,8 @@ impl Stack {
             wireguard: machine.clone(),
             firewall: machine.clone(),
             containers: machine.clone(),
-            dns: machine,
+            dns: machine.clone(),
+            folders: machine,
             specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
         };
         let (node, handle) = Node::new(ports, samples::settings(root.path()));

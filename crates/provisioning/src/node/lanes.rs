@@ -2,13 +2,12 @@
 
 use super::{Message, NodePorts};
 use crate::{
-    disk,
     plan::{Lane, Plan, Step},
     ports::{PortError, PortResult},
     spec::{NodeSettings, NodeSpec},
 };
 use domain::{ErrorCode, Slot};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{Semaphore, mpsc::UnboundedSender},
     time::Instant,
@@ -28,14 +27,14 @@ struct State {
 
 /// See the module.
 pub(crate) struct Lanes {
-    lanes: HashMap<Lane, State>,
+    lanes: BTreeMap<Lane, State>,
     engine: Arc<Semaphore>,
 }
 
 impl Default for Lanes {
     fn default() -> Self {
         Self {
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
             engine: Arc::new(Semaphore::new(CONTAINERS_AT_ONCE)),
         }
     }
@@ -186,8 +185,7 @@ impl Work {
             Step::StartContainer(slot) => {
                 let t = tenant(slot)?;
                 // The folder above must be closed before AdGuard Home's is made in it.
-                let dir = self.settings.tenant_dir(&t.name);
-                blocking(move || disk::private_dir(&dir)).await?;
+                self.ports.folders.open(&t.name).await?;
                 self.ports
                     .dns
                     .prepare(&t.dns(&self.settings), &t.clients())
@@ -204,25 +202,9 @@ impl Work {
                     .set_clients(&t.dns(&self.settings), &t.clients())
                     .await
             }
-            Step::WriteFolder(slot) => {
-                let (t, settings) = (tenant(slot)?.clone(), self.settings.clone());
-                blocking(move || disk::write(&settings, &t)).await
-            }
-            Step::RemoveFolder(name) => {
-                let (name, settings) = (name.clone(), self.settings.clone());
-                blocking(move || disk::remove(&settings, &name)).await
-            }
+            Step::WriteFolder(slot) => self.ports.folders.write(tenant(slot)?).await,
+            Step::RemoveFolder(name) => self.ports.folders.remove(name).await,
             Step::FetchImage => self.ports.containers.fetch_image().await,
         }
     }
-}
-
-async fn blocking(work: impl FnOnce() -> PortResult<()> + Send + 'static) -> PortResult<()> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| {
-        Err(PortError::because(
-            ErrorCode::Internal,
-            "Writing to the disk broke off.",
-            e,
-        ))
-    })
 }

@@ -7,16 +7,15 @@
 
 use super::{Message, NodePorts, Port, unread};
 use crate::{
-    disk,
     observed::{ContainerState, Known, Observed, ObservedDns},
     plan::Lane,
-    ports::{DnsFilter, PortError, PortResult},
+    ports::{DnsFilter, PortResult},
     spec::{DnsInstance, NodeSettings, NodeSpec},
 };
-use domain::{ErrorCode, Slot};
+use domain::Slot;
 use futures_util::{StreamExt, stream::BoxStream};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -78,7 +77,7 @@ pub(crate) struct Sources {
     firewall: Source,
     containers: Source,
     folders: Source,
-    dns: HashMap<Slot, Source>,
+    dns: BTreeMap<Slot, Source>,
     asking: Arc<Semaphore>,
 }
 
@@ -96,7 +95,7 @@ impl Default for Sources {
             firewall: Source::dirty(),
             containers: Source::dirty(),
             folders: Source::dirty(),
-            dns: HashMap::new(),
+            dns: BTreeMap::new(),
             asking: Arc::new(Semaphore::new(DNS_AT_ONCE)),
         }
     }
@@ -245,20 +244,11 @@ impl Sources {
             );
         }
         if let Some(e) = self.folders.begin(now) {
-            let settings = settings.clone();
-            answer(out, async move {
-                let read = tokio::task::spawn_blocking(move || disk::observe(&settings)).await;
-                Message::Folders(
-                    e,
-                    read.unwrap_or_else(|e| {
-                        Err(PortError::because(
-                            ErrorCode::Internal,
-                            "Reading the folders broke off.",
-                            e,
-                        ))
-                    }),
-                )
-            });
+            let port = ports.folders.clone();
+            answer(
+                out,
+                async move { Message::Folders(e, port.observe().await) },
+            );
         }
         self.read_dns(ports, settings, spec, out, now);
     }
@@ -274,17 +264,16 @@ impl Sources {
         let Known::Known(containers) = &self.observed.containers else {
             return;
         };
-        let running: HashMap<Slot, ()> = containers
+        let running: BTreeSet<Slot> = containers
             .ours
             .iter()
             .filter(|c| c.state == ContainerState::Running)
             .filter_map(|c| c.slot)
             .filter(|s| spec.tenants.get(s).is_some_and(|t| !t.suspended))
-            .map(|s| (s, ()))
             .collect();
-        self.observed.dns.retain(|s, _| running.contains_key(s));
-        self.dns.retain(|s, _| running.contains_key(s));
-        for slot in running.into_keys() {
+        self.observed.dns.retain(|s, _| running.contains(s));
+        self.dns.retain(|s, _| running.contains(s));
+        for slot in running {
             let source = self.dns.entry(slot).or_insert_with(Source::dirty);
             let (Some(epoch), Some(t)) = (source.begin(now), spec.tenants.get(&slot)) else {
                 continue;
