@@ -33,13 +33,16 @@ pub(crate) fn write(
     render: impl FnOnce() -> String,
 ) -> PortResult<()> {
     lists.install_starter()?;
+    if let Stands::Anothers = stands(dns)? {
+        set_aside(dns)?;
+    }
     for dir in [dns.conf_dir.clone(), dns.work_dir.clone()] {
         private_dir(&dir)?;
     }
-    let config = config_path(dns);
-    if exists(&config)? {
+    if let Stands::Ours = stands(dns)? {
         return Ok(());
     }
+    let config = config_path(dns);
     private_dir(&dns.work_dir.join("data"))?;
     private_dir(&dns.work_dir.join("data/filters"))?;
     for list in lists.lists() {
@@ -61,10 +64,47 @@ fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|m| m.modified()).ok()
 }
 
-/// Whether a file is there; that it cannot be told is an error, because a
-/// configuration of AdGuard Home's must not be written over.
-fn exists(path: &Path) -> PortResult<bool> {
-    path.try_exists().map_err(|e| failed(path, e))
+/// What configuration there is.
+enum Stands {
+    /// None, or an empty file as a power cut leaves it: AdGuard Home would end
+    /// at once, for ever.
+    Nothing,
+    /// The tenant's, and by now AdGuard Home's own.
+    Ours,
+    /// One without the tenant's password: of an earlier tenant of that name.
+    /// Neither could we sign in, nor may anybody see its query log.
+    Anothers,
+}
+
+/// That it cannot be told is an error: a configuration of AdGuard Home's must
+/// not be written over.
+fn stands(dns: &DnsInstance) -> PortResult<Stands> {
+    let path = config_path(dns);
+    match fs::read(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Stands::Nothing),
+        Err(e) => Err(failed(&path, e)),
+        Ok(text) if text.is_empty() => Ok(Stands::Nothing),
+        Ok(text) => {
+            let hash = dns.password_hash.as_bytes();
+            let ours = text.windows(hash.len()).any(|part| part == hash);
+            Ok(if ours { Stands::Ours } else { Stands::Anothers })
+        }
+    }
+}
+
+/// Moves what an earlier tenant left out of what the container is given, and
+/// keeps it beside, once.
+fn set_aside(dns: &DnsInstance) -> PortResult<()> {
+    let Some(data) = dns.conf_dir.parent() else {
+        return Ok(());
+    };
+    let before = data.with_extension("before");
+    tracing::warn!(folder = %data.display(), "AdGuard Home's data are another tenant's; they are set aside");
+    match fs::remove_dir_all(&before) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&before, e)),
+        _ => {}
+    }
+    fs::rename(data, &before).map_err(|e| failed(data, e))
 }
 
 /// Copies a list that is there, with its time. A link would not do: AdGuard
@@ -96,4 +136,58 @@ fn failed(path: &Path, e: io::Error) -> PortError {
         ),
         e,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Secret, Slot};
+    use std::net::Ipv4Addr;
+
+    fn instance(root: &Path, hash: &str) -> DnsInstance {
+        DnsInstance {
+            slot: Slot::FIRST,
+            address: Ipv4Addr::LOCALHOST,
+            subnet: "10.88.1.0/24".parse().unwrap(),
+            user: "tenant",
+            password: Secret::new("secret"),
+            password_hash: hash.to_owned(),
+            conf_dir: root.join("adguard_data/conf"),
+            work_dir: root.join("adguard_data/work"),
+        }
+    }
+
+    #[test]
+    fn a_configuration_stays_where_it_is_the_tenants_and_is_made_where_it_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let lists = Lists::new(root.path().join("lists"), vec![]).unwrap();
+        let make = |hash: &str, text: &str| {
+            let dns = instance(root.path(), hash);
+            write(&dns, &lists, || text.to_owned()).unwrap();
+            fs::read_to_string(config_path(&dns)).unwrap()
+        };
+        assert_eq!(
+            make("$2b$04$first", "password: $2b$04$first"),
+            "password: $2b$04$first"
+        );
+        assert_eq!(make("$2b$04$first", "again"), "password: $2b$04$first");
+        fs::write(config_path(&instance(root.path(), "")), "").unwrap();
+        assert_eq!(
+            make("$2b$04$first", "$2b$04$first, made anew"),
+            "$2b$04$first, made anew"
+        );
+
+        fs::write(
+            root.path().join("adguard_data/work/querylog.json"),
+            "private",
+        )
+        .unwrap();
+        assert_eq!(make("$2b$04$second", "$2b$04$second"), "$2b$04$second");
+        assert!(!root.path().join("adguard_data/work/querylog.json").exists());
+        assert!(
+            root.path()
+                .join("adguard_data.before/work/querylog.json")
+                .exists()
+        );
+    }
 }

@@ -323,7 +323,8 @@ fn state_of(state: Option<State>) -> ContainerState {
         Some(State::RUNNING | State::STOPPING) => ContainerState::Running,
         Some(State::RESTARTING) => ContainerState::Restarting,
         Some(State::PAUSED) => ContainerState::Paused,
-        Some(State::REMOVING | State::DEAD) => ContainerState::Removing,
+        Some(State::REMOVING) => ContainerState::Removing,
+        Some(State::DEAD) => ContainerState::Dead,
         Some(State::CREATED | State::EXITED | State::EMPTY) | None => ContainerState::Stopped,
     }
 }

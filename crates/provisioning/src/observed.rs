@@ -180,8 +180,10 @@ pub enum ContainerState {
     Restarting,
     /// Somebody paused it.
     Paused,
-    /// The engine is removing it, or calls it dead.
+    /// The engine is removing it.
     Removing,
+    /// The engine failed to remove it, and calls it dead.
+    Dead,
 }
 
 /// What a tenant's AdGuard Home said.

@@ -298,7 +298,7 @@ fn plan_containers(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut P
         let fits = x.slot.and_then(|slot| active(spec, slot)).is_some_and(|t| {
             x.name == t.name.container()
                 && t.container(s).is_fitting(&x.revision, c.image)
-                && x.state != ContainerState::Paused
+                && !matches!(x.state, ContainerState::Paused | ContainerState::Dead)
                 && !kept.contains_key(&t.slot)
         });
         match x.slot {

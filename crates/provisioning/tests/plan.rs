@@ -83,7 +83,7 @@ fn any_interface(n: u16) -> impl Strategy<Value = Option<ObservedInterface>> {
 }
 
 fn any_container(n: u16) -> impl Strategy<Value = Vec<ObservedContainer>> {
-    prop::collection::vec((0u8..5, any::<bool>(), any::<bool>(), any::<bool>()), 0..3).prop_map(
+    prop::collection::vec((0u8..6, any::<bool>(), any::<bool>(), any::<bool>()), 0..3).prop_map(
         move |list| {
             let s = settings();
             let t = samples::tenant(&s, n, 0);
@@ -109,6 +109,7 @@ fn any_container(n: u16) -> impl Strategy<Value = Vec<ObservedContainer>> {
                         ContainerState::Restarting,
                         ContainerState::Paused,
                         ContainerState::Running,
+                        ContainerState::Dead,
                     ][usize::from(state)],
                 })
                 .collect()
