@@ -158,6 +158,9 @@ fn prepare_machine(config: &Config) {
         tracing::warn!(error = ?e, "IPv4 forwarding is off, so tunnels reach no internet");
     }
     if let Err(e) = wireguard::reserve_ports() {
+    if let Some(found) = config.proxy_problem() {
+        tracing::warn!("{found}");
+    }
         tracing::warn!(error = %e, "the tunnels' UDP ports cannot be reserved");
     }
     for found in crate::doctor::network_clashes(&config.addresses) {

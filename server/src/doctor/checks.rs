@@ -210,6 +210,23 @@ pub(super) async fn listen(config: &Config) -> Check {
     }
 }
 
+pub(super) fn proxies(config: &Config) -> Check {
+    const NAME: &str = "Proxies";
+    let trusted = &config.trusted_proxies;
+    match config.proxy_problem() {
+        Some(problem) => Check::warn(
+            NAME,
+            problem,
+            "trusted_proxies = [\"127.0.0.1\"] in config.toml, if it is on this machine",
+        ),
+        None if trusted.is_empty() => Check::ok(NAME, "none; browsers reach the server itself"),
+        None => {
+            let all: Vec<String> = trusted.iter().map(ToString::to_string).collect();
+            Check::ok(NAME, format!("{} trusted", all.join(", ")))
+        }
+    }
+}
+
 /// Whether a MalikNode answers there.
 async fn is_ours(address: std::net::SocketAddr) -> bool {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
