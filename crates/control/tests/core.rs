@@ -97,6 +97,7 @@ impl Bed {
             .redeem_tenant(Audience::Dashboard, &arrival.name, arrival.ticket.expose())
             .await
             .unwrap()
+            .scope
     }
 }
 
@@ -209,7 +210,8 @@ async fn sign_ups_at_once_share_nothing() {
             .control
             .redeem_tenant(Audience::Dashboard, &arrival.name, arrival.ticket.expose())
             .await
-            .unwrap();
+            .unwrap()
+            .scope;
         assert!(subnets.insert(bed.control.progress(&scope).await.unwrap().subnet));
     }
     // And the same name twelve times: one has it.
@@ -529,13 +531,19 @@ async fn the_operator_is_made_once_and_may_stop_a_tenant() {
         .operator_sign_in(&name, &password, FROM)
         .await
         .unwrap();
+    let (operator, proof) = (operator.scope, operator.proof);
+    assert!(bed.control.operator_holds(&name, &proof).await.unwrap());
     let lina = bed.tenant("lina").await;
     let scope = bed
         .control
         .operator_tenant(&operator, lina.tenant())
         .await
         .unwrap();
-    bed.control.set_suspended(&scope, true).await.unwrap();
+    assert!(bed.control.set_suspended(&scope, true).await.unwrap());
+    assert!(
+        !bed.machine.state().interfaces.contains_key(&Slot::FIRST),
+        "the answer came after the tunnel was gone"
+    );
     let audit = bed.control.operator_view(&operator).await.unwrap().audit;
     assert!(
         audit
@@ -550,6 +558,10 @@ async fn the_operator_is_made_once_and_may_stop_a_tenant() {
             .unwrap()
     );
     let fresh = bed.control.reset_operator(&name).await.unwrap();
+    assert!(
+        !bed.control.operator_holds(&name, &proof).await.unwrap(),
+        "a session of the old password is over"
+    );
     assert_eq!(
         code(bed.control.operator_sign_in(&name, &password, FROM).await),
         ErrorCode::SignInRefused
@@ -559,5 +571,87 @@ async fn the_operator_is_made_once_and_may_stop_a_tenant() {
             .operator_sign_in(&name, &fresh, FROM)
             .await
             .is_ok()
+    );
+}
+
+/// What the audit log says was done to whom, oldest first.
+async fn log(bed: &Bed) -> Vec<(String, String)> {
+    let operator = domain::OperatorScope::issue("admin");
+    let mut rows = bed.control.operator_view(&operator).await.unwrap().audit;
+    rows.reverse();
+    rows.into_iter().map(|r| (r.action, r.object)).collect()
+}
+
+#[tokio::test]
+async fn who_came_in_and_who_was_kept_out_is_written_down() {
+    let bed = bed().await;
+    let lina = bed.tenant("lina").await;
+    let phone = bed
+        .control
+        .add_device(&lina, device("Phone"))
+        .await
+        .unwrap();
+    bed.control.download_config(&lina, phone.id).await.unwrap();
+    let right = Secret::new(PASSWORD);
+    bed.control.sign_in("lina", &right, FROM).await.unwrap();
+    for _ in 0..9 {
+        let wrong = Secret::new("wrong password");
+        bed.control.sign_in("lina", &wrong, FROM).await.unwrap_err();
+    }
+    let expected = [
+        ("tenant.create", "lina"),
+        ("device.add", "lina/Phone"),
+        ("device.config", "lina/Phone"),
+        ("session.begin", "lina"),
+        ("session.refused", "lina"),
+    ];
+    let expected = expected.map(|(a, o)| (a.to_owned(), o.to_owned()));
+    assert_eq!(log(&bed).await, expected);
+}
+
+#[tokio::test]
+async fn a_tenant_that_changes_things_all_the_time_is_told_to_wait() {
+    let bed = bed().await;
+    let (lina, omar) = (bed.tenant("lina").await, bed.tenant("omar").await);
+    let nobody = DeviceId(999_999);
+    for _ in 0..120 {
+        let refused = bed.control.delete_device(&lina, nobody).await;
+        assert_eq!(code(refused), ErrorCode::NotFound);
+    }
+    let refused = bed.control.add_device(&lina, device("Phone")).await;
+    assert_eq!(code(refused), ErrorCode::TooManyTries);
+    assert!(bed.control.add_device(&omar, device("Phone")).await.is_ok());
+    bed.clock.advance(61_000);
+    assert!(bed.control.add_device(&lina, device("Phone")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_change_that_is_saved_and_not_yet_done_is_told_as_just_that() {
+    let bed = bed().await;
+    let lina = bed.tenant("lina").await;
+    let phone = bed
+        .control
+        .add_device(&lina, device("Phone"))
+        .await
+        .unwrap();
+    for call in [
+        "firewall.apply",
+        "firewall.change",
+        "wireguard.change_peers",
+    ] {
+        bed.machine.fail(call, true);
+    }
+    let apart = DeviceChange {
+        mesh: Some(false),
+        ..DeviceChange::default()
+    };
+    let changed = bed.control.change_device(&lina, phone.id, apart).await;
+    let changed = changed.unwrap();
+    assert_eq!((changed.device.mesh, changed.in_force), (false, false));
+    let deleted = bed.control.delete_device(&lina, phone.id).await;
+    assert_eq!(code(deleted), ErrorCode::NotYetInForce);
+    assert_eq!(
+        code(bed.control.device(&lina, phone.id).await),
+        ErrorCode::NotFound
     );
 }

@@ -299,11 +299,15 @@ pub(super) async fn database(config: &Config) -> Check {
             .map_err(|e| e.failure().sentence)?;
         store.health().await.map_err(|e| e.failure().sentence)?;
         let kind = store.kind();
+        let rows = store.counts().await.map_err(|e| e.failure().sentence)?;
         store.close().await;
-        Ok::<_, String>(kind)
+        Ok::<_, String>(format!(
+            "{kind} answers: {} tenants, {} devices, {} sessions, {} audit entries",
+            rows.tenants, rows.devices, rows.sessions, rows.audit
+        ))
     };
     match tokio::time::timeout(Duration::from_secs(15), opened).await {
-        Ok(Ok(kind)) => Check::ok(NAME, format!("{kind} answers")),
+        Ok(Ok(sentence)) => Check::ok(NAME, sentence),
         Ok(Err(sentence)) => Check::bad(
             NAME,
             sentence,
