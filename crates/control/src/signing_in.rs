@@ -89,7 +89,10 @@ impl Control {
         if name.len() > 64 || password.expose().len() > password::MAX {
             return Err(refused());
         }
-        let scope = OperatorScope::issue(name);
+        // What somebody typed at the wrong place, a password even, is not written down.
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let shown = if name.chars().all(plain) { name } else { "?" };
+        let shown = OperatorScope::issue(shown).actor();
         let check = async {
             let operator = inner.store.operator_by_name(name).await;
             let operator = operator.map_err(store_failure)?;
@@ -98,8 +101,9 @@ impl Control {
             Ok(operator.filter(|_| fits))
         };
         let operator = self
-            .one_try(format!("operator {name}"), &scope.actor(), from, check)
+            .one_try(format!("operator {name}"), &shown, from, check)
             .await?;
+        let scope = OperatorScope::issue(operator.name);
         self.note_begin(&scope.actor(), from, None).await?;
         Ok(OperatorArrival {
             proof: proof(&operator.password_hash),

@@ -24,12 +24,17 @@ const PASSWORD: &str = "correct horse battery staple";
 
 struct Bed {
     control: Control,
+    store: Store,
     machine: FakeMachine,
     clock: FakeClock,
     _root: tempfile::TempDir,
 }
 
 async fn bed_without(excluded: BTreeSet<Slot>) -> Bed {
+    bed_with(excluded, 0).await
+}
+
+async fn bed_with(excluded: BTreeSet<Slot>, sign_ups_per_hour: u32) -> Bed {
     let root = tempfile::tempdir().unwrap();
     let machine = FakeMachine::new();
     let store = Store::memory().await.unwrap();
@@ -45,7 +50,7 @@ async fn bed_without(excluded: BTreeSet<Slot>) -> Bed {
     let (node, handle) = Node::new(ports, samples::settings(root.path()));
     tokio::spawn(node.run(std::future::pending()));
     let control = Control::new(ControlParts {
-        store,
+        store: store.clone(),
         node: handle,
         clock: Arc::new(clock.clone()),
         entropy: Entropy::system(),
@@ -54,11 +59,12 @@ async fn bed_without(excluded: BTreeSet<Slot>) -> Bed {
             public_host: "vpn.example.org".to_owned(),
             node: LOCAL_NODE,
             excluded_slots: excluded,
-            sign_ups_per_hour: 0,
+            sign_ups_per_hour,
         },
     });
     Bed {
         control,
+        store,
         machine,
         clock,
         _root: root,
@@ -192,6 +198,49 @@ async fn a_full_node_says_so_and_makes_nothing() {
         ErrorCode::NodeFull
     );
     assert!(bed.control.check_name("three").await.is_ok());
+}
+
+#[tokio::test]
+async fn sign_ups_that_make_us_work_are_counted_whatever_comes_of_them() {
+    let full = bed_with(Slot::all().collect(), 2).await;
+    let codes = async |bed: &Bed, form: &dyn Fn(usize) -> SignUp| {
+        let mut codes = Vec::new();
+        for n in 0..3 {
+            codes.push(code(bed.control.sign_up(form(n), FROM).await));
+        }
+        codes
+    };
+    let (node_full, weak) = (ErrorCode::NodeFull, ErrorCode::PasswordWeak);
+    let many = ErrorCode::TooManyTries;
+    let asked = codes(&full, &|n| form(&format!("name{n}"))).await;
+    assert_eq!(asked, [node_full, node_full, many]);
+    let guessed = |n: usize| SignUp {
+        password: Secret::new("aaaaaaaaaaaa"),
+        ..form(&format!("name{n}"))
+    };
+    let bed = bed_with(BTreeSet::new(), 2).await;
+    assert_eq!(codes(&bed, &guessed).await, [weak, weak, many]);
+    // What costs nothing is not counted.
+    let short = |n: usize| SignUp {
+        password: Secret::new("short"),
+        ..form(&format!("name{n}"))
+    };
+    let bed = bed_with(BTreeSet::new(), 2).await;
+    assert_eq!(codes(&bed, &short).await, [weak, weak, weak]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_no_wrong_password() {
+    let bed = bed().await;
+    bed.tenant("lina").await;
+    bed.store.close().await;
+    let (control, password) = (&bed.control, Secret::new(PASSWORD));
+    for _ in 0..12 {
+        let tenant = control.sign_in("lina", &password, FROM).await;
+        assert_eq!(code(tenant), ErrorCode::DatabaseUnavailable);
+        let operator = control.operator_sign_in("admin", &password, FROM).await;
+        assert_eq!(code(operator), ErrorCode::DatabaseUnavailable);
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! The web: from the socket to the pages, in this order.
 //!
 //! 1. every answer ends and carries the security headers ([`errors::bound`],
-//!    [`headers`]);
+//!    [`headers`]); what names no path is refused ([`errors::with_path`]);
 //! 2. the host is found out ([`host`]): one of ours, or 421;
 //! 3. a change comes from this very host ([`origin`]);
 //! 4. by host: the pages, or a tenant's AdGuard Home ([`proxy`]);
-//! 5. the session becomes a permission ([`scope`]);
+//! 5. the session becomes a permission ([`scope`]); a tenant's host without a
+//!    tenant is a 421 too;
 //! 6. the route answers.
 
 pub mod arrive;
