@@ -224,6 +224,7 @@ pub const fn sentence(code: ErrorCode) -> &'static str {
         ErrorCode::DatabaseUnavailable => "The database does not answer. Try again in a moment.",
         ErrorCode::Suspended => "This account is suspended. Ask the operator.",
         ErrorCode::Busy => "The server is busy. Try again in a moment.",
+        ErrorCode::NotYetInForce => "Deleted. It is being cut off; the server keeps trying.",
         ErrorCode::Internal => "Something went wrong on our side. Try again in a moment.",
     }
 }

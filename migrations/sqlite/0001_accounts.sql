@@ -68,12 +68,15 @@ CREATE TABLE operators (
 ) STRICT;
 
 -- One-time tickets that carry a sign-in from one host to another. Only the
--- hash is kept: a copy of this table signs nobody in.
+-- hash is kept: a copy of this table signs nobody in. `parent` is the session
+-- (its id below) the ticket came from: what it makes ends with that one. No
+-- reference, because a sign-out must not wait for it.
 CREATE TABLE tickets (
     token_hash  TEXT PRIMARY KEY,
     user_id     INTEGER REFERENCES users (id) ON DELETE CASCADE,
     operator_id INTEGER REFERENCES operators (id) ON DELETE CASCADE,
     audience    TEXT NOT NULL,
+    parent      TEXT,
     expires     INTEGER NOT NULL,
     CHECK ((user_id IS NULL) <> (operator_id IS NULL))
 ) STRICT;
@@ -100,3 +103,4 @@ CREATE TABLE audit_log (
     user_id INTEGER
 ) STRICT;
 CREATE INDEX audit_log_user ON audit_log (user_id, id);
+CREATE INDEX audit_log_at ON audit_log (at);

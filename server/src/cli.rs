@@ -11,8 +11,10 @@ use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 use wireguard::userspace;
 
-/// What is logged unless `MALIKNODE_LOG` says otherwise.
-const LOG: &str = "info,netlink_proto=warn,sqlx=warn,tower_sessions=warn,tower_sessions_core=warn";
+/// What is logged unless `MALIKNODE_LOG` says otherwise. tower-sessions warns of
+/// every old cookie.
+const LOG: &str =
+    "info,netlink_proto=warn,sqlx=warn,tower_sessions=error,tower_sessions_core=error";
 
 /// A private network with WireGuard and AdGuard Home for every tenant.
 ///

@@ -6,6 +6,7 @@
 // The pages are deep types, and an optimised build lays them out.
 #![recursion_limit = "512"]
 
+pub mod accept;
 pub mod cli;
 pub mod commands;
 pub mod config;

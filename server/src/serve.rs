@@ -3,18 +3,17 @@
 //! a machine that is not ready (Docker down, no nft) does not.
 
 use crate::{
+    accept::{self, Limits},
     config::Config,
     machine::Machine,
     start_error::StartError,
     web::{WebParts, host::Site, web},
 };
-use axum::serve::ListenerExt;
 use domain::Secret;
 use provisioning::disk;
 use std::{
     fs::{File, TryLockError},
     io::{self, Write},
-    net::SocketAddr,
     time::Duration,
 };
 use store::{Sealer, Sessions, Store};
@@ -44,6 +43,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| StartError::Listen { address, source })?;
+    accept::raise_file_limit();
     let _lock = lock(&config)?;
     let store = open_store(&config).await?;
     prepare_machine(&config);
@@ -78,15 +78,13 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     if !config.site.join("pkg").is_dir() {
         tracing::warn!(folder = %config.site.display(), "the pages' scripts and styles are not there: build with ./dev build, or set --site");
     }
-    let listener = listener.tap_io(|stream| {
-        // Nagle's algorithm would hold small answers back for 40 ms.
-        let _ = stream.set_nodelay(true);
-    });
-    let service = web
-        .router
-        .into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(closed(closing.clone()));
-    let mut server = tokio::spawn(server.into_future());
+    let server = accept::run(
+        listener,
+        web.router,
+        Limits::default(),
+        closed(closing.clone()),
+    );
+    let mut server = tokio::spawn(server);
 
     announce(&config, &store, operator.as_ref());
     match &wireguard {
@@ -97,8 +95,8 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
 
     tokio::select! {
         ended = &mut server => {
-            let cause = ended.map_err(io::Error::other).and_then(|r| r);
-            return Err(StartError::Web(cause.err().unwrap_or_else(|| io::Error::other("no reason given"))));
+            let cause = ended.err().map(io::Error::other);
+            return Err(StartError::Web(cause.unwrap_or_else(|| io::Error::other("no reason given"))));
         }
         () = told(terminated) => tracing::info!("told to end by SIGTERM"),
         () = told(interrupted) => tracing::info!("told to end by SIGINT"),
@@ -159,6 +157,9 @@ fn prepare_machine(config: &Config) {
     }
     if let Err(e) = wireguard::reserve_ports() {
         tracing::warn!(error = %e, "the tunnels' UDP ports cannot be reserved");
+    }
+    if let Some(found) = config.proxy_problem() {
+        tracing::warn!("{found}");
     }
     for found in crate::doctor::network_clashes(&config.addresses) {
         tracing::warn!("{found}");

@@ -109,11 +109,12 @@ pub async fn change_device(
     }
     .await;
     let page = format!("/devices/{id}");
-    changed.map_err(|failure| {
+    let changed = changed.map_err(|failure| {
         let typed = [("label", label.as_str()), ("policy", policy.as_str())];
         forms::refuse(failure, &page, &typed)
     })?;
-    forms::go(&format!("{page}?saved=1"));
+    let saved = if changed.in_force { "now" } else { "later" };
+    forms::go(&format!("{page}?saved={saved}"));
     Ok(())
 }
 
@@ -140,7 +141,9 @@ pub async fn set_device(
     }
     .await;
     let page = back.unwrap_or(Back::Overview).path();
-    let device = changed.map_err(|failure| forms::refuse(failure, page, &[]))?;
+    let device = changed
+        .map_err(|failure| forms::refuse(failure, page, &[]))?
+        .device;
     if back.is_some() {
         forms::go(page);
     }
@@ -160,9 +163,9 @@ pub async fn delete_device(id: DeviceId, back: Option<Back>) -> Result<(), AppEr
     }
     .await;
     deleted.map_err(|failure| {
-        // Busy: it is deleted, only not yet cut off, and its page is gone.
+        // It is deleted, only not yet cut off, and its page is gone.
         let page = match failure.code {
-            ErrorCode::Busy => Back::Devices.path().to_owned(),
+            ErrorCode::NotYetInForce => Back::Devices.path().to_owned(),
             _ => format!("/devices/{id}/delete"),
         };
         forms::refuse(failure, &page, &[])

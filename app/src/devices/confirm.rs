@@ -42,7 +42,7 @@ pub fn ConfirmDelete(
             match delete_device(id, None).await {
                 Ok(()) => desk.error.set(None),
                 // It is deleted, only not yet cut off everywhere.
-                Err(AppError(failure)) if failure.code == ErrorCode::Busy => {
+                Err(AppError(failure)) if failure.code == ErrorCode::NotYetInForce => {
                     desk.error.set(Some(failure.sentence));
                 }
                 Err(AppError(failure)) => {

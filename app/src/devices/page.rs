@@ -90,7 +90,7 @@ pub fn DevicePage() -> impl IntoView {
     let query = use_query_map().get_untracked();
     let failure = forms::told(|key| query.get(key));
     let new = query.get("new").is_some();
-    let saved = query.get("saved").is_some() && failure.is_none();
+    let saved = query.get("saved").filter(|_| failure.is_none());
     load(async move {
         let (control, scope, id) = ready?;
         let device = control.device(&scope, id).await?;
@@ -114,10 +114,11 @@ pub fn DevicePage() -> impl IntoView {
         let waiting = device.clone();
         let notice = if new {
             Some("It is on your network as soon as it scans this code.")
-        } else if saved {
-            Some("Saved. It takes effect at once; no new code is needed.")
         } else {
-            None
+            saved.map(|when| match when.as_str() {
+                "later" => "Saved. The server has not applied it yet.",
+                _ => "Saved. It takes effect at once; no new code is needed.",
+            })
         };
         Ok::<_, Failure>(view! {
             <PageShell

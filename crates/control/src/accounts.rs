@@ -1,30 +1,29 @@
-//! Visitors: plans, names, sign-up, sign-in, and the tickets that carry a
-//! person from one host of the installation to another.
+//! Accounts: plans, names, sign-up, and their end.
 
 use crate::{
     Control,
+    devices::PATIENCE,
     failures::store_failure,
     limiter::address_key,
     password,
-    requests::{Arrival, Audience, SignUp},
+    requests::{Arrival, SignUp},
+    signing_in::too_many,
 };
-use domain::{ErrorCode, Failure, Field, Plan, Secret, TenantId, TenantName, TenantScope};
+use domain::{ErrorCode, Failure, Field, Plan, TenantId, TenantName, TenantScope};
 use std::net::IpAddr;
-use store::{NewTenant, TenantRecord, TicketHolder, TokenHash};
+use store::{NewTenant, TenantRecord};
 
-/// How long a ticket is good for.
-const TICKET_MILLIS: i64 = 60_000;
-
-pub(crate) fn too_many(wait_millis: i64) -> Failure {
-    let secs = (wait_millis + 999) / 1000;
-    let wait = if secs > 90 {
-        format!("{} minutes", (secs + 59) / 60)
-    } else {
-        format!("{secs} seconds")
-    };
-    Failure::new(
-        ErrorCode::TooManyTries,
-        format!("Too many tries. Try again in {wait}."),
+/// What a sign-up that failed does not cost: what was not the visitor's doing,
+/// and a name that somebody else was quicker to take. All else may be asked
+/// over and over by somebody who wants to see us work.
+fn costs_nothing(f: &Failure) -> bool {
+    matches!(
+        f.code,
+        ErrorCode::NameTaken
+            | ErrorCode::Busy
+            | ErrorCode::DatabaseUnavailable
+            | ErrorCode::DiskUnavailable
+            | ErrorCode::Internal
     )
 }
 
@@ -68,43 +67,36 @@ impl Control {
     pub async fn sign_up(&self, form: SignUp, from: IpAddr) -> Result<Arrival, Failure> {
         let inner = &self.0;
         let name = self.check_name(&form.name).await?;
-        let (password, own) = (form.password.clone(), name.to_string());
-        tokio::task::spawn_blocking(move || password::check(&password, &own))
-            .await
-            .unwrap_or_else(|_| {
-                Err(Failure::new(
-                    ErrorCode::Internal,
-                    "The password could not be checked. Try again.",
-                ))
-            })?;
-        if inner
-            .store
-            .plan(&form.plan)
-            .await
-            .map_err(store_failure)?
-            .is_none()
-        {
+        password::check_length(&form.password)?;
+        let plan = inner.store.plan(&form.plan).await.map_err(store_failure)?;
+        if plan.is_none() {
             return Err(Failure::at(
                 Field::Plan,
                 ErrorCode::PlanUnknown,
                 "Choose one of the plans.",
             ));
         }
+        // Counted before anything that takes the processor's time.
         let counted = inner
             .sign_ups
             .begin(vec![address_key(from)], inner.clock.now())
             .map_err(too_many)?;
-        let made = self.make_tenant(&form, name).await;
-        if made.is_err() {
-            inner.sign_ups.forgive(counted);
-        }
-        let tenant = made?;
+        let tenant = match self.make_tenant(&form, name).await {
+            Ok(tenant) => tenant,
+            Err(f) => {
+                if costs_nothing(&f) {
+                    inner.sign_ups.forgive(counted);
+                }
+                return Err(f);
+            }
+        };
         inner.node.nudge();
-        self.arrival(&tenant, Audience::Dashboard).await
+        self.arrival(&tenant).await
     }
 
     async fn make_tenant(&self, form: &SignUp, name: TenantName) -> Result<TenantRecord, Failure> {
         let inner = &self.0;
+        inner.hasher.judge(&form.password, name.as_str()).await?;
         let password_hash = inner.hasher.hash(&form.password).await?;
         let dns_password = inner.entropy.token()?;
         let dns_password_hash = inner.hasher.dns_hash(&dns_password).await?;
@@ -126,117 +118,6 @@ impl Control {
             .map_err(store_failure)
     }
 
-    /// Checks a name and password. At most 5 failures a minute for an account
-    /// and for an address.
-    ///
-    /// # Errors
-    /// `SignInRefused` (the same for an unknown name and a wrong password),
-    /// `TooManyTries`, `Busy`.
-    pub async fn sign_in(
-        &self,
-        name: &str,
-        password: &Secret,
-        from: IpAddr,
-    ) -> Result<Arrival, Failure> {
-        let inner = &self.0;
-        let refused = || {
-            Failure::at(
-                Field::Password,
-                ErrorCode::SignInRefused,
-                "The name or the password is wrong.",
-            )
-        };
-        // A name that cannot be is checked like any other, so that the answer tells nothing.
-        let parsed = TenantName::parse(name).ok();
-        let account = parsed
-            .as_ref()
-            .map_or_else(|| "?".to_owned(), |n| format!("tenant {n}"));
-        let counted = inner
-            .sign_ins
-            .begin(vec![account, address_key(from)], inner.clock.now())
-            .map_err(too_many)?;
-        if password.expose().len() > password::MAX {
-            return Err(refused());
-        }
-        let tenant = match &parsed {
-            Some(name) => inner
-                .store
-                .tenant_by_name(name)
-                .await
-                .map_err(store_failure)?,
-            None => None,
-        };
-        let fits = inner
-            .hasher
-            .verify(password, tenant.as_ref().map(|t| t.password_hash.clone()))
-            .await?;
-        let tenant = tenant.filter(|_| fits).ok_or_else(refused)?;
-        inner.sign_ins.forgive(counted);
-        self.arrival(&tenant, Audience::Dashboard).await
-    }
-
-    async fn arrival(&self, tenant: &TenantRecord, audience: Audience) -> Result<Arrival, Failure> {
-        let ticket = self.ticket(tenant.id, audience).await?;
-        Ok(Arrival {
-            name: tenant.name.clone(),
-            ticket,
-        })
-    }
-
-    async fn ticket(&self, tenant: TenantId, audience: Audience) -> Result<Secret, Failure> {
-        let ticket = self.0.entropy.token()?;
-        let expires = self.0.clock.now().plus_millis(TICKET_MILLIS);
-        let (hash, holder) = (TokenHash::of(&ticket), TicketHolder::Tenant(tenant));
-        let made = self
-            .0
-            .store
-            .create_ticket(&hash, holder, audience.as_str(), expires);
-        made.await.map_err(store_failure)?;
-        Ok(ticket)
-    }
-
-    /// A ticket for the tenant's AdGuard Home host.
-    ///
-    /// # Errors
-    /// `DatabaseUnavailable`.
-    pub async fn dns_ticket(&self, scope: &TenantScope) -> Result<Secret, Failure> {
-        self.ticket(scope.tenant(), Audience::Dns).await
-    }
-
-    /// Uses a ticket up, on the host of the tenant it must belong to.
-    ///
-    /// # Errors
-    /// `TicketInvalid` for one that was used, has expired, never was, or
-    /// belongs to another tenant or host.
-    pub async fn redeem_tenant(
-        &self,
-        audience: Audience,
-        host: &TenantName,
-        ticket: &str,
-    ) -> Result<TenantScope, Failure> {
-        let invalid = || {
-            Failure::new(
-                ErrorCode::TicketInvalid,
-                "This link was used already or is too old. Sign in to go on.",
-            )
-        };
-        if ticket.len() > 64 {
-            return Err(invalid());
-        }
-        let hash = TokenHash::of(&Secret::new(ticket));
-        let redeemed = self
-            .0
-            .store
-            .redeem_ticket(&hash, audience.as_str(), self.0.clock.now());
-        let Some(TicketHolder::Tenant(id)) = redeemed.await.map_err(store_failure)? else {
-            return Err(invalid());
-        };
-        match self.tenant_exists(id, host).await? {
-            true => Ok(TenantScope::issue(id, host.clone(), host.as_str())),
-            false => Err(invalid()),
-        }
-    }
-
     /// Whether that tenant is there, under that name.
     ///
     /// # Errors
@@ -251,18 +132,34 @@ impl Control {
         Ok(found.is_some_and(|t| t.id == id))
     }
 
-    /// Removes a tenant with everything of theirs; the node clears up after.
+    /// Whether somebody has that name: their hosts are served.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn is_name_taken(&self, name: &TenantName) -> Result<bool, Failure> {
+        self.0.store.name_taken(name).await.map_err(store_failure)
+    }
+
+    /// Removes a tenant with everything of theirs, and waits (3 s at most)
+    /// until the node clears up after them. It does so in any case.
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn delete_tenant(&self, scope: &TenantScope) -> Result<(), Failure> {
-        self.0
+        let inner = &self.0;
+        let tenant = inner.store.tenant(scope).await.map_err(store_failure)?;
+        let mut node = inner.node.watch(tenant.slot);
+        inner
             .store
-            .delete_tenant(scope, self.0.clock.now())
+            .delete_tenant(scope, inner.clock.now())
             .await
             .map_err(store_failure)?;
-        self.0.node.nudge();
-        self.0.watching.changed(scope.tenant());
+        inner.node.nudge();
+        let let_go = node.wait_for(|s| s.as_ref().is_none_or(|s| s.name != tenant.name));
+        if tokio::time::timeout(PATIENCE, let_go).await.is_err() {
+            tracing::warn!(tenant = %tenant.name, "deleted, but the node has not let go of it yet");
+        }
+        inner.watching.changed(scope.tenant());
         Ok(())
     }
 }

@@ -3,16 +3,17 @@
 use crate::{
     Control,
     failures::store_failure,
-    requests::{DeviceChange, NewDevice},
+    requests::{ChangedDevice, DeviceChange, NewDevice},
 };
 use domain::{
     ClientConfig, DeviceId, DeviceLabel, ErrorCode, Failure, TenantScope, view::DeviceView,
 };
 use std::{net::IpAddr, time::Duration};
+use store::AuditEntry;
 
 /// How long a request waits for the tunnel: the config it answers with should
 /// work at once, and a node that is slower than this is in trouble anyway.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Control {
     /// Adds a device and waits (3 s at most) until the tunnel knows it. Where
@@ -20,7 +21,7 @@ impl Control {
     /// status says what is wrong.
     ///
     /// # Errors
-    /// `LabelMalformed`, `LabelTaken`, `DeviceLimit`.
+    /// `LabelMalformed`, `LabelTaken`, `DeviceLimit`, `TooManyTries`.
     pub async fn add_device(
         &self,
         scope: &TenantScope,
@@ -28,6 +29,7 @@ impl Control {
     ) -> Result<DeviceView, Failure> {
         let inner = &self.0;
         let label = DeviceLabel::parse(&new.label)?;
+        self.count_change(scope)?;
         let private_key = inner.entropy.private_key()?;
         let new = store::NewDevice {
             label,
@@ -45,7 +47,8 @@ impl Control {
             .add_device(scope, new, &inner.settings.addresses)
             .await
             .map_err(store_failure)?;
-        self.in_force(scope).await?;
+        // Where not, the tenant's status says so on every page.
+        let _ = self.in_force(scope).await;
         Ok(inner.meter.device_view(device))
     }
 
@@ -103,16 +106,39 @@ impl Control {
         })
     }
 
-    /// Changes a device.
+    /// The same for somebody who takes it away as a file, which is written down.
     ///
     /// # Errors
-    /// `NotFound`, `LabelMalformed`, `LabelTaken`.
+    /// As [`Control::device_config`].
+    pub async fn download_config(
+        &self,
+        scope: &TenantScope,
+        id: DeviceId,
+    ) -> Result<(DeviceView, ClientConfig), Failure> {
+        let device = self.device(scope, id).await?;
+        let config = self.device_config(scope, id).await?;
+        let entry = AuditEntry {
+            at: self.0.clock.now(),
+            actor: scope.actor().to_owned(),
+            action: "device.config".to_owned(),
+            object: format!("{}/{}", scope.name(), device.label),
+            detail: String::new(),
+            tenant: Some(scope.tenant()),
+        };
+        self.0.store.audit(entry).await.map_err(store_failure)?;
+        Ok((device, config))
+    }
+
+    /// Changes a device and waits (3 s at most) until the tunnel knows it.
+    ///
+    /// # Errors
+    /// `NotFound`, `LabelMalformed`, `LabelTaken`, `TooManyTries`.
     pub async fn change_device(
         &self,
         scope: &TenantScope,
         id: DeviceId,
         change: DeviceChange,
-    ) -> Result<DeviceView, Failure> {
+    ) -> Result<ChangedDevice, Failure> {
         let inner = &self.0;
         let change = store::DeviceChange {
             label: change
@@ -123,48 +149,60 @@ impl Control {
             policy: change.policy,
             mesh: change.mesh,
         };
+        self.count_change(scope)?;
         let device = inner
             .store
             .update_device(scope, id, change, inner.clock.now())
             .await
             .map_err(store_failure)?;
-        self.in_force(scope).await?;
-        Ok(inner.meter.device_view(device))
+        let in_force = self.in_force(scope).await;
+        Ok(ChangedDevice {
+            device: inner.meter.device_view(device),
+            in_force,
+        })
     }
 
     /// Deletes a device and waits until it is cut off.
     ///
     /// # Errors
-    /// `NotFound`; `Busy` where it is deleted but the node has not confirmed
-    /// yet that it is cut off. It will be.
+    /// `NotFound`, `TooManyTries`; `NotYetInForce` where it is deleted but the
+    /// node has not confirmed yet that it is cut off. It will be.
     pub async fn delete_device(&self, scope: &TenantScope, id: DeviceId) -> Result<(), Failure> {
+        self.count_change(scope)?;
         let inner = &self.0;
         let gone = inner
             .store
             .delete_device(scope, id, inner.clock.now())
             .await
             .map_err(store_failure)?;
-        if self.in_force(scope).await? {
+        if self.in_force(scope).await {
             return Ok(());
         }
         let sentence = format!(
             "“{}” is deleted. The server has not cut it off yet and keeps trying.",
             gone.label
         );
-        Err(Failure::new(ErrorCode::Busy, sentence))
+        Err(Failure::new(ErrorCode::NotYetInForce, sentence))
     }
 
     /// Nudges the node and waits until what was just committed is in force.
-    async fn in_force(&self, scope: &TenantScope) -> Result<bool, Failure> {
+    /// Never fails: what was committed is done, whatever we cannot find out.
+    pub(crate) async fn in_force(&self, scope: &TenantScope) -> bool {
         let inner = &self.0;
-        let tenant = inner.store.tenant(scope).await.map_err(store_failure)?;
-        let generation = inner
-            .store
-            .generation(tenant.node)
-            .await
-            .map_err(store_failure)?;
-        let done = inner.node.applied(tenant.slot, generation, PATIENCE).await;
+        let committed = async {
+            let tenant = inner.store.tenant(scope).await?;
+            let generation = inner.store.generation(tenant.node).await?;
+            Ok::<_, store::StoreError>((tenant.slot, generation))
+        };
+        let done = match committed.await {
+            Ok((slot, generation)) => inner.node.applied(slot, generation, PATIENCE).await,
+            Err(e) => {
+                inner.node.nudge();
+                tracing::warn!(error = ?e, "whether a change is in force cannot be found out");
+                false
+            }
+        };
         inner.watching.changed(scope.tenant());
-        Ok(done)
+        done
     }
 }

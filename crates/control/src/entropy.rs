@@ -1,7 +1,8 @@
 //! The one source of randomness, so that a simulation can replay it.
 
+use crate::failures::internal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{ErrorCode, Failure, PresharedKey, PrivateKey, Secret};
+use domain::{Failure, PresharedKey, PrivateKey, Secret};
 use std::sync::Arc;
 
 type Fill = dyn Fn(&mut [u8]) -> Result<(), String> + Send + Sync;
@@ -25,13 +26,8 @@ impl Entropy {
 
     pub(crate) fn bytes<const N: usize>(&self) -> Result<[u8; N], Failure> {
         let mut bytes = [0; N];
-        (self.0)(&mut bytes).map_err(|e| {
-            tracing::error!(error = e, "no randomness");
-            Failure::new(
-                ErrorCode::Internal,
-                "The server has no randomness. Nothing was made.",
-            )
-        })?;
+        (self.0)(&mut bytes)
+            .map_err(|e| internal(&e, "The server has no randomness. Nothing was made."))?;
         Ok(bytes)
     }
 

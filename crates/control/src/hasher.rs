@@ -1,8 +1,10 @@
 //! Password hashing: argon2id with OWASP's parameters (Password Storage Cheat
 //! Sheet: m = 19 MiB, t = 2, p = 1; the library's default), in a bounded pool.
 //! A hash takes 19 MiB and tens of milliseconds of a core: two at a time, and
-//! a short queue, keep a flood of sign-ins from taking the machine.
+//! a short queue, keep a flood of sign-ins from taking the machine. Judging how
+//! easily a new password is guessed goes through the same pool.
 
+use crate::{failures::internal, password};
 use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
 use domain::{ErrorCode, Failure, Secret};
 use std::sync::Arc;
@@ -60,13 +62,15 @@ impl Hasher {
         done.await
             .map_err(|e| e.to_string())
             .flatten()
-            .map_err(|e| {
-                tracing::error!(error = e, "hashing failed");
-                Failure::new(
-                    ErrorCode::Internal,
-                    "The password could not be processed. Try again.",
-                )
-            })
+            .map_err(|e| internal(&e, "The password could not be processed. Try again."))
+    }
+
+    /// Judges a new password of somebody named `name`: takes milliseconds of a
+    /// core, so it waits for its turn like a hash.
+    pub(crate) async fn judge(&self, new: &Secret, name: &str) -> Result<(), Failure> {
+        let (new, name) = (new.clone(), name.to_owned());
+        self.run(move || Ok(password::check_guessable(&new, &name)))
+            .await?
     }
 
     /// A hash to store.

@@ -15,11 +15,17 @@ mod meter;
 mod operator;
 mod password;
 mod requests;
+mod signing_in;
 mod specs;
+mod tickets;
 mod watching;
 
 pub use entropy::Entropy;
-pub use requests::{Arrival, Audience, DeviceChange, DnsTarget, NewDevice, SignUp};
+pub use failures::{incident_id, internal};
+pub use requests::{
+    Arrival, Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorArrival,
+    Redeemed, SignUp,
+};
 pub use specs::StoreSpecs;
 
 use domain::{AddressPlan, NodeId, Slot};
@@ -30,6 +36,10 @@ use provisioning::{Clock, NodeHandle};
 use std::{collections::BTreeSet, sync::Arc};
 use store::Store;
 use watching::Watching;
+
+/// Changes a tenant may make in a minute: the largest plan's fifty devices can be
+/// made and deleted in one go, by a script too; more is somebody's loop.
+const CHANGES_PER_MINUTE: u32 = 120;
 
 /// What `control` is made of.
 pub struct ControlParts {
@@ -73,6 +83,10 @@ struct Inner {
     hasher: Hasher,
     sign_ins: Limiter,
     sign_ups: Limiter,
+    /// Changes of a tenant, whatever they are of.
+    changes: Limiter,
+    /// Lock-outs that were written down.
+    lock_outs: Limiter,
     meter: Arc<Meter>,
     watching: Watching,
 }
@@ -92,6 +106,8 @@ impl Control {
             hasher: Hasher::new(),
             sign_ins: Limiter::new(5, 60_000),
             sign_ups: Limiter::new(settings.sign_ups_per_hour, 3_600_000),
+            changes: Limiter::new(CHANGES_PER_MINUTE, 60_000),
+            lock_outs: Limiter::new(1, 600_000),
             watching: Watching::default(),
             store,
             node,
@@ -114,10 +130,13 @@ impl Control {
         tokio::join!(self.0.meter.run(), housekeeping);
     }
 
-    /// Drops tickets and statistics that nobody can ask for any more.
+    /// Drops tickets, statistics and old audit entries that nobody can ask for
+    /// any more.
     async fn tidy(&self) {
         /// Single samples are kept for two days; the daily sums stay.
         const SAMPLES_MILLIS: i64 = 2 * 86_400_000;
+        /// What somebody did is kept for a year.
+        const AUDIT_MILLIS: i64 = 365 * 86_400_000;
         let now = self.0.clock.now();
         if let Err(e) = self.0.store.prune_tickets(now).await {
             tracing::warn!(error = ?e, "expired tickets could not be removed");
@@ -129,6 +148,10 @@ impl Control {
             .await
         {
             tracing::warn!(error = ?e, "old statistics could not be removed");
+        }
+        let until = now.plus_millis(-AUDIT_MILLIS);
+        if let Err(e) = self.0.store.prune_audit(until).await {
+            tracing::warn!(error = ?e, "old audit entries could not be removed");
         }
     }
 }

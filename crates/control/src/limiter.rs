@@ -27,6 +27,8 @@ pub(crate) struct Limiter {
 pub(crate) struct Try {
     keys: Vec<String>,
     at: i64,
+    /// Keys of which it took the last place: should it fail, they are locked.
+    pub(crate) last: Vec<String>,
 }
 
 impl Limiter {
@@ -64,19 +66,29 @@ impl Limiter {
                 return Err(wait);
             }
         }
+        let mut last = Vec::new();
         for key in &keys {
-            tries.entry(key.clone()).or_default().push_back(now.0);
+            let list = tries.entry(key.clone()).or_default();
+            list.push_back(now.0);
+            if self.most > 0 && list.len() == self.most as usize {
+                last.push(key.clone());
+            }
         }
         if tries.len() > KEYS_MAX {
             tries.retain(|_, list| list.back().is_some_and(|t| *t > since));
             if tries.len() > KEYS_MAX {
-                let mut last: Vec<i64> = tries.values().filter_map(|l| l.back().copied()).collect();
-                last.sort_unstable();
-                let cut = last[last.len() / 2];
+                let mut newest: Vec<i64> =
+                    tries.values().filter_map(|l| l.back().copied()).collect();
+                newest.sort_unstable();
+                let cut = newest[newest.len() / 2];
                 tries.retain(|_, list| list.back().is_some_and(|t| *t >= cut));
             }
         }
-        Ok(Try { keys, at: now.0 })
+        Ok(Try {
+            keys,
+            at: now.0,
+            last,
+        })
     }
 
     /// Gives a try back: it was no failure.
@@ -116,7 +128,8 @@ mod tests {
         let l = Limiter::new(5, 60_000);
         let at = |s: i64| Timestamp::from_secs(1_000 + s);
         for i in 0..5 {
-            let _failed = l.begin(key("a"), at(i)).unwrap();
+            let failed = l.begin(key("a"), at(i)).unwrap();
+            assert_eq!(failed.last.len(), usize::from(i == 4), "the fifth locks");
         }
         assert_eq!(l.begin(key("a"), at(10)).unwrap_err(), 50_000);
         assert!(

@@ -1,11 +1,10 @@
-//! The operator: sign-in, the first page, and acting on tenants.
+//! The operator: the account, the first page, and acting on tenants.
 
-use crate::{Control, accounts::too_many, failures::store_failure, limiter::address_key, password};
+use crate::{Control, failures::store_failure};
 use domain::{
-    ErrorCode, Failure, Field, OperatorScope, Secret, Slot, TenantId, TenantScope,
+    ErrorCode, Failure, OperatorScope, Secret, Slot, TenantId, TenantScope,
     view::{ONLINE_MILLIS, OperatorView, TenantRow},
 };
-use std::net::IpAddr;
 use store::TenantState;
 
 /// The first operator's name.
@@ -14,60 +13,6 @@ const FIRST: &str = "admin";
 const AUDIT_LINES: u32 = 50;
 
 impl Control {
-    /// Checks an operator's name and password; limited as tenants' sign-ins are.
-    ///
-    /// # Errors
-    /// `SignInRefused`, `TooManyTries`, `Busy`.
-    pub async fn operator_sign_in(
-        &self,
-        name: &str,
-        password: &Secret,
-        from: IpAddr,
-    ) -> Result<OperatorScope, Failure> {
-        let inner = &self.0;
-        let refused = || {
-            Failure::at(
-                Field::Password,
-                ErrorCode::SignInRefused,
-                "The name or the password is wrong.",
-            )
-        };
-        if name.len() > 64 || password.expose().len() > password::MAX {
-            return Err(refused());
-        }
-        let keys = vec![format!("operator {name}"), address_key(from)];
-        let counted = inner
-            .sign_ins
-            .begin(keys, inner.clock.now())
-            .map_err(too_many)?;
-        let operator = inner
-            .store
-            .operator_by_name(name)
-            .await
-            .map_err(store_failure)?;
-        let fits = inner
-            .hasher
-            .verify(password, operator.as_ref().map(|o| o.password_hash.clone()))
-            .await?;
-        let operator = operator.filter(|_| fits).ok_or_else(refused)?;
-        inner.sign_ins.forgive(counted);
-        Ok(OperatorScope::issue(operator.name))
-    }
-
-    /// Whether there is an operator of that name.
-    ///
-    /// # Errors
-    /// `DatabaseUnavailable`.
-    pub async fn operator_exists(&self, name: &str) -> Result<bool, Failure> {
-        Ok(self
-            .0
-            .store
-            .operator_by_name(name)
-            .await
-            .map_err(store_failure)?
-            .is_some())
-    }
-
     /// At the first start: makes the first operator, and says name and
     /// password, which are shown once.
     ///
@@ -87,7 +32,8 @@ impl Control {
         Ok(Some((FIRST.to_owned(), password)))
     }
 
-    /// Gives an operator a new password, which is shown once.
+    /// Gives an operator a new password, which is shown once. Sessions that
+    /// began with the old one end.
     ///
     /// # Errors
     /// `NotFound`.
@@ -188,11 +134,17 @@ impl Control {
         Ok(TenantScope::issue(id, found.tenant.name, scope.actor()))
     }
 
-    /// Suspends a tenant (nothing of theirs runs, nothing is lost) or resumes.
+    /// Suspends a tenant (nothing of theirs runs, nothing is lost) or resumes,
+    /// and waits (3 s at most) until it is so. Whether it is; the node keeps
+    /// trying.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn set_suspended(&self, scope: &TenantScope, suspended: bool) -> Result<(), Failure> {
+    pub async fn set_suspended(
+        &self,
+        scope: &TenantScope,
+        suspended: bool,
+    ) -> Result<bool, Failure> {
         let state = if suspended {
             TenantState::Suspended
         } else {
@@ -203,8 +155,6 @@ impl Control {
             .set_state(scope, state, self.0.clock.now())
             .await
             .map_err(store_failure)?;
-        self.0.node.nudge();
-        self.0.watching.changed(scope.tenant());
-        Ok(())
+        Ok(self.in_force(scope).await)
     }
 }

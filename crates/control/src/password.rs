@@ -8,10 +8,13 @@ pub(crate) const MIN: usize = 10;
 /// Most bytes: the hash would take more, but nobody types more.
 pub(crate) const MAX: usize = 256;
 
-/// Checks a new password of somebody named `name`. Takes up to some
-/// milliseconds: not for the async threads.
-pub(crate) fn check(password: &Secret, name: &str) -> Result<(), Failure> {
-    let weak = |s: &str| Err(Failure::at(Field::Password, ErrorCode::PasswordWeak, s));
+fn weak(sentence: &str) -> Result<(), Failure> {
+    let f = Failure::at(Field::Password, ErrorCode::PasswordWeak, sentence);
+    Err(f)
+}
+
+/// Checks a new password's length, which costs nothing.
+pub(crate) fn check_length(password: &Secret) -> Result<(), Failure> {
     let text = password.expose();
     if text.len() > MAX {
         return weak("That password is too long: 256 characters at most.");
@@ -19,6 +22,13 @@ pub(crate) fn check(password: &Secret, name: &str) -> Result<(), Failure> {
     if text.chars().count() < MIN {
         return weak("Use 10 characters or more. Four random words are good.");
     }
+    Ok(())
+}
+
+/// Checks how easily a new password of somebody named `name` is guessed. Takes
+/// up to some milliseconds: not for the async threads.
+pub(crate) fn check_guessable(password: &Secret, name: &str) -> Result<(), Failure> {
+    let text = password.expose();
     // The judge's work grows fast with the length; the beginning decides.
     let head: String = text.chars().take(64).collect();
     if zxcvbn::zxcvbn(&head, &[name, "maliknode"]).score() < zxcvbn::Score::Two {
@@ -30,6 +40,10 @@ pub(crate) fn check(password: &Secret, name: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(password: &Secret, name: &str) -> Result<(), Failure> {
+        check_length(password).and_then(|()| check_guessable(password, name))
+    }
 
     #[test]
     fn short_common_and_own_names_are_weak() {

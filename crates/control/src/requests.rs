@@ -1,7 +1,10 @@
 //! What people ask with, and what they get that is no view.
 
-use domain::{FilterPolicy, Routing, Secret, TenantName};
+use domain::{
+    FilterPolicy, OperatorScope, Routing, Secret, TenantName, TenantScope, view::DeviceView,
+};
 use std::net::SocketAddr;
+use store::SessionKey;
 
 /// What a sign-up form sends.
 #[derive(Debug)]
@@ -22,6 +25,35 @@ pub struct Arrival {
     pub name: TenantName,
     /// The one-time ticket, good for a minute.
     pub ticket: Secret,
+}
+
+/// A ticket that was used up: whom it lets in.
+#[derive(Debug)]
+pub struct Redeemed {
+    /// The tenant, on the host asked.
+    pub scope: TenantScope,
+    /// The session the ticket came from: what is made of it ends with that one.
+    pub parent: Option<SessionKey>,
+}
+
+/// An operator whose password was right.
+#[derive(Debug)]
+pub struct OperatorArrival {
+    /// The permission.
+    pub scope: OperatorScope,
+    /// What a session keeps of the password: it fits until the next one is set
+    /// ([`crate::Control::operator_holds`]), and tells nothing of it.
+    pub proof: String,
+}
+
+/// A device that was changed.
+#[derive(Clone, Debug)]
+pub struct ChangedDevice {
+    /// As it is now.
+    pub device: DeviceView,
+    /// Whether the tunnel does what was asked. Where not, it is saved all the
+    /// same, and the server keeps trying.
+    pub in_force: bool,
 }
 
 /// What a ticket or session is good for.

@@ -24,12 +24,17 @@ const PASSWORD: &str = "correct horse battery staple";
 
 struct Bed {
     control: Control,
+    store: Store,
     machine: FakeMachine,
     clock: FakeClock,
     _root: tempfile::TempDir,
 }
 
 async fn bed_without(excluded: BTreeSet<Slot>) -> Bed {
+    bed_with(excluded, 0).await
+}
+
+async fn bed_with(excluded: BTreeSet<Slot>, sign_ups_per_hour: u32) -> Bed {
     let root = tempfile::tempdir().unwrap();
     let machine = FakeMachine::new();
     let store = Store::memory().await.unwrap();
@@ -46,7 +51,7 @@ async fn bed_without(excluded: BTreeSet<Slot>) -> Bed {
     let (node, handle) = Node::new(ports, samples::settings(root.path()));
     tokio::spawn(node.run(std::future::pending()));
     let control = Control::new(ControlParts {
-        store,
+        store: store.clone(),
         node: handle,
         clock: Arc::new(clock.clone()),
         entropy: Entropy::system(),
@@ -55,11 +60,12 @@ async fn bed_without(excluded: BTreeSet<Slot>) -> Bed {
             public_host: "vpn.example.org".to_owned(),
             node: LOCAL_NODE,
             excluded_slots: excluded,
-            sign_ups_per_hour: 0,
+            sign_ups_per_hour,
         },
     });
     Bed {
         control,
+        store,
         machine,
         clock,
         _root: root,
@@ -98,6 +104,7 @@ impl Bed {
             .redeem_tenant(Audience::Dashboard, &arrival.name, arrival.ticket.expose())
             .await
             .unwrap()
+            .scope
     }
 }
 
@@ -195,6 +202,49 @@ async fn a_full_node_says_so_and_makes_nothing() {
 }
 
 #[tokio::test]
+async fn sign_ups_that_make_us_work_are_counted_whatever_comes_of_them() {
+    let full = bed_with(Slot::all().collect(), 2).await;
+    let codes = async |bed: &Bed, form: &dyn Fn(usize) -> SignUp| {
+        let mut codes = Vec::new();
+        for n in 0..3 {
+            codes.push(code(bed.control.sign_up(form(n), FROM).await));
+        }
+        codes
+    };
+    let (node_full, weak) = (ErrorCode::NodeFull, ErrorCode::PasswordWeak);
+    let many = ErrorCode::TooManyTries;
+    let asked = codes(&full, &|n| form(&format!("name{n}"))).await;
+    assert_eq!(asked, [node_full, node_full, many]);
+    let guessed = |n: usize| SignUp {
+        password: Secret::new("aaaaaaaaaaaa"),
+        ..form(&format!("name{n}"))
+    };
+    let bed = bed_with(BTreeSet::new(), 2).await;
+    assert_eq!(codes(&bed, &guessed).await, [weak, weak, many]);
+    // What costs nothing is not counted.
+    let short = |n: usize| SignUp {
+        password: Secret::new("short"),
+        ..form(&format!("name{n}"))
+    };
+    let bed = bed_with(BTreeSet::new(), 2).await;
+    assert_eq!(codes(&bed, &short).await, [weak, weak, weak]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_no_wrong_password() {
+    let bed = bed().await;
+    bed.tenant("lina").await;
+    bed.store.close().await;
+    let (control, password) = (&bed.control, Secret::new(PASSWORD));
+    for _ in 0..12 {
+        let tenant = control.sign_in("lina", &password, FROM).await;
+        assert_eq!(code(tenant), ErrorCode::DatabaseUnavailable);
+        let operator = control.operator_sign_in("admin", &password, FROM).await;
+        assert_eq!(code(operator), ErrorCode::DatabaseUnavailable);
+    }
+}
+
+#[tokio::test]
 async fn sign_ups_at_once_share_nothing() {
     let bed = bed().await;
     let tasks: Vec<_> = (0..12)
@@ -210,7 +260,8 @@ async fn sign_ups_at_once_share_nothing() {
             .control
             .redeem_tenant(Audience::Dashboard, &arrival.name, arrival.ticket.expose())
             .await
-            .unwrap();
+            .unwrap()
+            .scope;
         assert!(subnets.insert(bed.control.progress(&scope).await.unwrap().subnet));
     }
     // And the same name twelve times: one has it.
@@ -530,13 +581,19 @@ async fn the_operator_is_made_once_and_may_stop_a_tenant() {
         .operator_sign_in(&name, &password, FROM)
         .await
         .unwrap();
+    let (operator, proof) = (operator.scope, operator.proof);
+    assert!(bed.control.operator_holds(&name, &proof).await.unwrap());
     let lina = bed.tenant("lina").await;
     let scope = bed
         .control
         .operator_tenant(&operator, lina.tenant())
         .await
         .unwrap();
-    bed.control.set_suspended(&scope, true).await.unwrap();
+    assert!(bed.control.set_suspended(&scope, true).await.unwrap());
+    assert!(
+        !bed.machine.state().interfaces.contains_key(&Slot::FIRST),
+        "the answer came after the tunnel was gone"
+    );
     let audit = bed.control.operator_view(&operator).await.unwrap().audit;
     assert!(
         audit
@@ -551,6 +608,10 @@ async fn the_operator_is_made_once_and_may_stop_a_tenant() {
             .unwrap()
     );
     let fresh = bed.control.reset_operator(&name).await.unwrap();
+    assert!(
+        !bed.control.operator_holds(&name, &proof).await.unwrap(),
+        "a session of the old password is over"
+    );
     assert_eq!(
         code(bed.control.operator_sign_in(&name, &password, FROM).await),
         ErrorCode::SignInRefused
@@ -560,5 +621,87 @@ async fn the_operator_is_made_once_and_may_stop_a_tenant() {
             .operator_sign_in(&name, &fresh, FROM)
             .await
             .is_ok()
+    );
+}
+
+/// What the audit log says was done to whom, oldest first.
+async fn log(bed: &Bed) -> Vec<(String, String)> {
+    let operator = domain::OperatorScope::issue("admin");
+    let mut rows = bed.control.operator_view(&operator).await.unwrap().audit;
+    rows.reverse();
+    rows.into_iter().map(|r| (r.action, r.object)).collect()
+}
+
+#[tokio::test]
+async fn who_came_in_and_who_was_kept_out_is_written_down() {
+    let bed = bed().await;
+    let lina = bed.tenant("lina").await;
+    let phone = bed
+        .control
+        .add_device(&lina, device("Phone"))
+        .await
+        .unwrap();
+    bed.control.download_config(&lina, phone.id).await.unwrap();
+    let right = Secret::new(PASSWORD);
+    bed.control.sign_in("lina", &right, FROM).await.unwrap();
+    for _ in 0..9 {
+        let wrong = Secret::new("wrong password");
+        bed.control.sign_in("lina", &wrong, FROM).await.unwrap_err();
+    }
+    let expected = [
+        ("tenant.create", "lina"),
+        ("device.add", "lina/Phone"),
+        ("device.config", "lina/Phone"),
+        ("session.begin", "lina"),
+        ("session.refused", "lina"),
+    ];
+    let expected = expected.map(|(a, o)| (a.to_owned(), o.to_owned()));
+    assert_eq!(log(&bed).await, expected);
+}
+
+#[tokio::test]
+async fn a_tenant_that_changes_things_all_the_time_is_told_to_wait() {
+    let bed = bed().await;
+    let (lina, omar) = (bed.tenant("lina").await, bed.tenant("omar").await);
+    let nobody = DeviceId(999_999);
+    for _ in 0..120 {
+        let refused = bed.control.delete_device(&lina, nobody).await;
+        assert_eq!(code(refused), ErrorCode::NotFound);
+    }
+    let refused = bed.control.add_device(&lina, device("Phone")).await;
+    assert_eq!(code(refused), ErrorCode::TooManyTries);
+    assert!(bed.control.add_device(&omar, device("Phone")).await.is_ok());
+    bed.clock.advance(61_000);
+    assert!(bed.control.add_device(&lina, device("Phone")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_change_that_is_saved_and_not_yet_done_is_told_as_just_that() {
+    let bed = bed().await;
+    let lina = bed.tenant("lina").await;
+    let phone = bed
+        .control
+        .add_device(&lina, device("Phone"))
+        .await
+        .unwrap();
+    for call in [
+        "firewall.apply",
+        "firewall.change",
+        "wireguard.change_peers",
+    ] {
+        bed.machine.fail(call, true);
+    }
+    let apart = DeviceChange {
+        mesh: Some(false),
+        ..DeviceChange::default()
+    };
+    let changed = bed.control.change_device(&lina, phone.id, apart).await;
+    let changed = changed.unwrap();
+    assert_eq!((changed.device.mesh, changed.in_force), (false, false));
+    let deleted = bed.control.delete_device(&lina, phone.id).await;
+    assert_eq!(code(deleted), ErrorCode::NotYetInForce);
+    assert_eq!(
+        code(bed.control.device(&lina, phone.id).await),
+        ErrorCode::NotFound
     );
 }

@@ -92,6 +92,8 @@ codes! {
     Suspended "suspended" 403,
     /// The server does too much at once; try again.
     Busy "busy" 503,
+    /// Saved, but the node has not confirmed yet that it does what was asked.
+    NotYetInForce "not_yet_in_force" 503,
     /// Something we did not foresee; the sentence carries an id to quote.
     Internal "internal" 500,
 }

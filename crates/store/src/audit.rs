@@ -47,6 +47,15 @@ impl Store {
         .map(drop)
     }
 
+    /// Removes entries from before `until`. Returns how many went.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn prune_audit(&self, until: Timestamp) -> Result<u64> {
+        let sql = "DELETE FROM audit_log WHERE at < $1";
+        execute!(self.db.writer(), sql, until.0)
+    }
+
     /// The newest entries, newest first.
     ///
     /// # Errors

@@ -40,11 +40,11 @@ pub use devices::{DeviceChange, DeviceRecord, DeviceSecret, NewDevice};
 pub use error::{Result, StoreError};
 pub use operators::{OperatorId, OperatorRecord};
 pub use seal::{Purpose, SealError, Sealer};
-pub use session::Sessions;
+pub use session::{SessionKey, Sessions};
 pub use spec::{SpecDevice, SpecSnapshot, SpecTenant};
 pub use statistics::{StatSample, UsageDay};
 pub use tenants::{NewTenant, TenantListing, TenantRecord, TenantState};
-pub use tickets::{TicketHolder, TokenHash};
+pub use tickets::{NewTicket, TakenTicket, TicketHolder, TokenHash};
 pub use url::DatabaseUrl;
 
 use db::{Db, Either, fetch_optional};
@@ -62,6 +62,21 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Store {
     db: Db,
     sealer: Sealer,
+}
+
+/// How many rows there are, by table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Tenants.
+    pub tenants: i64,
+    /// Devices of all tenants.
+    pub devices: i64,
+    /// Sessions, expired ones too until they are pruned.
+    pub sessions: i64,
+    /// Tickets, the same.
+    pub tickets: i64,
+    /// Entries of the audit log.
+    pub audit: i64,
 }
 
 impl Store {
@@ -121,6 +136,25 @@ impl Store {
         let ask = async { fetch_optional!(self.db.reader(), (i32,), "SELECT 1") };
         let answer = tokio::time::timeout(HEALTH_TIMEOUT, ask).await;
         answer.map_err(|_| StoreError::TimedOut)?.map(drop)
+    }
+
+    /// How many rows there are of what grows.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn counts(&self) -> Result<Counts> {
+        let sql = "SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM peers), \
+                   (SELECT COUNT(*) FROM sessions), (SELECT COUNT(*) FROM tickets), \
+                   (SELECT COUNT(*) FROM audit_log)";
+        let row = fetch_optional!(self.db.reader(), (i64, i64, i64, i64, i64), sql)?;
+        let (tenants, devices, sessions, tickets, audit) = row.unwrap_or_default();
+        Ok(Counts {
+            tenants,
+            devices,
+            sessions,
+            tickets,
+            audit,
+        })
     }
 
     /// Closes the connections; waits for what is under way. SQLite folds its

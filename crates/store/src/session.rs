@@ -9,6 +9,7 @@ use crate::{
     db::{execute, fetch_optional},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tower_sessions::{
@@ -19,6 +20,26 @@ use tower_sessions::{
 
 /// Ids drawn until one is free. Two of 2^128 do not meet; a loop still ends.
 const TRIES: usize = 8;
+
+/// Under which name a session is kept: its id's hash, with which nobody can
+/// sign in. For what must end with a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionKey(String);
+
+impl SessionKey {
+    /// The name of the session with that id.
+    pub fn of(id: &Id) -> Self {
+        Self(hash(id))
+    }
+
+    pub(crate) fn from_row(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// The session store of a [`Store`].
 #[derive(Clone, Debug)]
@@ -37,6 +58,17 @@ impl Sessions {
     pub async fn prune(&self) -> crate::Result<u64> {
         let sql = "DELETE FROM sessions WHERE expires <= $1";
         execute!(self.0.db.writer(), sql, millis(OffsetDateTime::now_utc()))
+    }
+
+    /// Whether a session is still there and has not expired.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn is_kept(&self, key: &SessionKey) -> crate::Result<bool> {
+        let sql = "SELECT expires FROM sessions WHERE id = $1 AND expires > $2";
+        let now = millis(OffsetDateTime::now_utc());
+        let row = fetch_optional!(self.0.db.reader(), (i64,), sql, key.as_str(), now)?;
+        Ok(row.is_some())
     }
 
     async fn put(&self, sql: &'static str, record: &Record) -> Result<u64> {
@@ -61,8 +93,9 @@ impl SessionStore for Sessions {
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
-        let sql = "INSERT INTO sessions (id, data, expires) VALUES ($1, $2, $3) \
-                   ON CONFLICT (id) DO UPDATE SET data = excluded.data, expires = excluded.expires";
+        // No upsert, and no row is no error: a request that began before
+        // somebody signed out must not bring the session back.
+        let sql = "UPDATE sessions SET data = $2, expires = $3 WHERE id = $1";
         self.put(sql, record).await.map(drop)
     }
 

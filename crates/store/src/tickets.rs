@@ -2,12 +2,17 @@
 //! itself is in the redirect only; the database knows its hash.
 
 use crate::{
-    OperatorId, Result, Store,
+    OperatorId, Result, SessionKey, Store,
     db::{execute, fetch_optional},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{Secret, TenantId, Timestamp};
 use sha2::{Digest, Sha256};
+
+/// Tickets of one holder that are good at the same time: a person's open tabs.
+/// Older ones go when a new one is issued, so that asking for tickets over and
+/// over fills no disk.
+const KEPT: i64 = 10;
 
 /// The SHA-256 of a ticket's token. A plain hash is enough: tokens are random.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,34 +34,62 @@ pub enum TicketHolder {
     Operator(OperatorId),
 }
 
+/// A ticket to be issued.
+#[derive(Clone, Debug)]
+pub struct NewTicket<'a> {
+    /// Its token's hash.
+    pub token: &'a TokenHash,
+    /// Whom it signs in.
+    pub holder: TicketHolder,
+    /// For which kind of host.
+    pub audience: &'a str,
+    /// The session it came from, where what it makes ends with that one.
+    pub parent: Option<&'a SessionKey>,
+    /// Now.
+    pub now: Timestamp,
+    /// Good until then.
+    pub expires: Timestamp,
+}
+
+/// A ticket that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenTicket {
+    /// Whom it signs in.
+    pub holder: TicketHolder,
+    /// The session it came from.
+    pub parent: Option<SessionKey>,
+}
+
 impl Store {
-    /// Issues a ticket for one host (`audience`), until `expires`.
+    /// Issues a ticket. The holder's expired tickets go, and all but the
+    /// newest of the others.
     ///
     /// # Errors
     /// What the database said.
-    pub async fn create_ticket(
-        &self,
-        token: &TokenHash,
-        holder: TicketHolder,
-        audience: &str,
-        expires: Timestamp,
-    ) -> Result<()> {
-        let (user, operator) = match holder {
+    pub async fn create_ticket(&self, new: NewTicket<'_>) -> Result<()> {
+        let (user, operator) = match new.holder {
             TicketHolder::Tenant(id) => (Some(id.0), None),
             TicketHolder::Operator(id) => (None, Some(id.0)),
         };
-        let sql = "INSERT INTO tickets (token_hash, user_id, operator_id, audience, expires) \
-                   VALUES ($1, $2, $3, $4, $5)";
+        let mut tx = self.db.begin().await?;
+        let sql = "DELETE FROM tickets WHERE (user_id = $1 OR operator_id = $2) \
+                   AND (expires <= $3 OR token_hash NOT IN \
+                   (SELECT token_hash FROM tickets WHERE user_id = $1 OR operator_id = $2 \
+                    ORDER BY expires DESC, token_hash LIMIT $4))";
+        execute!(tx.on(), sql, user, operator, new.now.0, KEPT - 1)?;
+        let sql = "INSERT INTO tickets (token_hash, user_id, operator_id, audience, parent, \
+                   expires) VALUES ($1, $2, $3, $4, $5, $6)";
         execute!(
-            self.db.writer(),
+            tx.on(),
             sql,
-            token.0.as_str(),
+            new.token.0.as_str(),
             user,
             operator,
-            audience,
-            expires.0
-        )
-        .map(drop)
+            new.audience,
+            new.parent.map(SessionKey::as_str),
+            new.expires.0
+        )?;
+        tx.commit().await
     }
 
     /// Takes a ticket: whoever comes second, late or to another host gets `None`.
@@ -68,21 +101,25 @@ impl Store {
         token: &TokenHash,
         audience: &str,
         now: Timestamp,
-    ) -> Result<Option<TicketHolder>> {
+    ) -> Result<Option<TakenTicket>> {
         let sql = "DELETE FROM tickets WHERE token_hash = $1 AND audience = $2 AND expires > $3 \
-                   RETURNING user_id, operator_id";
+                   RETURNING user_id, operator_id, parent";
         let row = fetch_optional!(
             self.db.writer(),
-            (Option<i64>, Option<i64>),
+            (Option<i64>, Option<i64>, Option<String>),
             sql,
             token.0.as_str(),
             audience,
             now.0
         )?;
-        Ok(row.and_then(|(user, operator)| match (user, operator) {
-            (Some(id), None) => Some(TicketHolder::Tenant(TenantId(id))),
-            (None, Some(id)) => Some(TicketHolder::Operator(OperatorId(id))),
-            _ => None, // a CHECK of the table
+        Ok(row.and_then(|(user, operator, parent)| {
+            let holder = match (user, operator) {
+                (Some(id), None) => TicketHolder::Tenant(TenantId(id)),
+                (None, Some(id)) => TicketHolder::Operator(OperatorId(id)),
+                _ => return None, // a CHECK of the table
+            };
+            let parent = parent.map(SessionKey::from_row);
+            Some(TakenTicket { holder, parent })
         }))
     }
 

@@ -171,6 +171,14 @@ impl Config {
         format!("{}://{sub}{dot}{}", self.scheme, self.base)
     }
 
+    /// What is wrong with `scheme` and `trusted_proxies` together, with what to
+    /// do: behind a proxy nobody named, all visitors have its address.
+    pub fn proxy_problem(&self) -> Option<&'static str> {
+        (self.scheme == "https" && self.trusted_proxies.is_empty()).then_some(
+            "scheme is https, but no proxy is trusted: all visitors seem to come from the proxy, so a few wrong passwords lock everybody out; set trusted_proxies to the proxy's address, e.g. 127.0.0.1",
+        )
+    }
+
     /// The folder of database, key and configuration.
     pub fn central(&self) -> PathBuf {
         self.root.join("central_api")
@@ -242,12 +250,21 @@ fn addresses(s: &AddressSettings) -> Result<AddressPlan, ConfigError> {
 fn networks(list: Option<Vec<String>>) -> Result<Vec<IpNet>, ConfigError> {
     let parse = |text: String| {
         let one = text.parse::<IpAddr>().map(IpNet::from);
-        one.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
+        let range = one.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
             error::bad(
                 "trusted_proxies",
                 format!("{text:?} is neither an address nor a range."),
             )
-        })
+        })?;
+        if range.prefix_len() == 0 {
+            return Err(error::bad(
+                "trusted_proxies",
+                format!(
+                    "{text:?} is everybody, who could then write any address and host into a request; name the proxies' own addresses."
+                ),
+            ));
+        }
+        Ok(range)
     };
     list.unwrap_or_default().into_iter().map(parse).collect()
 }

@@ -97,6 +97,8 @@ fn errors_name_the_place_and_repeat_no_secret() {
         ("wireguard = \"yes\"", "wireguard: "),
         ("excluded_slots = [1001]", "excluded_slots: "),
         ("trusted_proxies = [\"x\"]", "trusted_proxies: "),
+        ("trusted_proxies = [\"0.0.0.0/0\"]", "is everybody"),
+        ("trusted_proxies = [\"::/0\"]", "is everybody"),
         (
             "database_url = \"mysql://u:geheim@h\"",
             "database_url: write",
@@ -197,4 +199,18 @@ fn the_example_holds_every_setting_and_is_valid() {
             "{key}"
         );
     }
+}
+
+#[test]
+fn tls_without_a_proxy_to_trust_is_pointed_out() {
+    let problem = |args: &[&str]| {
+        let args = [&["--root", "/nowhere/at/all"], args].concat();
+        Config::load(flags(&args)).unwrap().proxy_problem()
+    };
+    assert!(problem(&["--scheme", "https"]).is_some_and(|p| p.contains("set trusted_proxies")));
+    assert_eq!(
+        problem(&["--scheme", "https", "--trusted-proxies", "127.0.0.1"]),
+        None
+    );
+    assert_eq!(problem(&[]), None);
 }

@@ -210,6 +210,23 @@ pub(super) async fn listen(config: &Config) -> Check {
     }
 }
 
+pub(super) fn proxies(config: &Config) -> Check {
+    const NAME: &str = "Proxies";
+    let trusted = &config.trusted_proxies;
+    match config.proxy_problem() {
+        Some(problem) => Check::warn(
+            NAME,
+            problem,
+            "trusted_proxies = [\"127.0.0.1\"] in config.toml, if it is on this machine",
+        ),
+        None if trusted.is_empty() => Check::ok(NAME, "none; browsers reach the server itself"),
+        None => {
+            let all: Vec<String> = trusted.iter().map(ToString::to_string).collect();
+            Check::ok(NAME, format!("{} trusted", all.join(", ")))
+        }
+    }
+}
+
 /// Whether a MalikNode answers there.
 async fn is_ours(address: std::net::SocketAddr) -> bool {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -282,11 +299,15 @@ pub(super) async fn database(config: &Config) -> Check {
             .map_err(|e| e.failure().sentence)?;
         store.health().await.map_err(|e| e.failure().sentence)?;
         let kind = store.kind();
+        let rows = store.counts().await.map_err(|e| e.failure().sentence)?;
         store.close().await;
-        Ok::<_, String>(kind)
+        Ok::<_, String>(format!(
+            "{kind} answers: {} tenants, {} devices, {} sessions, {} audit entries",
+            rows.tenants, rows.devices, rows.sessions, rows.audit
+        ))
     };
     match tokio::time::timeout(Duration::from_secs(15), opened).await {
-        Ok(Ok(kind)) => Check::ok(NAME, format!("{kind} answers")),
+        Ok(Ok(sentence)) => Check::ok(NAME, sentence),
         Ok(Err(sentence)) => Check::bad(
             NAME,
             sentence,

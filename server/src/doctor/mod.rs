@@ -131,6 +131,7 @@ pub async fn examine(config: &Config) -> Report {
     checks.extend(docker);
     checks.push(network::check(&config.addresses));
     checks.push(checks::listen(config).await);
+    checks.push(checks::proxies(config));
     checks.push(network::tunnel_ports());
     checks.push(checks::reserved_ports());
     checks.push(database);

@@ -4,16 +4,20 @@
 use crate::web::{
     WebState, errors,
     host::{Asked, Asking},
+    onward,
     scope::Granted,
     session::{self, Holder},
 };
 use axum::{
     Extension, Form,
-    extract::{Query, State},
-    http::{HeaderValue, StatusCode, header},
+    extract::{
+        Query, State,
+        rejection::{FormRejection, QueryRejection},
+    },
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use control::Audience;
+use control::{Audience, Redeemed};
 use domain::{ErrorCode, Failure, Secret};
 use serde::Deserialize;
 use tower_sessions::Session;
@@ -56,39 +60,60 @@ pub async fn arrive(
     Extension(asking): Extension<Asking>,
     Extension(granted): Extension<Granted>,
     session: Session,
-    Query(query): Query<Ticket>,
+    headers: HeaderMap,
+    query: Result<Query<Ticket>, QueryRejection>,
 ) -> Response {
+    let query = match query {
+        Ok(Query(query)) => query,
+        Err(e) => return errors::unreadable(e.status()),
+    };
     let (audience, name) = match &asking.asked {
         Asked::Tenant(name) => (Audience::Dashboard, name),
         Asked::Dns(name) => (Audience::Dns, name),
         _ => return errors::failure(&Failure::not_found()),
     };
-    let to = path_here(query.to.as_deref());
-    let scope = match state
+    let tls = state.is_tls();
+    let kept = match audience {
+        Audience::Dashboard => onward::remembered(&headers, tls),
+        _ => None,
+    };
+    let to = match (path_here(query.to.as_deref()), kept) {
+        ("/", Some(kept)) => kept,
+        (to, _) => to,
+    };
+    let Redeemed { scope, parent } = match state
         .control
         .redeem_tenant(audience, name, &query.ticket)
         .await
     {
-        Ok(scope) => scope,
+        Ok(redeemed) => redeemed,
         Err(_) if matches!(granted, Granted::Dashboard(_) | Granted::Dns(_)) => {
             return see_other(to);
         }
         Err(f) if f.code == ErrorCode::TicketInvalid => {
-            let page = format!("/sign-in?error={}", f.code);
             return see_other(&match audience {
-                Audience::Dns => state.site.url(asking.scheme, name.as_str(), &page),
-                _ => page,
+                // A new ticket, or first the sign-in.
+                Audience::Dns => state.site.url(asking.scheme, name.as_str(), "/dns/open"),
+                _ => format!("/sign-in?error={}", f.code),
             });
         }
         Err(f) => return errors::failure(&f),
     };
     let (id, name) = (scope.tenant(), scope.name().clone());
-    let holder = match audience {
-        Audience::Dns => Holder::Dns { id, name },
-        _ => Holder::Dashboard { id, name },
+    let holder = match (audience, parent) {
+        (Audience::Dns, Some(parent)) => Holder::Dns { id, name, parent },
+        (Audience::Dashboard, None) => Holder::Dashboard { id, name },
+        // No ticket is made like that.
+        _ => return errors::failure(&Failure::not_found()),
     };
     match session::begin(&session, holder).await {
-        Ok(()) => see_other(to),
+        Ok(()) => {
+            let mut response = see_other(to);
+            if kept.is_some() {
+                onward::forget(&mut response, tls);
+            }
+            response
+        }
         Err(f) => errors::failure(&f),
     }
 }
@@ -107,22 +132,27 @@ pub async fn operator_sign_in(
     State(state): State<WebState>,
     Extension(asking): Extension<Asking>,
     session: Session,
-    Form(form): Form<Credentials>,
+    form: Result<Form<Credentials>, FormRejection>,
 ) -> Response {
     if asking.asked != Asked::Operator {
         return errors::failure(&Failure::not_found());
     }
+    let form = match form {
+        Ok(Form(form)) => form,
+        Err(e) => return errors::unreadable(e.status()),
+    };
     let password = Secret::new(form.password);
     let signed_in = state
         .control
         .operator_sign_in(&form.name, &password, asking.from)
         .await;
-    let scope = match signed_in {
-        Ok(scope) => scope,
+    let arrival = match signed_in {
+        Ok(arrival) => arrival,
         Err(f) => return see_other(&back(&f, &form.name)),
     };
     let holder = Holder::Operator {
-        name: scope.name().to_owned(),
+        name: arrival.scope.name().to_owned(),
+        proof: arrival.proof,
     };
     match session::begin(&session, holder).await {
         Ok(()) => see_other("/"),

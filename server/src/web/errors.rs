@@ -3,7 +3,7 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
@@ -54,7 +54,7 @@ pub fn failure(f: &Failure) -> Response {
 /// What we did not foresee: the cause goes to the log under an id that the
 /// page shows.
 pub fn unforeseen(cause: &str) -> Response {
-    let id = id();
+    let id = control::incident_id();
     tracing::error!(%id, cause, "a request failed");
     with_id(
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -64,24 +64,53 @@ pub fn unforeseen(cause: &str) -> Response {
     )
 }
 
-/// Eight letters that are enough to find a line in a log. Not a secret.
-fn id() -> String {
-    use std::hash::{BuildHasher, RandomState};
-    format!("{:08x}", RandomState::new().hash_one(0) as u32)
+/// The page for a request that an extractor could not read, with its status.
+pub fn unreadable(status: StatusCode) -> Response {
+    let sentence = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            "That is too much for a form. Go back and shorten what you typed."
+        }
+        _ => "The server could not read that request. Go back, reload the page and try again.",
+    };
+    page(status, "That did not work", sentence)
+}
+
+/// The page for a method that the address does not take.
+pub async fn wrong_method() -> Response {
+    page(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "That did not work",
+        "That address cannot be asked in this way. Go back and try again.",
+    )
+}
+
+/// Refuses what names no path of ours (CONNECT, `OPTIONS *`): everything
+/// behind this takes one for granted.
+pub async fn with_path(request: Request, next: Next) -> Response {
+    if request.method() == Method::CONNECT || !request.uri().path().starts_with('/') {
+        return wrong_method().await;
+    }
+    next.run(request).await
 }
 
 /// Ends every request with an answer: a panic below becomes a page with an
 /// id, and so does an answer that does not come.
 pub async fn bound(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).cloned();
+    let path = request.uri().path().to_owned();
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => unforeseen(&words(panic.as_ref())),
-        Err(_) => page(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Not now",
-            "That took too long. Try again in a moment.",
-        ),
+        Err(_) => {
+            // Not the query, which may hold a ticket.
+            tracing::warn!(?host, path, "no answer in time");
+            page(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Not now",
+                "That took too long. Try again in a moment.",
+            )
+        }
     }
 }
 

@@ -178,15 +178,18 @@ pub async fn find(State(site): State<Arc<Site>>, request: Request, next: Next) -
             parts.extensions.insert(asking);
             next.run(Request::from_parts(parts, body)).await
         }
-        None => {
-            let home = site.url(site.scheme, "", "/");
-            errors::page(
-                StatusCode::MISDIRECTED_REQUEST,
-                "Unknown address",
-                &format!("This installation does not serve that address. It is at {home}"),
-            )
-        }
+        None => unknown(&site),
     }
+}
+
+/// The page for a host that is not ours, or of nobody's.
+pub fn unknown(site: &Site) -> Response {
+    let home = site.url(site.scheme, "", "/");
+    errors::page(
+        StatusCode::MISDIRECTED_REQUEST,
+        "Unknown address",
+        &format!("This installation does not serve that address. It is at {home}"),
+    )
 }
 
 #[cfg(test)]

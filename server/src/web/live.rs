@@ -184,10 +184,7 @@ impl Live {
             Kind::Dashboard => serde_json::to_string(&self.control.dashboard(&self.scope).await?),
             Kind::Progress => serde_json::to_string(&self.control.progress(&self.scope).await?),
         };
-        text.map_err(|e| {
-            tracing::error!(error = %e, "a view cannot be written as JSON");
-            Failure::new(ErrorCode::Internal, "The state cannot be told.")
-        })
+        text.map_err(|e| control::internal(&e, "The state cannot be told."))
     }
 }
 

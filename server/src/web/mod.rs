@@ -1,11 +1,12 @@
 //! The web: from the socket to the pages, in this order.
 //!
 //! 1. every answer ends and carries the security headers ([`errors::bound`],
-//!    [`headers`]);
+//!    [`headers`]); what names no path is refused ([`errors::with_path`]);
 //! 2. the host is found out ([`host`]): one of ours, or 421;
 //! 3. a change comes from this very host ([`origin`]);
 //! 4. by host: the pages, or a tenant's AdGuard Home ([`proxy`]);
-//! 5. the session becomes a permission ([`scope`]);
+//! 5. the session becomes a permission ([`scope`]); a tenant's host without a
+//!    tenant is a 421 too;
 //! 6. the route answers.
 
 pub mod arrive;
@@ -15,6 +16,7 @@ pub mod files;
 pub mod headers;
 pub mod host;
 pub mod live;
+pub mod onward;
 pub mod origin;
 pub mod proxy;
 pub mod recorder;
@@ -74,6 +76,13 @@ pub struct WebState {
     streams: live::Streams,
     proxy: proxy::Client,
     closing: watch::Receiver<bool>,
+}
+
+impl WebState {
+    /// Whether browsers reach us by TLS.
+    fn is_tls(&self) -> bool {
+        self.site.scheme == "https"
+    }
 }
 
 impl FromRef<WebState> for LeptosOptions {
@@ -137,8 +146,10 @@ pub fn web(parts: WebParts) -> Web {
             app::shell(options.clone())
         })
         .fallback(not_found)
+        .method_not_allowed_fallback(errors::wrong_method)
         .layer(from_fn_with_state(state.clone(), scope::grant))
         .layer(sessions.clone())
+        .layer(from_fn(session::let_go))
         .layer(RequestBodyLimitLayer::new(FORM))
         .layer(from_fn(small))
         .with_state(state.clone());
@@ -153,8 +164,10 @@ pub fn web(parts: WebParts) -> Web {
         .finish();
     let dns = dns
         .fallback(proxy::forward)
+        .method_not_allowed_fallback(errors::wrong_method)
         .layer(from_fn_with_state(state.clone(), scope::grant))
         .layer(sessions)
+        .layer(from_fn(session::let_go))
         .with_state(state.clone());
 
     let hosts = Router::new()
@@ -170,6 +183,7 @@ pub fn web(parts: WebParts) -> Web {
         .with_state(state)
         .merge(files::everywhere(&parts.files))
         .fallback_service(hosts)
+        .layer(from_fn(errors::with_path))
         .layer(from_fn(errors::bound))
         .layer(from_fn_with_state(headers::Tls(tls), headers::add))
         .layer(from_fn(seen));

@@ -2,12 +2,13 @@
 //!
 //! Invariant: nothing else in this program issues a [`TenantScope`] or an
 //! [`OperatorScope`] for a request. A session is good on the host it was made
-//! on and nowhere else: audience, tenant's id and name must all fit, and the
-//! tenant must be there.
+//! on and nowhere else: audience, tenant's id and name must all fit, the tenant
+//! must be there, and what the session came from must still hold: the
+//! dashboard's session for AdGuard Home's, the password for an operator's.
 
 use crate::web::{
     WebState, errors,
-    host::{Asked, Asking},
+    host::{self, Asked, Asking},
     session,
 };
 use app::context::{HostKind, RequestContext};
@@ -17,7 +18,6 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use control::Control;
 use domain::{Failure, OperatorScope, TenantScope};
 use session::Holder;
 use tower_sessions::Session;
@@ -55,8 +55,9 @@ impl Granted {
 pub async fn granted(
     asking: &Asking,
     session: &Session,
-    control: &Control,
+    state: &WebState,
 ) -> Result<Granted, Failure> {
+    let control = &state.control;
     let Some(holder) = session::holder(session).await? else {
         return Ok(Granted::Nothing);
     };
@@ -70,12 +71,16 @@ pub async fn granted(
                 host.as_str(),
             )))
         }
-        (Asked::Dns(host), Holder::Dns { id, name })
-            if *host == name && control.tenant_exists(id, host).await? =>
+        (Asked::Dns(host), Holder::Dns { id, name, parent })
+            if *host == name
+                && session::is_kept(&state.sessions, &parent).await?
+                && control.tenant_exists(id, host).await? =>
         {
             Ok(Granted::Dns(TenantScope::issue(id, name, host.as_str())))
         }
-        (Asked::Operator, Holder::Operator { name }) if control.operator_exists(&name).await? => {
+        (Asked::Operator, Holder::Operator { name, proof })
+            if control.operator_holds(&name, &proof).await? =>
+        {
             Ok(Granted::Operator(OperatorScope::issue(name)))
         }
         _ => Ok(Granted::Nothing),
@@ -90,10 +95,20 @@ pub async fn grant(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let granted = match granted(&asking, &session, &state.control).await {
+    let granted = match granted(&asking, &session, &state).await {
         Ok(granted) => granted,
         Err(f) => return errors::failure(&f),
     };
+    // Only where nobody is signed in, so that it costs no page a query more.
+    if granted == Granted::Nothing
+        && let Asked::Tenant(name) | Asked::Dns(name) = &asking.asked
+    {
+        match state.control.is_name_taken(name).await {
+            Ok(true) => {}
+            Ok(false) => return host::unknown(&state.site),
+            Err(f) => return errors::failure(&f),
+        }
+    }
     let host = match &asking.asked {
         Asked::Base => Some(HostKind::Base),
         Asked::Tenant(name) => Some(HostKind::Tenant(name.clone())),

@@ -1,14 +1,16 @@
 //! A tenant's routes that are no pages: a device's configuration as a file,
 //! and the way to its AdGuard Home.
 
-use crate::web::{WebState, arrive::see_other, errors, host::Asking, scope::Granted};
+use crate::web::{WebState, arrive::see_other, errors, host::Asking, onward, scope::Granted};
 use axum::{
     Extension,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use domain::{DeviceId, DeviceLabel, ErrorCode, Failure};
+use store::SessionKey;
+use tower_sessions::Session;
 
 /// The page for a failure; who is signed out is led to the sign-in.
 fn failed(f: &Failure) -> Response {
@@ -22,14 +24,14 @@ fn failed(f: &Failure) -> Response {
 pub async fn config(
     State(state): State<WebState>,
     Extension(granted): Extension<Granted>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Response {
     let answer = async {
         let scope = granted.dashboard()?;
         // What is no number is nobody's device.
-        let id: DeviceId = id.parse().map_err(|_| Failure::not_found())?;
-        let device = state.control.device(scope, id).await?;
-        let config = state.control.device_config(scope, id).await?;
+        let id: Option<DeviceId> = id.ok().and_then(|id| id.parse().ok());
+        let id = id.ok_or_else(Failure::not_found)?;
+        let (device, config) = state.control.download_config(scope, id).await?;
         let stem = DeviceLabel::parse(&device.label)
             .map_or_else(|_| "device".to_owned(), |l| l.file_stem());
         Ok::<_, Failure>((stem, config.render()))
@@ -53,15 +55,18 @@ pub async fn config(
 }
 
 /// GET `/dns/open`: with a one-time ticket to the host of the tenant's
-/// AdGuard Home.
+/// AdGuard Home. Who has to sign in first comes back here after it.
 pub async fn dns_open(
     State(state): State<WebState>,
     Extension(asking): Extension<Asking>,
     Extension(granted): Extension<Granted>,
+    session: Session,
 ) -> Response {
     let answer = async {
         let scope = granted.dashboard()?;
-        let ticket = state.control.dns_ticket(scope).await?;
+        let id = session.id().ok_or_else(Failure::signed_out)?;
+        let session = SessionKey::of(&id);
+        let ticket = state.control.dns_ticket(scope, &session).await?;
         // A ticket is letters, digits, hyphens and underscores.
         let path = format!("/arrive?ticket={}", ticket.expose());
         Ok(state
@@ -70,6 +75,12 @@ pub async fn dns_open(
     };
     match answer.await {
         Ok(url) => see_other(&url),
-        Err(f) => failed(&f),
+        Err(f) => {
+            let mut response = failed(&f);
+            if f.code == ErrorCode::SignedOut {
+                onward::remember(&mut response, state.is_tls(), "/dns/open");
+            }
+            response
+        }
     }
 }

@@ -158,7 +158,11 @@ impl Stack {
                 .and_then(|v: &axum::http::HeaderValue| v.to_str().ok())
                 .map(str::to_owned)
         };
-        let cookie = text(header::SET_COOKIE);
+        let all = parts.headers.get_all(header::SET_COOKIE).iter();
+        let cookie = all
+            .filter_map(|v| v.to_str().ok())
+            .find(|c| c.starts_with("mn_session="))
+            .map(str::to_owned);
         // A stream never ends: what comes at once is enough.
         let mut all = Vec::new();
         let read = async {
@@ -214,6 +218,25 @@ impl Stack {
         }
         self.send(request.body(Body::from(route.body.clone())).unwrap())
             .await
+    }
+
+    /// Asks without a form, from a page of that origin.
+    pub async fn send_from(
+        &self,
+        method: Method,
+        host: &str,
+        uri: &str,
+        cookie: Option<&str>,
+        origin: Option<&str>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(uri);
+        request = request.header("host", host).header("accept", "text/html");
+        for (name, value) in [("cookie", cookie), ("origin", origin)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        self.send(request.body(Body::empty()).unwrap()).await
     }
 
     /// Opens an event stream.
@@ -289,9 +312,8 @@ impl Stack {
         self.enter(name, arrival.ticket.expose()).await
     }
 
-    /// A fresh tenant's ticket, not yet used.
+    /// A ticket for a tenant's dashboard, not yet used.
     pub async fn ticket(&self, name: &str) -> String {
-        self.sign_up(name).await;
         let password = Secret::new(PASSWORD);
         let arrival = self
             .control
@@ -328,12 +350,22 @@ impl Stack {
     }
 
     pub async fn operator(&self) -> String {
+        self.operator_in(None).await
+    }
+
+    /// Signs the operator in, in a browser that has this cookie already.
+    pub async fn operator_in(&self, cookie: Option<&str>) -> String {
         let body = format!("name=admin&password={}", self.operator.expose());
         let answer = self
-            .post(&format!("admin.{BASE}"), "/operator/sign-in", &body, None)
+            .post(&format!("admin.{BASE}"), "/operator/sign-in", &body, cookie)
             .await;
         assert_eq!(answer.location.as_deref(), Some("/"), "{answer:?}");
         answer.cookie.unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    /// As `maliknode operator reset` does.
+    pub async fn reset_operator(&self) {
+        self.control.reset_operator("admin").await.unwrap();
     }
 
     async fn scope(&self, name: &str) -> TenantScope {
@@ -387,6 +419,11 @@ impl Stack {
                 all += &format!(" {} {} {:?} {}", d.id, d.label, d.policy, d.mesh);
             }
         }
-        all + &self.store.generation(LOCAL_NODE).await.unwrap().to_string()
+        all += &self.store.generation(LOCAL_NODE).await.unwrap().to_string();
+        all += &format!(" {:?}", self.store.counts().await.unwrap());
+        for row in self.store.audit_recent(1000).await.unwrap() {
+            all += &format!(" {} {} {}", row.actor, row.action, row.object);
+        }
+        all
     }
 }

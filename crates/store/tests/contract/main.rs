@@ -62,6 +62,8 @@ const EVERYWHERE: &[Case] = cases! {
     tokens: a_ticket_works_once_in_time_and_for_its_host
         a_ticket_redeemed_by_many_at_once_works_for_one
         tickets_end_with_their_tenant_and_when_they_expire
+        a_ticket_tells_the_session_it_came_from
+        of_many_tickets_the_newest_ten_are_good
         sessions_keep_tower_sessions_contract
         the_audit_log_is_newest_first_and_outlives_the_tenant
         the_database_says_that_it_is_well;

@@ -5,8 +5,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{AddressPlan, Secret, TenantScope};
 use std::{collections::BTreeSet, time::Duration};
 use store::{
-    DatabaseUrl, DeviceRecord, LOCAL_NODE, Sealer, Sessions, Store, StoreError, TicketHolder,
-    TokenHash,
+    DatabaseUrl, DeviceRecord, LOCAL_NODE, NewTicket, Sealer, Sessions, Store, StoreError,
+    TicketHolder, TokenHash,
 };
 use time::OffsetDateTime;
 use tower_sessions::{
@@ -112,13 +112,21 @@ pub async fn session_ids_and_tokens_are_kept_hashed(bed: &Bed) {
     let (s, _, _) = filled(&store).await;
     let holder = TicketHolder::Tenant(s.tenant());
     let token = TokenHash::of(&Secret::new("the-token"));
-    store.create_ticket(&token, holder, "h", NOW).await.unwrap();
-    let record = Record {
+    let new = NewTicket {
+        token: &token,
+        holder,
+        audience: "h",
+        parent: None,
+        now: NOW,
+        expires: NOW,
+    };
+    store.create_ticket(new).await.unwrap();
+    let mut record = Record {
         id: Id(99),
         data: Default::default(),
         expiry_date: OffsetDateTime::now_utc() + Duration::from_secs(60),
     };
-    Sessions::new(store).save(&record).await.unwrap();
+    Sessions::new(store).create(&mut record).await.unwrap();
     let kept = [
         bed.texts("SELECT token_hash FROM tickets").await,
         bed.texts("SELECT id FROM sessions").await,
