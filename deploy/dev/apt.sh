@@ -8,7 +8,7 @@ RUN_PACKAGES=(ca-certificates curl build-essential pkg-config nftables iproute2 
 TEST_PACKAGES=(wireguard-tools wireguard-go qemu-system-x86 busybox-static cpio xz-utils zstd
   iputils-ping bind9-dnsutils tcpdump wrk python3 shellcheck)
 
-has_package() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+has_package() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -x installed >/dev/null; }
 
 apt_get() {
   # A machine that has just booted often holds the lock for its own updates: wait.

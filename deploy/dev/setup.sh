@@ -68,7 +68,8 @@ setup_browser() {
       return
     fi
   done
-  if apt-cache policy chromium 2>/dev/null | grep -q 'Candidate: [0-9]' && ! grep -qs '^ID=ubuntu' /etc/os-release; then
+  # Not grep -q: it ends early, apt-cache then dies of SIGPIPE, and pipefail takes that for "no".
+  if apt-cache policy chromium 2>/dev/null | grep 'Candidate: [0-9]' >/dev/null && ! grep -qs '^ID=ubuntu' /etc/os-release; then
     hint "apt could not install chromium."
     apt_install chromium
     note "installed"

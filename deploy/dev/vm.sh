@@ -5,6 +5,9 @@
 readonly VM_KERNEL=$CACHE/vm-kernel
 export MALIKNODE_VM_KERNEL=$VM_KERNEL
 
+# The image that a kernel's meta package stands for; reads to the end, because apt-cache would die of SIGPIPE.
+newest_image() { apt-cache depends "$1" | awk '/Depends: linux-image-[0-9]/ && !found { print $2; found = 1 }'; }
+
 setup_vm_kernel() {
   if compgen -G "$VM_KERNEL/boot/vmlinuz-*" >/dev/null; then
     note "$(basename "$VM_KERNEL"/boot/vmlinuz-*) already there"
@@ -15,10 +18,10 @@ setup_vm_kernel() {
   if grep -qs '^ID=ubuntu' /etc/os-release; then meta=linux-image-virtual; fi
   rm -rf "$work"
   mkdir -p "$work/deb" "$work/root"
-  image=$(apt-cache depends "$meta" | awk '/Depends: linux-image-[0-9]/ {print $2; exit}')
+  image=$(newest_image "$meta")
   if [ -z "$image" ]; then
     apt_update_once
-    image=$(apt-cache depends "$meta" | awk '/Depends: linux-image-[0-9]/ {print $2; exit}')
+    image=$(newest_image "$meta")
   fi
   version=${image#linux-image-}
   (

@@ -4,7 +4,7 @@
 use crate::netlink::OwnChanges;
 use domain::ErrorCode;
 use provisioning::ports::PortError;
-use std::{io, process::Stdio, time::Duration};
+use std::{io, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 /// How long a command may take; a thousand tenants load in a fraction of it.
@@ -42,12 +42,9 @@ pub(crate) async fn run(
     input: &str,
     own: &OwnChanges,
 ) -> Result<Vec<u8>, CommandError> {
-    // Both live in /usr/sbin, which the PATH of a plain user does not hold.
-    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
     let broken = |source| CommandError::Broken { program, source };
-    let mut child = Command::new(program)
+    let mut child = Command::new(find(program))
         .args(args)
-        .env("PATH", path)
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -83,6 +80,20 @@ pub(crate) async fn run(
         program,
         words: words.trim().chars().take(2000).collect(),
     })
+}
+
+/// Where a program is. Both live in /usr/sbin, which the PATH of a plain user
+/// does not hold. A path rather than a name with a PATH of its own, because the
+/// standard library then uses posix_spawn(3), which does not copy this
+/// process's page tables as fork(2) does. What is nowhere keeps its name: the
+/// attempt to run it says so.
+fn find(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| program.into())
 }
 
 impl CommandError {

@@ -11,7 +11,7 @@ use crate::{
     spec::{NodeSettings, TenantSpec, wg_conf_path},
 };
 use async_trait::async_trait;
-use domain::{ErrorCode, Slot, TenantName};
+use domain::{ErrorCode, PrivateKey, PublicKey, Slot, TenantName};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -132,18 +132,28 @@ fn observe(settings: &NodeSettings) -> PortResult<BTreeMap<String, ObservedFolde
             continue;
         };
         let is_dir = entry.file_type().is_ok_and(|t| t.is_dir());
-        if is_dir && tenant_of_folder(&name).is_some() {
-            let folder = observe_folder(&entry.path())?;
-            folders.insert(name, folder);
+        if is_dir && name.starts_with(GONE) {
+            // A removal that a crash cut short, or that is under way.
+            remove_tree(&entry.path())?;
+        } else if is_dir && tenant_of_folder(&name).is_some() {
+            match observe_folder(&entry.path()) {
+                Ok(folder) => drop(folders.insert(name, folder)),
+                Err(e) if e.is_not_found() => {}
+                // One bad folder hides no other. It differs from every spec, so
+                // that writing (or removing) it says what is wrong with it.
+                Err(e) => {
+                    tracing::warn!(folder = name, cause = ?e.cause, "a tenant's folder cannot be read");
+                    folders.insert(name, ObservedFolder::default());
+                }
+            }
         }
     }
     Ok(folders)
 }
 
 fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
-    let owner = fs::read_to_string(dir.join("keys/public.key")).ok();
     let mut folder = ObservedFolder {
-        owner: owner.map(|o| o.trim().to_owned()),
+        owner: owner(dir),
         ..ObservedFolder::default()
     };
     for entry in fs::read_dir(dir).map_err(failed("Reading", dir))? {
@@ -158,6 +168,15 @@ fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
         }
     }
     Ok(folder)
+}
+
+/// Whose folder it is. Nobody's where the keys are not whole, as after a power
+/// cut: then it is written again, not taken for another's and removed.
+fn owner(dir: &Path) -> Option<String> {
+    let read = |name: &str| fs::read_to_string(dir.join("keys").join(name)).ok();
+    PrivateKey::parse(read("private.key")?.trim()).ok()?;
+    let public = PublicKey::parse(read("public.key")?.trim()).ok()?;
+    Some(public.to_string())
 }
 
 fn write(settings: &NodeSettings, t: &TenantSpec) -> PortResult<()> {
@@ -190,8 +209,74 @@ fn remove(settings: &NodeSettings, folder: &str) -> PortResult<()> {
         ));
     }
     let dir = settings.users_dir().join(folder);
-    match fs::remove_dir_all(&dir) {
+    let gone = settings.users_dir().join(format!("{GONE}{folder}"));
+    remove_tree(&gone)?;
+    // Away from its name at once: nobody who signs up with it meanwhile starts
+    // in a folder that is being emptied.
+    match fs::rename(&dir, &gone) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(failed("Removing", &dir)),
+        Err(e) => Err(failed("Removing", &dir)(e)),
+        Ok(()) => remove_tree(&gone),
+    }
+}
+
+/// How the name begins that a folder has while it is being removed.
+const GONE: &str = ".gone_";
+
+fn remove_tree(dir: &Path) -> PortResult<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(failed("Removing", dir)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(root: &Path) -> NodeSettings {
+        NodeSettings {
+            addresses: domain::AddressPlan::default(),
+            root: root.to_owned(),
+            dns_memory_bytes: 0,
+            image: "image".to_owned(),
+            fallback_dns: std::net::Ipv4Addr::LOCALHOST,
+        }
+    }
+
+    fn folder(root: &Path, name: &str, public: &str) {
+        let keys = root.join("users").join(name).join("keys");
+        private_dir(&keys).unwrap();
+        let private = PrivateKey::from_random([7; 32]);
+        private_file(&keys.join("private.key"), private.expose().as_bytes()).unwrap();
+        private_file(&keys.join("public.key"), public.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn damaged_keys_make_a_folder_nobodys_and_hide_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let key = PrivateKey::from_random([7; 32]).public().to_string();
+        folder(root.path(), "user_whole", &key);
+        folder(root.path(), "user_empty", "");
+        folder(root.path(), "user_odd", &key);
+        fs::create_dir(root.path().join("users/user_odd/wg1.conf")).unwrap();
+        let found = observe(&settings(root.path())).unwrap();
+        assert_eq!(found["user_whole"].owner.as_deref(), Some(key.as_str()));
+        assert_eq!(found["user_empty"].owner, None);
+        assert_eq!(found["user_odd"], ObservedFolder::default());
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_short_is_ended_by_the_next_look() {
+        let root = tempfile::tempdir().unwrap();
+        folder(root.path(), ".gone_user_abcd", "");
+        folder(root.path(), "user_abcd", "");
+        assert_eq!(observe(&settings(root.path())).unwrap().len(), 1);
+        assert!(!root.path().join("users/.gone_user_abcd").exists());
+        remove(&settings(root.path()), "user_abcd").unwrap();
+        assert!(observe(&settings(root.path())).unwrap().is_empty());
+        assert_eq!(fs::read_dir(root.path().join("users")).unwrap().count(), 0);
+        remove(&settings(root.path()), "user_abcd").unwrap();
+        assert!(remove(&settings(root.path()), "../users").is_err());
     }
 }

@@ -7,6 +7,8 @@
 //! tunnel, a failing tenant delays nobody, and there is no state in flight
 //! that a crash could lose.
 
+mod doubt;
+mod guard;
 mod handle;
 pub(crate) mod lanes;
 mod predict;
@@ -34,11 +36,12 @@ use tokio::{sync::mpsc, time::Instant};
 
 /// How often everything is read again, whatever events said: the bound on
 /// how long a lost event can stay unnoticed.
-pub const TICK: Duration = Duration::from_secs(10);
+pub const TICK: Duration = Duration::from_secs(7);
 
-/// AdGuard Home's clients are read on every sixth tick only: a request to
-/// every container is dear, and nobody but us and the tenant changes them.
-const DNS_EVERY_TICKS: u64 = 6;
+/// AdGuard Homes whose clients are read at each tick, on average: a request to
+/// every container is dear, and nobody but us and the tenant changes them. Up
+/// to this many, all of them are.
+const DNS_A_TICK: usize = 100;
 
 /// The machine, as the node needs it.
 #[derive(Clone)]
@@ -66,7 +69,8 @@ pub(crate) enum Message {
     Folders(u64, PortResult<BTreeMap<String, ObservedFolder>>),
     Dns(Slot, u64, PortResult<ObservedDns>),
     Event(Port),
-    Done(Lane, Vec<Step>, PortResult<()>),
+    /// With the spec that the steps were carried out with.
+    Done(Lane, Vec<Step>, Arc<NodeSpec>, PortResult<()>),
 }
 
 /// A port that can be read, for marking what may have changed.
@@ -123,7 +127,7 @@ impl Node {
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
         let mut tasks = sources::listen(&self.ports, &self.outbox);
         let mut ticks = tokio::time::interval(TICK);
-        let mut count = 0_u64;
+        let mut count = 0_usize;
         tokio::pin!(shutdown);
         loop {
             let retry = self
@@ -141,8 +145,10 @@ impl Node {
                 () = &mut shutdown => break,
                 _ = ticks.tick() => {
                     self.spec_wanted = true;
-                    self.sources.mark_all(count.is_multiple_of(DNS_EVERY_TICKS));
-                    count += 1;
+                    let tenants = self.spec.as_ref().map_or(0, |s| s.tenants.len());
+                    let every = 1 + tenants.saturating_sub(1) / DNS_A_TICK;
+                    self.sources.mark_all(count.is_multiple_of(every));
+                    count = count.wrapping_add(1);
                 }
                 () = self.shared.nudge.notified() => self.spec_wanted = true,
                 () = sleep_until(retry) => {}
@@ -165,15 +171,23 @@ impl Node {
         match message {
             Message::Spec(result) => {
                 self.spec_loading = false;
+                let known = self.spec.as_ref().map_or(0, |s| s.generation);
                 match result {
-                    // An older generation is an answer that was overtaken.
-                    Ok(spec)
-                        if self
-                            .spec
-                            .as_ref()
-                            .is_some_and(|s| s.generation > spec.generation) =>
-                    {
-                        self.spec_wanted = true;
+                    // Loads do not overtake each other: the database itself went
+                    // back. Following it would remove whoever came since.
+                    Ok(spec) if spec.generation < known => {
+                        tracing::warn!(
+                            known,
+                            found = spec.generation,
+                            "the spec is older than the one in force, which stays"
+                        );
+                        self.spec_error = Some(PortError::new(
+                            ErrorCode::DatabaseUnavailable,
+                            format!(
+                                "The database has gone back in time (change {} after {known}); nothing is changed. If it was restored on purpose, restart MalikNode.",
+                                spec.generation
+                            ),
+                        ));
                     }
                     Ok(spec) => {
                         self.spec_error = None;
@@ -187,19 +201,17 @@ impl Node {
                 }
             }
             Message::Event(port) => self.sources.mark(port),
-            Message::Done(lane, steps, result) => self.done(lane, steps, result),
+            Message::Done(lane, steps, spec, result) => self.done(lane, steps, &spec, result),
             observation => self.sources.take(observation),
         }
     }
 
-    fn done(&mut self, lane: Lane, steps: Vec<Step>, result: PortResult<()>) {
+    fn done(&mut self, lane: Lane, steps: Vec<Step>, spec: &NodeSpec, result: PortResult<()>) {
         match &result {
             Ok(()) => {
                 tracing::debug!(?lane, steps = steps.len(), "done");
-                if let Some(spec) = self.spec.clone() {
-                    for step in &steps {
-                        predict::predict(step, &spec, &self.settings, &mut self.sources);
-                    }
+                for step in &steps {
+                    predict::predict(step, spec, &self.settings, &mut self.sources);
                 }
             }
             Err(e) => {
@@ -217,7 +229,8 @@ impl Node {
             self.spec_loading = true;
             let (specs, outbox) = (self.ports.specs.clone(), self.outbox.clone());
             tokio::spawn(async move {
-                let _ = outbox.send(Message::Spec(specs.load().await));
+                let loaded = guard::guarded(guard::LOAD, specs.load()).await;
+                let _ = outbox.send(Message::Spec(loaded));
             });
         }
         let Some(spec) = self.spec.clone() else {
@@ -226,13 +239,21 @@ impl Node {
         self.sources
             .read(&self.ports, &self.settings, &spec, &self.outbox);
         let plan = plan(&spec, self.sources.observed(), &self.settings);
-        self.lanes
-            .start(&plan, &spec, &self.ports, &self.settings, &self.outbox);
+        let newest = self.shared.newest_spec();
+        self.lanes.start(
+            &plan,
+            &spec,
+            &newest,
+            &self.ports,
+            &self.settings,
+            &self.outbox,
+        );
         self.publish(&spec, &plan);
     }
 
     fn publish(&mut self, spec: &Arc<NodeSpec>, plan: &Plan) {
         let observed = self.sources.observed();
+        let readable = observed.wireguard.known().is_some() && observed.firewall.known().is_some();
         let now = Instant::now();
         self.clocks
             .retain(|slot, _| spec.tenants.contains_key(slot));
@@ -242,10 +263,23 @@ impl Node {
                 .entry(t.slot)
                 .or_insert_with(|| status::PartClocks::new(now))
                 .stamp(&mut s, now);
-            let applied = observed.wireguard.known().is_some() && !self.lanes.touches(t.slot, plan);
+            let applied =
+                readable && !self.sources.in_doubt(t.slot) && !self.lanes.touches(t.slot, plan);
             self.shared.set_tenant(t, spec.generation, applied, s);
         }
         self.shared.retain(spec);
+        // Of a tenant who is gone, or of an earlier one in somebody's slot.
+        let leaving = |slot: &Slot, i: &ObservedInterface| {
+            let t = spec.tenants.get(slot).filter(|t| !t.suspended);
+            is_ours(i) && t.is_none_or(|t| i.owner.as_deref() != Some(t.owner().as_str()))
+        };
+        let leaving = observed.wireguard.known().map(|w| {
+            let standing = w.iter().filter(|(slot, i)| leaving(slot, i));
+            standing
+                .map(|(slot, _)| *slot)
+                .chain(self.sources.doubtful())
+                .collect()
+        });
         let foreign = observed
             .wireguard
             .known()
@@ -262,13 +296,14 @@ impl Node {
         unknown(observed.wireguard.error());
         unknown(observed.containers.error());
         unknown(observed.folders.error());
-        unknown(self.lanes.error(&Lane::Firewall));
-        unknown(self.lanes.error(&Lane::Image));
+        problems.extend(self.lanes.problems(spec));
         // "Not read yet" is no problem a person could do something about.
         problems.retain(|p| p.code != ErrorCode::Busy);
         self.shared.set_node(NodeState {
+            generation: spec.generation,
             problems,
             foreign_slots: foreign,
+            leaving,
         });
     }
 }

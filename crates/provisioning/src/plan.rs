@@ -114,7 +114,7 @@ pub fn is_ours(i: &ObservedInterface) -> bool {
 }
 
 /// The elements one active tenant should have.
-pub fn wanted_firewall_of(t: &TenantSpec, o: &Observed, s: &NodeSettings) -> FirewallTenant {
+pub(crate) fn wanted_firewall_of(t: &TenantSpec, o: &Observed, s: &NodeSettings) -> FirewallTenant {
     t.firewall(s, dns_target(t, o, s))
 }
 
@@ -142,15 +142,30 @@ pub fn wanted_firewall(
         (Known::Unknown(_), Known::Unknown(_)) => BTreeSet::new(),
     };
     for slot in leaving {
-        wanted.entry(slot).or_insert_with(|| FirewallTenant {
+        let closed = FirewallTenant {
             slot,
             subnet: s.addresses.subnet(slot),
             gateway: s.addresses.gateway(slot),
             dns: s.addresses.container(slot),
             mesh: BTreeSet::new(),
-        });
+        };
+        // While an earlier tenant's interface stands in the slot, the new
+        // one's mesh would be that one's.
+        if anothers_stands(spec, o, slot) {
+            wanted.insert(slot, closed);
+        } else {
+            wanted.entry(slot).or_insert(closed);
+        }
     }
     wanted
+}
+
+/// Whether the slot's interface is ours and still an earlier tenant's.
+fn anothers_stands(spec: &NodeSpec, o: &Observed, slot: Slot) -> bool {
+    let stands = o.wireguard.known().and_then(|w| w.get(&slot));
+    stands.filter(|i| is_ours(i)).is_some_and(|i| {
+        active(spec, slot).is_some_and(|t| i.owner.as_deref() != Some(t.owner().as_str()))
+    })
 }
 
 fn plan_firewall(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut Plan) {
@@ -198,35 +213,52 @@ fn plan_tunnels(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut Plan
     let Known::Known(interfaces) = &o.wireguard else {
         return;
     };
-    for (slot, _) in interfaces
-        .iter()
-        .filter(|(slot, i)| is_ours(i) && active(spec, **slot).is_none())
-    {
+    for (slot, _) in interfaces.iter().filter(|(slot, i)| {
+        is_ours(i) && (active(spec, **slot).is_none() || anothers_stands(spec, o, **slot))
+    }) {
         plan.insert(Lane::Tunnel(*slot), vec![Step::DeleteInterface(*slot)]);
     }
     for t in spec.tenants.values().filter(|t| !t.suspended) {
         let wanted = t.interface(s);
-        let step = match interfaces.get(&t.slot) {
-            Some(i) if !is_ours(i) => None,
-            None => filtered(t.slot, o, s).then_some(Step::EnsureInterface(wanted)),
-            Some(i) => {
-                let same = i.owner.as_deref() == Some(wanted.owner.as_str())
-                    && i.public_key == Some(wanted.private_key.public())
-                    && i.listen_port == t.slot.listen_port()
-                    && i.addresses.contains(&wanted.address)
-                    && i.up;
-                let change = peer_change(&wanted, i);
-                match (same, change.is_empty()) {
-                    (false, _) => Some(Step::EnsureInterface(wanted)),
-                    (true, false) => Some(Step::ChangePeers(t.slot, change)),
-                    (true, true) => None,
-                }
-            }
+        let steps = match interfaces.get(&t.slot) {
+            Some(i) if !is_ours(i) => vec![],
+            None if filtered(t.slot, o, s) => vec![Step::EnsureInterface(wanted)],
+            None => vec![],
+            // Being deleted: see above.
+            Some(i) if i.owner.as_deref() != Some(wanted.owner.as_str()) => vec![],
+            Some(i) => put_right(t.slot, wanted, i),
         };
-        if let Some(step) = step {
-            plan.insert(Lane::Tunnel(t.slot), vec![step]);
+        if !steps.is_empty() {
+            plan.insert(Lane::Tunnel(t.slot), steps);
         }
     }
+}
+
+/// The way from a tenant's own interface to what it should be. Removals go
+/// first and by themselves: they must not fail with a port that is taken.
+fn put_right(slot: Slot, wanted: InterfaceSpec, i: &ObservedInterface) -> Vec<Step> {
+    let same = i.public_key == Some(wanted.private_key.public())
+        && i.listen_port == slot.listen_port()
+        && i.addresses.len() == 1
+        && i.addresses.contains(&wanted.address)
+        && i.up;
+    let change = peer_change(&wanted, i);
+    if same {
+        return Some(change)
+            .filter(|c| !c.is_empty())
+            .map(|c| Step::ChangePeers(slot, c))
+            .into_iter()
+            .collect();
+    }
+    let removal = PeerChange {
+        remove: change.remove,
+        ..PeerChange::default()
+    };
+    let first = (!removal.is_empty()).then_some(Step::ChangePeers(slot, removal));
+    first
+        .into_iter()
+        .chain([Step::EnsureInterface(wanted)])
+        .collect()
 }
 
 /// The fewest changes that bring an interface's peers to the spec.
@@ -242,9 +274,11 @@ pub fn peer_change(wanted: &InterfaceSpec, stands: &ObservedInterface) -> PeerCh
             .peers
             .iter()
             .filter(|(key, p)| {
-                let only: BTreeSet<IpNet> = [IpNet::from(std::net::IpAddr::from(p.address))].into();
+                let only = IpNet::from(std::net::IpAddr::from(p.address));
                 !stands.peers.get(key).is_some_and(|o| {
-                    o.allowed_ips == only && o.preshared_key.as_ref() == Some(&p.preshared_key)
+                    o.allowed_ips.len() == 1
+                        && o.allowed_ips.contains(&only)
+                        && o.preshared_key.as_ref() == Some(&p.preshared_key)
                 })
             })
             .map(|(k, p)| (*k, p.clone()))
@@ -258,10 +292,12 @@ fn plan_containers(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut P
     };
     let mut kept: BTreeMap<Slot, ContainerState> = BTreeMap::new();
     let mut going: BTreeSet<Slot> = BTreeSet::new();
+    let mut holders: BTreeMap<&str, Vec<Option<Slot>>> = BTreeMap::new();
     for x in &c.ours {
+        holders.entry(&x.name).or_default().push(x.slot);
         let fits = x.slot.and_then(|slot| active(spec, slot)).is_some_and(|t| {
             x.name == t.name.container()
-                && x.revision == t.container(s).revision()
+                && t.container(s).is_fitting(&x.revision, c.image)
                 && x.state != ContainerState::Paused
                 && !kept.contains_key(&t.slot)
         });
@@ -282,17 +318,21 @@ fn plan_containers(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut P
     }
     for t in spec.tenants.values().filter(|t| !t.suspended) {
         // A name or an address is only free once its holder is observed gone.
-        let name_held = c.foreign.contains(&t.name.container())
-            || c.ours
-                .iter()
-                .any(|x| x.name == t.name.container() && x.slot != Some(t.slot));
-        // An earlier tenant's data are not handed to a new one of the same name.
-        if going.contains(&t.slot) || name_held || is_anothers(t, o) {
+        let name = t.name.container();
+        let name_held = c.foreign.contains(&name)
+            || holders
+                .get(name.as_str())
+                .is_some_and(|slots| slots.iter().any(|s| *s != Some(t.slot)));
+        // An earlier tenant's data are not handed to a new one of the same
+        // name, nor its tunnel to a new one in the slot.
+        let held = going.contains(&t.slot) || name_held;
+        if held || is_anothers(t, o) || anothers_stands(spec, o, t.slot) {
             continue;
         }
         match kept.get(&t.slot) {
             Some(ContainerState::Stopped) => {}
-            None if c.image => {}
+            // Whose data are in the folder is not known before it is read.
+            None if c.image && o.folders.known().is_some() => {}
             Some(_) | None => continue,
         }
         plan.insert(Lane::Container(t.slot), vec![Step::StartContainer(t.slot)]);
@@ -320,11 +360,21 @@ fn clients_match(t: &TenantSpec, d: &crate::observed::ObservedDns) -> bool {
     wanted.len() == d.clients.len()
         && wanted.iter().all(|(id, w)| {
             d.clients.get(id).is_some_and(|c| {
-                c.name.starts_with(&w.name)
+                is_named(&c.name, &w.name)
                     && c.addresses == [w.address].into()
                     && c.policy == Some(w.policy)
             })
         })
+}
+
+/// Whether a client has the name it should have, or that with a number behind
+/// it: `phone (2)`.
+fn is_named(name: &str, wanted: &str) -> bool {
+    name.strip_prefix(wanted).is_some_and(|rest| {
+        let number = rest.strip_prefix(" (").and_then(|r| r.strip_suffix(')'));
+        rest.is_empty()
+            || number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    })
 }
 
 /// Whether a folder of the tenant's name holds what an earlier tenant left.
@@ -355,7 +405,11 @@ fn plan_folders(spec: &NodeSpec, o: &Observed, plan: &mut Plan) {
         let conf = format!("{}.conf", t.slot.interface());
         let wanted: BTreeMap<String, u64> =
             [(conf, content_hash(t.wg_conf().expose().as_bytes()))].into();
-        if folders.get(&name).map(|f| &f.wg_confs) != Some(&wanted) {
+        // No owner: the keys are missing or damaged.
+        let whole = folders
+            .get(&name)
+            .is_some_and(|f| f.wg_confs == wanted && f.owner.is_some());
+        if !whole {
             plan.insert(Lane::Folder(name), vec![Step::WriteFolder(t.slot)]);
         }
     }

@@ -54,6 +54,13 @@ impl PortError {
         }
     }
 
+    /// Whether the machine said that a file is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        let cause = self.cause.as_ref();
+        let io = cause.and_then(|c| c.downcast_ref::<std::io::Error>());
+        io.is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// As the status shows it.
     pub fn problem(&self) -> Problem {
         Problem {

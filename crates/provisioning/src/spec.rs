@@ -1,5 +1,6 @@
 //! What a node should hold, whole.
 
+use crate::observed::content_hash;
 use domain::{
     AddressPlan, DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret,
     Slot, TenantName,
@@ -156,14 +157,33 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
-    /// Changes whenever the container has to be made anew; kept as a label.
+    /// Changes whenever the container has to be made anew; kept as a label:
+    /// a hash of everything but the image, a dot, a hash of the image.
     pub fn revision(&self) -> String {
-        // FNV-1a, 64 bit: stable across builds, unlike the standard hasher.
+        format!(
+            "{}.{:016x}",
+            self.own_revision(),
+            content_hash(self.image.as_bytes())
+        )
+    }
+
+    /// Whether a container of this revision may stay. Where the image is not
+    /// there (`image`), one of another image may: a new one could not be made,
+    /// and the tenant would be without a filter.
+    pub fn is_fitting(&self, revision: &str, image: bool) -> bool {
+        if image {
+            return revision == self.revision();
+        }
+        revision
+            .split_once('.')
+            .is_some_and(|(own, _)| own == self.own_revision())
+    }
+
+    fn own_revision(&self) -> String {
         let text = format!(
-            "1|{}|{}|{}|{}|{}|{}|{}|{}|{}",
+            "2|{}|{}|{}|{}|{}|{}|{}|{}",
             self.slot,
             self.tenant,
-            self.image,
             self.address,
             self.conf_dir.display(),
             self.work_dir.display(),
@@ -171,10 +191,7 @@ impl ContainerSpec {
             self.memory_bytes,
             self.owner
         );
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-        });
-        format!("{hash:016x}")
+        format!("{:016x}", content_hash(text.as_bytes()))
     }
 }
 

@@ -29,10 +29,15 @@ pub struct TenantState {
 /// The node as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeState {
+    /// The spec's generation that the rest was seen with.
+    pub generation: u64,
     /// What is wrong with the machine itself.
     pub problems: Vec<Problem>,
     /// Slots whose interface's name somebody else has taken.
     pub foreign_slots: BTreeSet<Slot>,
+    /// Slots whose interface is still that of a tenant who left, or may be;
+    /// `None` while that cannot be read.
+    pub leaving: Option<BTreeSet<Slot>>,
 }
 
 type Tenants = BTreeMap<Slot, watch::Sender<Option<TenantState>>>;
@@ -61,6 +66,10 @@ impl Shared {
     fn tenants(&self) -> MutexGuard<'_, Tenants> {
         // The map is whole after any panic: every change to it is one call.
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn newest_spec(&self) -> watch::Receiver<Option<Arc<NodeSpec>>> {
+        self.spec.subscribe()
     }
 
     pub(crate) fn set_spec(&self, spec: Option<Arc<NodeSpec>>) {
@@ -161,6 +170,17 @@ impl NodeHandle {
         self.nudge();
         let there = watch.wait_for(|s| s.as_ref().is_some_and(|s| s.applied >= generation));
         matches!(tokio::time::timeout(patience, there).await, Ok(Ok(_)))
+    }
+
+    /// Nudges, then waits until nothing carries packets any more for a tenant
+    /// who left the slot with `generation`, `patience` at most. Whether so.
+    pub async fn gone(&self, slot: Slot, generation: u64, patience: Duration) -> bool {
+        let mut node = self.node();
+        self.nudge();
+        let gone = node.wait_for(|n| {
+            n.generation >= generation && n.leaving.as_ref().is_some_and(|l| !l.contains(&slot))
+        });
+        matches!(tokio::time::timeout(patience, gone).await, Ok(Ok(_)))
     }
 
     /// Which WireGuard serves, in words.

@@ -1,20 +1,30 @@
 //! Lanes: which steps run, which wait after a failure, and what went wrong.
 
-use super::{Message, NodePorts};
+use super::{Message, NodePorts, guard};
 use crate::{
     plan::{Lane, Plan, Step},
     ports::{PortError, PortResult},
     spec::{NodeSettings, NodeSpec},
 };
-use domain::{ErrorCode, Slot};
+use domain::{ErrorCode, Problem, Slot};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
-    sync::{Semaphore, mpsc::UnboundedSender},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, watch},
     time::Instant,
 };
 
 /// Containers started or removed at one time: more only makes each slower.
 const CONTAINERS_AT_ONCE: usize = 4;
+/// The same for containers that failed before: they wait among themselves, so
+/// that some that hang for minutes keep nobody else's from starting.
+const RETRIED_AT_ONCE: usize = 2;
+/// Interfaces made at one time, as at a cold start. Changes and removals never
+/// wait for these.
+const INTERFACES_AT_ONCE: usize = 32;
+/// Folders written or removed at one time.
+const FOLDERS_AT_ONCE: usize = 8;
+/// Problems told at most.
+const PROBLEMS: usize = 20;
 
 #[derive(Debug, Default)]
 struct State {
@@ -29,6 +39,9 @@ struct State {
 pub(crate) struct Lanes {
     lanes: BTreeMap<Lane, State>,
     engine: Arc<Semaphore>,
+    retried: Arc<Semaphore>,
+    interfaces: Arc<Semaphore>,
+    folders: Arc<Semaphore>,
 }
 
 impl Default for Lanes {
@@ -36,6 +49,9 @@ impl Default for Lanes {
         Self {
             lanes: BTreeMap::new(),
             engine: Arc::new(Semaphore::new(CONTAINERS_AT_ONCE)),
+            retried: Arc::new(Semaphore::new(RETRIED_AT_ONCE)),
+            interfaces: Arc::new(Semaphore::new(INTERFACES_AT_ONCE)),
+            folders: Arc::new(Semaphore::new(FOLDERS_AT_ONCE)),
         }
     }
 }
@@ -58,6 +74,7 @@ impl Lanes {
         &mut self,
         plan: &Plan,
         spec: &Arc<NodeSpec>,
+        newest: &watch::Receiver<Option<Arc<NodeSpec>>>,
         ports: &NodePorts,
         settings: &Arc<NodeSettings>,
         out: &UnboundedSender<Message>,
@@ -71,32 +88,43 @@ impl Lanes {
             if state.running.is_some() || waits {
                 continue;
             }
+            let retried = state.failures > 0;
             state.running = Some(steps.clone());
-            let work = Work {
+            let mut work = Work {
                 spec: spec.clone(),
                 ports: ports.clone(),
                 settings: settings.clone(),
             };
-            let (lane, steps, out, engine) = (
-                lane.clone(),
-                steps.clone(),
-                out.clone(),
-                self.engine.clone(),
-            );
+            let turn = self.turn(lane, steps, retried);
+            let (lane, steps, out, newest) =
+                (lane.clone(), steps.clone(), out.clone(), newest.clone());
             tokio::spawn(async move {
-                let _turn = match lane {
-                    Lane::Container(_) | Lane::Stray(_) => engine.acquire_owned().await.ok(),
-                    _ => None,
+                let _turn = match turn {
+                    Some(turn) => turn.acquire_owned().await.ok(),
+                    None => None::<OwnedSemaphorePermit>,
                 };
-                let mut result = Ok(());
+                let mut result = work.renew(&newest, &steps);
                 for step in &steps {
-                    result = work.run(step).await;
                     if result.is_err() {
                         break;
                     }
+                    result = guard::guarded(guard::limit(step), work.run(step)).await;
                 }
-                let _ = out.send(Message::Done(lane, steps, result));
+                let _ = out.send(Message::Done(lane, steps, work.spec, result));
             });
+        }
+    }
+
+    /// What a lane has to wait for before its turn.
+    fn turn(&self, lane: &Lane, steps: &[Step], retried: bool) -> Option<Arc<Semaphore>> {
+        match lane {
+            Lane::Container(_) | Lane::Stray(_) if retried => Some(self.retried.clone()),
+            Lane::Container(_) | Lane::Stray(_) => Some(self.engine.clone()),
+            Lane::Folder(_) => Some(self.folders.clone()),
+            Lane::Tunnel(_) if matches!(steps, [Step::EnsureInterface(_)]) => {
+                Some(self.interfaces.clone())
+            }
+            Lane::Tunnel(_) | Lane::Firewall | Lane::Dns(_) | Lane::Image => None,
         }
     }
 
@@ -137,6 +165,28 @@ impl Lanes {
         self.lanes.get(lane).and_then(|s| s.error.as_ref())
     }
 
+    /// What went wrong where no tenant's status shows it. A cause that many
+    /// lanes share (a full disk) is told once.
+    pub(crate) fn problems(&self, spec: &NodeSpec) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = Vec::new();
+        for (lane, state) in &self.lanes {
+            let shown = match lane {
+                Lane::Tunnel(slot) | Lane::Container(slot) => spec.tenants.contains_key(slot),
+                Lane::Firewall | Lane::Image | Lane::Dns(_) | Lane::Folder(_) | Lane::Stray(_) => {
+                    false
+                }
+            };
+            let Some(error) = state.error.as_ref().filter(|_| !shown) else {
+                continue;
+            };
+            let problem = error.problem();
+            if problems.len() < PROBLEMS && !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        problems
+    }
+
     /// Whether the slot's tunnel or its elements are still to be changed.
     pub(crate) fn touches(&self, slot: Slot, plan: &Plan) -> bool {
         let in_firewall = |steps: &[Step]| {
@@ -167,6 +217,34 @@ struct Work {
 }
 
 impl Work {
+    /// After waiting for a turn: goes on with the newest spec. A container is
+    /// not started for a tenant who has another's slot by now.
+    fn renew(
+        &mut self,
+        newest: &watch::Receiver<Option<Arc<NodeSpec>>>,
+        steps: &[Step],
+    ) -> PortResult<()> {
+        let Some(newest) = newest.borrow().clone() else {
+            return Ok(());
+        };
+        let key = |spec: &NodeSpec, slot: &Slot| {
+            let tenant = spec.tenants.get(slot).filter(|t| !t.suspended);
+            tenant.map(|t| (t.name.clone(), t.private_key.public()))
+        };
+        let same = steps.iter().all(|step| match step {
+            Step::StartContainer(slot) | Step::SetClients(slot) | Step::WriteFolder(slot) => {
+                key(&self.spec, slot) == key(&newest, slot)
+            }
+            _ => true,
+        });
+        if !same {
+            let sentence = "The tenant has changed meanwhile.";
+            return Err(PortError::new(ErrorCode::Busy, sentence));
+        }
+        self.spec = newest;
+        Ok(())
+    }
+
     async fn run(&self, step: &Step) -> PortResult<()> {
         let tenant = |slot: &Slot| {
             self.spec

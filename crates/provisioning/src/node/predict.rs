@@ -14,6 +14,8 @@ use crate::{
 };
 use std::net::IpAddr;
 
+/// `spec` is the one the step was carried out with: a newer one may have more
+/// devices than, say, AdGuard Home was told of.
 pub(crate) fn predict(
     step: &Step,
     spec: &NodeSpec,
@@ -22,22 +24,32 @@ pub(crate) fn predict(
 ) {
     match step {
         Step::Firewall(change) => {
-            if let Known::Known(f) = &mut sources.changed(Port::Firewall).firewall {
+            let observed = if change.rebuild {
+                // Every slot's elements: a reading under way is of no use.
+                sources.changed(Port::Firewall)
+            } else {
+                let set = change.set.iter().map(|(_, t)| t.slot);
+                let slots: Vec<_> = change.remove.keys().copied().chain(set).collect();
+                sources.changed_slots(Port::Firewall, slots)
+            };
+            if let Known::Known(f) = &mut observed.firewall {
                 apply_firewall(change, f);
             }
         }
         Step::DeleteInterface(slot) => {
-            if let Known::Known(w) = &mut sources.changed(Port::Wireguard).wireguard {
+            if let Known::Known(w) = &mut sources.changed_slots(Port::Wireguard, [*slot]).wireguard
+            {
                 w.remove(slot);
             }
         }
         Step::EnsureInterface(i) => {
-            if let Known::Known(w) = &mut sources.changed(Port::Wireguard).wireguard {
+            if let Known::Known(w) = &mut sources.changed_slots(Port::Wireguard, [i.slot]).wireguard
+            {
                 w.insert(i.slot, interface(i));
             }
         }
         Step::ChangePeers(slot, change) => {
-            if let Known::Known(w) = &mut sources.changed(Port::Wireguard).wireguard
+            if let Known::Known(w) = &mut sources.changed_slots(Port::Wireguard, [*slot]).wireguard
                 && let Some(i) = w.get_mut(slot)
             {
                 i.peers.retain(|k, _| !change.remove.contains(k));

@@ -1,11 +1,22 @@
 //! What the node has read, and what it must read again.
 //!
-//! Each port is read by a task of its own. An answer that was overtaken by a
-//! step of ours (its epoch is old) is read again rather than believed; after a
-//! few such answers it is believed after all, so that a busy node cannot
-//! starve its own eyes (steps are idempotent, an old picture does no harm).
+//! Each port is read by a task of its own. What a step of ours changed while a
+//! reading was under way is newer than its answer:
+//! * WireGuard and the firewall are kept by slot. An answer is believed for
+//!   every slot but those, whose picture stays as the step left it.
+//! * Other answers that were overtaken (their epoch is old) are read again
+//!   rather than believed; after a few they are believed after all, so that a
+//!   busy node cannot starve its own eyes, and read again all the same.
+//!
+//! A step that failed may have taken effect: its slot is in *doubt* until a
+//! reading that began later was believed. Nothing is called applied before.
 
-use super::{Message, NodePorts, Port, unread};
+use super::{
+    Message, NodePorts, Port,
+    doubt::Doubt,
+    guard::{OBSERVE, guarded},
+    unread,
+};
 use crate::{
     observed::{ContainerState, Known, Observed, ObservedDns},
     plan::Lane,
@@ -34,6 +45,14 @@ const DNS_AT_ONCE: usize = 32;
 /// How long a starting AdGuard Home is asked before the others' turn.
 const DNS_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Answers in which an AdGuard Home was silent before it is asked with less
+/// patience and less often.
+const DNS_STARTING: u32 = 4;
+
+/// Between two times that a silent AdGuard Home is asked: doubled from the
+/// first to the last.
+const DNS_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+
 #[derive(Debug, Default)]
 struct Source {
     epoch: u64,
@@ -41,6 +60,11 @@ struct Source {
     reading: bool,
     overtaken: u8,
     not_before: Option<Instant>,
+    /// Slots that steps changed since the reading began.
+    touched: BTreeSet<Slot>,
+    doubt: Doubt,
+    /// AdGuard Homes only: answers in a row in which it did not run.
+    silent: u32,
 }
 
 impl Source {
@@ -56,6 +80,8 @@ impl Source {
         let due = self.dirty && !self.reading && self.not_before.is_none_or(|t| t <= now);
         due.then(|| {
             (self.dirty, self.reading, self.not_before) = (false, true, None);
+            self.touched.clear();
+            self.doubt.reading_begins();
             self.epoch
         })
     }
@@ -63,10 +89,27 @@ impl Source {
     /// Ends a reading; whether its answer is to be believed.
     fn end(&mut self, epoch: u64) -> bool {
         self.reading = false;
-        let fresh = epoch == self.epoch || self.overtaken >= OVERTAKEN_MAX;
+        let fresh = epoch == self.epoch;
         self.overtaken = if fresh { 0 } else { self.overtaken + 1 };
         self.dirty |= !fresh;
+        if self.overtaken > OVERTAKEN_MAX {
+            self.overtaken = 0;
+            return true;
+        }
         fresh
+    }
+
+    /// Ends a reading of a port that is kept by slot; whether its answer is to
+    /// be believed for the slots that no step touched meanwhile.
+    fn end_by_slot(&mut self, epoch: u64, known: bool) -> bool {
+        self.reading = false;
+        // Without a picture of our own there is nothing to keep for them.
+        let believed = epoch == self.epoch && (known || self.touched.is_empty());
+        self.dirty |= !believed || !self.touched.is_empty();
+        if believed {
+            self.doubt.reading_believed();
+        }
+        believed
     }
 }
 
@@ -104,6 +147,28 @@ impl Default for Sources {
 impl Sources {
     pub(crate) fn observed(&self) -> &Observed {
         &self.observed
+    }
+
+    /// The observation, for writing into it what a step made of some slots of a
+    /// port that is kept by slot.
+    pub(crate) fn changed_slots(
+        &mut self,
+        port: Port,
+        slots: impl IntoIterator<Item = Slot>,
+    ) -> &mut Observed {
+        self.source(port).touched.extend(slots);
+        &mut self.observed
+    }
+
+    /// Whether it is not known what a failed step made of a slot's tunnel or
+    /// its elements.
+    pub(crate) fn in_doubt(&self, slot: Slot) -> bool {
+        self.wireguard.doubt.is_about(slot) || self.firewall.doubt.is_about(slot)
+    }
+
+    /// Slots whose tunnel a failed step left unknown.
+    pub(crate) fn doubtful(&self) -> impl Iterator<Item = Slot> {
+        self.wireguard.doubt.slots()
     }
 
     /// The observation, for writing a step's outcome into it; readings of the
@@ -147,7 +212,8 @@ impl Sources {
     }
 
     pub(crate) fn mark_dns(&mut self, slot: Slot) {
-        self.dns.entry(slot).or_insert_with(Source::dirty).dirty = true;
+        let source = self.dns.entry(slot).or_insert_with(Source::dirty);
+        (source.dirty, source.not_before) = (true, None);
     }
 
     pub(crate) fn mark_all(&mut self, dns: bool) {
@@ -167,8 +233,14 @@ impl Sources {
     /// A lane failed: what it works on is read again.
     pub(crate) fn mark_lane(&mut self, lane: &Lane) {
         match lane {
-            Lane::Firewall => self.mark(Port::Firewall),
-            Lane::Tunnel(_) => self.mark(Port::Wireguard),
+            Lane::Firewall => {
+                self.firewall.doubt.everything();
+                self.mark(Port::Firewall);
+            }
+            Lane::Tunnel(slot) => {
+                self.wireguard.doubt.about(*slot);
+                self.mark(Port::Wireguard);
+            }
             Lane::Container(_) | Lane::Stray(_) | Lane::Image => self.mark(Port::Containers),
             Lane::Dns(slot) => self.mark_dns(*slot),
             Lane::Folder(_) => self.mark(Port::Folders),
@@ -177,6 +249,8 @@ impl Sources {
 
     /// When a reading that was put off is due.
     pub(crate) fn next_retry(&self) -> Option<Instant> {
+        // Nobody is asked while it is not known who is there.
+        self.observed.containers.known()?;
         self.dns
             .values()
             .filter(|s| s.dirty && !s.reading)
@@ -187,11 +261,27 @@ impl Sources {
     /// Takes an answer in.
     pub(crate) fn take(&mut self, message: Message) {
         match message {
-            Message::Wireguard(e, r) => {
-                believe(&mut self.wireguard, e, r, &mut self.observed.wireguard)
+            Message::Wireguard(e, mut r) => {
+                let now = &mut self.observed.wireguard;
+                let known = now.known().is_some();
+                if !self.wireguard.end_by_slot(e, known) {
+                    return;
+                }
+                if let (Ok(new), Some(now)) = (&mut r, now.known()) {
+                    keep(&self.wireguard.touched, now, new);
+                }
+                take_in(r, now);
             }
-            Message::Firewall(e, r) => {
-                believe(&mut self.firewall, e, r, &mut self.observed.firewall)
+            Message::Firewall(e, mut r) => {
+                let now = &mut self.observed.firewall;
+                let known = now.known().is_some();
+                if !self.firewall.end_by_slot(e, known) {
+                    return;
+                }
+                if let (Ok(new), Some(now)) = (&mut r, now.known()) {
+                    keep(&self.firewall.touched, &now.tenants, &mut new.tenants);
+                }
+                take_in(r, now);
             }
             Message::Containers(e, r) => {
                 believe(&mut self.containers, e, r, &mut self.observed.containers)
@@ -202,9 +292,14 @@ impl Sources {
                     return;
                 };
                 if source.end(e) {
-                    if !r.as_ref().is_ok_and(|d| d.running) {
+                    if r.as_ref().is_ok_and(|d| d.running) {
+                        source.silent = 0;
+                    } else {
+                        let doublings = source.silent.saturating_sub(DNS_STARTING).min(10);
+                        let wait = DNS_AGAIN.0.saturating_mul(1 << doublings).min(DNS_AGAIN.1);
+                        source.silent = source.silent.saturating_add(1);
                         source.dirty = true;
-                        source.not_before = Some(Instant::now() + Duration::from_millis(500));
+                        source.not_before = Some(Instant::now() + wait);
                     }
                     self.observed.dns.insert(slot, r.into());
                 }
@@ -224,31 +319,27 @@ impl Sources {
         let now = Instant::now();
         if let Some(e) = self.wireguard.begin(now) {
             let port = ports.wireguard.clone();
-            answer(
-                out,
-                async move { Message::Wireguard(e, port.observe().await) },
-            );
+            answer(out, async move {
+                Message::Wireguard(e, guarded(OBSERVE, port.observe()).await)
+            });
         }
         if let Some(e) = self.firewall.begin(now) {
             let port = ports.firewall.clone();
-            answer(
-                out,
-                async move { Message::Firewall(e, port.observe().await) },
-            );
+            answer(out, async move {
+                Message::Firewall(e, guarded(OBSERVE, port.observe()).await)
+            });
         }
         if let Some(e) = self.containers.begin(now) {
             let port = ports.containers.clone();
-            answer(
-                out,
-                async move { Message::Containers(e, port.observe().await) },
-            );
+            answer(out, async move {
+                Message::Containers(e, guarded(OBSERVE, port.observe()).await)
+            });
         }
         if let Some(e) = self.folders.begin(now) {
             let port = ports.folders.clone();
-            answer(
-                out,
-                async move { Message::Folders(e, port.observe().await) },
-            );
+            answer(out, async move {
+                Message::Folders(e, guarded(OBSERVE, port.observe()).await)
+            });
         }
         self.read_dns(ports, settings, spec, out, now);
     }
@@ -278,10 +369,16 @@ impl Sources {
             let (Some(epoch), Some(t)) = (source.begin(now), spec.tenants.get(&slot)) else {
                 continue;
             };
+            let patience = if source.silent < DNS_STARTING {
+                DNS_PATIENCE
+            } else {
+                Duration::ZERO
+            };
             let (port, dns, asking) = (ports.dns.clone(), t.dns(settings), self.asking.clone());
             answer(out, async move {
                 let _turn = asking.acquire_owned().await;
-                Message::Dns(slot, epoch, ask(port.as_ref(), &dns).await)
+                let asked = ask(port.as_ref(), &dns, patience);
+                Message::Dns(slot, epoch, guarded(OBSERVE, asked).await)
             });
         }
     }
@@ -289,8 +386,12 @@ impl Sources {
 
 /// Asks until it answers for real or patience ends: a container that was just
 /// started answers after 45-150 ms, and somebody is watching a progress page.
-async fn ask(port: &dyn DnsFilter, dns: &DnsInstance) -> PortResult<ObservedDns> {
-    let end = Instant::now() + DNS_PATIENCE;
+async fn ask(
+    port: &dyn DnsFilter,
+    dns: &DnsInstance,
+    patience: Duration,
+) -> PortResult<ObservedDns> {
+    let end = Instant::now() + patience;
     let mut wait = Duration::from_millis(10);
     loop {
         let answer = port.observe(dns).await;
@@ -304,10 +405,24 @@ async fn ask(port: &dyn DnsFilter, dns: &DnsInstance) -> PortResult<ObservedDns>
 
 fn believe<T>(source: &mut Source, epoch: u64, result: PortResult<T>, into: &mut Known<T>) {
     if source.end(epoch) {
-        if let Err(e) = &result {
-            tracing::warn!(code = %e.code, error = %e, cause = ?e.cause, "could not be read; nothing is changed there");
+        take_in(result, into);
+    }
+}
+
+fn take_in<T>(result: PortResult<T>, into: &mut Known<T>) {
+    if let Err(e) = &result {
+        tracing::warn!(code = %e.code, error = %e, cause = ?e.cause, "could not be read; nothing is changed there");
+    }
+    *into = result.into();
+}
+
+/// Puts what we know of some slots in place of what an older answer says.
+fn keep<V: Clone>(slots: &BTreeSet<Slot>, now: &BTreeMap<Slot, V>, answer: &mut BTreeMap<Slot, V>) {
+    for slot in slots {
+        match now.get(slot) {
+            Some(v) => drop(answer.insert(*slot, v.clone())),
+            None => drop(answer.remove(slot)),
         }
-        *into = result.into();
     }
 }
 
