@@ -507,22 +507,13 @@ impl Machine {
         if tenant_of_folder(name).is_none() {
             return refuse(ErrorCode::Internal, "not a tenant's folder");
         }
-        match &mut extent {
-            Extent::Whole => drop(self.folders.remove(name)),
-            // Entry by entry, in whatever order the disk has them.
-            Extent::Part(rng) => {
-                if let Some(folder) = self.folders.get_mut(name) {
-                    if rng.percent(50) {
-                        folder.seen.owner = None;
-                    }
-                    if rng.percent(50) {
-                        folder.seen.wg_confs.clear();
-                    }
-                    if rng.percent(50) {
-                        folder.config = None;
-                    }
-                }
-            }
+        // It goes from its name at once; what breaks off later is out of sight.
+        let gone = match &mut extent {
+            Extent::Whole => true,
+            Extent::Part(rng) => rng.percent(50),
+        };
+        if gone {
+            self.folders.remove(name);
         }
         end(&extent)
     }
