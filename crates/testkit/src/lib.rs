@@ -3,4 +3,5 @@
 
 pub mod fakes;
 pub mod samples;
+pub mod sim;
 pub mod wireguard_contract;

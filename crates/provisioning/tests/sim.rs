@@ -1,0 +1,120 @@
+//! The node in a seeded simulation (`testkit::sim`): every call may fail in
+//! every way, the process dies between any two steps, other hands meddle, the
+//! database refuses; afterwards everything converges, and what must never be
+//! never was. docs/RELIABILITY.md lists the faults.
+//!
+//! `MALIKNODE_SIM_SEEDS` says how many seeds (2,000), `MALIKNODE_SIM_SEED`
+//! replays one with all it does.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use testkit::{
+    samples,
+    sim::{Sim, faults::Fault, life, life::Report, logs::Logs},
+};
+
+/// Every so many seeds, what is logged is looked through for secrets.
+const LOGGED: u64 = 8;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap())
+}
+
+fn play(seed: u64, loud: bool) -> Result<Report, String> {
+    let sim = Sim::new(seed, samples::settings(Path::new("/simulated")), loud);
+    let playing = || catch_unwind(AssertUnwindSafe(|| life::run(&sim)));
+    let (result, logs) = if seed.is_multiple_of(LOGGED) || loud {
+        let logs = Logs::default();
+        (
+            tracing::subscriber::with_default(logs.clone(), playing),
+            logs.text(),
+        )
+    } else {
+        (playing(), String::new())
+    };
+    let report = result.unwrap_or_else(|_| Err("a panic".to_owned()))?;
+    let secrets = std::mem::take(&mut sim.state().world.secrets);
+    match secrets.iter().find(|s| logs.contains(*s)) {
+        Some(_) => Err("a secret was logged".to_owned()),
+        None => Ok(report),
+    }
+}
+
+fn again(seed: u64) -> String {
+    format!("MALIKNODE_SIM_SEED={seed} cargo test -p provisioning --test sim -- --nocapture every")
+}
+
+#[test]
+#[ignore = "the node does not pass yet; its defects are being mended"]
+fn every_history_ends_at_the_spec_and_nothing_forbidden_happens() {
+    if let Some(seed) = number("MALIKNODE_SIM_SEED") {
+        let report = play(seed, true);
+        eprintln!("{report:?}");
+        assert!(report.is_ok(), "{report:?}");
+        return;
+    }
+    let seeds = number("MALIKNODE_SIM_SEEDS").unwrap_or(2_000);
+    let begun = Instant::now();
+    let next = AtomicU64::new(0);
+    let sum = Mutex::new((Vec::new(), Duration::ZERO, 0));
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        break;
+                    }
+                    let result = play(seed, false);
+                    let mut sum = sum.lock().unwrap();
+                    match result {
+                        Ok(r) => {
+                            sum.1 = sum.1.max(r.converged);
+                            sum.2 += r.changes;
+                        }
+                        Err(what) => sum.0.push((seed, what)),
+                    }
+                }
+            });
+        }
+    });
+    let (mut failed, slowest, changes) = sum.into_inner().unwrap();
+    let took = begun.elapsed();
+    println!(
+        "{seeds} seeds, {changes} changes of machines, in {took:.1?}; slowest to converge {slowest:?}"
+    );
+    failed.sort();
+    for (seed, what) in failed.iter().take(10) {
+        eprintln!("seed {seed}: {what}\n    {}", again(*seed));
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {seeds} seeds failed",
+        failed.len()
+    );
+}
+
+#[test]
+fn a_seed_replays_to_the_last_step() {
+    for seed in [3, 1_000_003, 77] {
+        let (a, b) = (play(seed, false), play(seed, false));
+        assert_eq!(a.map(|r| r.hash), b.map(|r| r.hash), "{}", again(seed));
+    }
+}
+
+#[test]
+fn every_fault_is_told_in_the_docs() {
+    let docs = include_str!("../../../docs/RELIABILITY.md");
+    for fault in Fault::ALL {
+        assert!(docs.contains(&format!("`{fault:?}`")), "{fault:?}");
+    }
+}

@@ -1,0 +1,278 @@
+//! Plays a history: lives of the process one after another, each a runtime of
+//! its own that is dropped with everything in it; then, when nothing goes
+//! wrong any more, the end.
+
+use super::{Sim, State, faults::Fault};
+use crate::samples;
+use domain::Slot;
+use provisioning::{Node, NodeHandle, node::TICK};
+use std::{
+    future::Future,
+    path::Path,
+    pin::Pin,
+    sync::PoisonError,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+/// Longest way from the last fault to the spec: a call that hangs may still
+/// take its bound, a failed lane waits half a minute, AdGuard Home is read once
+/// a minute.
+const CONVERGES: Duration = Duration::from_secs(240);
+
+/// Polls of the node's loop within one moment that are no loop yet.
+const POLLS: u64 = 2_000;
+
+/// How a history ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// A number of all that was done: two plays of one seed have the same.
+    pub hash: u64,
+    /// From the last fault to the spec.
+    pub converged: Duration,
+    /// Changing calls.
+    pub changes: u64,
+}
+
+/// Plays the history of a seed.
+///
+/// # Errors
+/// What was, and must not be; or what was not in the end, and must.
+pub fn run(sim: &Sim) -> Result<Report, String> {
+    let lives = 1 + sim.state().rng.below(4);
+    let mut converged = Duration::ZERO;
+    for life in 1..=lives {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .map_err(|e| e.to_string())?;
+        let result = runtime.block_on(async {
+            let result = live(sim, life == lives).await;
+            sim.state().pause();
+            result
+        });
+        drop(runtime);
+        converged = result?;
+    }
+    let s = sim.state();
+    Ok(Report {
+        hash: s.hash(),
+        converged,
+        changes: s.changes,
+    })
+}
+
+impl State {
+    fn begin_life(&mut self, last: bool) {
+        let down = Duration::from_millis(self.rng.below(5_000));
+        self.life = (self.life.0 + down, Some(Instant::now()));
+        self.listeners.clear();
+        self.world.forget_given();
+        let dies = !last && self.faults.has(Fault::ProcessDies) && self.rng.percent(70);
+        self.calls_to_live = dies.then(|| self.rng.below(150));
+        self.note(|| format!("a process begins; last: {last}"));
+    }
+
+    fn pause(&mut self) {
+        self.life = (self.now(), None);
+        self.note(|| "the process is no more".to_owned());
+    }
+}
+
+async fn live(sim: &Sim, last: bool) -> Result<Duration, String> {
+    let stuck: Vec<Duration> = {
+        let mut s = sim.state();
+        s.begin_life(last);
+        let now = s.now();
+        s.late.iter().map(|l| l.due.saturating_sub(now)).collect()
+    };
+    stuck.into_iter().for_each(|after| sim.settle_at(after));
+    let settings = samples::settings(Path::new("/simulated"));
+    let (node, handle) = Node::new(sim.ports(), settings);
+    let polls = Polls::default();
+    let mut running = tokio::spawn(Counted {
+        node: Box::pin(node.run(std::future::pending())),
+        polls: polls.clone(),
+        moment: (Instant::now(), 0),
+    });
+    let story = async {
+        script(sim, &handle).await;
+        match last {
+            true => finish(sim, &handle, &polls).await,
+            false => Ok(Duration::ZERO),
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        () = sim.death.notified() => Ok(Duration::ZERO),
+        ended = &mut running => Err(format!("the node ended: {ended:?}")),
+        result = story => result,
+    };
+    match sim.state().violation.take() {
+        Some(what) => Err(what),
+        None => result,
+    }
+}
+
+/// People and other hands, one after another.
+async fn script(sim: &Sim, handle: &NodeHandle) {
+    let steps = 5 + sim.state().rng.below(25);
+    for _ in 0..steps {
+        let (pause, what, jump) = {
+            let mut s = sim.state();
+            let pause = match s.rng.below(10) {
+                0..=3 => s.rng.below(20),
+                4..=7 => s.rng.below(3_000),
+                _ => s.rng.below(15_000),
+            };
+            let jumps = s.rng.percent(3) && s.faults.has(Fault::ClockJumps);
+            let jump = jumps.then(|| Duration::from_secs(s.rng.below(600)));
+            (Duration::from_millis(pause), s.rng.below(10), jump)
+        };
+        sleep(pause).await;
+        if let Some(jump) = jump {
+            sim.state().note(|| format!("the clock jumps by {jump:?}"));
+            tokio::time::advance(jump).await;
+        }
+        match what {
+            0..=6 => act(sim, handle),
+            _ => sim.state().meddle(),
+        }
+        if sim.state().violation.is_some() {
+            return;
+        }
+    }
+}
+
+/// Somebody changes something, and may wait to be told that it is in force.
+fn act(sim: &Sim, handle: &NodeHandle) {
+    let (slot, generation, patience) = {
+        let mut s = sim.state();
+        let Some((slot, generation, what)) = s.world.act() else {
+            return;
+        };
+        s.note(|| format!("{slot} {what}: generation {generation}"));
+        let lost = s.faults.strikes(Fault::NudgeLost, &mut s.rng.clone());
+        let patience = (!lost).then(|| Duration::from_millis(500 + s.rng.below(20_000)));
+        (slot, generation, patience)
+    };
+    let Some(patience) = patience else {
+        return;
+    };
+    let (sim, handle) = (sim.clone(), handle.clone());
+    tokio::spawn(async move {
+        if handle.applied(slot, generation, patience).await {
+            let mut s = sim.state();
+            s.note(|| format!("{slot} is told: generation {generation} is in force"));
+            s.world.acknowledge(slot, generation);
+            s.check("an acknowledgement");
+        }
+    });
+}
+
+/// Nothing goes wrong any more: all becomes as it should, and then rests.
+async fn finish(sim: &Sim, handle: &NodeHandle, polls: &Polls) -> Result<Duration, String> {
+    {
+        let mut s = sim.state();
+        s.faults.stop();
+        s.hands_off();
+    }
+    let begun = Instant::now();
+    let mut open = None;
+    while begun.elapsed() < CONVERGES {
+        sleep(Duration::from_secs(1)).await;
+        let s = sim.state();
+        if s.violation.is_some() {
+            return Ok(Duration::ZERO);
+        }
+        open = s.difference().or_else(|| untold(&s, handle));
+        if open.is_none() && s.late.is_empty() {
+            break;
+        }
+    }
+    let converged = begun.elapsed();
+    if let Some(open) = open {
+        return Err(format!("{open}, {converged:?} after the last fault"));
+    }
+    // What is under way ends; after that nothing is done at all.
+    sleep(TICK + Duration::from_secs(1)).await;
+    let before = {
+        let s = sim.state();
+        (s.changes, s.readings, polls.count())
+    };
+    sleep(TICK * 2).await;
+    let s = sim.state();
+    if let Some(open) = s.difference() {
+        return Err(format!("it did not last: {open}"));
+    }
+    if s.changes != before.0 {
+        let n = s.changes - before.0;
+        return Err(format!("{n} changes where nothing is to be done"));
+    }
+    // The spec and four ports a tick; AdGuard Homes at one of six.
+    let readings = s.readings - before.1;
+    if readings > 3 * 5 + 4 {
+        return Err(format!("{readings} readings in two ticks of rest"));
+    }
+    let polled = polls.count() - before.2;
+    if polled > 200 {
+        return Err(format!(
+            "the node was polled {polled} times in two ticks of rest"
+        ));
+    }
+    Ok(converged)
+}
+
+/// What the node does not tell though it is so.
+fn untold(s: &State, handle: &NodeHandle) -> Option<String> {
+    let told = |slot: Slot| handle.tenant(slot);
+    s.world.spec.tenants.values().find_map(|t| {
+        let state = told(t.slot).filter(|state| state.name == t.name);
+        let Some(state) = state else {
+            return Some(format!("the node does not know {}", t.name));
+        };
+        let clash = s.foreign.0.contains_key(&t.slot) || s.foreign.1.contains(&t.name.container());
+        if state.applied != s.world.spec.generation {
+            return Some(format!("{} is told to be at {}", t.name, state.applied));
+        }
+        let unready = !t.suspended && !clash && !state.status.is_ready();
+        unready.then(|| format!("{} is told to be {:?}", t.name, state.status))
+    })
+}
+
+/// How often the node's loop was polled.
+#[derive(Clone, Default)]
+struct Polls(std::sync::Arc<std::sync::Mutex<u64>>);
+
+impl Polls {
+    fn count(&self) -> u64 {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a future's polls, and ends it where it turns in a circle: simulated
+/// time would stand still for ever.
+struct Counted<F> {
+    node: Pin<Box<F>>,
+    polls: Polls,
+    moment: (Instant, u64),
+}
+
+impl<F: Future<Output = ()>> Future for Counted<F> {
+    type Output = &'static str;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        *self.polls.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        let now = Instant::now();
+        if self.moment.0 != now {
+            self.moment = (now, 0);
+        }
+        self.moment.1 += 1;
+        if self.moment.1 > POLLS {
+            return Poll::Ready("it turns in a circle");
+        }
+        self.node.as_mut().poll(cx).map(|()| "by itself")
+    }
+}

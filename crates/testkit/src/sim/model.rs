@@ -1,0 +1,320 @@
+//! The reference model: what the database says, what its users did, and which
+//! revocations they were told are in force.
+
+use super::rng::SplitMix64;
+use crate::samples;
+use domain::{
+    DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
+    TenantName,
+};
+use provisioning::{
+    NodeSettings, NodeSpec,
+    spec::{DeviceSpec, TenantSpec},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    sync::OnceLock,
+};
+
+/// Few, so that names and slots are soon used again.
+const NAMES: [&str; 4] = ["abcd", "efgh", "ijkl", "mnop"];
+const SLOTS: std::ops::RangeInclusive<u16> = 1..=4;
+
+/// One label is the other's beginning, on purpose.
+const LABELS: [&str; 5] = ["phone", "phone 2", "phone 22", "laptop", "laptop (2)"];
+
+/// Something taken away from a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Revocation {
+    slot: Slot,
+    generation: u64,
+    /// Whether somebody was told that it is in force.
+    pub acknowledged: bool,
+}
+
+/// See the module.
+pub struct World {
+    /// What the node should hold.
+    pub spec: NodeSpec,
+    /// What does not change.
+    pub settings: NodeSettings,
+    /// Keys that may no longer be peers.
+    pub keys: BTreeMap<PublicKey, Revocation>,
+    /// Addresses that may no longer be in the mesh.
+    pub mesh: BTreeMap<(Slot, Ipv4Addr), Revocation>,
+    /// The hash of each tenant's DNS password, by the tunnel's key.
+    pub passwords: BTreeMap<PublicKey, String>,
+    /// What no log may hold.
+    pub secrets: Vec<String>,
+    history: Vec<NodeSpec>,
+    /// The newest generation this process was given.
+    given: Option<u64>,
+    removed: Vec<DeviceSpec>,
+    rng: SplitMix64,
+    next: u16,
+}
+
+/// Keys are dear to make and every history needs some: made once.
+fn private_key(n: u16) -> PrivateKey {
+    static KEYS: OnceLock<Vec<PrivateKey>> = OnceLock::new();
+    let make = |n: u16| {
+        let key = samples::key(n, 7);
+        key.public();
+        key
+    };
+    let keys = KEYS.get_or_init(|| (0..400).map(make).collect());
+    keys.get(usize::from(n)).cloned().unwrap_or_else(|| make(n))
+}
+
+impl World {
+    pub(super) fn new(rng: SplitMix64, settings: NodeSettings) -> Self {
+        Self {
+            spec: NodeSpec::default(),
+            settings,
+            keys: BTreeMap::new(),
+            mesh: BTreeMap::new(),
+            passwords: BTreeMap::new(),
+            secrets: Vec::new(),
+            history: Vec::new(),
+            given: None,
+            removed: Vec::new(),
+            rng,
+            next: 0,
+        }
+    }
+
+    /// A new process, which was given nothing yet.
+    pub(super) fn forget_given(&mut self) {
+        self.given = None;
+    }
+
+    /// What the database answers. An old answer is one from before the newest
+    /// this process was given.
+    pub(super) fn answer(&mut self, old: bool) -> NodeSpec {
+        let before = |g: u64| self.history.iter().filter(move |s| s.generation < g);
+        if let (true, Some(given)) = (old, self.given)
+            && let Some(spec) = self.rng.pick(before(given))
+        {
+            return spec.clone();
+        }
+        self.given = Some(self.spec.generation);
+        self.spec.clone()
+    }
+
+    fn number(&mut self) -> u16 {
+        self.next += 1;
+        self.next
+    }
+
+    fn device(&mut self, slot: Slot, t: &TenantSpec) -> DeviceSpec {
+        let n = self.number();
+        let key = private_key(n);
+        let psk = PresharedKey::from_random([(n % 251) as u8; 32]);
+        self.secrets.push(key.expose().to_string());
+        self.secrets.push(psk.expose().to_string());
+        let taken: BTreeSet<Ipv4Addr> = t.devices.values().map(|d| d.address).collect();
+        let address = (2..=254)
+            .map(|host| self.settings.addresses.device(slot, host))
+            .find(|a| !taken.contains(a))
+            .expect("a handful of devices fits into a subnet");
+        let mut device = DeviceSpec {
+            label: self.label(t),
+            address,
+            public_key: key.public(),
+            preshared_key: psk,
+            mesh: self.rng.percent(50),
+            policy: FilterPolicy::ALL[self.rng.below(4) as usize],
+            client_id: format!("mn-{n}"),
+        };
+        // Somebody uses an old device's configuration again.
+        if self.rng.percent(20)
+            && let Some(old) = self.rng.pick(self.removed.clone())
+            && !self.holds(old.public_key)
+        {
+            device.public_key = old.public_key;
+            device.preshared_key = old.preshared_key;
+        }
+        device
+    }
+
+    fn holds(&self, key: PublicKey) -> bool {
+        let mut devices = self.spec.tenants.values().flat_map(|t| t.devices.values());
+        devices.any(|d| d.public_key == key)
+    }
+
+    fn label(&mut self, t: &TenantSpec) -> DeviceLabel {
+        let free = |l: &&str| t.devices.values().all(|d| d.label.as_str() != *l);
+        let free: Vec<_> = LABELS.into_iter().filter(free).collect();
+        let number = self.next;
+        let label = self.rng.pick(free).map(str::to_owned);
+        let label = label.unwrap_or_else(|| format!("device {number}"));
+        DeviceLabel::parse(&label).expect("the model's labels are valid")
+    }
+
+    fn tenant(&mut self, slot: Slot, name: &str) -> TenantSpec {
+        let n = self.number();
+        let private_key = private_key(n);
+        let password = format!("dns-secret-{n}-of-{name}");
+        let hash = format!("hash-{n}");
+        self.secrets.push(private_key.expose().to_string());
+        self.secrets.push(password.clone());
+        self.passwords.insert(private_key.public(), hash.clone());
+        let mut t = TenantSpec {
+            name: TenantName::parse(name).expect("the model's names are valid"),
+            slot,
+            private_key,
+            suspended: false,
+            dns_password: Secret::new(password),
+            dns_password_hash: hash,
+            devices: BTreeMap::new(),
+        };
+        for _ in 0..self.rng.below(3) {
+            self.give(&mut t);
+        }
+        t
+    }
+
+    fn give(&mut self, t: &mut TenantSpec) {
+        let device = self.device(t.slot, t);
+        t.devices.insert(DeviceId(i64::from(self.next)), device);
+    }
+
+    /// Somebody changes their mind: a new generation, and whose it is.
+    pub(super) fn act(&mut self) -> Option<(Slot, u64, &'static str)> {
+        let before = self.spec.clone();
+        let (slot, what) = match self.rng.below(10) {
+            0..=1 => self.sign_up(None)?,
+            2 => self.leave()?,
+            3 => {
+                let (slot, _) = self.leave()?;
+                let same = self.rng.percent(50);
+                let name = before.tenants.get(&slot)?.name.to_string();
+                self.sign_up(same.then_some((slot, name)))?;
+                (slot, "leaves, and another comes")
+            }
+            _ => self.change()?,
+        };
+        self.spec.generation += 1;
+        self.revoke(&before);
+        if self.history.len() == 8 {
+            self.history.remove(0);
+        }
+        self.history.push(before);
+        Some((slot, self.spec.generation, what))
+    }
+
+    fn sign_up(&mut self, place: Option<(Slot, String)>) -> Option<(Slot, &'static str)> {
+        let tenants = &self.spec.tenants;
+        let (slot, name) = match place {
+            Some(place) => place,
+            None => {
+                let slots = SLOTS.filter_map(Slot::new);
+                let slots: Vec<_> = slots.filter(|s| !tenants.contains_key(s)).collect();
+                let taken = |n: &&str| tenants.values().any(|t| t.name.as_str() == *n);
+                let names: Vec<_> = NAMES.into_iter().filter(|n| !taken(n)).collect();
+                (self.rng.pick(slots)?, self.rng.pick(names)?.to_owned())
+            }
+        };
+        let t = self.tenant(slot, &name);
+        self.spec.tenants.insert(slot, t);
+        Some((slot, "signs up"))
+    }
+
+    fn leave(&mut self) -> Option<(Slot, &'static str)> {
+        let slots: Vec<_> = self.spec.tenants.keys().copied().collect();
+        let slot = self.rng.pick(slots)?;
+        let t = self.spec.tenants.remove(&slot)?;
+        self.removed.extend(t.devices.into_values());
+        Some((slot, "leaves"))
+    }
+
+    fn change(&mut self) -> Option<(Slot, &'static str)> {
+        let all: Vec<_> = self.spec.tenants.keys().copied().collect();
+        let slot = self.rng.pick(all)?;
+        let mut t = self.spec.tenants.get(&slot)?.clone();
+        let ids: Vec<_> = t.devices.keys().copied().collect();
+        let choice = self.rng.below(10);
+        let what = match (choice, self.rng.pick(ids)) {
+            (0, _) => {
+                t.suspended = !t.suspended;
+                "suspends or resumes"
+            }
+            (1..=4, None) | (1..=2, Some(_)) => {
+                self.give(&mut t);
+                "gets a device"
+            }
+            (3..=5, Some(id)) => {
+                self.removed.extend(t.devices.remove(&id));
+                "loses a device"
+            }
+            (6..=7, Some(id)) => {
+                let d = t.devices.get_mut(&id)?;
+                d.mesh = !d.mesh;
+                "changes the mesh"
+            }
+            (8, Some(id)) => {
+                let policy = FilterPolicy::ALL[self.rng.below(4) as usize];
+                t.devices.get_mut(&id)?.policy = policy;
+                "changes a policy"
+            }
+            (_, Some(id)) => {
+                let label = self.label(&t);
+                t.devices.get_mut(&id)?.label = label;
+                "renames a device"
+            }
+            (_, None) => return None,
+        };
+        self.spec.tenants.insert(slot, t);
+        Some((slot, what))
+    }
+
+    /// What the last change took away, and what it gave back.
+    fn revoke(&mut self, before: &NodeSpec) {
+        let generation = self.spec.generation;
+        let (keys, mesh) = (peers(&self.spec), members(&self.spec));
+        let revocation = |slot| Revocation {
+            slot,
+            generation,
+            acknowledged: false,
+        };
+        for (key, slot) in peers(before) {
+            self.keys.insert(key, revocation(slot));
+        }
+        for at in members(before) {
+            self.mesh.insert(at, revocation(at.0));
+        }
+        // A key that went from one slot to another is revoked in neither.
+        self.keys.retain(|k, _| !keys.contains_key(k));
+        self.mesh.retain(|at, _| !mesh.contains(at));
+    }
+
+    /// Somebody was told that a slot is at a generation.
+    pub(super) fn acknowledge(&mut self, slot: Slot, generation: u64) {
+        let all = self.keys.values_mut().chain(self.mesh.values_mut());
+        for r in all.filter(|r| r.slot == slot && r.generation <= generation) {
+            r.acknowledged = true;
+        }
+    }
+}
+
+/// The keys that may be peers, and where.
+fn peers(spec: &NodeSpec) -> BTreeMap<PublicKey, Slot> {
+    let active = spec.tenants.values().filter(|t| !t.suspended);
+    active
+        .flat_map(|t| t.devices.values().map(|d| (d.public_key, t.slot)))
+        .collect()
+}
+
+/// The addresses that may be in the mesh.
+fn members(spec: &NodeSpec) -> BTreeSet<(Slot, Ipv4Addr)> {
+    let active = spec.tenants.values().filter(|t| !t.suspended);
+    active
+        .flat_map(|t| {
+            t.devices
+                .values()
+                .filter(|d| d.mesh)
+                .map(|d| (t.slot, d.address))
+        })
+        .collect()
+}

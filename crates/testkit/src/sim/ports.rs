@@ -1,0 +1,315 @@
+//! The ports over the simulated machine: each call gets its fate.
+
+use super::{
+    Call, EventOf,
+    Lateness::{Anyhow, InOrder, Never},
+    Sim,
+    faults::Fault,
+};
+use async_trait::async_trait;
+use domain::{ErrorCode, Slot, TenantName, view::QueryCounts};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use provisioning::{
+    NodePorts,
+    observed::{
+        ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
+        PeerStatistics,
+    },
+    ports::{
+        Containers, DnsFilter, Firewall, FirewallChange, Folders, PeerChange, PortError,
+        PortResult, SpecSource, WireGuard,
+    },
+    spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec, NodeSpec, TenantSpec},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+
+const fn reading(name: &'static str, secs: u64) -> Call {
+    Call {
+        name,
+        bound: Duration::from_secs(secs),
+        reads: true,
+        halves: false,
+        late: Never,
+    }
+}
+
+const fn change(name: &'static str, secs: u64, late: super::Lateness) -> Call {
+    Call {
+        name,
+        bound: Duration::from_secs(secs),
+        reads: false,
+        halves: true,
+        late,
+    }
+}
+
+// The bounds are the real sides'.
+static OBSERVE_WIREGUARD: Call = Call {
+    late: InOrder,
+    ..reading("wireguard.observe", 20)
+};
+static ENSURE: Call = change("wireguard.ensure", 20, InOrder);
+static CHANGE_PEERS: Call = change("wireguard.change_peers", 20, InOrder);
+static DELETE: Call = Call {
+    halves: false,
+    ..change("wireguard.delete", 20, InOrder)
+};
+static OBSERVE_FIREWALL: Call = reading("firewall.observe", 10);
+static REBUILD: Call = change("firewall.apply (rebuild)", 20, Never);
+static APPLY: Call = Call {
+    halves: false,
+    ..change("firewall.apply", 10, Never)
+};
+static OBSERVE_CONTAINERS: Call = reading("containers.observe", 15);
+static START: Call = change("containers.start", 60, Anyhow);
+static REMOVE: Call = change("containers.remove", 40, Anyhow);
+static FETCH: Call = Call {
+    halves: false,
+    ..change("containers.fetch_image", 330, Anyhow)
+};
+static PREPARE: Call = change("dns.prepare", 30, Never);
+static OBSERVE_DNS: Call = reading("dns.observe", 2);
+static SET_CLIENTS: Call = change("dns.set_clients", 30, Anyhow);
+static OBSERVE_FOLDERS: Call = reading("folders.observe", 30);
+static OPEN_FOLDER: Call = Call {
+    halves: false,
+    ..change("folders.open", 30, Never)
+};
+static WRITE_FOLDER: Call = change("folders.write", 30, Never);
+static REMOVE_FOLDER: Call = change("folders.remove", 30, Never);
+
+impl Sim {
+    /// All ports of this machine.
+    pub fn ports(&self) -> NodePorts {
+        let all = Arc::new(self.clone());
+        NodePorts {
+            wireguard: all.clone(),
+            firewall: all.clone(),
+            containers: all.clone(),
+            dns: all.clone(),
+            folders: all.clone(),
+            specs: all,
+        }
+    }
+
+    fn events_of(&self, of: EventOf) -> BoxStream<'static, ()> {
+        let (to, from) = mpsc::unbounded_channel();
+        self.state().listen(of, to);
+        stream::unfold(from, |mut from| async {
+            from.recv().await.map(|()| ((), from))
+        })
+        .boxed()
+    }
+}
+
+#[async_trait]
+impl WireGuard for Sim {
+    fn describe(&self) -> String {
+        "simulated WireGuard".to_owned()
+    }
+
+    async fn observe(&self) -> PortResult<BTreeMap<Slot, ObservedInterface>> {
+        self.call(&OBSERVE_WIREGUARD, None, |s, _| {
+            Ok(s.machine.interfaces.clone())
+        })
+        .await
+    }
+
+    async fn ensure(&self, spec: &InterfaceSpec) -> PortResult<()> {
+        let spec = spec.clone();
+        self.call(&ENSURE, Some(spec.slot), move |s, e| {
+            s.machine.ensure(&spec, e)
+        })
+        .await
+    }
+
+    async fn change_peers(&self, slot: Slot, change: &PeerChange) -> PortResult<()> {
+        let change = change.clone();
+        self.call(&CHANGE_PEERS, Some(slot), move |s, e| {
+            s.machine.change_peers(slot, &change, e)
+        })
+        .await
+    }
+
+    async fn delete(&self, slot: Slot) -> PortResult<()> {
+        self.call(&DELETE, Some(slot), move |s, e| s.machine.delete(slot, e))
+            .await
+    }
+
+    async fn statistics(&self) -> PortResult<Vec<PeerStatistics>> {
+        Ok(Vec::new())
+    }
+
+    fn events(&self) -> BoxStream<'static, ()> {
+        self.events_of(EventOf::Wireguard)
+    }
+}
+
+#[async_trait]
+impl Firewall for Sim {
+    async fn observe(&self) -> PortResult<ObservedFirewall> {
+        self.call(&OBSERVE_FIREWALL, None, |s, _| {
+            Ok(s.machine.firewall.clone())
+        })
+        .await
+    }
+
+    async fn apply(&self, change: &FirewallChange) -> PortResult<()> {
+        let change = change.clone();
+        let call = if change.rebuild { &REBUILD } else { &APPLY };
+        self.call(call, None, move |s, e| s.machine.apply(&change, e))
+            .await
+    }
+
+    fn events(&self) -> BoxStream<'static, ()> {
+        self.events_of(EventOf::Firewall)
+    }
+}
+
+#[async_trait]
+impl Containers for Sim {
+    async fn observe(&self) -> PortResult<ObservedContainers> {
+        self.call(&OBSERVE_CONTAINERS, None, |s, _| {
+            Ok(s.machine.observe_containers())
+        })
+        .await
+    }
+
+    async fn start(&self, spec: &ContainerSpec) -> PortResult<()> {
+        let spec = spec.clone();
+        self.call(&START, Some(spec.slot), move |s, e| {
+            s.machine.start(&spec, e)
+        })
+        .await
+    }
+
+    async fn remove(&self, id: &str) -> PortResult<()> {
+        let id = id.to_owned();
+        self.call(&REMOVE, None, move |s, e| s.machine.remove(&id, e))
+            .await
+    }
+
+    async fn fetch_image(&self) -> PortResult<()> {
+        self.call(&FETCH, None, |s, _| {
+            s.machine.image = true;
+            Ok(())
+        })
+        .await
+    }
+
+    fn events(&self) -> BoxStream<'static, ()> {
+        self.events_of(EventOf::Containers)
+    }
+}
+
+#[async_trait]
+impl DnsFilter for Sim {
+    async fn prepare(
+        &self,
+        dns: &DnsInstance,
+        clients: &BTreeMap<String, DnsClient>,
+    ) -> PortResult<()> {
+        let (dns, clients) = (dns.clone(), clients.clone());
+        self.call(&PREPARE, Some(dns.slot), move |s, e| {
+            s.machine.prepare(&dns, &clients, e)
+        })
+        .await
+    }
+
+    async fn observe(&self, dns: &DnsInstance) -> PortResult<ObservedDns> {
+        let dns = dns.clone();
+        self.call(&OBSERVE_DNS, Some(dns.slot), move |s, _| {
+            s.machine.observe_dns(&dns)
+        })
+        .await
+    }
+
+    async fn set_clients(
+        &self,
+        dns: &DnsInstance,
+        clients: &BTreeMap<String, DnsClient>,
+    ) -> PortResult<()> {
+        let (dns, clients) = (dns.clone(), clients.clone());
+        self.call(&SET_CLIENTS, Some(dns.slot), move |s, e| {
+            s.machine.set_clients(&dns, &clients, e)
+        })
+        .await
+    }
+
+    async fn counts(&self, _dns: &DnsInstance) -> PortResult<QueryCounts> {
+        Ok(QueryCounts::default())
+    }
+}
+
+#[async_trait]
+impl Folders for Sim {
+    async fn observe(&self) -> PortResult<BTreeMap<String, ObservedFolder>> {
+        self.call(&OBSERVE_FOLDERS, None, |s, _| {
+            Ok(s.machine.observe_folders())
+        })
+        .await
+    }
+
+    async fn open(&self, name: &TenantName) -> PortResult<()> {
+        let name = name.folder();
+        self.call(&OPEN_FOLDER, None, move |s, _| {
+            s.machine.folders.entry(name).or_default();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn write(&self, tenant: &TenantSpec) -> PortResult<()> {
+        let t = tenant.clone();
+        self.call(&WRITE_FOLDER, Some(t.slot), move |s, e| {
+            s.machine.write_folder(&t, e)
+        })
+        .await
+    }
+
+    async fn remove(&self, folder: &str) -> PortResult<()> {
+        let name = folder.to_owned();
+        self.call(&REMOVE_FOLDER, None, move |s, e| {
+            s.lost_with(&name);
+            s.machine.remove_folder(&name, e)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl SpecSource for Sim {
+    async fn load(&self) -> PortResult<NodeSpec> {
+        let (answer, wait) = {
+            let mut s = self.state();
+            s.settle();
+            s.readings += 1;
+            let s = &mut *s;
+            let mut strikes = |fault| s.faults.strikes(fault, &mut s.rng);
+            let refuses = strikes(Fault::DatabaseRefuses);
+            let late = strikes(Fault::DatabaseLate);
+            let old = strikes(Fault::DatabaseOld);
+            let wait = if late {
+                s.rng.below(8_000)
+            } else {
+                s.rng.below(4)
+            };
+            let answer = if refuses {
+                None
+            } else {
+                Some(s.world.answer(old))
+            };
+            let told = answer.as_ref().map(|a| a.generation);
+            s.note(|| format!("database answers {told:?} in {wait} ms"));
+            (answer, Duration::from_millis(wait))
+        };
+        tokio::time::sleep(wait).await;
+        answer.ok_or_else(|| {
+            PortError::new(
+                ErrorCode::DatabaseUnavailable,
+                "the database refuses (simulated)",
+            )
+        })
+    }
+}
