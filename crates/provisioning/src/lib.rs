@@ -11,6 +11,7 @@
 pub mod disk;
 pub mod node;
 pub mod observed;
+pub mod pending;
 pub mod plan;
 pub mod ports;
 pub mod spec;
@@ -18,6 +19,7 @@ mod status;
 
 pub use node::{Node, NodeHandle, NodePorts};
 pub use observed::{Known, Observed};
+pub use pending::Pending;
 pub use ports::{
     Clock, Containers, DnsFilter, Firewall, Folders, PortError, SpecSource, SystemClock, WireGuard,
 };

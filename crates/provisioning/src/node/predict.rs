@@ -80,6 +80,7 @@ pub(crate) fn predict(
             }
             sources.mark(Port::Containers);
             sources.mark_dns(*slot);
+            sources.mark_unseen_folder(&t.name);
         }
         Step::SetClients(slot) => {
             let Some(t) = spec.tenants.get(slot) else {

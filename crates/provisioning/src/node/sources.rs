@@ -19,11 +19,12 @@ use super::{
 };
 use crate::{
     observed::{ContainerState, Known, Observed, ObservedDns},
+    pending::Pending,
     plan::Lane,
     ports::{DnsFilter, PortResult},
     spec::{DnsInstance, NodeSettings, NodeSpec},
 };
-use domain::Slot;
+use domain::{Slot, TenantName};
 use futures_util::{StreamExt, stream::BoxStream};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -107,7 +108,7 @@ impl Source {
         let believed = epoch == self.epoch && (known || self.touched.is_empty());
         self.dirty |= !believed || !self.touched.is_empty();
         if believed {
-            self.doubt.reading_believed();
+            self.doubt.reading_believed(&self.touched);
         }
         believed
     }
@@ -122,6 +123,8 @@ pub(crate) struct Sources {
     folders: Source,
     dns: BTreeMap<Slot, Source>,
     asking: Arc<Semaphore>,
+    /// Slots with an interface when that could be read last.
+    stood: BTreeSet<Slot>,
 }
 
 impl Default for Sources {
@@ -140,6 +143,7 @@ impl Default for Sources {
             folders: Source::dirty(),
             dns: BTreeMap::new(),
             asking: Arc::new(Semaphore::new(DNS_AT_ONCE)),
+            stood: BTreeSet::new(),
         }
     }
 }
@@ -166,9 +170,14 @@ impl Sources {
         self.wireguard.doubt.is_about(slot) || self.firewall.doubt.is_about(slot)
     }
 
-    /// Slots whose tunnel a failed step left unknown.
-    pub(crate) fn doubtful(&self) -> impl Iterator<Item = Slot> {
-        self.wireguard.doubt.slots()
+    /// Adds what failed steps left unknown: it may still take effect.
+    pub(crate) fn add_doubts(&self, pending: &mut Pending) {
+        pending.tunnels.extend(self.wireguard.doubt.slots());
+        pending.elements.extend(self.firewall.doubt.slots());
+        pending.all_elements |= self.firewall.doubt.is_about_everything();
+        if self.observed.wireguard.known().is_none() {
+            pending.tunnels.extend(&self.stood);
+        }
     }
 
     /// The observation, for writing a step's outcome into it; readings of the
@@ -216,6 +225,15 @@ impl Sources {
         (source.dirty, source.not_before) = (true, None);
     }
 
+    /// A container's start makes its tenant's folder, who may have left
+    /// meanwhile: nothing else would have it looked at.
+    pub(crate) fn mark_unseen_folder(&mut self, tenant: &TenantName) {
+        let folders = self.observed.folders.known();
+        if folders.is_none_or(|f| !f.contains_key(&tenant.folder())) {
+            self.mark(Port::Folders);
+        }
+    }
+
     pub(crate) fn mark_all(&mut self, dns: bool) {
         for port in [
             Port::Wireguard,
@@ -241,7 +259,11 @@ impl Sources {
                 self.wireguard.doubt.about(*slot);
                 self.mark(Port::Wireguard);
             }
-            Lane::Container(_) | Lane::Stray(_) | Lane::Image => self.mark(Port::Containers),
+            Lane::Container(_) => {
+                self.mark(Port::Containers);
+                self.mark(Port::Folders);
+            }
+            Lane::Stray(_) | Lane::Image => self.mark(Port::Containers),
             Lane::Dns(slot) => self.mark_dns(*slot),
             Lane::Folder(_) => self.mark(Port::Folders),
         }
@@ -269,6 +291,9 @@ impl Sources {
                 }
                 if let (Ok(new), Some(now)) = (&mut r, now.known()) {
                     keep(&self.wireguard.touched, now, new);
+                }
+                if let (Err(_), Some(now)) = (&r, now.known()) {
+                    self.stood = now.keys().copied().collect();
                 }
                 take_in(r, now);
             }

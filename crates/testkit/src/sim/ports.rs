@@ -186,8 +186,12 @@ impl Containers for Sim {
 
     async fn remove(&self, id: &str) -> PortResult<()> {
         let id = id.to_owned();
-        self.call(&REMOVE, None, move |s, e| s.machine.remove(&id, e))
-            .await
+        self.call(&REMOVE, None, move |s, e| {
+            let result = s.machine.remove(&id, e);
+            s.end_removals_later();
+            result
+        })
+        .await
     }
 
     async fn fetch_image(&self) -> PortResult<()> {
