@@ -4,7 +4,7 @@
 
 use control::Control;
 use domain::{Failure, OperatorScope, TenantName, TenantScope};
-use leptos::prelude::use_context;
+use leptos::prelude::{use_context, with_context};
 use std::net::IpAddr;
 
 /// Which of the installation's hosts was asked. `<name>-dns` and `api` hosts
@@ -47,8 +47,17 @@ impl RequestContext {
     /// # Errors
     /// Outside a request (which is a fault of ours): an internal failure.
     pub fn current() -> Result<Self, Failure> {
-        use_context::<http::request::Parts>()
-            .and_then(|parts| parts.extensions.get::<Self>().cloned())
+        Self::with(Self::clone)
+    }
+
+    /// Reads the request being answered where it lies: `use_context` would copy
+    /// every header first.
+    ///
+    /// # Errors
+    /// As [`Self::current`].
+    pub fn with<T>(read: impl FnOnce(&Self) -> T) -> Result<T, Failure> {
+        with_context(|parts: &http::request::Parts| parts.extensions.get::<Self>().map(read))
+            .flatten()
             .ok_or_else(|| Failure::new(domain::ErrorCode::Internal, "The request has no context."))
     }
 }
@@ -67,9 +76,7 @@ pub fn control() -> Result<Control, Failure> {
 /// # Errors
 /// [`domain::ErrorCode::SignedOut`].
 pub fn tenant() -> Result<TenantScope, Failure> {
-    RequestContext::current()?
-        .tenant
-        .ok_or_else(Failure::signed_out)
+    RequestContext::with(|c| c.tenant.clone())?.ok_or_else(Failure::signed_out)
 }
 
 /// The signed-in operator's permission.
@@ -77,7 +84,5 @@ pub fn tenant() -> Result<TenantScope, Failure> {
 /// # Errors
 /// [`domain::ErrorCode::SignedOut`].
 pub fn operator() -> Result<OperatorScope, Failure> {
-    RequestContext::current()?
-        .operator
-        .ok_or_else(Failure::signed_out)
+    RequestContext::with(|c| c.operator.clone())?.ok_or_else(Failure::signed_out)
 }

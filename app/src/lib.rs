@@ -14,6 +14,8 @@
 #[cfg(feature = "ssr")]
 pub mod context;
 #[cfg(feature = "ssr")]
+mod head;
+#[cfg(feature = "ssr")]
 mod shell;
 
 pub mod errors;
@@ -27,10 +29,13 @@ pub mod dashboard;
 pub mod devices;
 pub mod landing;
 pub mod mesh;
+#[cfg(feature = "ssr")]
 pub mod operator;
 pub mod progress;
 pub mod sign_in;
 pub mod sign_up;
 
+#[cfg(feature = "ssr")]
+pub use head::Head;
 #[cfg(feature = "ssr")]
 pub use shell::{App, content_security_policy, shell};

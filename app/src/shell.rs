@@ -2,12 +2,12 @@
 //! them.
 
 use crate::{
-    account, context::HostKind, context::RequestContext, dashboard, devices, errors, landing, mesh,
-    operator, progress, sign_in, sign_up,
+    account, context::HostKind, context::RequestContext, dashboard, devices, errors, head::Head,
+    landing, mesh, operator, progress, sign_in, sign_up, ui::format::escape,
 };
 use axum::http::{HeaderName, HeaderValue, header};
 use leptos::{nonce::use_nonce, prelude::*};
-use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
+use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
     components::{Route, Router, Routes},
@@ -17,7 +17,7 @@ use leptos_router::{
 /// The HTML document. `/theme.js` comes first and blocks: it sets the chosen
 /// theme before anything is painted. It is a file and not inline because the
 /// page's policy allows no inline script but Leptos' own, which has a nonce.
-pub fn shell(options: LeptosOptions) -> impl IntoView {
+pub fn shell(head: &Head) -> impl IntoView + use<> {
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -28,8 +28,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="referrer" content="same-origin"/>
                 <script src="/theme.js"></script>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <HashedStylesheet id="leptos" options=options.clone()/>
-                <HydrationScripts options islands=true/>
+                {head.html()}
                 <MetaTags/>
             </head>
             <body>
@@ -63,8 +62,9 @@ fn set_policy() {
     else {
         return;
     };
-    let context = RequestContext::current().ok();
-    if let Ok(value) = HeaderValue::from_str(&content_security_policy(&nonce, context.as_ref())) {
+    let policy = RequestContext::with(|c| content_security_policy(&nonce, Some(c)))
+        .unwrap_or_else(|_| content_security_policy(&nonce, None));
+    if let Ok(value) = HeaderValue::from_str(&policy) {
         response.insert_header(header::CONTENT_SECURITY_POLICY, value);
     }
     // A page shows one person's things as they are now.
@@ -76,7 +76,7 @@ fn set_policy() {
 
 /// Which host this request asked; `None` outside a request.
 fn host() -> Option<HostKind> {
-    RequestContext::current().ok().map(|c| c.host)
+    RequestContext::with(|c| c.host.clone()).ok()
 }
 
 /// `/` on each host.
@@ -123,7 +123,8 @@ pub fn App() -> impl IntoView {
         <Title formatter=|title: String| if title.is_empty() {
             "MalikNode".to_owned()
         } else {
-            format!("{title} · MalikNode")
+            // Leptos writes it into the page as it is, and it may hold a label.
+            format!("{} · MalikNode", escape(&title))
         }/>
         <Router>
             <Routes fallback=|| view! { <errors::page::NotFound/> }>

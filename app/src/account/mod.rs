@@ -6,8 +6,10 @@ mod page;
 #[cfg(feature = "ssr")]
 pub use page::AccountPage;
 
+#[cfg(feature = "ssr")]
+use crate::forms::{self, AppError};
 use crate::{
-    forms::{self, AppError},
+    forms::Form,
     ui::{Field as FormField, Note, Submit, TopError},
 };
 use domain::{Failure, Field};
@@ -17,6 +19,7 @@ use leptos::prelude::*;
 ///
 /// # Errors
 /// Another name than the account's; what `Control::delete_tenant` refuses.
+#[cfg(feature = "ssr")]
 #[server(endpoint = "delete_account")]
 pub async fn delete_account(name: String) -> Result<(), AppError> {
     use crate::context;
@@ -36,6 +39,7 @@ pub async fn delete_account(name: String) -> Result<(), AppError> {
 }
 
 /// What was typed is not the account's name.
+#[cfg(feature = "ssr")]
 pub fn other_name(name: &str) -> Failure {
     Failure::at(
         Field::Name,
@@ -49,23 +53,30 @@ pub fn other_name(name: &str) -> Failure {
 pub fn DeleteAccountForm(
     /// The account's name.
     name: String,
+    /// What was typed before.
+    typed: String,
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
-    let action = ServerAction::<DeleteAccount>::new();
-    let failure = forms::refused(action, failure);
-    let error = forms::at(failure, Field::Name);
+    let form = Form::new(failure);
+    let error = form.at(Field::Name);
     let hint = format!("Type {name} to confirm.");
     let note = Signal::derive(move || Note::or_hint(error.get(), &hint));
     view! {
-        <ActionForm action=action attr:class="grid gap-3">
-            <TopError sentence=forms::on_top(failure, &[Field::Name])/>
+        <form
+            class="grid gap-3"
+            method="post"
+            action="/api/delete_account"
+            on:submit=move |event| form.submit(event)
+        >
+            <TopError sentence=form.on_top(&[Field::Name])/>
             <FormField id="name" label="The account's name" note=note>
                 <input
                     id="name"
                     class="field"
                     type="text"
                     name="name"
+                    value=typed
                     required
                     maxlength="40"
                     autocomplete="off"
@@ -77,10 +88,13 @@ pub fn DeleteAccountForm(
                 />
             </FormField>
             <div>
-                <Submit busy=forms::busy(action) class="btn btn-pd">
-                    {format!("Delete {name} for good")}
-                </Submit>
+                <Submit
+                    busy=form.busy
+                    class="btn btn-pd"
+                    text=format!("Delete {name} for good")
+                    waiting="Deleting the account …"
+                />
             </div>
-        </ActionForm>
+        </form>
     }
 }

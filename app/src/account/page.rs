@@ -19,6 +19,7 @@ pub fn AccountPage() -> impl IntoView {
         let (control, scope) = ready?;
         let view = control.dashboard(&scope).await?;
         let name = view.name.clone();
+        let typed = failure.as_ref().and_then(|_| query.get("name"));
         // The query's code is a general one; the name's sentence is ours.
         let failure = failure.map(|f| match f.field {
             Some(Field::Name) => other_name(&name),
@@ -47,7 +48,7 @@ pub fn AccountPage() -> impl IntoView {
                          settings and its log are deleted, and the name becomes free. \
                          This cannot be undone."
                     </p>
-                    <DeleteAccountForm name=name failure=failure/>
+                    <DeleteAccountForm name=name typed=typed.unwrap_or_default() failure=failure/>
                 </section>
             </PageShell>
         })

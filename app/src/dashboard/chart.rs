@@ -1,27 +1,26 @@
 //! The live chart's geometry: the last minute's speed as paths in a fixed view
 //! box, which the page stretches to whatever width it has. Pure.
 
+use crate::ui::format::decimal;
 use domain::{Timestamp, view::SpeedSample};
 use std::fmt::Write;
 
 /// The view box's width.
-pub const WIDTH: f64 = 600.0;
+pub const WIDTH: u32 = 600;
 /// The view box's height.
-pub const HEIGHT: f64 = 160.0;
+pub const HEIGHT: u32 = 160;
 /// What the chart shows, in milliseconds.
 pub const SPAN_MILLIS: i64 = 60_000;
 
 /// The chart, ready to draw.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chart {
-    /// The line of what comes down.
-    pub down: String,
-    /// The surface under it.
-    pub area: String,
-    /// The line of what goes up.
-    pub up: String,
-    /// The marks of the scale in Mb/s, from the top to 0.
-    pub marks: [String; 4],
+    /// The drawing: what stands inside the `<svg>`.
+    pub drawing: String,
+    /// The marks of the scale in Mb/s, from the top to 0, as `<span>`s.
+    pub marks: String,
+    /// What it says, for those who do not see it.
+    pub words: String,
 }
 
 /// The chart of the minute before `now`.
@@ -30,39 +29,66 @@ pub fn chart(samples: &[SpeedSample], now: Timestamp) -> Chart {
         .iter()
         .filter(|s| now.millis_since(s.at) <= SPAN_MILLIS)
         .collect();
-    let most = seen
-        .iter()
-        .map(|s| s.down_bps.max(s.up_bps))
-        .max()
-        .unwrap_or(0);
-    let step = step(most);
-    let line = |value: fn(&SpeedSample) -> u64| {
-        let mut path = String::with_capacity(seen.len() * 12);
-        for (i, s) in seen.iter().enumerate() {
-            let x = WIDTH * (1.0 - now.millis_since(s.at) as f64 / SPAN_MILLIS as f64);
-            let y = HEIGHT * (1.0 - value(s) as f64 / (step * 3) as f64);
-            let letter = if i == 0 { 'M' } else { 'L' };
-            // Writing into a String cannot fail.
-            let _ = write!(path, "{letter}{x:.1} {y:.1}");
-        }
-        path
-    };
-    let down = line(|s| s.down_bps);
-    let area = match (seen.first(), seen.last()) {
-        (Some(first), Some(last)) if seen.len() > 1 => {
-            let x = |s: &SpeedSample| {
-                WIDTH * (1.0 - now.millis_since(s.at) as f64 / SPAN_MILLIS as f64)
-            };
-            format!("{down}L{:.1} {HEIGHT}L{:.1} {HEIGHT}Z", x(last), x(first))
-        }
-        _ => String::new(),
-    };
-    Chart {
-        area,
-        up: line(|s| s.up_bps),
-        down,
-        marks: [step * 3, step * 2, step, 0].map(mark),
+    let most = seen.iter().map(|s| s.down_bps.max(s.up_bps)).max();
+    let step = step(most.unwrap_or(0));
+    let down = line(&seen, now, step, |s| s.down_bps);
+    let up = line(&seen, now, step, |s| s.up_bps);
+    let mut drawing = String::with_capacity(3 * down.len() + up.len() + 600);
+    for i in 0..4 {
+        let y = decimal(f64::from(HEIGHT * i) / 3.0, 1);
+        // Writing into a String cannot fail.
+        let _ = write!(
+            drawing,
+            "<path d=\"M0 {y}H{WIDTH}\" stroke=\"var(--line)\" {KEEPS_ITS_WIDTH}/>"
+        );
     }
+    if let [first, .., last] = seen[..] {
+        let (first, last) = (x(first, now), x(last, now));
+        let _ = write!(
+            drawing,
+            "<path d=\"{down}L{last} {HEIGHT}L{first} {HEIGHT}Z\" fill=\"var(--down)\" fill-opacity=\"0.1\"/>"
+        );
+    }
+    for (line, colour) in [(down, "down"), (up, "up")] {
+        let _ = write!(
+            drawing,
+            "<path d=\"{line}\" fill=\"none\" stroke=\"var(--{colour})\" stroke-width=\"2\" \
+             stroke-linejoin=\"round\" {KEEPS_ITS_WIDTH}/>"
+        );
+    }
+    Chart {
+        drawing,
+        marks: [step * 3, step * 2, step, 0]
+            .map(|bps| format!("<span>{}</span>", mark(bps)))
+            .concat(),
+        words: in_words(samples),
+    }
+}
+
+/// The drawing is stretched; its lines are not.
+const KEEPS_ITS_WIDTH: &str = "vector-effect=\"non-scaling-stroke\"";
+
+/// A line's path.
+fn line(
+    seen: &[&SpeedSample],
+    now: Timestamp,
+    step: u64,
+    value: fn(&SpeedSample) -> u64,
+) -> String {
+    let mut path = String::with_capacity(seen.len() * 12);
+    for (i, s) in seen.iter().enumerate() {
+        let y = f64::from(HEIGHT) * (1.0 - value(s) as f64 / (step * 3) as f64);
+        path.push(if i == 0 { 'M' } else { 'L' });
+        path.push_str(&x(s, now));
+        path.push(' ');
+        path.push_str(&decimal(y, 1));
+    }
+    path
+}
+
+fn x(sample: &SpeedSample, now: Timestamp) -> String {
+    let ago = now.millis_since(sample.at) as f64 / SPAN_MILLIS as f64;
+    decimal(f64::from(WIDTH) * (1.0 - ago), 1)
 }
 
 /// The least round third of a scale that holds `most`: 1, 2 or 5 times a power
@@ -84,14 +110,14 @@ fn mark(bps: u64) -> String {
     if bps == 0 {
         "0".to_owned()
     } else if bps < 1_000_000 {
-        format!("{:.1}", bps as f64 / 1e6)
+        format!("0.{}", bps / 100_000)
     } else {
         crate::ui::format::thousands(bps / 1_000_000)
     }
 }
 
 /// What the chart says, for those who do not see it.
-pub fn in_words(samples: &[SpeedSample]) -> String {
+fn in_words(samples: &[SpeedSample]) -> String {
     use crate::ui::format::bits;
     let (mut down, mut up) = (0, 0);
     for s in samples {
@@ -131,10 +157,18 @@ mod tests {
             ],
             now,
         );
-        assert_eq!(c.down, "M0.0 0.0L600.0 160.0", "what is older is left out");
-        assert_eq!(c.up, "M0.0 160.0L600.0 128.0");
-        assert_eq!(c.area, "M0.0 0.0L600.0 160.0L600.0 160L0.0 160Z");
-        assert_eq!(c.marks, ["15", "10", "5", "0"]);
+        for path in [
+            // What is older is left out.
+            "d=\"M0 0L600 160\" fill=\"none\" stroke=\"var(--down)\"",
+            "d=\"M0 160L600 128\" fill=\"none\" stroke=\"var(--up)\"",
+            "d=\"M0 0L600 160L600 160L0 160Z\" fill=\"var(--down)\"",
+        ] {
+            assert!(c.drawing.contains(path), "{path} in {}", c.drawing);
+        }
+        assert_eq!(
+            c.marks,
+            "<span>15</span><span>10</span><span>5</span><span>0</span>"
+        );
     }
 
     #[test]
@@ -149,16 +183,18 @@ mod tests {
             (9_000_000_000, "15,000"),
         ] {
             let c = chart(&[sample(0, most, 0)], Timestamp::from_secs(0));
-            assert_eq!(c.marks[0], top, "{most}");
+            let marks = format!("<span>{top}</span>");
+            assert!(c.marks.starts_with(&marks), "{most}");
         }
         assert!(step(u64::MAX) > 0);
     }
 
     #[test]
     fn nothing_and_one_sample_draw_no_surface() {
-        assert_eq!(chart(&[], Timestamp::from_secs(5)).down, "");
-        let one = chart(&[sample(5, 1, 1)], Timestamp::from_secs(5));
-        assert_eq!(one.area, "");
+        for samples in [&[][..], &[sample(5, 1, 1)]] {
+            let c = chart(samples, Timestamp::from_secs(5));
+            assert!(!c.drawing.contains("fill-opacity"), "{}", c.drawing);
+        }
     }
 
     #[test]

@@ -2,10 +2,51 @@
 
 use super::{
     live::Live,
-    state::{Totals, month_note, totals},
+    state::{month_note, totals},
 };
 use crate::ui::format;
+use domain::view::DashboardView;
 use leptos::prelude::*;
+
+/// The numbers as they are read.
+#[derive(Clone, PartialEq)]
+struct Numbers {
+    online: String,
+    of: String,
+    down: (String, &'static str),
+    up: String,
+    blocked: String,
+    blocked_unit: &'static str,
+    queries: String,
+    month: (String, &'static str),
+    month_bytes: u64,
+    month_note: String,
+}
+
+impl Numbers {
+    fn of(view: &DashboardView) -> Self {
+        let sum = totals(view);
+        let queries = view.queries;
+        Self {
+            online: sum.online.to_string(),
+            of: format!("of {}", sum.devices),
+            down: format::bits_parts(sum.down_bps),
+            up: format!("up {}", format::bits(sum.up_bps)),
+            blocked: queries.map_or("–".to_owned(), |q| format::percent(q.blocked, q.total)),
+            blocked_unit: if queries.is_some() { "%" } else { "" },
+            queries: queries.map_or("counted once DNS answers".to_owned(), |q| {
+                format!(
+                    "{} of {}",
+                    format::thousands(q.blocked),
+                    format::thousands(q.total)
+                )
+            }),
+            month: format::bytes_parts(view.month_bytes),
+            month_bytes: view.month_bytes,
+            month_note: month_note(view),
+        }
+    }
+}
 
 /// Devices online, speed now, what DNS blocked, the month's data.
 #[component]
@@ -13,51 +54,39 @@ pub fn Kpis(
     /// The page's data.
     live: Live,
 ) -> impl IntoView {
-    let sum = Memo::new(move |_| live.view.with(totals));
     let plan = live.view.with_untracked(|v| v.plan.clone());
-    let month = Memo::new(move |_| live.view.with(|v| (v.month_bytes, month_note(v))));
-    let queries = Memo::new(move |_| live.view.with(|v| v.queries));
-    let down = move || format::bits_parts(sum.get().down_bps);
+    let now = live.follow(Numbers::of);
     view! {
         <div class="card kpis">
             <div class="kpi">
                 <small>"Devices online"</small>
                 <b>
-                    {move || sum.get().online}" "
-                    <span>"of " {move || sum.get().devices}</span>
+                    {move || now.with(|n| n.online.clone())}" "
+                    <span>{move || now.with(|n| n.of.clone())}</span>
                 </b>
                 <span class="xs">{format!("{} in your plan", plan.devices)}</span>
             </div>
             <div class="kpi">
                 <small>"Down now"</small>
-                <b>{move || down().0}" "<span>{move || down().1}</span></b>
-                <span class="xs">"up " {move || up(sum.get())}</span>
+                <b>
+                    {move || now.with(|n| n.down.0.clone())}" "
+                    <span>{move || now.with(|n| n.down.1)}</span>
+                </b>
+                <span class="xs">{move || now.with(|n| n.up.clone())}</span>
             </div>
             <div class="kpi">
-                <small>"Queries blocked today"</small>
+                <small>"Queries blocked in 24 hours"</small>
                 <b>
-                    {move || {
-                        queries.get().map_or("–".to_owned(), |q| format::percent(q.blocked, q.total))
-                    }}" "<span>{move || queries.get().map(|_| "%")}</span>
+                    {move || now.with(|n| n.blocked.clone())}" "
+                    <span>{move || now.with(|n| n.blocked_unit)}</span>
                 </b>
-                <span class="xs">
-                    {move || match queries.get() {
-                        None => "counted once DNS answers".to_owned(),
-                        Some(q) => {
-                            format!(
-                                "{} of {}",
-                                format::thousands(q.blocked),
-                                format::thousands(q.total),
-                            )
-                        }
-                    }}
-                </span>
+                <span class="xs">{move || now.with(|n| n.queries.clone())}</span>
             </div>
             <div class="kpi">
                 <small>"Data this month"</small>
                 <b>
-                    {move || format::bytes_parts(month.get().0).0}" "
-                    <span>{move || format::bytes_parts(month.get().0).1}</span>
+                    {move || now.with(|n| n.month.0.clone())}" "
+                    <span>{move || now.with(|n| n.month.1)}</span>
                 </b>
                 {plan
                     .monthly_bytes
@@ -67,16 +96,12 @@ pub fn Kpis(
                                 class="meter mt-[7px] mb-[3px]"
                                 aria-label="Used of this month's data"
                                 max=limit
-                                value=move || month.get().0.min(limit)
+                                value=move || now.with(|n| n.month_bytes.min(limit))
                             ></progress>
                         }
                     })}
-                <span class="xs">{move || month.get().1}</span>
+                <span class="xs">{move || now.with(|n| n.month_note.clone())}</span>
             </div>
         </div>
     }
-}
-
-fn up(sum: Totals) -> String {
-    format::bits(sum.up_bps)
 }

@@ -1,18 +1,14 @@
 //! The dashboard's data in the browser: rendered by the server first, then
-//! replaced by every event of `/live`. Islands read it through memos, so an
-//! event touches only what really changed: an open menu, a half-typed search
-//! and the focus stay as they are.
+//! replaced by every event of `/live`. Islands follow it, so an event touches
+//! only what really changed: an open menu, a half-typed search and the focus
+//! stay as they are.
 
-use crate::live::listen;
+use crate::live::{decoded, follow};
 use domain::{
     DeviceId,
-    view::{DashboardView, DeviceView},
+    view::{DashboardView, DeviceRow},
 };
 use leptos::prelude::*;
-use std::{cell::Cell, rc::Rc, time::Duration};
-
-/// How long a lost stream may try by itself before it is opened anew.
-const RETRY: Duration = Duration::from_secs(8);
 
 /// A page's live data.
 #[derive(Clone, Copy)]
@@ -31,24 +27,60 @@ impl Live {
             view: RwSignal::new(initial),
             open: RwSignal::new(true),
         };
-        Effect::new(move |_| live.follow());
+        let on = move |text: String| {
+            if let Some(view) = decoded(&text) {
+                live.view.set(view);
+            }
+        };
+        follow("/live", "dashboard", live.open, Box::new(on));
         live
     }
 
-    /// One device, for as long as a row of it is shown: once it is gone, its
-    /// last state.
-    pub fn device(self, first: DeviceView) -> Memo<DeviceView> {
-        let id = first.id;
-        Memo::new(move |before: Option<&DeviceView>| {
-            self.view
-                .with(|v| v.devices.iter().find(|d| d.id == id).cloned())
-                .or_else(|| before.cloned())
-                .unwrap_or_else(|| first.clone())
-        })
+    /// What `make` makes of the view, kept up to date.
+    pub fn follow<T>(self, make: impl Fn(&DashboardView) -> T + Send + Sync + 'static) -> Follow<T>
+    where
+        T: PartialEq + Send + Sync + 'static,
+    {
+        #[cfg(feature = "hydrate")]
+        return Follow(Memo::new(move |_| self.view.with(&make)));
+        #[cfg(not(feature = "hydrate"))]
+        return Follow(StoredValue::new(self.view.with_untracked(make)));
+    }
+
+    /// What `make` makes of one device, for as long as something of it is
+    /// shown: once it is gone, the last there was.
+    pub fn device<T>(
+        self,
+        first: DeviceRow,
+        make: impl Fn(&DeviceRow, &DashboardView) -> T + Send + Sync + 'static,
+    ) -> Follow<T>
+    where
+        T: PartialEq + Clone + Send + Sync + 'static,
+    {
+        #[cfg(feature = "hydrate")]
+        return Follow(Memo::new(move |before: Option<&T>| {
+            self.view.with(|view| {
+                let now = view.devices.iter().find(|d| d.id == first.id);
+                match (now, before) {
+                    (None, Some(before)) => before.clone(),
+                    (now, _) => make(now.unwrap_or(&first), view),
+                }
+            })
+        }));
+        #[cfg(not(feature = "hydrate"))]
+        return Follow(StoredValue::new(
+            self.view.with_untracked(|view| make(&first, view)),
+        ));
+    }
+
+    /// The devices that `ids` tells, with what they are as their rows are made.
+    pub fn first(self, id: DeviceId) -> Option<DeviceRow> {
+        let find = |v: &DashboardView| v.devices.iter().find(|d| d.id == id).cloned();
+        self.view.with_untracked(find)
     }
 
     /// A device as a server function returned it, before the stream tells.
-    pub fn put(self, device: DeviceView) {
+    pub fn put(self, device: DeviceRow) {
         self.view.update(|v| {
             if let Some(old) = v.devices.iter_mut().find(|d| d.id == device.id) {
                 *old = device;
@@ -60,67 +92,37 @@ impl Live {
     pub fn remove(self, id: DeviceId) {
         self.view.update(|v| v.devices.retain(|d| d.id != id));
     }
+}
 
-    /// Opens the stream. A page that is left closes it (a browser allows six
-    /// connections to a host, and a page kept for "back" would hold one) and
-    /// opens it again when the person comes back to it.
-    fn follow(self) {
-        let stream = Owner::new();
-        self.listen(stream.clone());
-        let (leaving, returning) = (stream.clone(), stream);
-        let left = window_event_listener(leptos::ev::pagehide, move |_| leaving.cleanup());
-        let back = window_event_listener(leptos::ev::pageshow, move |event| {
-            if event.persisted() {
-                self.listen(returning.clone());
-            }
-        });
-        on_cleanup(move || {
-            left.remove();
-            back.remove();
-        });
-    }
+/// Something made of the view. In a browser it changes with it; on the server,
+/// where a page is written once, it is a value and costs no more.
+pub struct Follow<T: Send + Sync + 'static>(
+    #[cfg(feature = "hydrate")] Memo<T>,
+    #[cfg(not(feature = "hydrate"))] StoredValue<T>,
+);
 
-    /// Listens, with everything that needs kept by `stream`. A browser tries a
-    /// lost connection again by itself, but gives up for good on an answer that
-    /// is no stream, such as a proxy's 502 while the server restarts: then it
-    /// is opened anew.
-    fn listen(self, stream: Owner) {
-        let waiting = Rc::new(Cell::new(false));
-        let again = stream.clone();
-        let state = move |open: bool| {
-            self.open.set(open);
-            if open || waiting.replace(true) {
-                return;
-            }
-            let (waiting, again) = (waiting.clone(), again.clone());
-            let retry = move || {
-                waiting.set(false);
-                if !self.open.get_untracked() {
-                    again.cleanup();
-                    self.listen(again);
-                }
-            };
-            set_timeout(retry, RETRY);
-        };
-        stream.with(|| {
-            listen::<DashboardView>("/live", "dashboard", move |view| self.view.set(view), state);
-        });
+impl<T: Send + Sync + 'static> Clone for Follow<T> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-/// "reconnecting…" while the stream is lost. The place is there from the
-/// beginning, so that screen readers are told when it fills.
-#[component]
-pub fn Reconnecting(
-    /// The page's data.
-    live: Live,
-) -> impl IntoView {
-    view! {
-        <span role="status">
-            {move || {
-                (!live.open.get())
-                    .then(|| view! { <span class="chip chip-warn">"reconnecting…"</span> })
-            }}
-        </span>
+impl<T: Send + Sync + 'static> Copy for Follow<T> {}
+
+impl<T: PartialEq + Send + Sync + 'static> Follow<T> {
+    /// Reads it; in a browser, whoever does is run again when it changes.
+    pub fn with<U>(self, read: impl FnOnce(&T) -> U) -> U {
+        #[cfg(feature = "hydrate")]
+        return self.0.with(read);
+        #[cfg(not(feature = "hydrate"))]
+        return self.0.with_value(read);
+    }
+
+    /// A copy of it.
+    pub fn get(self) -> T
+    where
+        T: Clone,
+    {
+        self.with(T::clone)
     }
 }

@@ -15,13 +15,14 @@ pub use page::OverviewPage;
 
 use crate::{
     devices::{Back, DevicesCard},
+    live::Reconnecting,
     mesh::{Frame, MeshPicture},
     ui::{Banner, Glyph, Icon},
 };
 use domain::{Failure, view::DashboardView};
 use kpis::Kpis;
 use leptos::prelude::*;
-use live::{Live, Reconnecting};
+use live::Live;
 use speed::SpeedChart;
 
 /// The overview, whole.
@@ -37,7 +38,7 @@ pub fn LiveDashboard(
         <div class="row">
             <h1>"Overview"</h1>
             <HealthChip live=live/>
-            <Reconnecting live=live/>
+            <Reconnecting open=live.open/>
             <a class="btn ms-auto" href="/dns/open" target="_blank" rel="noopener">
                 "Open AdGuard Home"
                 <Icon glyph=Glyph::External class="icon-s"/>
@@ -67,16 +68,14 @@ pub fn HealthChip(
     /// The page's data.
     live: Live,
 ) -> impl IntoView {
-    let health = Memo::new(move |_| live.view.with(|v| state::health(&v.status)));
+    let health = live.follow(|v| state::health(&v.status));
     view! {
-        <span role="status">
-            <span class=move || health.with(|h| h.tone.chip())>
-                <span
-                    class=move || health.with(|h| format!("{} shadow-none", h.tone.dot()))
-                    aria-hidden="true"
-                ></span>
-                {move || health.with(|h| h.text.clone())}
-            </span>
+        <span role="status" class=move || health.with(|h| h.tone.chip())>
+            <span
+                class=move || health.with(|h| format!("{} shadow-none", h.tone.dot()))
+                aria-hidden="true"
+            ></span>
+            {move || health.with(|h| h.text.clone())}
         </span>
     }
 }
@@ -87,14 +86,17 @@ pub fn Troubles(
     /// The page's data.
     live: Live,
 ) -> impl IntoView {
-    let troubles = Memo::new(move |_| live.view.with(|v| state::troubles(&v.status)));
+    let troubles = live.follow(|v| state::troubles(&v.status));
+    // There before any banner is, so that screen readers are told when one comes.
     view! {
-        {move || {
-            troubles
-                .get()
-                .into_iter()
-                .map(|(about, problem)| view! { <Banner problem=problem about=about/> })
-                .collect_view()
-        }}
+        <div role="status" class="grid gap-2 empty:hidden">
+            {move || {
+                troubles
+                    .get()
+                    .into_iter()
+                    .map(|(about, problem)| view! { <Banner problem=problem about=about/> })
+                    .collect_view()
+            }}
+        </div>
     }
 }

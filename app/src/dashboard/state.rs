@@ -4,7 +4,7 @@
 use crate::ui::{Glyph, Tone, format};
 use domain::{
     Part, Problem, TenantStatus, Timestamp,
-    view::{DashboardView, DeviceView},
+    view::{DashboardView, DeviceRow},
 };
 
 /// Whether a device is on the network.
@@ -20,7 +20,7 @@ pub enum Connection {
 
 impl Connection {
     /// A device's, at the server's time `now`.
-    pub fn of(device: &DeviceView, now: Timestamp) -> Self {
+    pub fn of(device: &DeviceRow, now: Timestamp) -> Self {
         match device.last_handshake {
             None => Self::Never,
             Some(_) if device.is_online(now) => Self::Online,
@@ -48,7 +48,7 @@ impl Connection {
 }
 
 /// "↓ 8.2 ↑ 0.6 Mb/s".
-pub fn speed_text(device: &DeviceView) -> String {
+pub fn speed_text(device: &DeviceRow) -> String {
     format!(
         "↓ {} ↑ {} Mb/s",
         format::megabits(device.down_bps),
@@ -58,7 +58,7 @@ pub fn speed_text(device: &DeviceView) -> String {
 
 /// What stands under a device's name where there is little room: its speed
 /// while it is connected, else when it was.
-pub fn brief(device: &DeviceView, now: Timestamp) -> String {
+pub fn brief(device: &DeviceRow, now: Timestamp) -> String {
     match (Connection::of(device, now), device.last_handshake) {
         (Connection::Online, _) => speed_text(device),
         (_, Some(at)) => at.ago(now),
@@ -67,7 +67,7 @@ pub fn brief(device: &DeviceView, now: Timestamp) -> String {
 }
 
 /// Who, when and how much, in one sentence: for hovers and screen readers.
-pub fn sentence(device: &DeviceView, now: Timestamp) -> String {
+pub fn sentence(device: &DeviceRow, now: Timestamp) -> String {
     let state = Connection::of(device, now).text().to_lowercase();
     let mut text = format!("{}, {}, {state}", device.label, device.address);
     if let Some(at) = device.last_handshake {
@@ -230,25 +230,43 @@ fn round_bytes(bytes: u64) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use domain::{DeviceId, ErrorCode, FilterPolicy, Plan, Routing};
+    use domain::{DeviceId, ErrorCode, FilterPolicy, Plan};
 
     /// A device for tests of pages.
-    pub fn device(id: i64, label: &str, handshake: Option<i64>) -> DeviceView {
-        DeviceView {
+    pub fn device(id: i64, label: &str, handshake: Option<i64>) -> DeviceRow {
+        DeviceRow {
             id: DeviceId(id),
             label: label.to_owned(),
             address: format!("10.88.1.{}", id + 1),
-            public_key: String::new(),
             policy: FilterPolicy::Standard,
             mesh: true,
-            routing: Routing::Everything,
-            created_at: Timestamp::from_secs(id),
             last_handshake: handshake.map(Timestamp::from_secs),
-            endpoint: None,
             down_bytes: 0,
             up_bytes: 0,
             down_bps: 8_200_000,
             up_bps: 600_000,
+        }
+    }
+
+    /// A dashboard for tests of pages, at 1,000 s.
+    pub fn view(devices: Vec<DeviceRow>) -> DashboardView {
+        DashboardView {
+            now: Timestamp::from_secs(1_000),
+            name: "abcd".into(),
+            plan: Plan {
+                id: "home".into(),
+                name: "Home".into(),
+                devices: 10,
+                monthly_bytes: Some(500_000_000_000),
+                speed_bps: None,
+                recommended: true,
+            },
+            gateway: "10.88.1.1".into(),
+            status: TenantStatus::default(),
+            devices,
+            speed: vec![],
+            month_bytes: 0,
+            queries: None,
         }
     }
 
@@ -320,26 +338,11 @@ pub mod tests {
 
     #[test]
     fn totals_add_up_and_the_month_ends() {
-        let mut view = DashboardView {
-            now: Timestamp::from_secs(1_795_469_662),
-            name: "abcd".into(),
-            plan: Plan {
-                id: "home".into(),
-                name: "Home".into(),
-                devices: 10,
-                monthly_bytes: Some(500_000_000_000),
-                speed_bps: None,
-                recommended: true,
-            },
-            subnet: "10.88.1.0/24".into(),
-            gateway: "10.88.1.1".into(),
-            interface: "wg1".into(),
-            status: TenantStatus::default(),
-            devices: vec![device(1, "a", Some(1_795_469_600)), device(2, "b", None)],
-            speed: vec![],
-            month_bytes: 0,
-            queries: None,
-        };
+        let mut view = view(vec![
+            device(1, "a", Some(1_795_469_600)),
+            device(2, "b", None),
+        ]);
+        view.now = Timestamp::from_secs(1_795_469_662);
         let t = totals(&view);
         assert_eq!((t.online, t.devices, t.down_bps), (1, 2, 16_400_000));
         assert_eq!(month_note(&view), "of 500 GB · starts anew in 8 days");

@@ -1,8 +1,8 @@
 //! The dialog that asks once before a device is deleted. Without JavaScript
 //! the link leads to a page that asks the same.
 
-use super::{actions::delete_device, table::Desk};
-use crate::forms::AppError;
+use super::{DELETE, table::Desk};
+use crate::forms::send;
 use domain::ErrorCode;
 use leptos::{html, prelude::*, task::spawn_local};
 
@@ -21,7 +21,10 @@ pub fn ConfirmDelete(
     let dialog = NodeRef::<html::Dialog>::new();
     let busy = RwSignal::new(false);
     let failed = RwSignal::new(None::<String>);
-    let name = move || desk.doomed.with(|d| d.as_ref().map(|d| d.label.clone()));
+    let name = move || {
+        desk.doomed
+            .with(|d| d.as_ref().map(|(_, label)| label.clone()))
+    };
     Effect::new(move |_| {
         let asked = desk.doomed.with(Option::is_some);
         let Some(dialog) = dialog.get() else { return };
@@ -34,18 +37,21 @@ pub fn ConfirmDelete(
         }
     });
     let delete = move |_| {
-        let Some(id) = desk.doomed.with_untracked(|d| d.as_ref().map(|d| d.id)) else {
+        let Some(id) = desk
+            .doomed
+            .with_untracked(|d| d.as_ref().map(|(id, _)| *id))
+        else {
             return;
         };
         busy.set(true);
         spawn_local(async move {
-            match delete_device(id, None).await {
-                Ok(()) => desk.error.set(None),
+            match send(DELETE.to_owned(), Some(format!("id={id}"))).await {
+                Ok(_) => desk.error.set(None),
                 // It is deleted, only not yet cut off everywhere.
-                Err(AppError(failure)) if failure.code == ErrorCode::NotYetInForce => {
+                Err(failure) if failure.code == ErrorCode::NotYetInForce => {
                     desk.error.set(Some(failure.sentence));
                 }
-                Err(AppError(failure)) => {
+                Err(failure) => {
                     failed.set(Some(failure.sentence));
                     busy.set(false);
                     return;

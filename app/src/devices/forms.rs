@@ -1,8 +1,7 @@
 //! The forms that add and change a device.
 
-use super::actions::{AddDevice, ChangeDevice};
 use crate::{
-    forms,
+    forms::Form,
     ui::{Field as FormField, Note, Submit, TopError},
 };
 use domain::{DeviceId, DeviceLabel, Failure, Field, FilterPolicy, Routing};
@@ -58,16 +57,17 @@ pub fn AddForm(
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
-    let action = ServerAction::<AddDevice>::new();
-    let failure = forms::refused(action, failure);
-    let routing_error = forms::at(failure, Field::Routing);
+    let form = Form::new(failure);
+    let routing_error = form.at(Field::Routing);
     view! {
-        <ActionForm action=action attr:class="grid gap-5">
-            <TopError sentence=forms::on_top(
-                failure,
-                &[Field::Label, Field::Routing, Field::Policy],
-            )/>
-            <LabelField failure=failure label=typed.label autofocus=true/>
+        <form
+            class="grid gap-5"
+            method="post"
+            action="/api/add_device"
+            on:submit=move |event| form.submit(event)
+        >
+            <TopError sentence=form.on_top(&[Field::Label, Field::Routing, Field::Policy])/>
+            <LabelField form=form label=typed.label autofocus=true/>
             <fieldset class="grid gap-2" aria-describedby="routing-note">
                 <legend class="label mb-1.5">"What goes through the tunnel"</legend>
                 {Routing::ALL
@@ -90,16 +90,16 @@ pub fn AddForm(
                     })
                     .collect_view()}
                 <p id="routing-note" class="note text-bad empty:hidden" aria-live="polite">
-                    {routing_error}
+                    {move || routing_error.get().map(|s| format!("⚠ {s}"))}
                 </p>
             </fieldset>
-            <PolicyField failure=failure policy=typed.policy/>
+            <PolicyField form=form policy=typed.policy/>
             <MeshField mesh=typed.mesh/>
             <div class="row">
-                <Submit busy=forms::busy(action)>"Add device"</Submit>
+                <Submit busy=form.busy text="Add device" waiting="Adding it …"/>
                 <a class="btn btn-q" href="/devices">"Cancel"</a>
             </div>
-        </ActionForm>
+        </form>
     }
 }
 
@@ -113,28 +113,32 @@ pub fn ChangeForm(
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
-    let action = ServerAction::<ChangeDevice>::new();
-    let failure = forms::refused(action, failure);
+    let form = Form::new(failure);
     view! {
-        <ActionForm action=action attr:class="grid gap-4">
-            <TopError sentence=forms::on_top(failure, &[Field::Label, Field::Policy])/>
+        <form
+            class="grid gap-4"
+            method="post"
+            action="/api/change_device"
+            on:submit=move |event| form.submit(event)
+        >
+            <TopError sentence=form.on_top(&[Field::Label, Field::Policy])/>
             <input type="hidden" name="id" value=id.to_string()/>
-            <LabelField failure=failure label=typed.label autofocus=false/>
-            <PolicyField failure=failure policy=typed.policy/>
+            <LabelField form=form label=typed.label autofocus=false/>
+            <PolicyField form=form policy=typed.policy/>
             <MeshField mesh=typed.mesh/>
             <div class="row">
-                <Submit busy=forms::busy(action)>"Save"</Submit>
+                <Submit busy=form.busy text="Save" waiting="Saving …"/>
                 <a class="btn btn-q btn-d ms-auto" href=format!("/devices/{id}/delete")>
                     "Delete device"
                 </a>
             </div>
-        </ActionForm>
+        </form>
     }
 }
 
 #[component]
-fn LabelField(failure: Signal<Option<Failure>>, label: String, autofocus: bool) -> impl IntoView {
-    let error = forms::at(failure, Field::Label);
+fn LabelField(form: Form, label: String, autofocus: bool) -> impl IntoView {
+    let error = form.at(Field::Label);
     let note = Signal::derive(move || {
         Note::or_hint(error.get(), "What you call it, for example “My phone”.")
     });
@@ -160,8 +164,8 @@ fn LabelField(failure: Signal<Option<Failure>>, label: String, autofocus: bool) 
 
 /// The policy's menu; what the chosen one means stands below it.
 #[component]
-fn PolicyField(failure: Signal<Option<Failure>>, policy: FilterPolicy) -> impl IntoView {
-    let error = forms::at(failure, Field::Policy);
+fn PolicyField(form: Form, policy: FilterPolicy) -> impl IntoView {
+    let error = form.at(Field::Policy);
     let chosen = RwSignal::new(policy);
     let note = Signal::derive(move || Note::or_hint(error.get(), chosen.get().meaning()));
     view! {

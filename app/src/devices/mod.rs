@@ -1,7 +1,9 @@
 //! A tenant's devices: the table, adding one, connecting it, changing and
 //! deleting it.
 
+#[cfg(feature = "ssr")]
 mod actions;
+mod back;
 mod confirm;
 mod forms;
 #[cfg(feature = "ssr")]
@@ -15,22 +17,29 @@ mod row;
 mod setup;
 mod table;
 
+#[cfg(feature = "ssr")]
 pub use actions::{
-    AddDevice, Back, ChangeDevice, DeleteDevice, SetDevice, add_device, change_device,
-    delete_device, set_device,
+    AddDevice, ChangeDevice, DeleteDevice, SetDevice, add_device, change_device, delete_device,
+    set_device,
 };
+pub use back::Back;
 pub use forms::{AddForm, ChangeForm, Typed};
 #[cfg(feature = "ssr")]
 pub use page::{DeleteDevicePage, DevicePage, DevicesPage, NewDevicePage};
 pub use setup::{CopyConfig, FirstHandshake};
 pub use table::DevicesCard;
 
-use crate::dashboard::{
-    Troubles,
-    live::{Live, Reconnecting},
+use crate::{
+    dashboard::{Troubles, live::Live},
+    live::Reconnecting,
 };
 use domain::{Failure, view::DashboardView};
 use leptos::prelude::*;
+
+/// Where a row's changes go.
+const SET: &str = "/api/set_device";
+/// Where a device is deleted.
+const DELETE: &str = "/api/delete_device";
 
 /// The devices page's content, live.
 #[island]
@@ -44,7 +53,7 @@ pub fn LiveDevices(
     view! {
         <div class="row">
             <h1>"Devices"</h1>
-            <Reconnecting live=live/>
+            <Reconnecting open=live.open/>
         </div>
         <Troubles live=live/>
         <DevicesCard live=live back=Back::Devices failure=failure/>

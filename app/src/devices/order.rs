@@ -4,7 +4,7 @@
 //! not at every event: rows that change places under a pointer or a focus are
 //! worse than an order that is two seconds old.
 
-use domain::{DeviceId, view::DeviceView};
+use domain::{DeviceId, view::DeviceRow};
 use std::cmp::Reverse;
 
 /// What the table is sorted by.
@@ -25,13 +25,13 @@ pub enum Column {
 
 /// The ids to show, in order. `query` is matched against label, address and
 /// policy, without regard to case; all its words have to be found.
-pub fn order(devices: &[DeviceView], query: &str, by: Column) -> Vec<DeviceId> {
+pub fn order(devices: &[DeviceRow], query: &str, by: Column) -> Vec<DeviceId> {
     let words: Vec<String> = query
         .to_lowercase()
         .split_whitespace()
         .map(str::to_owned)
         .collect();
-    let mut shown: Vec<&DeviceView> = devices
+    let mut shown: Vec<&DeviceRow> = devices
         .iter()
         .filter(|d| {
             let text = format!("{} {} {}", d.label, d.address, d.policy.title()).to_lowercase();

@@ -2,8 +2,7 @@
 //! same: 404.
 
 use super::{
-    AddForm, Back, ChangeForm, CopyConfig, DeleteDevice, FirstHandshake, LiveDevices, Typed,
-    confirm,
+    AddForm, Back, ChangeForm, CopyConfig, FirstHandshake, LiveDevices, Typed, confirm,
     guide::{BackToDevices, Guide},
     qr,
 };
@@ -12,7 +11,7 @@ use crate::{
     ui::{Glyph, Here, Icon, PageHead, PageShell, RelativeTime, TopError, format, load},
 };
 use domain::{DeviceId, Failure, TenantScope, view::DeviceView};
-use leptos::{prelude::*, server_fn::ServerFn};
+use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 /// The core and the permission to use it, read before anything is awaited.
@@ -95,7 +94,7 @@ pub fn DevicePage() -> impl IntoView {
         let (control, scope, id) = ready?;
         let device = control.device(&scope, id).await?;
         let config = control.device_config(&scope, id).await?.render();
-        let now = control.dashboard(&scope).await?.now;
+        let now = control.now();
         let typed = Typed {
             label: device.label.clone(),
             routing: device.routing,
@@ -111,7 +110,7 @@ pub fn DevicePage() -> impl IntoView {
             device.address.clone(),
             device.routing.title(),
         );
-        let waiting = device.clone();
+        let waiting = device.clone().into();
         let notice = if new {
             Some("It is on your network as soon as it scans this code.")
         } else {
@@ -281,7 +280,7 @@ pub fn DeleteDevicePage() -> impl IntoView {
                     <form
                         class="row"
                         method="post"
-                        action=DeleteDevice::url()
+                        action=super::DELETE
                     >
                         <input type="hidden" name="id" value=id.to_string()/>
                         <input type="hidden" name="back" value=Back::Devices.as_str()/>

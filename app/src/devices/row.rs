@@ -1,188 +1,211 @@
-//! One device in the table.
+//! One device in the table. The row is one value of texts: an event makes it
+//! anew and changes only those texts that are different.
 
 use super::{
-    actions::{SetDevice, set_device},
-    table::Desk,
+    SET,
+    table::{Desk, MESH_OFF, MESH_ON},
 };
 use crate::{
-    dashboard::state::{self, Connection},
-    forms::AppError,
-    ui::{Glyph, Icon, RelativeTime, format},
+    dashboard::{
+        live::Follow,
+        state::{self, Connection},
+    },
+    ui::{Glyph, format},
 };
-use domain::{FilterPolicy, view::DeviceView};
-use leptos::{prelude::*, server_fn::ServerFn, task::spawn_local};
+use domain::{
+    DeviceId, FilterPolicy, Timestamp,
+    view::{DashboardView, DeviceRow as Device},
+};
+use leptos::{either::Either, ev, html, prelude::*, task::spawn_local};
 
-/// A device's row: each cell follows its own memo.
+/// What a row says.
+#[derive(Clone, PartialEq)]
+struct Told {
+    label: String,
+    connection: Connection,
+    glyph: Glyph,
+    brief: String,
+    handshake: Option<Timestamp>,
+    ago: String,
+    now: String,
+    down: String,
+    up: String,
+    policy: FilterPolicy,
+    mesh: bool,
+}
+
+impl Told {
+    fn of(device: &Device, view: &DashboardView) -> Self {
+        let connection = Connection::of(device, view.now);
+        let now = if connection == Connection::Online {
+            let [down, up] = [device.down_bps, device.up_bps].map(format::megabits);
+            format!("{down} / {up}")
+        } else {
+            "—".to_owned()
+        };
+        let ago = device.last_handshake.map(|at| at.ago(view.now));
+        Self {
+            label: device.label.clone(),
+            connection,
+            glyph: state::glyph(&device.label),
+            brief: state::brief(device, view.now),
+            handshake: device.last_handshake,
+            ago: ago.unwrap_or_default(),
+            now,
+            down: format::bytes(device.down_bytes),
+            up: format::bytes(device.up_bytes),
+            policy: device.policy,
+            mesh: device.mesh,
+        }
+    }
+}
+
+/// A device's row. The roles are said in full: on a phone rows are no table to
+/// the style, and would be none to a screen reader.
 #[component]
 pub fn DeviceRow(
     /// What the rows share.
     desk: Desk,
     /// The device as it is now.
-    first: DeviceView,
+    first: Device,
 ) -> impl IntoView {
-    let live = desk.live;
     let id = first.id;
-    let device = live.device(first);
-    let now = Memo::new(move |_| live.view.with(|v| v.now));
-    let connection = Memo::new(move |_| device.with(|d| Connection::of(d, now.get())));
-    let label = Memo::new(move |_| device.with(|d| d.label.clone()));
-    let brief = Memo::new(move |_| device.with(|d| state::brief(d, now.get())));
-    let speed = Memo::new(move |_| device.with(|d| (d.down_bps, d.up_bps)));
-    let total = Memo::new(move |_| device.with(|d| (d.down_bytes, d.up_bytes)));
-    let handshake = Memo::new(move |_| device.with(|d| d.last_handshake));
+    let address = first.address.clone();
     let page = format!("/devices/{id}");
+    let why = page.clone();
+    let delete = format!("{page}/delete");
+    let row = desk.live.device(first, Told::of);
+    let ask = move |event: ev::MouseEvent| {
+        // A click that opens a tab stays a link.
+        if !(event.ctrl_key() || event.meta_key() || event.shift_key()) {
+            event.prevent_default();
+            desk.doomed.set(Some((id, row.with(|r| r.label.clone()))));
+        }
+    };
     view! {
-        <tr>
-            <td class="wide">
-                <div class="flex items-center gap-[11px]">
+        <tr role="row">
+            <td role="cell" class="wide">
+                <div class="device">
                     <span
-                        class=move || connection.get().tone().dot()
+                        class=move || row.with(|r| r.connection.tone().dot())
                         role="img"
-                        aria-label=move || connection.get().text()
-                        title=move || connection.get().text()
+                        aria-label=move || row.with(|r| r.connection.text())
+                        title=move || row.with(|r| r.connection.text())
                     ></span>
-                    <span class="text-ink-3">
-                        {move || view! { <Icon glyph=label.with(|l| state::glyph(l))/> }}
-                    </span>
+                    <i class=move || row.with(|r| r.glyph.in_a_row()) aria-hidden="true"></i>
                     <div class="min-w-0">
-                        <a
-                            class="block truncate font-semibold hover:underline md:max-w-[22ch] xl:max-w-[30ch]"
-                            href=page.clone()
-                            title=label
-                        >
-                            <bdi>{label}</bdi>
+                        <a class="device-name" href=page.clone() title=move || row.with(|r| r.label.clone())>
+                            <bdi>{move || row.with(|r| r.label.clone())}</bdi>
                         </a>
-                        <div class="xs">
-                            <span class="mono">{device.with_untracked(|d| d.address.clone())}</span>
-                            <span class="mob num">" · " {brief}</span>
+                        <div class="xs num">
+                            {address}
+                            <span class="mob">" · " {move || row.with(|r| r.brief.clone())}</span>
                         </div>
                     </div>
                 </div>
             </td>
-            <td class="hide s">
-                {move || match handshake.get() {
-                    Some(at) => view! { <RelativeTime at=at now=now.get()/> }.into_any(),
+            <td role="cell" class="hide s">
+                {move || match row.with(|r| r.handshake) {
+                    Some(at) => {
+                        Either::Left(
+                            view! {
+                                <time datetime=format::iso(at) title=format::exact(at)>
+                                    {move || row.with(|r| r.ago.clone())}
+                                </time>
+                            },
+                        )
+                    }
                     None => {
-                        view! {
-                            <a class="chip chip-warn" href=format!("/devices/{id}")>
-                                {Connection::Never.text()} " · why?"
-                            </a>
-                        }
-                            .into_any()
+                        Either::Right(
+                            view! {
+                                <a class="chip chip-warn" href=why.clone()>
+                                    {Connection::Never.text()} " · why?"
+                                </a>
+                            },
+                        )
                     }
                 }}
             </td>
-            <td class="hide e num">
-                {move || {
-                    if connection.get() == Connection::Online {
-                        let (down, up) = speed.get();
-                        view! {
-                            {format::megabits(down)}
-                            " "
-                            <Way down=true/>
-                            " "
-                            {format::megabits(up)}
-                            " "
-                            <Way down=false/>
-                        }
-                            .into_any()
-                    } else {
-                        view! { <span class="xs" aria-label="nothing">"—"</span> }.into_any()
-                    }
-                }}
+            <td role="cell" class="hide e num">{move || row.with(|r| r.now.clone())}</td>
+            <td role="cell" class="hide e num">
+                {move || row.with(|r| r.down.clone())}
+                <span class="s block">{move || row.with(|r| r.up.clone())}</span>
             </td>
-            <td class="hide e num">
-                {move || format::bytes(total.get().0)} " " <Way down=true/>
-                <span class="s block">
-                    {move || format::bytes(total.get().1)} " " <Way down=false/>
-                </span>
-            </td>
-            <td class="hide"><PolicyCell desk=desk device=device/></td>
-            <td class="hide"><MeshCell desk=desk device=device/></td>
-            <td class="e">
+            <td role="cell" class="hide"><Policy desk=desk id=id row=row/></td>
+            <td role="cell" class="hide"><Mesh desk=desk id=id row=row/></td>
+            <td role="cell" class="e">
                 <a
-                    class="btn btn-q btn-s btn-icon"
-                    href=page.clone()
+                    class="btn btn-q btn-s btn-icon icon-after g-more"
+                    href=page
                     title="Code, settings"
-                    aria-label=move || label.with(|l| format!("Code and settings of {l}"))
-                >
-                    <Icon glyph=Glyph::More/>
-                </a>
+                    aria-label=move || row.with(|r| format!("Code and settings of {}", r.label))
+                ></a>
                 <a
-                    class="btn btn-q btn-s btn-icon max-md:hidden"
-                    href=format!("{page}/delete")
+                    class="btn btn-q btn-s btn-icon icon-after g-trash max-md:hidden"
+                    href=delete
                     title="Delete"
-                    aria-label=move || label.with(|l| format!("Delete {l}"))
-                    on:click=move |event| {
-                        // A click that opens a tab stays a link.
-                        if !(event.ctrl_key() || event.meta_key() || event.shift_key()) {
-                            event.prevent_default();
-                            desk.doomed.set(Some(device.get_untracked()));
-                        }
-                    }
-                >
-                    <Icon glyph=Glyph::Trash/>
-                </a>
+                    aria-label=move || row.with(|r| format!("Delete {}", r.label))
+                    on:click=ask
+                ></a>
             </td>
         </tr>
     }
 }
 
-/// An arrow with its word.
+/// The policy's menu. With a script a choice counts at once; without, the
+/// button beside it sends it.
 #[component]
-fn Way(down: bool) -> impl IntoView {
-    let (arrow, word) = if down { ("↓", "down") } else { ("↑", "up") };
-    view! {
-        <span class="xs" aria-hidden="true">{arrow}</span>
-        <span class="sr-only">{word}</span>
-    }
-}
-
-/// Takes what the server answered into the page.
-fn take(desk: Desk, answer: Result<DeviceView, AppError>) -> bool {
-    match answer {
-        Ok(device) => {
-            desk.live.put(device);
-            desk.error.set(None);
-            true
-        }
-        Err(AppError(failure)) => {
-            desk.error.set(Some(failure.sentence));
-            false
-        }
-    }
-}
-
-/// The DNS policy: a menu that takes effect at once, or with its button where
-/// there is no JavaScript.
-#[component]
-fn PolicyCell(desk: Desk, device: Memo<DeviceView>) -> impl IntoView {
-    let (id, first) = device.with_untracked(|d| (d.id, d.policy));
-    let policy = Memo::new(move |_| device.with(|d| d.policy));
-    let changed = move |event| {
-        let menu = event_target::<leptos::web_sys::HtmlSelectElement>(&event);
+fn Policy(desk: Desk, id: DeviceId, row: Follow<Told>) -> impl IntoView {
+    let first = row.with(|r| r.policy);
+    let menu = NodeRef::<html::Select>::new();
+    let busy = RwSignal::new(false);
+    let choose = move || {
+        let Some(menu) = menu.get_untracked().filter(|_| !busy.get_untracked()) else {
+            return;
+        };
+        busy.set(true);
         spawn_local(async move {
-            let answer = set_device(id, Some(menu.value()), None, None).await;
-            if !take(desk, answer) {
-                menu.set_value(policy.get_untracked().as_str());
+            loop {
+                let wanted = menu.value();
+                let taken = desk.change(id, "policy", &wanted).await;
+                if !taken {
+                    menu.set_value(untrack(|| row.with(|r| r.policy)).as_str());
+                }
+                // Arrow keys choose faster than the server answers.
+                if !taken || menu.value() == wanted {
+                    break;
+                }
             }
+            busy.set(false);
         });
     };
+    Effect::new(move |before: Option<FilterPolicy>| {
+        let policy = row.with(|r| r.policy);
+        let Some(menu) = menu.get_untracked() else {
+            return policy;
+        };
+        if before.is_some_and(|b| b != policy) && !busy.get_untracked() {
+            menu.set_value(policy.as_str());
+        } else if before.is_none() && menu.value() != policy.as_str() {
+            // Chosen before the script came, and its button has just gone.
+            choose();
+        }
+        policy
+    });
     view! {
-        <form method="post" action=SetDevice::url() class="flex gap-1.5">
+        <form method="post" action=SET class="flex gap-1.5">
             <input type="hidden" name="id" value=id.to_string()/>
-            <input type="hidden" name="back" value=desk.back.as_str()/>
             <select
-                class="field min-h-[30px]! w-auto! py-0.5!"
+                class="field policy"
                 name="policy"
                 autocomplete="off"
-                title=move || policy.get().meaning()
-                aria-label=move || device.with(|d| format!("DNS policy of {}", d.label))
-                prop:value=move || policy.get().as_str()
-                on:change=changed
+                title=move || row.with(|r| r.policy.meaning())
+                aria-label=move || row.with(|r| format!("DNS policy of {}", r.label))
+                aria-busy=move || busy.get().to_string()
+                node_ref=menu
+                on:change=move |_| choose()
             >
                 {FilterPolicy::ALL
-                    .into_iter()
                     .map(|p| {
                         view! {
                             <option value=p.as_str() selected=p == first>
@@ -192,50 +215,45 @@ fn PolicyCell(desk: Desk, device: Memo<DeviceView>) -> impl IntoView {
                     })
                     .collect_view()}
             </select>
-            <button class="btn btn-s [[data-js]_&]:hidden">"Set"</button>
+            <button class="btn btn-s plain-only" name="back" value=desk.back.as_str()>
+                "Set"
+            </button>
         </form>
     }
 }
 
-/// In the mesh or not: a switch that is a form's button.
+/// In the mesh or not: a switch that is a button of one of the table's two
+/// forms, and says of which device.
 #[component]
-fn MeshCell(desk: Desk, device: Memo<DeviceView>) -> impl IntoView {
-    let id = device.with_untracked(|d| d.id);
-    let mesh = Memo::new(move |_| device.with(|d| d.mesh));
+fn Mesh(desk: Desk, id: DeviceId, row: Follow<Told>) -> impl IntoView {
+    let on = move || row.with(|r| r.mesh);
     let busy = RwSignal::new(false);
-    let other = move |on: bool| if on { "off" } else { "on" };
-    let submitted = move |event: leptos::ev::SubmitEvent| {
+    let turn = move |event: ev::MouseEvent| {
         event.prevent_default();
         if busy.get_untracked() {
             return;
         }
         busy.set(true);
-        let wanted = other(mesh.get_untracked()).to_owned();
+        let wanted = if untrack(on) { "off" } else { "on" };
         spawn_local(async move {
-            let answer = set_device(id, None, Some(wanted), None).await;
-            take(desk, answer);
+            desk.change(id, "mesh", wanted).await;
             busy.set(false);
         });
     };
     view! {
-        <form method="post" action=SetDevice::url() on:submit=submitted>
-            <input type="hidden" name="id" value=id.to_string()/>
-            <input type="hidden" name="back" value=desk.back.as_str()/>
-            <input type="hidden" name="mesh" value=move || other(mesh.get())/>
-            <button
-                class="sw align-middle aria-busy:opacity-60"
-                role="switch"
-                aria-checked=move || mesh.get().to_string()
-                aria-busy=move || busy.get().to_string()
-                aria-label=move || device.with(|d| format!("{} in the mesh", d.label))
-                title=move || {
-                    if mesh.get() {
-                        "Other mesh devices may reach it"
-                    } else {
-                        "Other devices may not reach it"
-                    }
-                }
-            ></button>
-        </form>
+        <button
+            class="sw"
+            role="switch"
+            form=move || if on() { MESH_OFF } else { MESH_ON }
+            name="id"
+            value=id.to_string()
+            aria-checked=move || on().to_string()
+            aria-busy=move || busy.get().to_string()
+            aria-label=move || row.with(|r| format!("{} in the mesh", r.label))
+            title=move || {
+                if on() { "Other mesh devices may reach it" } else { "Other devices may not reach it" }
+            }
+            on:click=turn
+        ></button>
     }
 }

@@ -1,10 +1,14 @@
 //! What connecting a device needs of a script: waiting for its first
 //! handshake, and copying its configuration.
 
-use crate::{dashboard::state::Connection, live::listen, ui::RelativeTime};
+use crate::{
+    dashboard::state::Connection,
+    live::{Reconnecting, decoded, follow},
+    ui::RelativeTime,
+};
 use domain::{
     DeviceId, Timestamp,
-    view::{DashboardView, DeviceView},
+    view::{DashboardView, DeviceRow},
 };
 use leptos::prelude::*;
 
@@ -12,24 +16,23 @@ use leptos::prelude::*;
 #[island]
 pub fn FirstHandshake(
     /// The device.
-    device: DeviceView,
+    device: DeviceRow,
     /// The server's clock when it was looked at.
     now: Timestamp,
 ) -> impl IntoView {
     let id: DeviceId = device.id;
     let seen = RwSignal::new((device, now));
-    Effect::new(move |_| {
-        listen::<DashboardView>(
-            "/live",
-            "dashboard",
-            move |view| {
-                if let Some(device) = view.devices.into_iter().find(|d| d.id == id) {
-                    seen.set((device, view.now));
-                }
-            },
-            |_| {},
-        );
-    });
+    let open = RwSignal::new(true);
+    let on = move |text: String| {
+        let Some(view) = decoded::<DashboardView>(&text) else {
+            return;
+        };
+        let now = view.now;
+        if let Some(device) = view.devices.into_iter().find(|d| d.id == id) {
+            seen.set((device, now));
+        }
+    };
+    follow("/live", "dashboard", open, Box::new(on));
     let connection = Memo::new(move |_| seen.with(|(d, now)| Connection::of(d, *now)));
     let handshake = move || {
         seen.with(|(d, now)| {
@@ -60,6 +63,7 @@ pub fn FirstHandshake(
                     }}
                 </p>
             </div>
+            <span class="ms-auto"><Reconnecting open=open/></span>
         </div>
     }
 }
@@ -80,7 +84,7 @@ pub fn CopyConfig(
         let _ = (&target, said);
     };
     view! {
-        <button type="button" class="btn js-only" on:click=copy>
+        <button type="button" class="btn live-only" on:click=copy>
             <crate::ui::Icon glyph=crate::ui::Glyph::Copy class="icon-s"/>
             "Copy"
         </button>

@@ -1,18 +1,26 @@
 //! The devices table, which is a list of cards on a phone. Rows are keyed by
-//! device and made of memos: an event changes texts, never the rows.
+//! device: an event changes texts, never the rows.
 
 use super::{
-    actions::Back,
+    SET,
+    back::Back,
     confirm::ConfirmDelete,
     order::{Column, order},
     row::DeviceRow,
 };
 use crate::{
     dashboard::live::Live,
+    forms::send,
+    live::decoded,
     ui::{EmptyState, Glyph, Icon, TopError},
 };
-use domain::{DeviceId, Failure, view::DeviceView};
+use domain::{DeviceId, Failure};
 use leptos::{ev, html, prelude::*};
+
+/// The forms whose buttons are the rows' mesh switches.
+pub const MESH_ON: &str = "mesh-on";
+/// See [`MESH_ON`].
+pub const MESH_OFF: &str = "mesh-off";
 
 /// What the rows share.
 #[derive(Clone, Copy)]
@@ -23,8 +31,30 @@ pub struct Desk {
     pub back: Back,
     /// What went wrong last, in a sentence.
     pub error: RwSignal<Option<String>>,
-    /// The device whose deletion is being asked about.
-    pub doomed: RwSignal<Option<DeviceView>>,
+    /// The device whose deletion is being asked about, with its label.
+    pub doomed: RwSignal<Option<(DeviceId, String)>>,
+}
+
+impl Desk {
+    /// Changes one thing of a device and shows what came of it. Says whether it
+    /// was done.
+    pub async fn change(self, id: DeviceId, what: &str, value: &str) -> bool {
+        // Keys of ours and a number: nothing needs encoding.
+        let body = format!("id={id}&{what}={value}");
+        match send(SET.to_owned(), Some(body)).await {
+            Ok(answer) => {
+                self.error.set(None);
+                if let Some(device) = decoded(&answer.text) {
+                    self.live.put(device);
+                }
+                true
+            }
+            Err(failure) => {
+                self.error.set(Some(failure.sentence));
+                false
+            }
+        }
+    }
 }
 
 /// The devices with everything that can be done to them in place.
@@ -45,12 +75,10 @@ pub fn DevicesCard(
     };
     let query = RwSignal::new(String::new());
     let by = RwSignal::new(Column::default());
-    let all = Memo::new(move |_| {
-        live.view
-            .with(|v| v.devices.iter().map(|d| d.id).collect::<Vec<DeviceId>>())
-    });
+    let all = live.follow(|v| v.devices.iter().map(|d| d.id).collect::<Vec<DeviceId>>());
+    // Not at every event: see `order`.
     let shown = Memo::new(move |_| {
-        all.track();
+        all.with(|_| ());
         live.view
             .with_untracked(|v| query.with(|q| order(&v.devices, q, by.get())))
     });
@@ -61,7 +89,7 @@ pub fn DevicesCard(
         <section class="card" aria-labelledby="devices-title">
             <div class="hd">
                 <h2 id="devices-title" tabindex="-1" node_ref=heading>"Devices"</h2>
-                <span class="chip">{move || all.with(Vec::len)} " of " {limit}</span>
+                <span class="chip">{move || all.with(|all| format!("{} of {limit}", all.len()))}</span>
                 <span class="ms-auto"></span>
                 <Show when=move || !none()>
                     <Search query=query/>
@@ -74,11 +102,13 @@ pub fn DevicesCard(
             <div class="px-[18px] [&>:not(:empty)]:pb-3">
                 <TopError sentence=desk.error/>
             </div>
+            <SwitchForm id=MESH_ON to="on" back=back/>
+            <SwitchForm id=MESH_OFF to="off" back=back/>
             <Show when=move || !none() fallback=NoDevice>
                 <div class="scroll">
-                    <table class="table cards">
-                        <thead>
-                            <tr>
+                    <table class="table cards" role="table">
+                        <thead role="rowgroup">
+                            <tr role="row">
                                 <SortBy by=by column=Column::Label class="" text="Device"/>
                                 <SortBy
                                     by=by
@@ -86,20 +116,24 @@ pub fn DevicesCard(
                                     class=""
                                     text="Last handshake"
                                 />
-                                <SortBy by=by column=Column::Speed class="e" text="Now, Mb/s"/>
-                                <SortBy by=by column=Column::Total class="e" text="In all"/>
-                                <th scope="col">"DNS policy"</th>
-                                <th scope="col">"Mesh"</th>
-                                <th scope="col"><span class="sr-only">"Actions"</span></th>
+                                <SortBy
+                                    by=by
+                                    column=Column::Speed
+                                    class="e"
+                                    text="Down / up now, Mb/s"
+                                />
+                                <SortBy by=by column=Column::Total class="e" text="Down, up in all"/>
+                                <th scope="col" role="columnheader">"DNS policy"</th>
+                                <th scope="col" role="columnheader">"Mesh"</th>
+                                <th scope="col" role="columnheader">
+                                    <span class="sr-only">"Actions"</span>
+                                </th>
                             </tr>
                         </thead>
-                        <tbody>
+                        <tbody role="rowgroup">
                             <For each=move || shown.get() key=|id| *id let:id>
                                 {live
-                                    .view
-                                    .with_untracked(|v| {
-                                        v.devices.iter().find(|d| d.id == id).cloned()
-                                    })
+                                    .first(id)
                                     .map(|first| view! { <DeviceRow desk=desk first=first/> })}
                             </For>
                         </tbody>
@@ -116,6 +150,17 @@ pub fn DevicesCard(
     }
 }
 
+/// What a row's switch sends without a script: the switch adds the device.
+#[component]
+fn SwitchForm(id: &'static str, to: &'static str, back: Back) -> impl IntoView {
+    view! {
+        <form id=id method="post" action=SET hidden>
+            <input type="hidden" name="mesh" value=to/>
+            <input type="hidden" name="back" value=back.as_str()/>
+        </form>
+    }
+}
+
 #[component]
 fn NoDevice() -> impl IntoView {
     view! {
@@ -129,12 +174,15 @@ fn NoDevice() -> impl IntoView {
     }
 }
 
-/// The search. `/` leads to it from anywhere on the page where nothing is
+/// The search. What was typed before the script came counts. `/` leads to it from anywhere on the page where nothing is
 /// being typed, Escape empties it.
 #[component]
 fn Search(query: RwSignal<String>) -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
     Effect::new(move |_| {
+        if let Some(input) = input.get_untracked() {
+            query.set(input.value());
+        }
         let handle = window_event_listener(ev::keydown, move |event| {
             let free = !event.ctrl_key() && !event.meta_key() && !event.alt_key();
             if event.key() == "/"
@@ -152,16 +200,16 @@ fn Search(query: RwSignal<String>) -> impl IntoView {
     view! {
         <input
             type="search"
-            class="field js-only max-md:order-last md:w-48!"
+            class="field live-only max-md:order-last md:w-48!"
             placeholder="Search   /"
             aria-label="Search devices"
             aria-keyshortcuts="/"
             autocomplete="off"
             node_ref=input
-            prop:value=query
             on:input=move |event| query.set(event_target_value(&event))
             on:keydown=move |event| {
-                if event.key() == "Escape" {
+                if let Some(input) = input.get_untracked().filter(|_| event.key() == "Escape") {
+                    input.set_value("");
                     query.set(String::new());
                 }
             }
@@ -179,7 +227,8 @@ fn is_typing() -> bool {
     })
 }
 
-/// A column's heading, which sorts by it; again, and the order is as added.
+/// A column's heading, which sorts by it; again, and the order is as added. Until
+/// the script is there it is a text: a disabled button takes no focus.
 #[component]
 fn SortBy(
     by: RwSignal<Column>,
@@ -193,11 +242,19 @@ fn SortBy(
     } else {
         "descending"
     };
+    let works = RwSignal::new(false);
+    Effect::new(move |_| works.set(true));
     view! {
-        <th scope="col" class=class aria-sort=move || on().then_some(way)>
+        <th
+            scope="col"
+            role="columnheader"
+            class=class
+            aria-sort=move || on().then_some(way)
+        >
             <button
                 type="button"
-                class="hover:text-ink aria-pressed:text-accent [:root:not([data-js])_&]:pointer-events-none"
+                class="enabled:hover:text-ink aria-pressed:text-accent"
+                disabled=move || !works.get()
                 aria-pressed=move || on().to_string()
                 on:click=move |_| by.update(|b| *b = if *b == column { Column::Added } else { column })
             >

@@ -4,6 +4,9 @@
 #[cfg(feature = "ssr")]
 pub mod page;
 
+#[cfg(feature = "ssr")]
+use crate::ui::format::escape;
+
 /// A whole error page as text, for the server's middleware. It depends on
 /// nothing but two static files and works under the policy
 /// `default-src 'none'; style-src 'self'; img-src 'self'`.
@@ -29,22 +32,6 @@ pub fn page(status: u16, title: &str, sentence: &str, id: Option<&str>) -> Strin
         title = escape(title),
         sentence = escape(sentence),
     )
-}
-
-#[cfg(feature = "ssr")]
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(all(test, feature = "ssr"))]

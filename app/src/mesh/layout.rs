@@ -3,7 +3,12 @@
 //! "legible at 2 and at 250 devices" is a test and not a hope.
 
 use super::labels::labels_fit;
-use std::f64::consts::TAU;
+use crate::ui::format::decimal;
+use std::{
+    collections::HashMap,
+    f64::consts::TAU,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 /// A point in the picture's own units.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -148,10 +153,31 @@ pub fn layout(frame: &Frame, count: usize) -> Layout {
     )
 }
 
+/// [`layout`], remembered: it depends on the number of devices alone, and takes
+/// longer than all of the drawing.
+pub fn placed(frame: &Frame, count: usize) -> Arc<Layout> {
+    type Known = HashMap<(u64, usize), Arc<Layout>>;
+    /// More than every frame with every number of devices a plan can allow.
+    const MOST: usize = 1_000;
+    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+    // No two frames are as wide as each other.
+    let key = (frame.width.to_bits(), count);
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(layout) = known().get(&key) {
+        return layout.clone();
+    }
+    let made = Arc::new(layout(frame, count));
+    let mut known = known();
+    if known.len() < MOST {
+        known.insert(key, made.clone());
+    }
+    made
+}
+
 fn fitted(frame: &Frame, count: usize) -> Layout {
     for &radius in frame.radii {
         if let Some(rings) = rings(frame, count, radius) {
-            return placed(frame, radius, &rings);
+            return spread(frame, radius, &rings);
         }
     }
     // More than any plan allows: still a picture, if a tight one.
@@ -161,7 +187,7 @@ fn fitted(frame: &Frame, count: usize) -> Layout {
         b: frame.height / 2.0 - frame.margin_y,
         count,
     }];
-    placed(frame, radius, &rings)
+    spread(frame, radius, &rings)
 }
 
 /// An ellipse's half axes and how many devices stand on it.
@@ -205,7 +231,7 @@ fn rings(frame: &Frame, count: usize, radius: f64) -> Option<Vec<Ring>> {
     Some(rings)
 }
 
-fn placed(frame: &Frame, radius: f64, rings: &[Ring]) -> Layout {
+fn spread(frame: &Frame, radius: f64, rings: &[Ring]) -> Layout {
     let centre = frame.centre();
     let mut spots = Vec::new();
     for (k, ring) in rings.iter().enumerate() {
@@ -292,10 +318,8 @@ pub fn curve(frame: &Frame, from: Point, to: Point) -> String {
     let aside = (2.6 * frame.gateway - middle.distance(c)).max(0.0);
     let x = c.x * 0.75 + middle.x * 0.25 - (to.y - from.y) / length * aside;
     let y = c.y * 0.75 + middle.y * 0.25 + (to.x - from.x) / length * aside;
-    format!(
-        "M{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}",
-        from.x, from.y, x, y, to.x, to.y
-    )
+    let [x0, y0, x1, y1, x2, y2] = [from.x, from.y, x, y, to.x, to.y].map(|n| decimal(n, 1));
+    format!("M{x0} {y0}Q{x1} {y1} {x2} {y2}")
 }
 
 /// A lit line's thickness: thicker with traffic, by its logarithm, so that a

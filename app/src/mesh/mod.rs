@@ -1,6 +1,7 @@
 //! The mesh: who is on the network, who may reach whom, how much flows. As a
 //! picture and, for whoever cannot or would rather not look at one, as a list.
 
+mod draw;
 mod labels;
 mod layout;
 #[cfg(feature = "ssr")]
@@ -14,13 +15,14 @@ pub use picture::MeshPicture;
 
 use crate::{
     dashboard::{
-        live::{Live, Reconnecting},
+        live::Live,
         state::{self, Connection},
     },
+    live::Reconnecting,
     ui::{EmptyState, Glyph, Segmented, format},
 };
-use domain::view::{DashboardView, DeviceView};
-use leptos::prelude::*;
+use domain::view::{DashboardView, DeviceRow};
+use leptos::{either::Either, prelude::*};
 
 /// The mesh page's content, live.
 #[island]
@@ -30,7 +32,6 @@ pub fn LiveMesh(
     /// As a list instead of the picture.
     list: bool,
 ) -> impl IntoView {
-    let empty = initial.devices.is_empty();
     let live = Live::start(initial);
     let ways = [
         ("/mesh", "Picture", !list),
@@ -38,33 +39,52 @@ pub fn LiveMesh(
     ]
     .map(|(href, text, on)| (href.to_owned(), text.to_owned(), on))
     .to_vec();
-    let shown = if empty {
-        view! {
-            <EmptyState
-                glyph=Glyph::Mesh
-                title="Nobody is on your network yet"
-                text="Add a device, and it appears here with a line to the gateway."
-            >
-                <a class="btn btn-p mt-2" href="/devices/new">"Add your first device"</a>
-            </EmptyState>
-        }
-        .into_any()
-    } else if list {
-        view! { <MeshList live=live/> }.into_any()
-    } else {
-        view! { <Pictures live=live/> }.into_any()
-    };
+    let hint = live.follow(move |v| if list { "" } else { hint(v) });
+    let empty = live.follow(|v| v.devices.is_empty());
     view! {
         <div class="row">
             <h1>"Mesh"</h1>
-            <Reconnecting live=live/>
+            <Reconnecting open=live.open/>
             <span class="ms-auto"><Segmented label="Show the mesh as" items=ways/></span>
         </div>
-        <p class="s">
-            "Lit lines: a handshake in the last 3 minutes, thicker with traffic. \
-             Dashes: these devices may reach each other."
-        </p>
-        <div class="card">{shown}</div>
+        <p class="s empty:hidden">{move || hint.get()}</p>
+        <div class="card">
+            {move || {
+                if empty.get() {
+                    Either::Left(view! { <Nobody/> })
+                } else if list {
+                    Either::Right(Either::Left(view! { <MeshList live=live/> }))
+                } else {
+                    Either::Right(Either::Right(view! { <Pictures live=live/> }))
+                }
+            }}
+        </div>
+    }
+}
+
+/// What the lines mean, as far as there are any.
+fn hint(view: &DashboardView) -> &'static str {
+    if view.devices.is_empty() {
+        ""
+    } else if draw::is_ringed(view) {
+        "A lit line: a handshake in the last 3 minutes, thicker with traffic. Dotted: not \
+         connected. A dashed ring: in the mesh; these devices may reach each other."
+    } else {
+        "A lit line: a handshake in the last 3 minutes, thicker with traffic. Dotted: not \
+         connected. A dashed curve: these two devices may reach each other."
+    }
+}
+
+#[component]
+fn Nobody() -> impl IntoView {
+    view! {
+        <EmptyState
+            glyph=Glyph::Mesh
+            title="Nobody is on your network yet"
+            text="Add a device, and it appears here with a line to the gateway."
+        >
+            <a class="btn btn-p mt-2" href="/devices/new">"Add your first device"</a>
+        </EmptyState>
     }
 }
 
@@ -101,10 +121,7 @@ fn Pictures(live: Live) -> impl IntoView {
 /// The same as a table.
 #[component]
 fn MeshList(live: Live) -> impl IntoView {
-    let ids = Memo::new(move |_| {
-        live.view
-            .with(|v| v.devices.iter().map(|d| d.id).collect::<Vec<_>>())
-    });
+    let ids = live.follow(|v| v.devices.iter().map(|d| d.id).collect::<Vec<_>>());
     view! {
         <div class="scroll">
             <table class="table">
@@ -118,10 +135,7 @@ fn MeshList(live: Live) -> impl IntoView {
                 </thead>
                 <tbody>
                     <For each=move || ids.get() key=|id| *id let:id>
-                        {live
-                            .view
-                            .with_untracked(|v| v.devices.iter().find(|d| d.id == id).cloned())
-                            .map(|first| view! { <ListRow live=live first=first/> })}
+                        {live.first(id).map(|first| view! { <ListRow live=live first=first/> })}
                     </For>
                 </tbody>
             </table>
@@ -129,62 +143,65 @@ fn MeshList(live: Live) -> impl IntoView {
     }
 }
 
-#[component]
-fn ListRow(live: Live, first: DeviceView) -> impl IntoView {
-    let id = first.id;
-    let device = live.device(first);
-    let label = Memo::new(move |_| device.with(|d| d.label.clone()));
-    let state = Memo::new(move |_| {
-        let now = live.view.with(|v| v.now);
-        device.with(|d| {
-            let connection = Connection::of(d, now);
-            let text = match d.last_handshake {
-                Some(at) => format!("{}, {}", connection.text(), at.ago(now)),
+/// What a row says.
+#[derive(Clone, PartialEq)]
+struct Told {
+    label: String,
+    dot: &'static str,
+    state: String,
+    speed: String,
+    reach: String,
+}
+
+impl Told {
+    fn of(device: &DeviceRow, view: &DashboardView) -> Self {
+        let connection = Connection::of(device, view.now);
+        let others = view.devices.iter().filter(|d| d.id != device.id && d.mesh);
+        Self {
+            label: device.label.clone(),
+            dot: connection.tone().dot(),
+            state: match device.last_handshake {
+                Some(at) => format!("{}, {}", connection.text(), at.ago(view.now)),
                 None => connection.text().to_owned(),
-            };
-            (connection, text)
-        })
-    });
-    let speed = Memo::new(move |_| {
-        device.with(|d| {
-            format!(
+            },
+            speed: format!(
                 "↓ {} ↑ {}",
-                format::bits(d.down_bps),
-                format::bits(d.up_bps)
-            )
-        })
-    });
-    let reach = Memo::new(move |_| {
-        live.view.with(|v| {
-            let me = v.devices.iter().any(|d| d.id == id && d.mesh);
-            let others = v.devices.iter().filter(|d| d.id != id && d.mesh).count();
-            match (me, others) {
+                format::bits(device.down_bps),
+                format::bits(device.up_bps)
+            ),
+            reach: match (device.mesh, others.count()) {
                 (false, _) => "only the internet and DNS".to_owned(),
                 (true, 0) => "no other device yet".to_owned(),
                 (true, 1) => "1 other device".to_owned(),
                 (true, n) => format!("{n} other devices"),
-            }
-        })
-    });
+            },
+        }
+    }
+}
+
+#[component]
+fn ListRow(live: Live, first: DeviceRow) -> impl IntoView {
+    let page = format!("/devices/{}", first.id);
+    let row = live.device(first, Told::of);
     view! {
         <tr>
             <td>
                 <a
                     class="block max-w-[26ch] truncate font-semibold hover:underline"
-                    href=format!("/devices/{id}")
-                    title=label
+                    href=page
+                    title=move || row.with(|r| r.label.clone())
                 >
-                    <bdi>{label}</bdi>
+                    <bdi>{move || row.with(|r| r.label.clone())}</bdi>
                 </a>
             </td>
             <td>
                 <span class="inline-flex items-center gap-2.5">
-                    <span class=move || state.get().0.tone().dot() aria-hidden="true"></span>
-                    {move || state.get().1}
+                    <span class=move || row.with(|r| r.dot) aria-hidden="true"></span>
+                    {move || row.with(|r| r.state.clone())}
                 </span>
             </td>
-            <td class="e num">{speed}</td>
-            <td>{reach}</td>
+            <td class="e num">{move || row.with(|r| r.speed.clone())}</td>
+            <td>{move || row.with(|r| r.reach.clone())}</td>
         </tr>
     }
 }

@@ -1,15 +1,13 @@
 //! The operator's pages: what needs attention, the tenants, the audit log.
 //! Plain pages and forms: nothing here needs a script.
 
-#[cfg(feature = "ssr")]
 pub mod page;
-#[cfg(feature = "ssr")]
 mod tenants;
 
-use crate::forms::AppError;
-#[cfg(feature = "ssr")]
-use crate::{context, forms};
-#[cfg(feature = "ssr")]
+use crate::{
+    context,
+    forms::{self, AppError},
+};
 use domain::{Failure, TenantId, TenantScope};
 use leptos::prelude::*;
 
@@ -48,7 +46,6 @@ pub async fn operator_delete_tenant(id: i64) -> Result<(), AppError> {
 
 /// The permission to act for a tenant, from the operator's own. Only on the
 /// operator's host: elsewhere no request carries an operator's permission.
-#[cfg(feature = "ssr")]
 async fn acting_for(id: i64) -> Result<(control::Control, TenantScope), Failure> {
     let (control, operator) = (context::control()?, context::operator()?);
     let scope = control.operator_tenant(&operator, TenantId(id)).await?;
@@ -56,7 +53,6 @@ async fn acting_for(id: i64) -> Result<(control::Control, TenantScope), Failure>
 }
 
 /// Whoever is signed out is asked to sign in; all else is told on `page`.
-#[cfg(feature = "ssr")]
 fn refused(failure: Failure, page: &str) -> AppError {
     if failure.code == domain::ErrorCode::SignedOut {
         forms::refuse(failure, "/sign-in", &[])

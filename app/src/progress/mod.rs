@@ -5,13 +5,10 @@
 pub mod page;
 mod steps;
 
-use crate::{
-    live,
-    ui::{Glyph, Icon},
-};
+use crate::live::{decoded, follow};
 use domain::view::ProgressView;
 use leptos::prelude::*;
-use steps::{State, steps};
+use steps::{html, steps};
 
 /// The steps, live.
 #[island]
@@ -21,14 +18,12 @@ pub fn Progress(
 ) -> impl IntoView {
     let view = RwSignal::new(initial);
     let connected = RwSignal::new(true);
-    Effect::new(move |_| {
-        live::listen(
-            "/progress/live",
-            "progress",
-            move |now: ProgressView| view.set(now),
-            move |open| connected.set(open),
-        );
-    });
+    let on = move |text: String| {
+        if let Some(now) = decoded(&text) {
+            view.set(now);
+        }
+    };
+    follow("/progress/live", "progress", connected, Box::new(on));
     // A memo, so that an event that changes nothing redraws nothing.
     let list = Memo::new(move |_| view.with(steps));
     let usable = Memo::new(move |_| view.with(usable));
@@ -40,45 +35,7 @@ pub fn Progress(
     };
     view! {
         <p class="sr-only" role="status">{summary}</p>
-        <ol class="card px-4.5 py-1.5">
-            {move || {
-                list.get()
-                    .into_iter()
-                    .map(|step| {
-                        let (icon, word, ink) = match step.state {
-                            State::Done(_) => {
-                                let tick = view! {
-                                    <span class="text-live"><Icon glyph=Glyph::Check/></span>
-                                };
-                                (tick.into_any(), "done", "")
-                            }
-                            State::Working => {
-                                (view! { <span class="step-ring"></span> }.into_any(), "under way", "")
-                            }
-                            State::Waiting => {
-                                (view! { <span class="step-dot"></span> }.into_any(), "not yet", "text-ink-3")
-                            }
-                            State::Problem(_) => {
-                                let alert = view! {
-                                    <span class="text-warn"><Icon glyph=Glyph::Alert/></span>
-                                };
-                                (alert.into_any(), "a problem", "")
-                            }
-                        };
-                        let took = step.state.took();
-                        let problem = step.state.problem();
-                        view! {
-                            <li class="step">
-                                <span class="step-icon" role="img" aria-label=word>{icon}</span>
-                                <span class=ink>{step.text}</span>
-                                <span class="xs num ms-auto">{took}</span>
-                                {problem.map(|s| view! { <p class="s step-problem">{s}</p> })}
-                            </li>
-                        }
-                    })
-                    .collect_view()
-            }}
-        </ol>
+        <ol class="card px-4.5 py-1.5" inner_html=move || list.with(|steps| html(steps))></ol>
         <p class="s empty:hidden" role="status">
             {move || {
                 (!connected.get()).then_some("The connection is lost. It is tried again by itself.")
@@ -103,7 +60,7 @@ pub fn Progress(
 
 /// What stands above the way on, once a device can be added. A missing DNS
 /// filter does not hold anybody up: the tunnel works without it.
-fn usable(view: &ProgressView) -> Option<&'static str> {
+pub(crate) fn usable(view: &ProgressView) -> Option<&'static str> {
     let status = &view.status;
     if status.is_ready() {
         Some("Everything is ready.")
@@ -153,6 +110,7 @@ mod tests {
             Some("Waiting for the AdGuard Home image.")
         );
         assert!(!shown[5].state.is_done());
+        assert!(html(&shown).contains("Waiting for the AdGuard Home image."));
         status.dns = ready;
         assert!(steps(&progress(status)).iter().all(|s| s.state.is_done()));
     }

@@ -9,7 +9,7 @@ use domain::Failure;
 use leptos::prelude::*;
 
 /// `/progress`. Without JavaScript it loads itself again each second until
-/// everything is there.
+/// there is a way on.
 #[component]
 pub fn ProgressPage() -> impl IntoView {
     let ready = context::control()
@@ -17,7 +17,7 @@ pub fn ProgressPage() -> impl IntoView {
     load(async move {
         let (control, scope, base) = ready?;
         let progress = control.progress(&scope).await?;
-        let again = (!progress.status.is_ready()).then(|| {
+        let again = super::usable(&progress).is_none().then(|| {
             view! {
                 <noscript>
                     <meta http-equiv="refresh" content="1"/>

@@ -1,5 +1,6 @@
 //! The steps that people see, from a tenant's status.
 
+use crate::ui::format::escape;
 use domain::{Part, view::ProgressView};
 
 /// How a step is.
@@ -80,4 +81,28 @@ pub(super) fn steps(view: &ProgressView) -> Vec<Step> {
             },
         ),
     ]
+}
+
+/// The steps as list items. A sentence may name what somebody else called
+/// something: it is escaped.
+pub(super) fn html(steps: &[Step]) -> String {
+    let mut html = String::new();
+    for step in steps {
+        let (icon, word, ink) = match step.state {
+            State::Done(_) => ("<i class=\"icon g-check text-live\"></i>", "done", ""),
+            State::Working => ("<span class=\"step-ring\"></span>", "under way", ""),
+            State::Waiting => ("<span class=\"step-dot\"></span>", "not yet", "text-ink-3"),
+            State::Problem(_) => ("<i class=\"icon g-alert text-warn\"></i>", "a problem", ""),
+        };
+        let problem = step.state.problem().map_or(String::new(), |s| {
+            format!("<p class=\"s step-problem\">{}</p>", escape(&s))
+        });
+        html.push_str(&format!(
+            "<li class=\"step\"><span class=\"step-icon\" role=\"img\" aria-label=\"{word}\">{icon}</span>\
+             <span class=\"{ink}\">{}</span><span class=\"xs num ms-auto\">{}</span>{problem}</li>",
+            escape(&step.text),
+            step.state.took().unwrap_or_default(),
+        ));
+    }
+    html
 }

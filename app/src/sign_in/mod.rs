@@ -4,8 +4,10 @@
 #[cfg(feature = "ssr")]
 pub mod page;
 
+#[cfg(feature = "ssr")]
+use crate::forms::{self, AppError};
 use crate::{
-    forms::{self, AppError},
+    forms::Form,
     ui::{Field as FormField, Note, Submit, TopError},
 };
 use domain::{Failure, Field};
@@ -17,6 +19,7 @@ use leptos::prelude::*;
 ///
 /// # Errors
 /// What `Control::sign_in` refuses.
+#[cfg(feature = "ssr")]
 #[server(endpoint = "sign_in")]
 pub async fn sign_in(#[server(default)] name: String, password: String) -> Result<(), AppError> {
     use crate::context::{HostKind, RequestContext, control};
@@ -50,18 +53,22 @@ pub fn SignInForm(
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
-    let action = ServerAction::<SignIn>::new();
-    let failure = forms::refused(action, failure);
+    let form = Form::new(failure);
     let fields: &'static [Field] = if fixed.is_some() {
         &[Field::Password]
     } else {
         &[Field::Name, Field::Password]
     };
-    let name_error = forms::at(failure, Field::Name);
-    let password_error = forms::at(failure, Field::Password);
+    let name_error = form.at(Field::Name);
+    let password_error = form.at(Field::Password);
     view! {
-        <ActionForm action=action attr:class="grid gap-4">
-            <TopError sentence=forms::on_top(failure, fields)/>
+        <form
+            class="grid gap-4"
+            method="post"
+            action="/api/sign_in"
+            on:submit=move |event| form.submit(event)
+        >
+            <TopError sentence=form.on_top(fields)/>
             {match fixed {
                 // For password managers: they keep a password with its name.
                 Some(name) => {
@@ -85,10 +92,9 @@ pub fn SignInForm(
                             label="Name"
                             note=Signal::derive(move || Note::or_hint(name_error.get(), ""))
                         >
-                            <span class="field-suffix" dir="ltr">
+                            <span class="field field-row" dir="ltr">
                                 <input
                                     id="name"
-                                    class="field pe-34!"
                                     type="text"
                                     name="name"
                                     value=name
@@ -124,9 +130,12 @@ pub fn SignInForm(
                     aria-invalid=move || password_error.get().is_some().to_string()
                 />
             </FormField>
-            <Submit busy=forms::busy(action) class="btn btn-p btn-lg">
-                "Sign in"
-            </Submit>
-        </ActionForm>
+            <Submit
+                busy=form.busy
+                class="btn btn-p btn-lg"
+                text="Sign in"
+                waiting="Signing in …"
+            />
+        </form>
     }
 }

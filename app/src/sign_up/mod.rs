@@ -6,10 +6,14 @@ mod name;
 pub mod page;
 mod strength;
 
-pub use name::{CheckName, Checked, NameInput, check_name};
+#[cfg(feature = "ssr")]
+pub use name::{CheckName, check_name};
+pub use name::{Checked, NameInput};
 
+#[cfg(feature = "ssr")]
+use crate::forms::{self, AppError};
 use crate::{
-    forms::{self, AppError},
+    forms::Form,
     ui::{Field as FormField, Note, Submit, TopError},
 };
 use domain::{Failure, Field, Plan};
@@ -20,6 +24,7 @@ use strength::strength;
 ///
 /// # Errors
 /// What `Control::sign_up` refuses, at its field.
+#[cfg(feature = "ssr")]
 #[server(endpoint = "sign_up")]
 pub async fn sign_up(
     name: String,
@@ -65,20 +70,22 @@ pub fn SignUpForm(
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
-    let action = ServerAction::<SignUp>::new();
-    let failure = forms::refused(action, failure);
-    let name_error = forms::at(failure, Field::Name);
-    let password_error = forms::at(failure, Field::Password);
-    let plan_error = forms::at(failure, Field::Plan);
+    let form = Form::new(failure);
+    let plan_error = form.at(Field::Plan);
     let first = match good {
         Some(name) => Note::Good(format!("{name} is free")),
         None => Note::Hint("It becomes your address.".to_owned()),
     };
     view! {
-        <ActionForm action=action attr:class="grid gap-4">
-            <TopError sentence=forms::on_top(failure, FIELDS)/>
-            <NameInput base=base typed=name first=first refused=name_error/>
-            <PasswordInput refused=password_error/>
+        <form
+            class="grid gap-4"
+            method="post"
+            action="/api/sign_up"
+            on:submit=move |event| form.submit(event)
+        >
+            <TopError sentence=form.on_top(FIELDS)/>
+            <NameInput base=base typed=name first=first refused=form.at(Field::Name)/>
+            <PasswordInput refused=form.at(Field::Password)/>
             <fieldset class="grid gap-2" aria-describedby="plan-note">
                 <legend class="label mb-1.5">"Plan"</legend>
                 <div class="grid gap-2.5 sm:grid-cols-3">
@@ -94,10 +101,13 @@ pub fn SignUpForm(
                     {move || plan_error.get().map(|s| format!("⚠ {s}"))}
                 </p>
             </fieldset>
-            <Submit busy=forms::busy(action) class="btn btn-p btn-lg">
-                "Make my network"
-            </Submit>
-        </ActionForm>
+            <Submit
+                busy=form.busy
+                class="btn btn-p btn-lg"
+                text="Make my network"
+                waiting="Making your account …"
+            />
+        </form>
     }
 }
 
@@ -147,10 +157,9 @@ fn PasswordInput(refused: Signal<Option<String>>) -> impl IntoView {
     });
     view! {
         <FormField id="password" label="Password" note=note>
-            <div class="field-suffix">
+            <div class="field field-row">
                 <input
                     id="password"
-                    class="field pe-16!"
                     type=move || if shown.get() { "text" } else { "password" }
                     name="password"
                     autocomplete="new-password"
@@ -166,15 +175,16 @@ fn PasswordInput(refused: Signal<Option<String>>) -> impl IntoView {
                 />
                 <button
                     type="button"
-                    class="btn btn-q btn-s js-only absolute! inset-y-1 end-1 min-h-0!"
+                    class="btn btn-q btn-s live-only min-h-7! aria-pressed:text-accent"
+                    aria-label="Show password"
                     aria-pressed=move || shown.get().to_string()
                     on:click=move |_| shown.update(|s| *s = !*s)
                 >
-                    {move || if shown.get() { "Hide" } else { "Show" }}
+                    "Show"
                 </button>
             </div>
             <progress
-                class="meter js-only"
+                class="meter live-only"
                 max="4"
                 value=move || score.get().unwrap_or_default().to_string()
                 aria-hidden="true"

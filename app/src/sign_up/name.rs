@@ -1,12 +1,14 @@
 //! The field for a tenant's name, which says while one types whether it can be
 //! had. The landing page and the sign-up form share it.
 
+#[cfg(feature = "ssr")]
+use crate::forms::AppError;
 use crate::{
-    forms::AppError,
+    forms::send,
     ui::{Field, Note},
 };
 use domain::{Failure, TenantName};
-use leptos::{prelude::*, task::spawn_local};
+use leptos::{html, prelude::*, task::spawn_local};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ pub enum Checked {
 ///
 /// # Errors
 /// Only where that cannot be told (the database, too many tries).
+#[cfg(feature = "ssr")]
 #[server(endpoint = "check_name", input = leptos::server_fn::codec::GetUrl)]
 pub async fn check_name(name: String) -> Result<Checked, AppError> {
     match async { crate::context::control()?.check_name(&name).await }.await {
@@ -38,6 +41,18 @@ pub async fn check_name(name: String) -> Result<Checked, AppError> {
             Err(AppError(failure))
         }
     }
+}
+
+/// Asks the server of a name: of the form of one, so nothing in it needs encoding.
+async fn asked(name: &str) -> Result<Checked, Failure> {
+    let answer = send(format!("/api/check_name?name={name}"), None).await?;
+    serde_json::from_str(&answer.text).map_err(|_| {
+        // A server of another version.
+        Failure::new(
+            domain::ErrorCode::Internal,
+            "Reload the page and try again.",
+        )
+    })
 }
 
 /// A labelled input for the name with the base behind it.
@@ -94,12 +109,11 @@ pub fn NameInput(
                 "Looking whether {name} is free …"
             ))));
             spawn_local(async move {
-                let answer = check_name(name).await;
+                let answer = asked(&name).await;
                 if current() {
                     said.set(Some(match answer {
                         Ok(Checked::Free(name)) => Note::Good(format!("{name} is free")),
-                        Ok(Checked::Refused(failure)) => Note::Bad(failure.sentence),
-                        Err(error) => Note::Bad(error.0.sentence),
+                        Ok(Checked::Refused(failure)) | Err(failure) => Note::Bad(failure.sentence),
                     }));
                 }
             });
@@ -107,14 +121,23 @@ pub fn NameInput(
         set_timeout(ask, PAUSE);
     };
 
+    // What was typed before the script came is checked too.
+    let input = NodeRef::<html::Input>::new();
+    let before = typed.clone();
+    Effect::new(move |_| {
+        if let Some(typed) = input.get().map(|i| i.value()).filter(|t| *t != before) {
+            check(typed);
+        }
+    });
+
     let suffix = format!(".{base}");
     view! {
         <div class=if large { "name-large" } else { "" }>
             <Field id="name" label="Name" note=note>
-                <span class="field-suffix" dir="ltr">
+                <span class=if large { "field field-lg field-row" } else { "field field-row" } dir="ltr">
                     <input
                         id="name"
-                        class=if large { "field field-lg pe-34!" } else { "field pe-34!" }
+                        node_ref=input
                         type="text"
                         name="name"
                         value=typed

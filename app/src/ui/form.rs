@@ -2,7 +2,11 @@
 //! say about it (an error, else a hint) stands in one place below, which
 //! screen readers are told of when it changes.
 
-use leptos::prelude::*;
+use leptos::{children::TypedChildren, prelude::*};
+use std::time::Duration;
+
+/// Waits shorter than this are not told: a text that flickers helps nobody.
+const SOON: Duration = Duration::from_millis(300);
 
 /// What a field says below its input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,7 +61,7 @@ impl Note {
 /// A labelled input with its note. Give the input `id=id` and
 /// `aria-describedby=format!("{id}-note")`.
 #[component]
-pub fn Field(
+pub fn Field<C>(
     /// The input's id.
     id: &'static str,
     /// The label.
@@ -67,12 +71,15 @@ pub fn Field(
     #[prop(into)]
     note: Signal<Note>,
     /// The input.
-    children: Children,
-) -> impl IntoView {
+    children: TypedChildren<C>,
+) -> impl IntoView
+where
+    C: IntoView + 'static,
+{
     view! {
         <div class="grid gap-1.5">
             <label class="label" for=id>{label}</label>
-            {children()}
+            {children.into_inner()()}
             <p
                 id=format!("{id}-note")
                 class=move || note.with(Note::class)
@@ -84,22 +91,33 @@ pub fn Field(
     }
 }
 
-/// A form's button: while `busy` it shows a turning ring and takes no click.
+/// A form's button: while `busy` it takes no click, and after a moment it says
+/// what is waited for.
 #[component]
 pub fn Submit(
     /// Whether the answer is under way.
-    #[prop(into)]
-    busy: Signal<bool>,
+    busy: RwSignal<bool>,
     /// Its classes.
     #[prop(default = "btn btn-p")]
     class: &'static str,
     /// Its text.
-    children: Children,
+    #[prop(into)]
+    text: String,
+    /// Its text while it waits, e.g. "Signing in …".
+    waiting: &'static str,
 ) -> impl IntoView {
+    let told = RwSignal::new(false);
+    Effect::new(move |_| {
+        if busy.get() {
+            set_timeout(move || told.set(busy.get_untracked()), SOON);
+        } else {
+            told.set(false);
+        }
+    });
     view! {
         <button type="submit" class=class disabled=busy aria-busy=move || busy.get().to_string()>
             <span class="spinner" aria-hidden="true"></span>
-            {children()}
+            {move || if told.get() { waiting.to_owned() } else { text.clone() }}
         </button>
     }
 }

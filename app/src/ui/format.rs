@@ -31,7 +31,7 @@ pub fn bits(bps: u64) -> String {
 /// Megabits a second for a column headed "Mb/s": "8.2", "0.0", "1,204".
 pub fn megabits(bps: u64) -> String {
     if bps < 100_000_000 {
-        format!("{:.1}", bps as f64 / 1e6)
+        tenths((bps + 50_000) / 100_000)
     } else {
         thousands(bps / 1_000_000)
     }
@@ -55,7 +55,46 @@ pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "0".to_owned();
     }
-    format!("{:.1}", part as f64 * 100.0 / whole as f64)
+    tenths(part.saturating_mul(1000).saturating_add(whole / 2) / whole)
+}
+
+/// "8.2" of 82. Whole numbers throughout: printing an `f64` would add the
+/// general algorithm for it to the script.
+fn tenths(n: u64) -> String {
+    format!("{}.{}", n / 10, n % 10)
+}
+
+/// A coordinate, written with as many of `places` decimals (0 to 2) as it needs.
+pub fn decimal(value: f64, places: u32) -> String {
+    let scale = 10_i64.pow(places);
+    let n = (value * scale as f64).round() as i64;
+    let (sign, n) = (if n < 0 { "-" } else { "" }, n.unsigned_abs());
+    let (whole, mut rest) = (n / scale.unsigned_abs(), n % scale.unsigned_abs());
+    if rest == 0 {
+        return format!("{sign}{whole}");
+    }
+    let mut width = places as usize;
+    while rest.is_multiple_of(10) {
+        rest /= 10;
+        width -= 1;
+    }
+    format!("{sign}{whole}.{rest:0width$}")
+}
+
+/// Text as it stands in HTML, in an element or a quoted attribute.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// The exact time in UTC, as a `datetime` attribute wants it:
@@ -84,17 +123,19 @@ pub fn days_to_next_month(now: Timestamp) -> u32 {
 }
 
 fn scaled(n: u64, units: &[&'static str]) -> (String, &'static str) {
-    let mut value = n as f64;
+    let mut unit = 1_u64;
     let mut i = 0;
     // 999.5 would print as "1000".
-    while value >= 999.5 && i + 1 < units.len() {
-        value /= 1000.0;
+    while i + 1 < units.len() && n >= (unit * 999).saturating_add(unit.div_ceil(2)) {
+        unit = unit.saturating_mul(1000);
         i += 1;
     }
-    let text = if i == 0 || value >= 99.95 {
-        format!("{value:.0}")
+    let text = if i == 0 {
+        n.to_string()
+    } else if n / (unit / 100) >= 9_995 {
+        (n.saturating_add(unit / 2) / unit).to_string()
     } else {
-        format!("{value:.1}")
+        tenths(n.saturating_add(unit / 20) / (unit / 10))
     };
     (text, units[i])
 }
@@ -126,6 +167,11 @@ mod tests {
         assert_eq!(bytes(203_000_000_000), "203 GB");
         assert_eq!(bytes(999_700), "1.0 MB");
         assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_000), "1.0 kB");
+        assert_eq!(bytes(99_949), "99.9 kB");
+        assert_eq!(bytes(99_951), "100 kB");
+        assert_eq!(bytes(u64::MAX), "18.4 EB");
         assert_eq!(bits(12_400_000), "12.4 Mb/s");
         assert_eq!(megabits(8_200_000), "8.2");
         assert_eq!(megabits(1_204_000_000), "1,204");
@@ -133,6 +179,25 @@ mod tests {
         assert_eq!(thousands(999), "999");
         assert_eq!(percent(2_114, 11_552), "18.3");
         assert_eq!(percent(0, 0), "0");
+    }
+
+    #[test]
+    fn coordinates_are_short() {
+        for (value, places, text) in [
+            (0.0, 1, "0"),
+            (-0.04, 1, "0"),
+            (-12.34, 1, "-12.3"),
+            (0.708, 2, "0.71"),
+            (0.04, 2, "0.04"),
+            (1.5, 2, "1.5"),
+        ] {
+            assert_eq!(decimal(value, places), text);
+        }
+    }
+
+    #[test]
+    fn nothing_becomes_markup() {
+        assert_eq!(escape("<b a='\"'>&"), "&lt;b a=&#39;&quot;&#39;&gt;&amp;");
     }
 
     #[test]

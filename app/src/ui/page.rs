@@ -6,7 +6,7 @@ use crate::{
     icons::{Glyph, Icon},
 };
 use domain::Failure;
-use leptos::prelude::*;
+use leptos::{prelude::*, tachys::html::InertElement};
 use leptos_meta::Title;
 use std::future::Future;
 
@@ -198,15 +198,20 @@ pub fn Centered(
 /// all else to an error page with the code's HTTP status.
 ///
 /// Read contexts (`control()`, `tenant()`, params) before the `async` block.
+///
+/// The page becomes text at once, in one pass: nothing in it waits any more, and
+/// Leptos would walk the whole tree again to find that out. Only islands
+/// hydrate, so nothing but the text is needed of the rest.
 pub fn load<V, F>(data: F) -> impl IntoView
 where
     V: IntoView + 'static,
     F: Future<Output = Result<V, Failure>> + Send + 'static,
 {
     Suspend::new(async move {
-        match data.await {
-            Ok(page) => page.into_any(),
-            Err(failure) => errors::page::failed(failure).into_any(),
-        }
+        let html = match data.await {
+            Ok(page) => page.into_view().to_html(),
+            Err(failure) => errors::page::failed(failure).to_html(),
+        };
+        InertElement::new(html)
     })
 }

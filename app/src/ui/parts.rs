@@ -148,7 +148,8 @@ pub fn EmptyState(
     }
 }
 
-/// A problem with what to do about it, above what it concerns.
+/// A problem with what to do about it, above what it concerns. What holds it
+/// has `role="status"`.
 #[component]
 pub fn Banner(
     /// The problem.
@@ -159,7 +160,7 @@ pub fn Banner(
 ) -> impl IntoView {
     let about = (!about.is_empty()).then(|| view! { <b>{about}": "</b> });
     view! {
-        <div class="banner banner-warn" role="status">
+        <div class="banner banner-warn">
             <Icon glyph=Glyph::Alert/>
             <p>{about}{problem.sentence}</p>
         </div>

@@ -30,6 +30,11 @@ impl Control {
             .unwrap_or_default()
     }
 
+    /// The server's clock, which pages reckon with: a browser's may be years off.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// The dashboard, whole.
     ///
     /// # Errors
@@ -52,13 +57,11 @@ impl Control {
         Ok(DashboardView {
             now,
             name: tenant.name.to_string(),
-            subnet: inner.settings.addresses.subnet(tenant.slot).to_string(),
             gateway: inner.settings.addresses.gateway(tenant.slot).to_string(),
-            interface: tenant.slot.interface(),
             status,
             devices: devices
                 .into_iter()
-                .map(|d| inner.meter.device_view(d))
+                .map(|d| inner.meter.device_view(d).into())
                 .collect(),
             speed: inner.meter.speeds(tenant.slot),
             month_bytes,

@@ -15,7 +15,7 @@ pub struct Problem {
 
 /// The state of one part.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// Not begun.
     #[default]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// (REJECT_AFTER_TIME, WireGuard paper, 6.1).
 pub const ONLINE_MILLIS: i64 = 180_000;
 
-/// A device as its tenant sees it. "Down" is towards the device, "up" from it.
+/// A device as its own page shows it, whole. "Down" is towards the device, "up" from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceView {
     /// The device's id.
@@ -49,7 +49,33 @@ pub struct DeviceView {
     pub up_bps: u64,
 }
 
-impl DeviceView {
+/// A device in a list, with what lists show and no more: this is what every
+/// event of the dashboard's stream carries for each device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// The device's id.
+    pub id: DeviceId,
+    /// What the tenant calls it.
+    pub label: String,
+    /// Its address inside the tunnel.
+    pub address: String,
+    /// Its DNS policy.
+    pub policy: FilterPolicy,
+    /// Whether other mesh devices of the tenant may reach it and it them.
+    pub mesh: bool,
+    /// Its last handshake, if there was one.
+    pub last_handshake: Option<Timestamp>,
+    /// Bytes to the device, in all.
+    pub down_bytes: u64,
+    /// Bytes from the device, in all.
+    pub up_bytes: u64,
+    /// Bits a second to the device, now.
+    pub down_bps: u64,
+    /// Bits a second from the device, now.
+    pub up_bps: u64,
+}
+
+impl DeviceRow {
     /// Whether it is connected, judged by its last handshake.
     pub fn is_online(&self, now: Timestamp) -> bool {
         self.last_handshake
@@ -57,8 +83,27 @@ impl DeviceView {
     }
 }
 
-/// Speed at one moment, all of a tenant's devices together.
+impl From<DeviceView> for DeviceRow {
+    fn from(d: DeviceView) -> Self {
+        Self {
+            id: d.id,
+            label: d.label,
+            address: d.address,
+            policy: d.policy,
+            mesh: d.mesh,
+            last_handshake: d.last_handshake,
+            down_bytes: d.down_bytes,
+            up_bytes: d.up_bytes,
+            down_bps: d.down_bps,
+            up_bps: d.up_bps,
+        }
+    }
+}
+
+/// Speed at one moment, all of a tenant's devices together. As JSON it is
+/// `[at, down, up]`: a page carries sixty of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(Timestamp, u64, u64)", into = "(Timestamp, u64, u64)")]
 pub struct SpeedSample {
     /// When.
     pub at: Timestamp,
@@ -66,6 +111,22 @@ pub struct SpeedSample {
     pub down_bps: u64,
     /// Bits a second from the devices.
     pub up_bps: u64,
+}
+
+impl From<(Timestamp, u64, u64)> for SpeedSample {
+    fn from((at, down_bps, up_bps): (Timestamp, u64, u64)) -> Self {
+        Self {
+            at,
+            down_bps,
+            up_bps,
+        }
+    }
+}
+
+impl From<SpeedSample> for (Timestamp, u64, u64) {
+    fn from(s: SpeedSample) -> Self {
+        (s.at, s.down_bps, s.up_bps)
+    }
 }
 
 /// A tenant's dashboard, whole: what the page renders and what its event
@@ -78,21 +139,17 @@ pub struct DashboardView {
     pub name: String,
     /// What the tenant signed up for.
     pub plan: Plan,
-    /// The tenant's subnet, e.g. `10.88.1.0/24`.
-    pub subnet: String,
     /// The gateway, where DNS answers.
     pub gateway: String,
-    /// The interface on the node, e.g. `wg1`.
-    pub interface: String,
     /// How the tenant's parts are.
     pub status: TenantStatus,
     /// The devices, oldest first.
-    pub devices: Vec<DeviceView>,
+    pub devices: Vec<DeviceRow>,
     /// The last minute's speed, oldest first.
     pub speed: Vec<SpeedSample>,
     /// Bytes this calendar month (UTC), both ways.
     pub month_bytes: u64,
-    /// DNS queries today and how many were blocked, once AdGuard Home told.
+    /// DNS queries in 24 hours and how many were blocked, once AdGuard Home told.
     pub queries: Option<QueryCounts>,
 }
 

@@ -41,7 +41,7 @@ pub use error::{Result, StoreError};
 pub use operators::{OperatorId, OperatorRecord};
 pub use seal::{Purpose, SealError, Sealer};
 pub use session::{SessionKey, Sessions};
-pub use spec::{SpecDevice, SpecSnapshot, SpecTenant};
+pub use spec::{SpecChanges, SpecDevice, SpecSnapshot, SpecTenant};
 pub use statistics::{StatSample, UsageDay};
 pub use tenants::{NewTenant, TenantListing, TenantRecord, TenantState};
 pub use tickets::{NewTicket, TakenTicket, TicketHolder, TokenHash};

@@ -2,7 +2,7 @@
 
 use crate::{
     Purpose, Result, Store, StoreError, TenantState,
-    db::{fetch_all, fetch_optional},
+    db::{Tx, fetch_all, fetch_optional},
     devices::corrupt,
     tenants::parse_slot,
 };
@@ -10,7 +10,7 @@ use domain::{
     DeviceId, DeviceLabel, FilterPolicy, NodeId, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
     TenantId, TenantName,
 };
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// What a node should hold, with the generation it was read at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,17 @@ pub struct SpecSnapshot {
     pub generation: u64,
     /// The tenants, by slot.
     pub tenants: Vec<SpecTenant>,
+}
+
+/// What came since a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecChanges {
+    /// The generation that the snapshot has with these changes.
+    pub generation: u64,
+    /// Tenants that came or changed, whole, by slot.
+    pub changed: Vec<SpecTenant>,
+    /// Slots of the snapshot that nobody holds any more.
+    pub gone: BTreeSet<Slot>,
 }
 
 /// A tenant, keys unsealed.
@@ -89,13 +100,17 @@ struct DeviceRow {
 }
 
 pub(crate) const TENANTS: &str = "SELECT id, username, slot, wg_private_key, wg_public_key, \
-     state, dns_password, dns_password_hash FROM users WHERE node_id = $1 ORDER BY slot";
+     state, dns_password, dns_password_hash FROM users \
+     WHERE node_id = $1 AND generation >= $2 ORDER BY slot";
 
 pub(crate) const DEVICES: &str = "SELECT peers.id, peers.user_id, peers.device_label, \
      peers.vpn_ip, peers.public_key, peers.preshared_key, peers.mesh_routing, \
      peers.dns_filtering_policy, peers.adguard_client_id \
      FROM peers JOIN users ON users.id = peers.user_id \
-     WHERE users.node_id = $1 ORDER BY users.slot, peers.id";
+     WHERE users.node_id = $1 AND users.generation >= $2 ORDER BY users.slot, peers.id";
+
+pub(crate) const HELD: &str = "SELECT COUNT(*) FROM users WHERE node_id = $1";
+pub(crate) const SLOTS: &str = "SELECT slot FROM users WHERE node_id = $1";
 
 const GENERATION: &str = "SELECT generation FROM nodes WHERE id = $1";
 
@@ -121,10 +136,62 @@ impl Store {
         let mut tx = self.db.snapshot().await?;
         let generation = fetch_optional!(tx.on(), (i64,), GENERATION, node.0)?;
         let generation = unsigned(generation.ok_or(StoreError::NotFound)?.0);
-        let tenants = fetch_all!(tx.on(), TenantRow, TENANTS, node.0)?;
-        let devices = fetch_all!(tx.on(), DeviceRow, DEVICES, node.0)?;
+        let tenants = self.spec_tenants(&mut tx, node, 0).await?;
         tx.commit().await?;
+        Ok(SpecSnapshot {
+            generation,
+            tenants,
+        })
+    }
 
+    /// What came since a snapshot of generation `since` that has the slots
+    /// `kept`. Every change notes its generation at its tenant while it holds
+    /// the node's row, so none is missed between two reads; a tenant who left
+    /// is found by counting. A generation below `since` is told as it is, with
+    /// no changes: the database was put back, and the snapshot is of no use.
+    ///
+    /// # Errors
+    /// As [`load_spec`](Self::load_spec).
+    pub async fn spec_changes(
+        &self,
+        node: NodeId,
+        since: u64,
+        kept: &BTreeSet<Slot>,
+    ) -> Result<SpecChanges> {
+        let mut tx = self.db.snapshot().await?;
+        let generation = fetch_optional!(tx.on(), (i64,), GENERATION, node.0)?;
+        let generation = unsigned(generation.ok_or(StoreError::NotFound)?.0);
+        if generation <= since {
+            return Ok(SpecChanges {
+                generation,
+                changed: Vec::new(),
+                gone: BTreeSet::new(),
+            });
+        }
+        let from = i64::try_from(since).unwrap_or(i64::MAX).saturating_add(1);
+        let changed = self.spec_tenants(&mut tx, node, from).await?;
+        let new = changed.iter().filter(|t| !kept.contains(&t.slot)).count();
+        let held = fetch_optional!(tx.on(), (i64,), HELD, node.0)?.map_or(0, |(n,)| n);
+        let mut gone = BTreeSet::new();
+        if usize::try_from(held) != Ok(kept.len() + new) {
+            let slots = fetch_all!(tx.on(), (i64,), SLOTS, node.0)?;
+            gone.clone_from(kept);
+            for slot in slots.into_iter().filter_map(|(n,)| parse_slot(n)) {
+                gone.remove(&slot);
+            }
+        }
+        tx.commit().await?;
+        Ok(SpecChanges {
+            generation,
+            changed,
+            gone,
+        })
+    }
+
+    /// The node's tenants that changed at generation `from` or later.
+    async fn spec_tenants(&self, tx: &mut Tx, node: NodeId, from: i64) -> Result<Vec<SpecTenant>> {
+        let tenants = fetch_all!(tx.on(), TenantRow, TENANTS, node.0, from)?;
+        let devices = fetch_all!(tx.on(), DeviceRow, DEVICES, node.0, from)?;
         // Both lists are in the order of slots, so the devices of a tenant are
         // the next ones in line.
         let mut devices = devices.into_iter().peekable();
@@ -137,10 +204,7 @@ impl Store {
             }
             spec.push(tenant);
         }
-        Ok(SpecSnapshot {
-            generation,
-            tenants: spec,
-        })
+        Ok(spec)
     }
 
     fn spec_tenant(&self, r: TenantRow) -> Result<SpecTenant> {

@@ -292,6 +292,8 @@ mod tests {
             [
                 spec::TENANTS,
                 spec::DEVICES,
+                spec::HELD,
+                spec::SLOTS,
                 "SELECT id FROM peers WHERE user_id = $1 ORDER BY id",
                 "SELECT id FROM bandwidth_stats WHERE recorded_at < $1 LIMIT $2",
                 "SELECT SUM(rx_bytes) FROM usage_days WHERE user_id = $1 AND day >= $2",

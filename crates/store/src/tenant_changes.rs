@@ -23,10 +23,17 @@ async fn bump(tx: &mut Tx, node: NodeId) -> Result<()> {
     }
 }
 
-/// The same for the node of a tenant. `NotFound` where the tenant is gone.
+/// The same for the node of a tenant, and notes that the tenant is what has
+/// changed. `NotFound` where the tenant is gone.
 pub(crate) async fn bump_scoped(tx: &mut Tx, scope: &TenantScope) -> Result<()> {
     let sql = "UPDATE nodes SET generation = generation + 1 \
                WHERE id = (SELECT node_id FROM users WHERE id = $1)";
+    if execute!(tx.on(), sql, scope.tenant().0)? == 0 {
+        return Err(StoreError::NotFound);
+    }
+    // Whoever waited for the node's row may find the tenant gone by now.
+    let sql = "UPDATE users SET generation = \
+               (SELECT generation FROM nodes WHERE nodes.id = users.node_id) WHERE id = $1";
     match execute!(tx.on(), sql, scope.tenant().0)? {
         0 => Err(StoreError::NotFound),
         _ => Ok(()),
@@ -84,8 +91,9 @@ impl Store {
         bump(&mut tx, LOCAL_NODE).await?;
         let sql = "INSERT INTO users (username, password_hash, plan, subdomain, interface_name, \
              listen_port, subnet_cidr, created_at, node_id, slot, wg_private_key, wg_public_key, \
-             dns_password, dns_password_hash) \
-             VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             dns_password, dns_password_hash, generation) \
+             VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+             (SELECT generation FROM nodes WHERE id = $8)) \
              ON CONFLICT DO NOTHING RETURNING id";
         let mut from = Slot::FIRST.get();
         while let Some(slot) = free_slot(&mut tx, from, excluded).await? {

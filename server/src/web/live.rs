@@ -2,6 +2,9 @@
 //!
 //! A slow reader costs nothing: the next state is read when the last one is
 //! sent, and states between are left out.
+//!
+//! Whoever is not (or no longer) signed in gets one event that says so, and the
+//! end: a browser's EventSource reads no status and would try for ever.
 
 use crate::web::{WebState, scope::Granted, session};
 use axum::{
@@ -95,9 +98,9 @@ pub async fn progress(
 }
 
 fn open(state: &WebState, granted: &Granted, session: &Session, kind: Kind) -> Response {
-    // An EventSource does not follow to a sign-in page; a status ends it.
     let (Ok(scope), Some(session)) = (granted.dashboard(), session.id()) else {
-        return StatusCode::UNAUTHORIZED.into_response();
+        let only = stream::once(std::future::ready(Ok::<_, Infallible>(signed_out())));
+        return Sse::new(only).into_response();
     };
     let Some(place) = state.streams.take(scope.tenant()) else {
         return (StatusCode::TOO_MANY_REQUESTS, "Too many open pages.").into_response();
@@ -113,6 +116,7 @@ fn open(state: &WebState, granted: &Granted, session: &Session, kind: Kind) -> R
         last: String::new(),
         sent_at: None,
         look_at: Instant::now() + LOOK,
+        over: false,
         _place: place,
     };
     let events = stream::unfold(live, Live::next).map(Ok::<_, Infallible>);
@@ -120,6 +124,12 @@ fn open(state: &WebState, granted: &Granted, session: &Session, kind: Kind) -> R
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     (unbuffered, events).into_response()
+}
+
+/// Says that nothing more will come, and why. The data are a word because a
+/// browser drops events without any.
+fn signed_out() -> Event {
+    Event::default().event("signed_out").data("over")
 }
 
 /// An open stream.
@@ -134,13 +144,18 @@ struct Live {
     last: String,
     sent_at: Option<Instant>,
     look_at: Instant,
+    /// Whether the last event has been told.
+    over: bool,
     _place: Place,
 }
 
 impl Live {
-    /// The next event; `None` once the server ends, somebody signed out or
-    /// the tenant is gone.
+    /// The next event; `None` once the server ends, and after the one that
+    /// tells that somebody signed out or the tenant is gone.
     async fn next(mut self) -> Option<(Event, Self)> {
+        if self.over {
+            return None;
+        }
         loop {
             tokio::select! {
                 biased;
@@ -150,7 +165,7 @@ impl Live {
             }
             if Instant::now() >= self.look_at {
                 if !session::is_alive(&self.sessions, self.session).await {
-                    return None;
+                    return Some(self.end());
                 }
                 self.look_at = Instant::now() + LOOK;
             }
@@ -159,8 +174,8 @@ impl Live {
             }
             let text = match self.read().await {
                 Ok(text) => text,
-                // Gone: a browser that comes again is signed out.
-                Err(f) if f.code == ErrorCode::NotFound => return None,
+                // Gone, and everybody's session with it.
+                Err(f) if f.code == ErrorCode::NotFound => return Some(self.end()),
                 // What else fails may work at the next change.
                 Err(_) => continue,
             };
@@ -176,6 +191,11 @@ impl Live {
             self.last = text;
             return Some((event, self));
         }
+    }
+
+    fn end(mut self) -> (Event, Self) {
+        self.over = true;
+        (signed_out(), self)
     }
 
     // `&mut`, because a stream that is not `Sync` may not be shared across threads.

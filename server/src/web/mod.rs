@@ -133,18 +133,14 @@ pub fn web(parts: WebParts) -> Web {
         .get("/live", live::dashboard)
         .get("/progress/live", live::progress)
         .finish();
-    let (options, control) = (state.leptos.clone(), state.control.clone());
+    let (head, control) = (app::Head::new(state.leptos.clone()), state.control.clone());
     let context = move || provide_context(control.clone());
     let not_found = {
-        let options = options.clone();
-        leptos_axum::render_app_async_with_context(context.clone(), move || {
-            app::shell(options.clone())
-        })
+        let head = head.clone();
+        leptos_axum::render_app_async_with_context(context.clone(), move || app::shell(&head))
     };
     let with_pages = own
-        .leptos_routes_with_context(&state, listings, context, move || {
-            app::shell(options.clone())
-        })
+        .leptos_routes_with_context(&state, listings, context, move || app::shell(&head))
         .fallback(not_found)
         .method_not_allowed_fallback(errors::wrong_method)
         .layer(from_fn_with_state(state.clone(), scope::grant))

@@ -30,12 +30,14 @@ async fn a_stream_ends_with_its_session_its_tenant_and_the_server() {
     let mut signed_out = s.open(HOST, "/progress/live", &alice.cookie).await;
     signed_out.wait_for("event: progress", SOON).await;
     s.post(HOST, "/sign-out", "", Some(&alice.cookie)).await;
+    signed_out.wait_for("event: signed_out", SOON).await;
     assert!(signed_out.ends(SOON).await);
 
     let alice = s.arrive("alice").await;
     let mut deleted = s.open(HOST, "/live", &alice.cookie).await;
     deleted.wait_for("event: dashboard", SOON).await;
     s.delete("alice").await;
+    deleted.wait_for("event: signed_out", SOON).await;
     assert!(deleted.ends(SOON).await);
 
     let bob = s.sign_up("bob-b").await;
@@ -46,6 +48,20 @@ async fn a_stream_ends_with_its_session_its_tenant_and_the_server() {
         open.ends(Duration::from_secs(1)).await,
         "at once, so that the server can end"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_told_once_and_nothing_else() {
+    let s = Stack::new().await;
+    s.sign_up("alice").await;
+    for path in ["/live", "/progress/live"] {
+        let mut stream = s
+            .open(HOST, path, "mn_session=AAAAAAAAAAAAAAAAAAAAAA")
+            .await;
+        let all = stream.wait_for("\n\n", SOON).await;
+        assert_eq!(all, "event: signed_out\ndata: over\n\n", "{path}");
+        assert!(stream.ends(SOON).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

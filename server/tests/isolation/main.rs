@@ -8,6 +8,7 @@
 
 mod edges;
 mod live;
+mod pages;
 mod sessions;
 mod stack;
 mod table;
@@ -17,7 +18,8 @@ use stack::{Answer, BASE, Stack};
 use std::collections::BTreeSet;
 use table::{Reach, table};
 
-/// Whether an answer gives nothing away: refused, or led to a sign-in.
+/// Whether an answer gives nothing away: refused, led to a sign-in, or a stream
+/// of one event that says so.
 fn is_refusal(answer: &Answer) -> bool {
     let leads_to_sign_in = || {
         answer.location.as_deref().is_some_and(|to| {
@@ -26,7 +28,8 @@ fn is_refusal(answer: &Answer) -> bool {
                 || to.contains("localhost:8085/sign-in?")
         })
     };
-    matches!(answer.status.as_u16(), 401 | 403 | 404 | 405 | 421)
+    answer.is("event: signed_out\ndata: over\n\n")
+        || matches!(answer.status.as_u16(), 401 | 403 | 404 | 405 | 421)
         || (answer.status.is_redirection() && leads_to_sign_in())
 }
 

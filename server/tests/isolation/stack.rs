@@ -87,6 +87,11 @@ impl Answer {
     pub fn tells_of(&self, text: &str) -> bool {
         self.body.contains(text)
     }
+
+    /// Whether that is all it says.
+    pub fn is(&self, text: &str) -> bool {
+        self.body == text
+    }
 }
 
 impl std::fmt::Debug for Answer {
@@ -257,11 +262,19 @@ impl Stack {
     }
 
     pub async fn get(&self, host: &str, url: &str, cookie: Option<&str>) -> Answer {
-        self.plain(Method::GET, host, url, "", cookie).await
+        self.plain(Method::GET, host, url, "", cookie, "text/html")
+            .await
     }
 
     pub async fn post(&self, host: &str, url: &str, body: &str, cookie: Option<&str>) -> Answer {
-        self.plain(Method::POST, host, url, body, cookie).await
+        self.plain(Method::POST, host, url, body, cookie, "text/html")
+            .await
+    }
+
+    /// Posts as a script does.
+    pub async fn call(&self, host: &str, url: &str, body: &str, cookie: Option<&str>) -> Answer {
+        self.plain(Method::POST, host, url, body, cookie, "application/json")
+            .await
     }
 
     async fn plain(
@@ -271,13 +284,14 @@ impl Stack {
         url: &str,
         body: &str,
         cookie: Option<&str>,
+        accept: &str,
     ) -> Answer {
         let mut request = Request::builder()
             .method(method)
             .uri(url)
             .header("host", host)
             .header("origin", format!("http://{host}"))
-            .header("accept", "text/html")
+            .header("accept", accept)
             .header("content-length", body.len())
             .header("content-type", "application/x-www-form-urlencoded");
         if let Some(cookie) = cookie {

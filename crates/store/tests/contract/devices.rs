@@ -1,9 +1,9 @@
 //! Devices and the spec.
 
 use crate::bed::{Bed, NOW, label, new_device, new_tenant, scope, sign_up};
-use domain::{AddressPlan, DeviceId, ErrorCode, Field, FilterPolicy, NodeId, Routing};
-use std::collections::BTreeSet;
-use store::{DeviceChange, LOCAL_NODE, StoreError};
+use domain::{AddressPlan, DeviceId, ErrorCode, Field, FilterPolicy, NodeId, Routing, Slot};
+use std::collections::{BTreeMap, BTreeSet};
+use store::{DeviceChange, LOCAL_NODE, SpecTenant, StoreError};
 
 pub async fn devices_take_the_lowest_free_address_and_read_back(bed: &Bed) {
     let (store, plan) = (bed.store().await, AddressPlan::default());
@@ -267,4 +267,64 @@ pub async fn the_spec_holds_everything_unsealed(bed: &Bed) {
         store.generation(NodeId(9)).await,
         Err(StoreError::NotFound)
     ));
+}
+
+/// What a node does with the changes: the snapshot becomes the whole again.
+pub async fn changes_since_a_snapshot_make_it_the_spec_again(bed: &Bed) {
+    let (store, plan) = (bed.store().await, AddressPlan::default());
+    let mut kept: BTreeMap<Slot, SpecTenant> = BTreeMap::new();
+    let mut since = 0;
+    let a = sign_up(&store, "abcd").await;
+    let mut expect = async |changed: usize, gone: usize, what: &str| {
+        let slots = kept.keys().copied().collect();
+        let c = store.spec_changes(LOCAL_NODE, since, &slots).await.unwrap();
+        assert_eq!((c.changed.len(), c.gone.len()), (changed, gone), "{what}");
+        kept.retain(|slot, _| !c.gone.contains(slot));
+        kept.extend(c.changed.into_iter().map(|t| (t.slot, t)));
+        since = c.generation;
+        let whole = store.load_spec(LOCAL_NODE).await.unwrap();
+        assert_eq!(whole.generation, since, "{what}");
+        assert_eq!(
+            whole.tenants,
+            kept.values().cloned().collect::<Vec<_>>(),
+            "{what}"
+        );
+    };
+    expect(1, 0, "the first sign-up").await;
+    expect(0, 0, "nothing").await;
+    let (b, c) = (sign_up(&store, "efgh").await, sign_up(&store, "ijkl").await);
+    expect(2, 0, "two sign-ups").await;
+    let (sa, sb, sc) = (scope(&a), scope(&b), scope(&c));
+    let d = store.add_device(&sb, new_device("One"), &plan).await;
+    let d = d.unwrap();
+    expect(1, 0, "a device").await;
+    let change = DeviceChange {
+        mesh: Some(!d.mesh),
+        ..DeviceChange::default()
+    };
+    store.update_device(&sb, d.id, change, NOW).await.unwrap();
+    expect(1, 0, "a device's mesh").await;
+    store
+        .set_state(&sc, store::TenantState::Suspended, NOW)
+        .await
+        .unwrap();
+    store.delete_device(&sb, d.id, NOW).await.unwrap();
+    expect(2, 0, "one suspended, one device less").await;
+    store.delete_tenant(&sa, NOW).await.unwrap();
+    expect(0, 1, "one leaves").await;
+    store.delete_tenant(&sb, NOW).await.unwrap();
+    let next = sign_up(&store, "mnop").await;
+    assert_eq!(next.slot, a.slot);
+    expect(1, 1, "one leaves, another comes, in an earlier one's slot").await;
+    store.delete_tenant(&sc, NOW).await.unwrap();
+    let next = sign_up(&store, "qrst").await;
+    assert_eq!(next.slot, b.slot);
+    let last = sign_up(&store, "uvwx").await;
+    assert_eq!(last.slot, c.slot);
+    expect(2, 0, "a slot changes hands between two reads").await;
+    let back = store
+        .spec_changes(LOCAL_NODE, 1_000, &BTreeSet::new())
+        .await
+        .unwrap();
+    assert!(back.generation < 1_000 && back.changed.is_empty());
 }

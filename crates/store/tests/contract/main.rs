@@ -53,7 +53,8 @@ const EVERYWHERE: &[Case] = cases! {
         somebody_elses_device_is_not_found
         a_change_that_changes_nothing_wakes_nobody
         a_device_whose_key_the_browser_made_has_no_private_key
-        the_spec_holds_everything_unsealed;
+        the_spec_holds_everything_unsealed
+        changes_since_a_snapshot_make_it_the_spec_again;
     statistics: counters_become_totals_minutes_and_days
         counters_that_begin_again_lose_nothing
         unknown_peers_and_doubles_do_no_harm

@@ -2,6 +2,7 @@
 
 use crate::bed::{Bed, KEY, new_device, scope, sign_up};
 use domain::{AddressPlan, ErrorCode};
+use std::collections::BTreeSet;
 use store::{DatabaseUrl, LOCAL_NODE, Sealer, Store, StoreError};
 
 pub async fn opening_again_keeps_everything(bed: &Bed) {
@@ -26,7 +27,9 @@ pub async fn opening_again_keeps_everything(bed: &Bed) {
     let versions = bed
         .texts("SELECT description FROM _sqlx_migrations ORDER BY version")
         .await;
-    assert_eq!(versions, ["accounts", "devices"]);
+    assert_eq!(versions[..2], ["accounts", "devices"]);
+    let once: BTreeSet<_> = versions.iter().collect();
+    assert_eq!(once.len(), versions.len());
 }
 
 pub async fn an_older_schema_is_brought_up_to_date_with_its_rows(bed: &Bed) {
@@ -63,13 +66,7 @@ pub async fn a_newer_schema_is_refused_in_a_sentence(bed: &Bed) {
         .await
         .unwrap_err();
     assert!(
-        matches!(
-            e,
-            StoreError::SchemaNewer {
-                found: 9000,
-                known: 2
-            }
-        ),
+        matches!(e, StoreError::SchemaNewer { found: 9000, known } if (2..9000).contains(&known)),
         "{e}"
     );
     assert_eq!(e.failure().code, ErrorCode::BadConfiguration);

@@ -1,17 +1,11 @@
-//! One way for every form: a server function in an `ActionForm`, which works
-//! by a plain POST too.
-//!
-//! With JavaScript a refusal comes back as JSON and is shown in place; what was
-//! typed is still in the inputs. Without, Leptos would go back to the Referer
-//! with the error's text in the query. We go to the form's own address instead,
-//! with the error's *code*, its field and what was typed (never a password).
-//! The page looks the sentence up by the code: no text from a query is ever
-//! shown as ours.
+//! The server's side of every form: how a server function ends, and what a
+//! query tells the page that a plain POST was sent back to.
 
+use super::sentence::sentence;
 use domain::{DeviceLabel, ErrorCode, Failure, Field, TenantName};
 use leptos::{
     prelude::*,
-    server_fn::{ServerFn, codec::JsonEncoding, error::ServerFnErrorErr},
+    server_fn::{codec::JsonEncoding, error::ServerFnErrorErr},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -37,10 +31,6 @@ impl FromServerFnError for AppError {
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         use ServerFnErrorErr as E;
         let (code, sentence) = match error {
-            E::Request(_) | E::Response(_) => (
-                ErrorCode::Busy,
-                "The server cannot be reached. Check your connection and try again.",
-            ),
             E::Args(_)
             | E::MissingArg(_)
             | E::Deserialization(_)
@@ -50,6 +40,8 @@ impl FromServerFnError for AppError {
             ),
             _ => (ErrorCode::Internal, sentence(ErrorCode::Internal)),
         };
+        // Without it the answer would be a 500.
+        set_status(code);
         Self(Failure::new(code, sentence))
     }
 }
@@ -63,14 +55,12 @@ impl From<Failure> for AppError {
 /// Ends a server function that succeeded: the browser goes to `url`, which may
 /// be on another host of ours. By a redirect without JavaScript; with it, the
 /// form's own client reads the same header and goes there.
-#[cfg(feature = "ssr")]
 pub fn go(url: &str) {
     leptos_axum::redirect(url);
 }
 
 /// The address at which a tenant's own host makes the session, and goes on to
 /// `to` (a path there).
-#[cfg(feature = "ssr")]
 pub fn arrive(
     context: &crate::context::RequestContext,
     arrival: &control::Arrival,
@@ -88,7 +78,6 @@ pub fn arrive(
 /// Ends a server function that failed. A plain POST is sent back to `page` (the
 /// form's address, on this host) with the error's code and what was typed;
 /// a script gets the failure as JSON with its HTTP status.
-#[cfg(feature = "ssr")]
 pub fn refuse(failure: Failure, page: &str, typed: &[(&str, &str)]) -> AppError {
     if wants_html() {
         leptos_axum::redirect(&back_to(page, &failure, typed));
@@ -99,7 +88,6 @@ pub fn refuse(failure: Failure, page: &str, typed: &[(&str, &str)]) -> AppError 
 }
 
 /// Sets the answer's HTTP status from a code.
-#[cfg(feature = "ssr")]
 pub fn set_status(code: ErrorCode) {
     let status = axum::http::StatusCode::from_u16(code.status());
     if let (Some(response), Ok(status)) = (use_context::<leptos_axum::ResponseOptions>(), status) {
@@ -108,24 +96,22 @@ pub fn set_status(code: ErrorCode) {
 }
 
 /// Whether a browser posted the form by itself, without a script.
-#[cfg(feature = "ssr")]
 fn wants_html() -> bool {
-    use_context::<http::request::Parts>().is_some_and(|parts| {
+    with_context(|parts: &http::request::Parts| {
         parts
             .headers
             .get(http::header::ACCEPT)
             .and_then(|v| v.to_str().ok())
             .is_some_and(|accept| accept.contains("text/html"))
     })
+    .unwrap_or_default()
 }
 
-/// The longest typed value that travels back in a query: beyond it a person
-/// has other worries than typing it again.
-#[cfg(feature = "ssr")]
+/// As much of a typed value travels back in a query; the rest is cut off. Every
+/// input of ours takes less, and a cut label is still too long to be one.
 const LONGEST_KEPT: usize = 256;
 
 /// `page?error=…&field=…&<typed>`.
-#[cfg(feature = "ssr")]
 fn back_to(page: &str, failure: &Failure, typed: &[(&str, &str)]) -> String {
     use leptos_router::params::ParamsMap;
     let mut query = ParamsMap::new();
@@ -134,9 +120,8 @@ fn back_to(page: &str, failure: &Failure, typed: &[(&str, &str)]) -> String {
         query.insert("field", field_name(field).to_owned());
     }
     for (name, value) in typed {
-        if value.len() <= LONGEST_KEPT {
-            query.insert((*name).to_owned(), (*value).to_owned());
-        }
+        let kept = value.floor_char_boundary(LONGEST_KEPT);
+        query.insert((*name).to_owned(), value[..kept].to_owned());
     }
     // ParamsMap's text begins with "?" and is percent-encoded: a line break in
     // a value cannot end the header.
@@ -187,102 +172,6 @@ pub fn told(get: impl Fn(&str) -> Option<String>) -> Option<Failure> {
     }))
 }
 
-/// What each code means to a person, where the precise sentence did not travel.
-pub const fn sentence(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::NameMalformed => "Use 3 to 32 of the letters a to z, digits and inner hyphens.",
-        ErrorCode::NameReserved => "That name is reserved. Choose another one.",
-        ErrorCode::NameTaken => "That name is taken. Choose another one.",
-        ErrorCode::PasswordWeak => {
-            "That password is too easy to guess. Use ten characters or more, for example four words that have nothing to do with each other."
-        }
-        ErrorCode::PlanUnknown => "That plan is not offered any more. Choose another one.",
-        ErrorCode::LabelMalformed => "Use 1 to 64 visible characters for the label.",
-        ErrorCode::LabelTaken => "You have a device of that label. Choose another one.",
-        ErrorCode::DeviceLimit => "Your plan allows no further device. Delete one first.",
-        ErrorCode::ChoiceUnknown => "Choose one of the options shown.",
-        ErrorCode::NodeFull => "There is no free slot on this server. Try again later.",
-        ErrorCode::SignInRefused => "That name and password do not belong together.",
-        ErrorCode::TooManyTries => "Too many tries. Wait a minute and try again.",
-        ErrorCode::SignedOut => "You are signed out. Sign in and try again.",
-        ErrorCode::TicketInvalid => "That link was used or has expired. Sign in again.",
-        ErrorCode::NotFound => "There is nothing here under that address.",
-        ErrorCode::WrongOrigin => "That request came from another site and was refused.",
-        ErrorCode::UnknownHost => "This installation does not serve that address.",
-        ErrorCode::BadRequest => {
-            "The server could not read that request. Reload the page and try again."
-        }
-        ErrorCode::BadConfiguration => "This installation is not set up correctly.",
-        ErrorCode::ImageMissing => "Waiting for the AdGuard Home image.",
-        ErrorCode::DockerUnavailable => "Docker does not answer. It is tried again.",
-        ErrorCode::FirewallUnavailable => "The firewall cannot be used. It is tried again.",
-        ErrorCode::WireguardUnavailable => "WireGuard cannot be used. It is tried again.",
-        ErrorCode::PortTaken => "Another program holds the tunnel's port.",
-        ErrorCode::NameForeign => "Something that is not ours holds a name of ours.",
-        ErrorCode::DnsUnavailable => "The DNS filter does not answer. It is tried again.",
-        ErrorCode::DiskUnavailable => "The disk is full or cannot be written.",
-        ErrorCode::DatabaseUnavailable => "The database does not answer. Try again in a moment.",
-        ErrorCode::Suspended => "This account is suspended. Ask the operator.",
-        ErrorCode::Busy => "The server is busy. Try again in a moment.",
-        ErrorCode::NotYetInForce => "Deleted. It is being cut off; the server keeps trying.",
-        ErrorCode::Internal => "Something went wrong on our side. Try again in a moment.",
-    }
-}
-
-/// The failure a form shows: its action's last answer, or what the page was
-/// opened with (after a plain POST).
-pub fn refused<S>(action: ServerAction<S>, first: Option<Failure>) -> Signal<Option<Failure>>
-where
-    S: ServerFn<Error = AppError> + Clone + Send + Sync + 'static,
-    S::Output: Clone + Send + Sync + 'static,
-{
-    let value = action.value();
-    Signal::derive(move || {
-        value.with(|answer| match answer {
-            Some(Err(error)) => Some(error.0.clone()),
-            Some(Ok(_)) => None,
-            None => first.clone(),
-        })
-    })
-}
-
-/// Whether the form's button waits: while the answer is under way and, after a
-/// success, while the browser is leaving the page.
-pub fn busy<S>(action: ServerAction<S>) -> Signal<bool>
-where
-    S: ServerFn<Error = AppError> + Clone + Send + Sync + 'static,
-    S::Output: Clone + Send + Sync + 'static,
-{
-    let (pending, value) = (action.pending(), action.value());
-    Signal::derive(move || pending.get() || value.with(|v| matches!(v, Some(Ok(_)))))
-}
-
-/// The sentence for one field.
-pub fn at(failure: Signal<Option<Failure>>, field: Field) -> Signal<Option<String>> {
-    Signal::derive(move || {
-        failure.with(|f| {
-            f.as_ref()
-                .filter(|f| f.field == Some(field))
-                .map(|f| f.sentence.clone())
-        })
-    })
-}
-
-/// The sentence for the whole form: what belongs to none of `fields`, the
-/// fields the form has.
-pub fn on_top(
-    failure: Signal<Option<Failure>>,
-    fields: &'static [Field],
-) -> Signal<Option<String>> {
-    Signal::derive(move || {
-        failure.with(|f| {
-            f.as_ref()
-                .filter(|f| f.field.is_none_or(|at| !fields.contains(&at)))
-                .map(|f| f.sentence.clone())
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,15 +182,6 @@ mod tests {
                 .iter()
                 .find(|(k, _)| *k == key)
                 .map(|(_, v)| (*v).to_owned())
-        }
-    }
-
-    #[test]
-    fn every_code_has_a_sentence_of_its_own() {
-        let mut seen = std::collections::HashSet::new();
-        for code in ErrorCode::ALL {
-            assert!(sentence(*code).ends_with('.'), "{code}");
-            assert!(seen.insert(sentence(*code)), "{code}");
         }
     }
 
@@ -330,11 +210,10 @@ mod tests {
         assert_eq!(failure.field, Some(Field::Name));
     }
 
-    #[cfg(feature = "ssr")]
     #[test]
     fn what_was_typed_travels_encoded_and_short() {
         let failure = Failure::at(Field::Label, ErrorCode::LabelTaken, "…");
-        let long = "x".repeat(LONGEST_KEPT + 1);
+        let long = "ü".repeat(LONGEST_KEPT);
         let url = back_to(
             "/devices/new",
             &failure,
@@ -342,8 +221,19 @@ mod tests {
         );
         assert!(url.starts_with("/devices/new?"), "{url}");
         assert!(url.contains("error=label%5Ftaken") && url.contains("field=label"));
-        assert!(
-            !url.contains(['\r', '\n', ' ']) && !url.contains("ph&one") && !url.contains("xxx")
-        );
+        assert!(!url.contains(['\r', '\n', ' ']) && !url.contains("ph&one"));
+        assert_eq!(url.matches("%C3%BC").count(), LONGEST_KEPT / 2);
+    }
+
+    #[test]
+    fn a_label_of_any_length_is_told_to_be_too_long() {
+        for label in ["x".repeat(70), "x".repeat(2_000), "ü".repeat(1_000)] {
+            let refused = DeviceLabel::parse(&label).unwrap_err();
+            let url = back_to("/devices/new", &refused, &[("label", &label)]);
+            let kept = leptos_router::location::RequestUrl::new(&url);
+            let kept = kept.parse().unwrap();
+            let told = told(|key| kept.search_params().get(key)).unwrap();
+            assert_eq!(told, refused);
+        }
     }
 }
