@@ -217,7 +217,7 @@ impl Node {
             }
             Err(e) => {
                 tracing::warn!(?lane, code = %e.code, error = %e, cause = ?e.cause, "a step failed; it is tried again");
-                self.sources.mark_lane(&lane);
+                self.sources.mark_lane(&lane, &steps);
             }
         }
         self.lanes.finish(lane, steps, result);

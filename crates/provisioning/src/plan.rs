@@ -151,7 +151,7 @@ pub fn wanted_firewall(
         // A table that was flushed knows of nobody.
         (Known::Unknown(_), Known::Known(f)) if !f.complete => {
             let all = f.tenants.keys().chain(spec.tenants.keys());
-            all.copied().collect()
+            all.chain(&pending.elements).copied().collect()
         }
         (Known::Unknown(_), Known::Known(f)) => f.tenants.keys().copied().collect(),
         (Known::Unknown(_), Known::Unknown(_)) => BTreeSet::new(),

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     observed::{ContainerState, Known, Observed, ObservedDns},
     pending::Pending,
-    plan::Lane,
+    plan::{Lane, Step, is_ours},
     ports::{DnsFilter, PortResult},
     spec::{DnsInstance, NodeSettings, NodeSpec},
 };
@@ -123,7 +123,7 @@ pub(crate) struct Sources {
     folders: Source,
     dns: BTreeMap<Slot, Source>,
     asking: Arc<Semaphore>,
-    /// Slots with an interface when that could be read last.
+    /// Slots with an interface of ours when that could be read last.
     stood: BTreeSet<Slot>,
 }
 
@@ -168,6 +168,12 @@ impl Sources {
     /// its elements.
     pub(crate) fn in_doubt(&self, slot: Slot) -> bool {
         self.wireguard.doubt.is_about(slot) || self.firewall.doubt.is_about(slot)
+    }
+
+    /// What a step made of some slots' elements is not known before it is read.
+    pub(crate) fn doubt_elements(&mut self, slots: Vec<Slot>) {
+        self.firewall.dirty |= !slots.is_empty();
+        slots.into_iter().for_each(|s| self.firewall.doubt.about(s));
     }
 
     /// Adds what failed steps left unknown: it may still take effect.
@@ -249,9 +255,13 @@ impl Sources {
     }
 
     /// A lane failed: what it works on is read again.
-    pub(crate) fn mark_lane(&mut self, lane: &Lane) {
+    pub(crate) fn mark_lane(&mut self, lane: &Lane, steps: &[Step]) {
         match lane {
             Lane::Firewall => {
+                let mut asked = Pending::default();
+                asked.running(lane, steps);
+                let asked = asked.elements.into_iter();
+                asked.for_each(|slot| self.firewall.doubt.about(slot));
                 self.firewall.doubt.everything();
                 self.mark(Port::Firewall);
             }
@@ -293,7 +303,8 @@ impl Sources {
                     keep(&self.wireguard.touched, now, new);
                 }
                 if let (Err(_), Some(now)) = (&r, now.known()) {
-                    self.stood = now.keys().copied().collect();
+                    let ours = now.iter().filter(|(_, i)| is_ours(i));
+                    self.stood = ours.map(|(slot, _)| *slot).collect();
                 }
                 take_in(r, now);
             }

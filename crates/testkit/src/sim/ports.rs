@@ -158,8 +158,15 @@ impl Firewall for Sim {
     async fn apply(&self, change: &FirewallChange) -> PortResult<()> {
         let change = change.clone();
         let call = if change.rebuild { &REBUILD } else { &APPLY };
-        self.call(call, None, move |s, e| s.machine.apply(&change, e))
-            .await
+        self.call(call, None, move |s, e| {
+            s.note(|| {
+                let set: Vec<_> = change.set.iter().map(|(_, t)| t.slot.get()).collect();
+                let gone: Vec<_> = change.remove.keys().map(|slot| slot.get()).collect();
+                format!("     sets {set:?}, removes {gone:?}")
+            });
+            s.machine.apply(&change, e)
+        })
+        .await
     }
 
     fn events(&self) -> BoxStream<'static, ()> {
