@@ -215,6 +215,20 @@ pub struct ObservedFolder {
     /// The tunnel's public key in `keys/`: whose folder it is. A new tenant may
     /// have an old one's name; their folder is not his.
     pub owner: Option<String>,
+    /// Which AdGuard Home configuration lies in it. AdGuard Home replaces the
+    /// file at every change, so a new one says whom to ask what changed.
+    pub dns_conf: Option<FileStamp>,
+}
+
+/// Tells a file from the one that had its name before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    /// The file's number in its file system.
+    pub inode: u64,
+    /// When it was written, nanoseconds since 1970.
+    pub written: i128,
+    /// How long it is, bytes.
+    pub length: u64,
 }
 
 /// The hash by which written files are compared (FNV-1a, 64 bit).

@@ -6,7 +6,7 @@ use super::{Port, sources::Sources};
 use crate::{
     observed::{
         ContainerState, Known, ObservedContainer, ObservedDnsClient, ObservedFirewallTenant,
-        ObservedFolder, ObservedInterface, ObservedPeer, content_hash,
+        ObservedInterface, ObservedPeer, content_hash,
     },
     plan::Step,
     ports::FirewallChange,
@@ -109,13 +109,9 @@ pub(crate) fn predict(
             if let Known::Known(f) = &mut sources.changed(Port::Folders).folders {
                 let hash = content_hash(t.wg_conf().expose().as_bytes());
                 let wg_confs = [(format!("{}.conf", slot.interface()), hash)].into();
-                f.insert(
-                    t.name.folder(),
-                    ObservedFolder {
-                        wg_confs,
-                        owner: Some(t.private_key.public().to_string()),
-                    },
-                );
+                let seen = f.entry(t.name.folder()).or_default();
+                seen.wg_confs = wg_confs;
+                seen.owner = Some(t.private_key.public().to_string());
             }
         }
         Step::RemoveFolder(name) => {
