@@ -6,7 +6,7 @@
 //! again. That is why nothing is flushed to the disk by force.
 
 use crate::{
-    observed::{FileStamp, ObservedFolder, content_hash},
+    observed::{DnsConf, FileStamp, ObservedFolder, content_hash},
     ports::{Folders, PortError, PortResult, tenant_of_folder},
     spec::{NodeSettings, TenantSpec, wg_conf_path},
 };
@@ -154,7 +154,7 @@ fn observe(settings: &NodeSettings) -> PortResult<BTreeMap<String, ObservedFolde
 fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
     let mut folder = ObservedFolder {
         owner: owner(dir),
-        dns_conf: stamp(&dir.join("adguard_data/conf/AdGuardHome.yaml")),
+        dns_conf: dns_conf(&dir.join("adguard_data/conf/AdGuardHome.yaml")),
         ..ObservedFolder::default()
     };
     for entry in fs::read_dir(dir).map_err(failed("Reading", dir))? {
@@ -171,13 +171,16 @@ fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
     Ok(folder)
 }
 
-fn stamp(file: &Path) -> Option<FileStamp> {
-    let about = fs::metadata(file).ok()?;
-    Some(FileStamp {
-        inode: about.ino(),
-        written: i128::from(about.mtime()) * 1_000_000_000 + i128::from(about.mtime_nsec()),
-        length: about.len(),
-    })
+fn dns_conf(file: &Path) -> DnsConf {
+    match fs::metadata(file) {
+        Ok(about) => DnsConf::There(FileStamp {
+            inode: about.ino(),
+            written: i128::from(about.mtime()) * 1_000_000_000 + i128::from(about.mtime_nsec()),
+            length: about.len(),
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => DnsConf::Missing,
+        Err(_) => DnsConf::Unseen,
+    }
 }
 
 /// Whose folder it is. Nobody's where the keys are not whole, as after a power
@@ -282,14 +285,14 @@ mod tests {
         folder(root.path(), "user_abcd", "");
         let conf = root.path().join("users/user_abcd/adguard_data/conf");
         let seen = || observe(&settings(root.path())).unwrap()["user_abcd"].dns_conf;
-        assert_eq!(seen(), None);
+        assert_eq!(seen(), DnsConf::Missing);
         private_dir(&conf).unwrap();
         let file = conf.join("AdGuardHome.yaml");
         private_file(&file, b"a: 1").unwrap();
         let first = seen();
-        assert!(first.is_some() && seen() == first);
+        assert!(matches!(first, DnsConf::There(_)) && seen() == first);
         private_file(&file, b"a: 2").unwrap();
-        assert!(seen().is_some() && seen() != first);
+        assert!(matches!(seen(), DnsConf::There(_)) && seen() != first);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use crate::{
     observed::{
-        ContainerState, ObservedContainer, ObservedContainers, ObservedDns, ObservedFirewall,
-        ObservedFirewallTenant, ObservedFolder, ObservedInterface, content_hash,
+        ContainerState, DnsConf, ObservedContainer, ObservedContainers, ObservedDns,
+        ObservedFirewall, ObservedFirewallTenant, ObservedFolder, ObservedInterface, content_hash,
     },
     plan::{Lane, peer_change},
     spec::{InterfaceSpec, NodeSettings, NodeSpec, TenantSpec},
@@ -62,6 +62,8 @@ pub enum Found {
     KeysDamaged,
     /// The whole folder was gone.
     FolderGone,
+    /// AdGuard Home's configuration was gone from the folder.
+    DnsConfGone,
     /// AdGuard Home's clients were not the tenant's devices.
     ClientsChanged {
         /// Devices that were missing or changed.
@@ -90,6 +92,7 @@ impl Found {
             Self::ConfChanged => "conf_changed",
             Self::KeysDamaged => "keys_damaged",
             Self::FolderGone => "folder_gone",
+            Self::DnsConfGone => "dns_conf_gone",
             Self::ClientsChanged { .. } => "clients_changed",
         }
     }
@@ -144,6 +147,10 @@ impl fmt::Display for Drift {
                 "The keys in {name}'s folder were gone or damaged; they are written again."
             ),
             Found::FolderGone => write!(f, "{name}'s folder was gone; it is written again."),
+            Found::DnsConfGone => write!(
+                f,
+                "The configuration of {name}'s AdGuard Home was gone; its container is made anew with a new one."
+            ),
             Found::ClientsChanged { missing, strange } => write!(
                 f,
                 "In {name}'s AdGuard Home {missing} devices were missing or changed and {strange} were strange; that is put right."
@@ -271,7 +278,8 @@ pub fn changed_dns(spec: &NodeSpec, before: &Before, now: &crate::Observed) -> V
     };
     let changed = |t: &&TenantSpec| {
         let (was, is) = (old.get(&t.name.folder()), new.get(&t.name.folder()));
-        is.is_some_and(|is| was.is_some_and(|was| was.dns_conf != is.dns_conf))
+        let (was, is) = (was.map(|f| f.dns_conf), is.map(|f| f.dns_conf));
+        matches!((was, is), (Some(DnsConf::There(a)), Some(DnsConf::There(b))) if a != b)
     };
     let active = spec.tenants.values().filter(|t| !t.suspended);
     active.filter(changed).map(|t| t.slot).collect()
@@ -353,7 +361,12 @@ fn folder(t: &TenantSpec, old: &ObservedFolder, new: Option<&ObservedFolder>) ->
     };
     let conf = old.wg_confs == wanted && new.wg_confs != wanted;
     let keys = old.owner == owner && new.owner != owner;
-    let found = [(conf, Found::ConfChanged), (keys, Found::KeysDamaged)];
+    let dns = matches!(old.dns_conf, DnsConf::There(_)) && new.dns_conf == DnsConf::Missing;
+    let found = [
+        (conf, Found::ConfChanged),
+        (keys, Found::KeysDamaged),
+        (dns, Found::DnsConfGone),
+    ];
     let found = found.into_iter().filter(|(so, _)| *so);
     found.map(|(_, what)| what).collect()
 }

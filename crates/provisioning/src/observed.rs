@@ -215,9 +215,22 @@ pub struct ObservedFolder {
     /// The tunnel's public key in `keys/`: whose folder it is. A new tenant may
     /// have an old one's name; their folder is not his.
     pub owner: Option<String>,
-    /// Which AdGuard Home configuration lies in it. AdGuard Home replaces the
-    /// file at every change, so a new one says whom to ask what changed.
-    pub dns_conf: Option<FileStamp>,
+    /// AdGuard Home's configuration in it.
+    pub dns_conf: DnsConf,
+}
+
+/// A tenant's AdGuard Home configuration, as the disk has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DnsConf {
+    /// The folder was not read since its container was made.
+    #[default]
+    Unseen,
+    /// There is none: a container that runs from it cannot keep a change, and
+    /// would start as an install wizard without a password.
+    Missing,
+    /// There is one. AdGuard Home replaces the file at every change, so another
+    /// one says whom to ask what changed.
+    There(FileStamp),
 }
 
 /// Tells a file from the one that had its name before.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     Known, Observed,
-    observed::{FileStamp, ObservedDnsClient, ObservedPeer},
+    observed::{DnsConf, FileStamp, ObservedDnsClient, ObservedPeer},
     ports::PortError,
 };
 use domain::{
@@ -225,10 +225,12 @@ fn containers_and_the_image_are_missed() {
 
 #[test]
 fn folders_are_compared_and_a_new_dns_configuration_has_its_owner_asked() {
-    let stamp = |length| FileStamp {
-        inode: 1,
-        written: 1,
-        length,
+    let stamp = |length| {
+        DnsConf::There(FileStamp {
+            inode: 1,
+            written: 1,
+            length,
+        })
     };
     let of = |t: &TenantSpec| ObservedFolder {
         wg_confs: [(
@@ -237,7 +239,7 @@ fn folders_are_compared_and_a_new_dns_configuration_has_its_owner_asked() {
         )]
         .into(),
         owner: Some(t.private_key.public().to_string()),
-        dns_conf: Some(stamp(1)),
+        dns_conf: stamp(1),
     };
     let whole: BTreeMap<String, ObservedFolder> = spec()
         .tenants
@@ -264,7 +266,9 @@ fn folders_are_compared_and_a_new_dns_configuration_has_its_owner_asked() {
     });
     let both = vec![(Some(1), Found::ConfChanged), (Some(1), Found::KeysDamaged)];
     assert_eq!(damaged, (both, vec![]));
-    let rewritten = look(&|f| f.get_mut("user_tenant2").unwrap().dns_conf = Some(stamp(2)));
+    let lost = look(&|f| f.get_mut("user_tenant2").unwrap().dns_conf = DnsConf::Missing);
+    assert_eq!(lost, (vec![(Some(2), Found::DnsConfGone)], vec![]));
+    let rewritten = look(&|f| f.get_mut("user_tenant2").unwrap().dns_conf = stamp(2));
     assert_eq!(rewritten, (vec![], vec![Slot::new(2).unwrap()]));
 }
 

@@ -5,8 +5,8 @@
 use super::{Port, sources::Sources};
 use crate::{
     observed::{
-        ContainerState, Known, ObservedContainer, ObservedDnsClient, ObservedFirewallTenant,
-        ObservedInterface, ObservedPeer, content_hash,
+        ContainerState, DnsConf, Known, ObservedContainer, ObservedDnsClient,
+        ObservedFirewallTenant, ObservedInterface, ObservedPeer, content_hash,
     },
     plan::Step,
     ports::FirewallChange,
@@ -78,6 +78,11 @@ pub(crate) fn predict(
                     state: ContainerState::Running,
                 });
             }
+            if let Known::Known(f) = &mut sources.changed(Port::Folders).folders
+                && let Some(seen) = f.get_mut(&t.name.folder())
+            {
+                seen.dns_conf = DnsConf::Unseen;
+            }
             sources.mark(Port::Containers);
             sources.mark_dns(*slot);
         }
@@ -109,9 +114,14 @@ pub(crate) fn predict(
             if let Known::Known(f) = &mut sources.changed(Port::Folders).folders {
                 let hash = content_hash(t.wg_conf().expose().as_bytes());
                 let wg_confs = [(format!("{}.conf", slot.interface()), hash)].into();
+                let stood = f.contains_key(&t.name.folder());
                 let seen = f.entry(t.name.folder()).or_default();
                 seen.wg_confs = wg_confs;
                 seen.owner = Some(t.private_key.public().to_string());
+                if !stood {
+                    // What else was in a folder that was gone has gone with it.
+                    sources.mark(Port::Folders);
+                }
             }
         }
         Step::RemoveFolder(name) => {
