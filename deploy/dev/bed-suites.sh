@@ -23,6 +23,24 @@ suite_packets() {
   run_tests as_root_with_env bash "$BED" -- "${PACKET_TESTS[@]}"
 }
 
+# faults PART: one part of server/tests/faults. A part that names no test is a mistake and no success.
+faults() {
+  local line program
+  build_tests
+  build_for_bed
+  line=$(matching_tests "${FAULT_TESTS[0]}")
+  program=${line##*$'\t'}
+  if ! "$program" "$1::" --list | grep ': test$'; then
+    echo "There is no test in the part $1."
+    return 1
+  fi
+  run_tests as_root_with_env bash "$BED" -- "${FAULT_TESTS[@]}" -- "$1::" --nocapture
+}
+
+suite_kills() { faults kills; }
+suite_drift() { faults drift; }
+suite_boot() { faults boot; }
+
 suite_e2e() {
   build_for_bed
   as_root_with_env bash "$BED" bash "$ROOT/end2end/bed/e2e.sh"

@@ -6,6 +6,7 @@
 # the user. As PACKAGE/TARGET, where * is every file of the crate's tests/.
 PORT_TESTS=('wireguard/*' 'firewall/*' 'containers/*' 'adguard/*')
 PACKET_TESTS=('server/packets')
+FAULT_TESTS=('server/faults')
 STORE_TESTS=('store/*')
 
 suite_lint() { lint_all; }
@@ -70,7 +71,7 @@ suite_unit() {
   local rc=0 crate target folder program pattern elsewhere
   while IFS=$'\t' read -r crate target folder program; do
     elsewhere=0
-    for pattern in "${PORT_TESTS[@]}" "${PACKET_TESTS[@]}" "${STORE_TESTS[@]}"; do
+    for pattern in "${PORT_TESTS[@]}" "${PACKET_TESTS[@]}" "${FAULT_TESTS[@]}" "${STORE_TESTS[@]}"; do
       # shellcheck disable=SC2053 # the right side is a pattern
       if [ "$target" != unit ] && [[ $crate/$target == $pattern ]]; then elsewhere=1; fi
     done

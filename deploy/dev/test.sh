@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Runs suites one after the other, each with its own log, and ends with one line: N passed, N failed.
 
-SUITES=(lint unit store ports kernel packets e2e)
+SUITES=(lint unit store ports kernel packets kills drift boot e2e)
 
 help_test() {
   cat <<TEXT
@@ -13,6 +13,9 @@ help_test() {
              Docker, AdGuard Home
   kernel     the WireGuard port's contract on a real kernel's WireGuard, in a virtual machine
   packets    the real binary, Docker, AdGuard Home and WireGuard clients in a hermetic bed
+  kills      SIGKILL of server, tunnels, Docker and containers while people change things (12 times)
+  drift      other hands meddle: each thing is put right within 10 s, and nobody else notices
+  boot       cold starts, no database, full and read-only disks, clashing ranges, corrupt files
   e2e        a browser against that same stack
 A suite's output goes to a log and is shown where it fails; -v shows it as it comes.
 The status is 0 only if every suite passed. The test beds need root, by sudo where needed.
@@ -66,17 +69,22 @@ cmd_test() {
   done
   [ ${#chosen[@]} -gt 0 ] || chosen=("${SUITES[@]}")
 
-  local started
+  run_suites "${chosen[@]}"
+}
+
+# run_suites SUITE…: with the set-up before and the summary after them.
+run_suites() {
+  local started name
   started=$(now_ms)
   # What panicked is enough; a backtrace for each hides it.
   export RUST_BACKTRACE=0
   with_lock setup_all --tests
   say
   mkdir -p "$LOGS"
-  for name in "${chosen[@]}"; do run_suite "$name"; done
+  for name; do run_suite "$name"; done
   say
   printf '%s\n' "${RESULTS[@]}"
-  say "${#chosen[@]} suites in $(seconds_since "$started")"
+  say "$# suites in $(seconds_since "$started")"
   say "$PASSED passed, $FAILED failed"
   [ "$FAILED" -eq 0 ]
 }

@@ -10,7 +10,7 @@ use store::{Store, TenantListing};
 /// The core without a node that runs.
 async fn core(config: &Config) -> Result<(Store, Control), StartError> {
     let store = open_store(config).await?;
-    let (_, control) = Machine::new(config)?.core(config, store.clone());
+    let (_, control) = Machine::new(config)?.core(config, store.clone(), None);
     Ok((store, control))
 }
 

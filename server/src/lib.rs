@@ -13,5 +13,6 @@ pub mod config;
 pub mod doctor;
 pub mod machine;
 pub mod serve;
+mod stand_in;
 pub mod start_error;
 pub mod web;

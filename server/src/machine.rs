@@ -6,7 +6,9 @@ use crate::config::Config;
 use adguard::{AdGuard, AdGuardSettings, Lists};
 use async_trait::async_trait;
 use containers::{ContainerSettings, Docker};
-use control::{Control, ControlParts, ControlSettings, Entropy, StoreSpecs};
+use control::{
+    Control, ControlParts, ControlSettings, Entropy, KeepingSpecs, KeptSpec, StoreSpecs,
+};
 use domain::{ErrorCode, Slot};
 use firewall::{FirewallSettings, Nft};
 use futures_util::{
@@ -14,7 +16,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use provisioning::{
-    Node, NodePorts, NodeSettings, SystemClock, WireGuard,
+    Node, NodeHandle, NodePorts, NodeSettings, SpecSource, SystemClock, WireGuard,
     disk::Disk,
     observed::{ObservedInterface, PeerStatistics},
     ports::{PeerChange, PortError, PortResult},
@@ -72,18 +74,14 @@ impl Machine {
     }
 
     /// The node over these parts and the core over the node. Neither works
-    /// until [`Node::run`] and [`Control::run`] are called.
-    pub fn core(&self, config: &Config, store: Store) -> (Node, Control) {
-        let settings = node_settings(config);
-        let ports = NodePorts {
-            wireguard: self.wireguard.clone(),
-            firewall: self.firewall.clone(),
-            containers: self.containers.clone(),
-            dns: self.dns.clone(),
-            folders: Arc::new(Disk::new(settings.clone())),
-            specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
+    /// until [`Node::run`] and [`Control::run`] are called. What the database
+    /// gives is kept in `kept`, where there is one.
+    pub fn core(&self, config: &Config, store: Store, kept: Option<KeptSpec>) -> (Node, Control) {
+        let specs = StoreSpecs::new(store.clone(), LOCAL_NODE);
+        let (node, handle) = match kept {
+            Some(kept) => self.node(config, Arc::new(KeepingSpecs::new(specs, kept))),
+            None => self.node(config, Arc::new(specs)),
         };
-        let (node, handle) = Node::new(ports, settings);
         let control = Control::new(ControlParts {
             store,
             node: handle,
@@ -98,6 +96,20 @@ impl Machine {
             },
         });
         (node, control)
+    }
+
+    /// A node over these parts with a spec from wherever.
+    pub fn node(&self, config: &Config, specs: Arc<dyn SpecSource>) -> (Node, NodeHandle) {
+        let settings = node_settings(config);
+        let ports = NodePorts {
+            wireguard: self.wireguard.clone(),
+            firewall: self.firewall.clone(),
+            containers: self.containers.clone(),
+            dns: self.dns.clone(),
+            folders: Arc::new(Disk::new(settings.clone())),
+            specs,
+        };
+        Node::new(ports, settings)
     }
 }
 

@@ -6,9 +6,11 @@ use crate::{
     accept::{self, Limits},
     config::Config,
     machine::Machine,
+    stand_in,
     start_error::StartError,
     web::{WebParts, host::Site, web},
 };
+use control::KeptSpec;
 use domain::Secret;
 use provisioning::disk;
 use std::{
@@ -16,10 +18,10 @@ use std::{
     io::{self, Write},
     time::Duration,
 };
-use store::{Sealer, Sessions, Store};
+use store::{LOCAL_NODE, Sealer, Sessions, Store};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
 };
@@ -36,8 +38,7 @@ const PRUNE: Duration = Duration::from_secs(3600);
 /// # Errors
 /// Why it did not start.
 pub async fn serve(config: Config) -> Result<(), StartError> {
-    let terminated = signal(SignalKind::terminate()).map_err(StartError::Web)?;
-    let interrupted = signal(SignalKind::interrupt()).map_err(StartError::Web)?;
+    let mut ends = Ends::new().map_err(StartError::Web)?;
     // First what fails most often, before anything is made.
     let address = config.listen;
     let listener = TcpListener::bind(address)
@@ -45,15 +46,26 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address, source })?;
     accept::raise_file_limit();
     let _lock = lock(&config)?;
-    let store = open_store(&config).await?;
+    let machine = Machine::new(&config)?;
+    let store = match open_store(&config).await {
+        Ok(store) => store,
+        Err(away) => {
+            let kept = stand_in::kept(&config, away)?;
+            prepare_machine(&config);
+            match stand_in::until_there(&config, &machine, kept, &listener, &mut ends).await {
+                Some(store) => store,
+                None => return Ok(()),
+            }
+        }
+    };
     prepare_machine(&config);
 
-    let machine = Machine::new(&config)?;
     let wireguard = machine.wireguard.find().await;
     if let Err(e) = machine.lists.install_starter() {
         tracing::warn!(error = ?e, "the first block list cannot be written");
     }
-    let (node, control) = machine.core(&config, store.clone());
+    let kept = kept_spec(&config)?;
+    let (node, control) = machine.core(&config, store.clone(), Some(kept));
     let operator = control.ensure_operator().await?;
 
     let (close, closing) = watch::channel(false);
@@ -98,8 +110,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
             let cause = ended.err().map(io::Error::other);
             return Err(StartError::Web(cause.unwrap_or_else(|| io::Error::other("no reason given"))));
         }
-        () = told(terminated) => tracing::info!("told to end by SIGTERM"),
-        () = told(interrupted) => tracing::info!("told to end by SIGINT"),
+        () = ends.told() => {}
     }
     let _ = close.send(true);
     if tokio::time::timeout(PATIENCE, &mut server).await.is_err() {
@@ -126,6 +137,16 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
     disk::private_dir(&central)?;
     let sealer = Sealer::from_key_file(&central.join("seal.key"))?;
     Ok(Store::open(&config.database_url, sealer).await?)
+}
+
+/// The file with the last spec, beside the database and sealed with its key.
+///
+/// # Errors
+/// The key file cannot be used.
+pub fn kept_spec(config: &Config) -> Result<KeptSpec, StartError> {
+    let central = config.central();
+    let sealer = Sealer::from_key_file(&central.join("seal.key"))?;
+    Ok(KeptSpec::new(central.join("last_spec"), sealer, LOCAL_NODE))
 }
 
 /// One server a root: two would each undo what the other does.
@@ -179,13 +200,32 @@ async fn prune(sessions: Sessions) {
 }
 
 /// Completes once the server is to end.
-async fn closed(mut closing: watch::Receiver<bool>) {
+pub(crate) async fn closed(mut closing: watch::Receiver<bool>) {
     // An error is a sender that is gone, which is an end too.
     let _ = closing.wait_for(|c| *c).await;
 }
 
-async fn told(mut signal: tokio::signal::unix::Signal) {
-    signal.recv().await;
+/// The signals that tell us to end.
+pub(crate) struct Ends {
+    terminated: Signal,
+    interrupted: Signal,
+}
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminated: signal(SignalKind::terminate())?,
+            interrupted: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Completes once we are told to end.
+    pub(crate) async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminated.recv() => tracing::info!("told to end by SIGTERM"),
+            _ = self.interrupted.recv() => tracing::info!("told to end by SIGINT"),
+        }
+    }
 }
 
 /// What to open, and the first operator's password, the one time it is known.
@@ -229,6 +269,6 @@ async fn tell_of_docker(config: &Config, machine: &Machine) {
 }
 
 /// A line for whoever started us. A closed pipe is no reason to stop.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }

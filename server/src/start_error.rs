@@ -53,6 +53,23 @@ pub enum StartError {
     Usage(String),
 }
 
+impl StartError {
+    /// Whether it is the database that does not answer or cannot be read, as
+    /// opposed to one that says no: then tunnels need not wait for it.
+    pub const fn is_no_database(&self) -> bool {
+        matches!(
+            self,
+            Self::Store {
+                source: StoreError::Unopenable { .. }
+                    | StoreError::TimedOut
+                    | StoreError::Database(_)
+                    | StoreError::Migrate(_),
+                ..
+            }
+        )
+    }
+}
+
 impl From<StoreError> for StartError {
     fn from(source: StoreError) -> Self {
         Self::Store {

@@ -283,6 +283,11 @@ impl Containers for Docker {
                     self.doubt_network().await;
                     self.remove_ours(&id).await?;
                 }
+                // dockerd died between starting it and writing that down:
+                // containerd holds its task, and it can never start again.
+                Err(t) if t.says("task") && t.says("already exists") => {
+                    self.remove_ours(&id).await?;
+                }
                 // Somebody paused it: DNS should run, so it goes on.
                 Err(t) if t.says("paused") => return self.unpause(&id, spec).await,
                 Err(t) if t.is(404) || t.is(409) => {

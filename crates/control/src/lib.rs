@@ -10,6 +10,7 @@ mod devices;
 mod entropy;
 mod failures;
 mod hasher;
+mod kept;
 mod limiter;
 mod meter;
 mod operator;
@@ -24,6 +25,7 @@ mod watching;
 
 pub use entropy::Entropy;
 pub use failures::{incident_id, internal};
+pub use kept::{KeepingSpecs, KeptSpec};
 pub use requests::{
     Arrival, Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorArrival,
     Redeemed, SignUp,

@@ -6,7 +6,7 @@
 //! again. That is why nothing is flushed to the disk by force.
 
 use crate::{
-    observed::{ObservedFolder, content_hash},
+    observed::{DnsConf, FileStamp, ObservedFolder, content_hash},
     ports::{Folders, PortError, PortResult, tenant_of_folder},
     spec::{NodeSettings, TenantSpec, wg_conf_path},
 };
@@ -15,7 +15,7 @@ use domain::{ErrorCode, PrivateKey, PublicKey, Slot, TenantName};
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
     sync::Arc,
 };
@@ -154,6 +154,7 @@ fn observe(settings: &NodeSettings) -> PortResult<BTreeMap<String, ObservedFolde
 fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
     let mut folder = ObservedFolder {
         owner: owner(dir),
+        dns_conf: dns_conf(&dir.join("adguard_data/conf/AdGuardHome.yaml")),
         ..ObservedFolder::default()
     };
     for entry in fs::read_dir(dir).map_err(failed("Reading", dir))? {
@@ -168,6 +169,18 @@ fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
         }
     }
     Ok(folder)
+}
+
+fn dns_conf(file: &Path) -> DnsConf {
+    match fs::metadata(file) {
+        Ok(about) => DnsConf::There(FileStamp {
+            inode: about.ino(),
+            written: i128::from(about.mtime()) * 1_000_000_000 + i128::from(about.mtime_nsec()),
+            length: about.len(),
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => DnsConf::Missing,
+        Err(_) => DnsConf::Unseen,
+    }
 }
 
 /// Whose folder it is. Nobody's where the keys are not whole, as after a power
@@ -264,6 +277,22 @@ mod tests {
         assert_eq!(found["user_whole"].owner.as_deref(), Some(key.as_str()));
         assert_eq!(found["user_empty"].owner, None);
         assert_eq!(found["user_odd"], ObservedFolder::default());
+    }
+
+    #[test]
+    fn a_configuration_that_was_replaced_is_told_from_the_one_before() {
+        let root = tempfile::tempdir().unwrap();
+        folder(root.path(), "user_abcd", "");
+        let conf = root.path().join("users/user_abcd/adguard_data/conf");
+        let seen = || observe(&settings(root.path())).unwrap()["user_abcd"].dns_conf;
+        assert_eq!(seen(), DnsConf::Missing);
+        private_dir(&conf).unwrap();
+        let file = conf.join("AdGuardHome.yaml");
+        private_file(&file, b"a: 1").unwrap();
+        let first = seen();
+        assert!(matches!(first, DnsConf::There(_)) && seen() == first);
+        private_file(&file, b"a: 2").unwrap();
+        assert!(matches!(seen(), DnsConf::There(_)) && seen() != first);
     }
 
     #[test]

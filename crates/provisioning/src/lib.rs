@@ -9,6 +9,7 @@
 //! behind the traits in [`ports`].
 
 pub mod disk;
+pub mod drift;
 pub mod node;
 pub mod observed;
 pub mod pending;
@@ -17,6 +18,7 @@ pub mod ports;
 pub mod spec;
 mod status;
 
+pub use drift::{Drift, Found};
 pub use node::{Node, NodeHandle, NodePorts};
 pub use observed::{Known, Observed};
 pub use pending::Pending;

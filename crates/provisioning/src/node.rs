@@ -17,6 +17,7 @@ mod sources;
 pub use handle::{NodeHandle, NodeState, TenantState};
 
 use crate::{
+    drift::{self, Before},
     observed::{
         Known, ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
     },
@@ -203,7 +204,28 @@ impl Node {
             }
             Message::Event(port) => self.sources.mark(port),
             Message::Done(lane, steps, spec, result) => self.done(lane, steps, &spec, result),
-            observation => self.sources.take(observation),
+            observation => {
+                if let Some(before) = self.sources.take(observation) {
+                    self.compare(&before);
+                }
+            }
+        }
+    }
+
+    /// Notes what another hand has done since a port was read last, and has
+    /// AdGuard Homes asked that changed their configuration.
+    fn compare(&mut self, before: &Before) {
+        let Some(spec) = &self.spec else {
+            return;
+        };
+        let now = self.sources.observed();
+        let at_work = |lane: &Lane| self.lanes.is_running(lane);
+        for found in drift::drifts(spec, &self.settings, before, now, at_work) {
+            tracing::info!(what = found.what.code(), "found: {found}");
+            self.shared.tell_of_drift(found);
+        }
+        for slot in drift::changed_dns(spec, before, now) {
+            self.sources.mark_dns(slot);
         }
     }
 

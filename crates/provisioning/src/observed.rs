@@ -216,6 +216,33 @@ pub struct ObservedFolder {
     /// The tunnel's public key in `keys/`: whose folder it is. A new tenant may
     /// have an old one's name; their folder is not his.
     pub owner: Option<String>,
+    /// AdGuard Home's configuration in it.
+    pub dns_conf: DnsConf,
+}
+
+/// A tenant's AdGuard Home configuration, as the disk has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DnsConf {
+    /// The folder was not read since its container was made.
+    #[default]
+    Unseen,
+    /// There is none: a container that runs from it cannot keep a change, and
+    /// would start as an install wizard without a password.
+    Missing,
+    /// There is one. AdGuard Home replaces the file at every change, so another
+    /// one says whom to ask what changed.
+    There(FileStamp),
+}
+
+/// Tells a file from the one that had its name before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    /// The file's number in its file system.
+    pub inode: u64,
+    /// When it was written, nanoseconds since 1970.
+    pub written: i128,
+    /// How long it is, bytes.
+    pub length: u64,
 }
 
 /// The hash by which written files are compared (FNV-1a, 64 bit).

@@ -14,7 +14,7 @@
 
 use crate::{
     observed::{
-        ContainerState, Known, Observed, ObservedContainers, ObservedFirewallTenant,
+        ContainerState, DnsConf, Known, Observed, ObservedContainers, ObservedFirewallTenant,
         ObservedInterface, content_hash,
     },
     pending::Pending,
@@ -334,6 +334,7 @@ fn plan_containers(
             x.name == t.name.container()
                 && t.container(s).is_fitting(&x.revision, c.image)
                 && !matches!(x.state, ContainerState::Paused | ContainerState::Dead)
+                && !has_lost_its_conf(t, x.state, o)
                 && !kept.contains_key(&t.slot)
         });
         match x.slot {
@@ -376,6 +377,12 @@ fn plan_containers(
     if !c.image && spec.tenants.values().any(|t| !t.suspended) {
         plan.insert(Lane::Image, vec![Step::FetchImage]);
     }
+}
+
+/// Whether a container runs without the configuration it was started from.
+fn has_lost_its_conf(t: &TenantSpec, state: ContainerState, o: &Observed) -> bool {
+    let folder = o.folders.known().and_then(|f| f.get(&t.name.folder()));
+    state == ContainerState::Running && folder.is_some_and(|f| f.dns_conf == DnsConf::Missing)
 }
 
 fn plan_dns(spec: &NodeSpec, o: &Observed, plan: &mut Plan) {

@@ -137,7 +137,7 @@ prop_compose! {
         let folders = folders.iter().enumerate().filter(|(_, k)| **k > 0).map(|(i, k)| {
             let t = samples::tenant(&s, slot(i).get(), 1);
             let conf = (format!("wg{}.conf", if *k == 2 { 77 } else { slot(i).get() }), content_hash(t.wg_conf().expose().as_bytes()));
-            (t.name.folder(), ObservedFolder { wg_confs: [conf].into(), owner: Some(if *k == 3 { "an earlier tenant's key".to_owned() } else { t.private_key.public().to_string() }) })
+            (t.name.folder(), ObservedFolder { wg_confs: [conf].into(), owner: Some(if *k == 3 { "an earlier tenant's key".to_owned() } else { t.private_key.public().to_string() }), ..ObservedFolder::default() })
         }).collect();
         Observed {
             wireguard: Known::Known(interfaces),
@@ -290,6 +290,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                 ObservedFolder {
                     wg_confs: [conf].into(),
                     owner: Some(t.private_key.public().to_string()),
+                    ..ObservedFolder::default()
                 },
             );
         }

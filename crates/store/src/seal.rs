@@ -78,6 +78,8 @@ pub enum Purpose {
     DeviceKey,
     /// A device's preshared key, of the device's public key.
     DevicePresharedKey,
+    /// A node's last spec, kept on its disk, of the node's number.
+    LastSpec,
     /// The word by which a wrong key file is recognised.
     Check,
 }
@@ -90,6 +92,7 @@ impl Purpose {
             Self::DnsPassword => "users.dns_password",
             Self::DeviceKey => "peers.private_key",
             Self::DevicePresharedKey => "peers.preshared_key",
+            Self::LastSpec => "last_spec",
             Self::Check => "settings.seal_check",
         }
     }

@@ -377,6 +377,7 @@ impl Folders for FakeMachine {
             ObservedFolder {
                 wg_confs: [(conf, hash)].into(),
                 owner: Some(t.private_key.public().to_string()),
+                ..ObservedFolder::default()
             },
         );
         Ok(())

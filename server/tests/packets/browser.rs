@@ -4,10 +4,12 @@
 
 use std::{
     collections::HashMap,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::TcpStream,
     time::Duration,
 };
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// An answer.
 #[derive(Debug)]
@@ -23,7 +25,8 @@ pub struct Page {
 }
 
 impl Page {
-    fn header(&self, name: &str) -> Option<&str> {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(n, _)| n == name)
@@ -32,7 +35,7 @@ impl Page {
 }
 
 /// See the module.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Browser {
     port: u16,
     cookies: HashMap<(String, String), String>,
@@ -70,17 +73,31 @@ impl Browser {
         }
     }
 
-    /// One request, redirects not followed. It does what HTTP/1.0 does: one
-    /// connection, the body ends with it.
+    /// One request, redirects not followed.
     pub fn request(&mut self, method: &str, url: &str, form: Option<&[(&str, &str)]>) -> Page {
+        let body = form.map(|f| {
+            let pairs = f
+                .iter()
+                .map(|(k, v)| format!("{}={}", encode(k), encode(v)));
+            pairs.collect::<Vec<_>>().join("&")
+        });
+        self.send(method, url, body.as_deref().map(|b| (FORM, b)))
+            .unwrap_or_else(|e| panic!("{method} {url}: {e}"))
+    }
+
+    /// One request with a body of that type, redirects not followed. It does
+    /// what HTTP/1.0 does: one connection, the body ends with it.
+    ///
+    /// # Errors
+    /// Nobody listens, or the server went before it had answered.
+    pub fn send(
+        &mut self,
+        method: &str,
+        url: &str,
+        content: Option<(&str, &str)>,
+    ) -> io::Result<Page> {
         let (authority, path) = split(url);
         let host = authority.split(':').next().unwrap_or_default().to_owned();
-        let body = form.map(|f| {
-            f.iter()
-                .map(|(k, v)| format!("{}={}", encode(k), encode(v)))
-                .collect::<Vec<_>>()
-                .join("&")
-        });
         let cookies: Vec<String> = self
             .cookies
             .iter()
@@ -92,28 +109,26 @@ impl Browser {
         if !cookies.is_empty() {
             head += &format!("Cookie: {}\r\n", cookies.join("; "));
         }
-        if let Some(body) = &body {
+        if let Some((kind, body)) = content {
             head += &format!(
-                "Origin: http://{authority}\r\nReferer: http://{authority}/\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+                "Origin: http://{authority}\r\nReferer: http://{authority}/\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n",
                 body.len()
             );
         }
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .expect("a time-out can be set");
-        stream
-            .write_all(format!("{head}\r\n{}", body.unwrap_or_default()).as_bytes())
-            .expect("the server reads");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let body = content.map_or("", |(_, body)| body);
+        stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
         let mut raw = Vec::new();
-        stream.read_to_end(&mut raw).expect("the server answers");
+        stream.read_to_end(&mut raw)?;
         let text = String::from_utf8_lossy(&raw).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let mut lines = head.lines();
         let status = lines
             .next()
             .and_then(|l| l.split(' ').nth(1))
-            .and_then(|s| s.parse().ok());
+            .and_then(|s| s.parse().ok())
+            .ok_or_else(|| io::Error::other(format!("no whole answer: {text:?}")))?;
         let headers: Vec<(String, String)> = lines
             .filter_map(|l| l.split_once(':'))
             .map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()))
@@ -125,13 +140,24 @@ impl Browser {
                     .insert((host.clone(), k.to_owned()), v.to_owned());
             }
         }
-        let status = status.unwrap_or_else(|| panic!("no answer from {url}: {text}"));
-        Page {
+        Ok(Page {
             status,
             headers,
             body: body.to_owned(),
             url: url.to_owned(),
-        }
+        })
+    }
+
+    /// A form sent, redirects not followed: for a server that may be going.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_post(&mut self, url: &str, form: &[(&str, &str)]) -> io::Result<Page> {
+        let pairs = form
+            .iter()
+            .map(|(k, v)| format!("{}={}", encode(k), encode(v)));
+        let body = pairs.collect::<Vec<_>>().join("&");
+        self.send("POST", url, Some((FORM, &body)))
     }
 
     fn follow(&mut self, mut page: Page) -> Page {

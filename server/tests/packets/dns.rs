@@ -6,6 +6,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
+    time::Duration,
 };
 
 /// What an A question got.
@@ -45,19 +46,24 @@ fn read_answer(a: &[u8]) -> Answer {
 
 /// Asks over UDP from a namespace; three tries.
 pub fn ask_udp(namespace: &str, server: Ipv4Addr, name: &str) -> Answer {
+    let tries = (0..3).map(|_| ask_once(namespace, server, name, PATIENCE));
+    let mut answers = tries.skip_while(|a| *a == Answer::Silence);
+    answers.next().unwrap_or(Answer::Silence)
+}
+
+/// Asks over UDP from a namespace, once, from a port of its own.
+pub fn ask_once(namespace: &str, server: Ipv4Addr, name: &str, patience: Duration) -> Answer {
     let name = name.to_owned();
     bed::inside(namespace, move || {
         let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
         socket
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(patience))
             .expect("a time-out can be set");
-        for _ in 0..3 {
-            let mut buffer = [0; 1500];
-            if socket.send_to(&question(&name), (server, 53)).is_ok()
-                && let Ok((n, _)) = socket.recv_from(&mut buffer)
-            {
-                return read_answer(&buffer[..n]);
-            }
+        let mut buffer = [0; 1500];
+        if socket.send_to(&question(&name), (server, 53)).is_ok()
+            && let Ok((n, _)) = socket.recv_from(&mut buffer)
+        {
+            return read_answer(&buffer[..n]);
         }
         Answer::Silence
     })

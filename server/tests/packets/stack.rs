@@ -12,7 +12,8 @@ use std::{
     net::{Ipv4Addr, TcpStream},
     os::unix::process::CommandExt,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Once,
     thread,
     time::{Duration, Instant},
 };
@@ -23,13 +24,66 @@ pub const PORT: u16 = 8085;
 pub const ECHO: u16 = 7000;
 /// A service on the "internet" that sends for ever.
 pub const STREAM: u16 = 7001;
-const PASSWORD: &str = "correct horse battery staple";
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// How a server is started.
+#[derive(Clone)]
+pub struct Start {
+    /// The program.
+    pub program: PathBuf,
+    /// The root of the disk layout.
+    pub root: PathBuf,
+    /// Options beside the usual ones.
+    pub more: Vec<String>,
+}
+
+impl Start {
+    /// The program under test over a root of that name.
+    pub fn named(root: &str) -> Self {
+        Self {
+            program: bed::var("MALIKNODE_BIN").into(),
+            root: PathBuf::from(bed::var("MALIKNODE_BED_DIR")).join(root),
+            more: vec![],
+        }
+    }
+
+    /// Where the server's output goes.
+    pub fn log(&self) -> PathBuf {
+        self.root.with_extension("log")
+    }
+
+    /// `maliknode COMMAND` with the usual options, not started yet.
+    pub fn command(&self, command: &[&str]) -> Command {
+        let internet = bed::var("MALIKNODE_BED_INTERNET");
+        let mut c = Command::new(&self.program);
+        c.args(command)
+            .args(["--listen", "0.0.0.0:8085", "--base", "localhost:8085"])
+            .args(["--sign-ups-per-hour", "0", "--public-host"])
+            .arg(bed::var("MALIKNODE_BED_HOST"))
+            .args(["--dns-upstreams", &internet, "--dns-bootstrap", &internet])
+            .args(["--dns-fallback", &internet, "--root"])
+            .arg(&self.root)
+            .args(&self.more)
+            .stdin(Stdio::null());
+        c
+    }
+
+    fn serve(&self) -> Child {
+        let mut out = fs::OpenOptions::new();
+        let out = out.create(true).append(true).open(self.log());
+        let out = out.expect("a log");
+        let err = out.try_clone().expect("a log");
+        let mut c = self.command(&["serve"]);
+        c.stdout(out).stderr(err).process_group(0);
+        c.spawn().expect("the server starts")
+    }
+}
 
 /// The running server.
 pub struct Stack {
     child: Child,
-    root: PathBuf,
-    log: PathBuf,
+    how: Start,
     clients: u32,
 }
 
@@ -55,7 +109,8 @@ pub struct Device {
     pub id: String,
 }
 
-fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+/// Looks until there is something, `limit` at most.
+pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + limit;
     loop {
         if let Some(found) = look() {
@@ -69,60 +124,32 @@ fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) ->
 impl Stack {
     /// Starts the server, and the services it is to reach.
     pub fn start() -> Self {
-        bed::require();
-        let internet = bed::address("MALIKNODE_BED_INTERNET");
-        let wan = bed::var("MALIKNODE_BED_WAN");
-        dns::upstream(&wan, internet, internet);
-        bed::serve(&wan, internet, ECHO);
-        bed::serve_stream(&wan, STREAM);
-        let dir = PathBuf::from(bed::var("MALIKNODE_BED_DIR"));
-        let (root, log) = (dir.join("root"), dir.join("server.log"));
-        let mut stack = Self {
-            child: Self::spawn(&root, &log),
-            root,
-            log,
-            clients: 0,
-        };
+        let mut stack = Self::launch(Start::named("root"));
         stack.wait_for_answer();
         stack
     }
 
-    fn spawn(root: &PathBuf, log: &PathBuf) -> Child {
-        let internet = bed::var("MALIKNODE_BED_INTERNET");
-        let out = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .expect("a log");
-        let err = out.try_clone().expect("a log");
-        Command::new(bed::var("MALIKNODE_BIN"))
-            .args([
-                "serve",
-                "--listen",
-                "0.0.0.0:8085",
-                "--base",
-                "localhost:8085",
-                "--sign-ups-per-hour",
-                "0",
-            ])
-            .args([
-                "--public-host",
-                &bed::var("MALIKNODE_BED_HOST"),
-                "--dns-upstreams",
-                &internet,
-            ])
-            .args(["--dns-bootstrap", &internet, "--dns-fallback", &internet])
-            .arg("--root")
-            .arg(root)
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .process_group(0)
-            .spawn()
-            .expect("the server starts")
+    /// The same in a way of one's own, and without waiting for an answer.
+    pub fn launch(how: Start) -> Self {
+        static SERVICES: Once = Once::new();
+        bed::require();
+        SERVICES.call_once(|| {
+            let internet = bed::address("MALIKNODE_BED_INTERNET");
+            let wan = bed::var("MALIKNODE_BED_WAN");
+            dns::upstream(&wan, internet, internet);
+            bed::serve(&wan, internet, ECHO);
+            bed::serve_stream(&wan, STREAM);
+        });
+        forget_devices();
+        Self {
+            child: how.serve(),
+            how,
+            clients: 0,
+        }
     }
 
-    fn wait_for_answer(&mut self) {
+    /// Waits until pages are served.
+    pub fn wait_for_answer(&mut self) {
         until("the server answers", Duration::from_secs(30), || {
             let mut stream = TcpStream::connect(("127.0.0.1", PORT)).ok()?;
             stream
@@ -136,24 +163,69 @@ impl Stack {
 
     /// Kills the server without warning and starts it again.
     pub fn restart_hard(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Kills the server without warning.
+    pub fn kill(&mut self) {
         self.child.kill().expect("the server can be killed");
         self.child.wait().expect("the server has ended");
-        self.child = Self::spawn(&self.root, &self.log);
+    }
+
+    /// Tells the server to end, as a service manager does, and waits for it.
+    pub fn stop(&mut self) {
+        run_here(&["kill", "-TERM", &self.child.id().to_string()]);
+        let ended = self.child.wait().expect("the server has ended");
+        assert!(ended.success(), "it ended with {ended}");
+    }
+
+    /// Starts the server, which has ended, over the same root.
+    pub fn start_again(&mut self) {
+        self.child = self.how.serve();
         self.wait_for_answer();
+    }
+
+    /// The same without waiting for an answer.
+    pub fn relaunch(&mut self) {
+        self.child = self.how.serve();
+    }
+
+    /// The same with another program from now on.
+    pub fn upgrade(&mut self, program: PathBuf) {
+        self.how.program = program;
+        self.start_again();
+    }
+
+    /// How it was started.
+    pub fn how(&self) -> &Start {
+        &self.how
+    }
+
+    /// Whether the server has ended by itself, and how.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child of ours")
     }
 
     /// The root of the disk layout.
     pub fn root(&self) -> &PathBuf {
-        &self.root
+        &self.how.root
     }
 
     /// What the server has said so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        fs::read_to_string(self.how.log()).unwrap_or_default()
     }
 
     /// Signs somebody up and waits until all their parts are there.
     pub fn sign_up(&self, name: &str) -> Tenant {
+        let mut tenant = self.register(name);
+        tenant.wait_until_ready();
+        tenant
+    }
+
+    /// Signs somebody up and waits for nothing but the answer.
+    pub fn register(&self, name: &str) -> Tenant {
         let mut browser = Browser::new(PORT);
         let landing = browser.get("http://localhost:8085/sign-up");
         assert_eq!(landing.status, 200, "{}", landing.body);
@@ -170,16 +242,23 @@ impl Stack {
             "{}",
             page.url
         );
-        let overview = until("the tenant is ready", Duration::from_secs(60), || {
-            let page = browser.get(&format!("http://{name}.localhost:8085/"));
-            assert_eq!(page.status, 200, "{}", page.body);
-            (page.body.contains("DNS answering")).then_some(page)
-        });
-        let gateway = find_gateway(&overview.body);
         Tenant {
             name: name.to_owned(),
             browser,
-            gateway,
+            gateway: Ipv4Addr::UNSPECIFIED,
+        }
+    }
+
+    /// Signs in somebody who has an account.
+    pub fn sign_in(&self, name: &str) -> Tenant {
+        let mut browser = Browser::new(PORT);
+        let form = [("name", name), ("password", PASSWORD)];
+        let page = browser.post("http://localhost:8085/api/sign_in", &form);
+        assert_eq!(page.status, 200, "{name}: {}", page.body);
+        Tenant {
+            name: name.to_owned(),
+            browser,
+            gateway: Ipv4Addr::UNSPECIFIED,
         }
     }
 
@@ -213,7 +292,8 @@ impl Stack {
         self.connect(client, id, &conf.body)
     }
 
-    fn connect(&mut self, namespace: &str, id: String, conf: &str) -> Device {
+    /// Makes a tunnel of a configuration, and waits for its handshake.
+    pub fn connect(&mut self, namespace: &str, id: String, conf: &str) -> Device {
         self.clients += 1;
         let interface = format!("dev{}", self.clients);
         let value = |key: &str| {
@@ -235,7 +315,7 @@ impl Stack {
             .lines()
             .filter(|l| !l.starts_with("Address") && !l.starts_with("DNS"))
             .fold(String::new(), |s, l| s + l + "\n");
-        let file = PathBuf::from(bed::var("MALIKNODE_BED_DIR")).join(format!("{interface}.conf"));
+        let file = conf_file(&interface);
         fs::write(&file, stripped).expect("a file");
         run(namespace, &["wireguard-go", &interface]);
         run(
@@ -278,9 +358,26 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
+        if thread::panicking() {
+            let log = self.log();
+            let from = log.lines().count().saturating_sub(80);
+            let end: Vec<&str> = log.lines().skip(from).collect();
+            eprintln!("the end of the server's log:\n{}", end.join("\n"));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a program and wants it to succeed; what it printed.
+pub fn run_here(program: &[&str]) -> String {
+    let out = Command::new(program[0])
+        .args(&program[1..])
+        .output()
+        .unwrap_or_else(|e| panic!("{program:?}: {e}"));
+    let err = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{program:?}: {err}");
+    String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
 /// The gateway's address on the overview: the first `10.x.y.1`.
@@ -292,7 +389,18 @@ fn find_gateway(html: &str) -> Ipv4Addr {
 }
 
 impl Tenant {
-    fn url(&self, path: &str) -> String {
+    /// Waits until all parts are there, and learns the gateway's address.
+    pub fn wait_until_ready(&mut self) {
+        let overview = until("the tenant is ready", Duration::from_secs(60), || {
+            let page = self.get("/");
+            assert_eq!(page.status, 200, "{}", page.body);
+            (page.body.contains("DNS answering")).then_some(page)
+        });
+        self.gateway = find_gateway(&overview.body);
+    }
+
+    /// An address on this tenant's own host.
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}.localhost:{PORT}{path}", self.name)
     }
 
@@ -328,6 +436,38 @@ impl Device {
     pub fn disconnect(&self) {
         run(&self.namespace, &["ip", "link", "del", &self.interface]);
     }
+
+    /// Begins a new session at once, as a phone that changes from Wi-Fi to
+    /// mobile; by itself a client notices after 15 s that its peer is new
+    /// (WireGuard's REKEY_TIMEOUT and KEEPALIVE_TIMEOUT).
+    pub fn reconnect(&self) {
+        let shown = run(&self.namespace, &["wg", "show", &self.interface, "peers"]);
+        let peer = String::from_utf8_lossy(&shown.stdout).trim().to_owned();
+        run(
+            &self.namespace,
+            &["wg", "set", &self.interface, "peer", &peer, "remove"],
+        );
+        let file = conf_file(&self.interface);
+        run(
+            &self.namespace,
+            &["wg", "addconf", &self.interface, &file.to_string_lossy()],
+        );
+    }
+}
+
+/// Takes away the tunnels that an earlier stack's devices left.
+fn forget_devices() {
+    for client in bed::var("MALIKNODE_BED_CLIENTS").split(' ') {
+        let links = run_here(&["ip", "-n", client, "-o", "link"]);
+        let names = links.lines().filter_map(|l| l.split(": ").nth(1));
+        for name in names.filter(|n| n.starts_with("dev")) {
+            run_here(&["ip", "-n", client, "link", "del", name]);
+        }
+    }
+}
+
+fn conf_file(interface: &str) -> PathBuf {
+    PathBuf::from(bed::var("MALIKNODE_BED_DIR")).join(format!("{interface}.conf"))
 }
 
 /// Waits for something that should come true.

@@ -3,6 +3,7 @@
 
 use super::NodePorts;
 use crate::{
+    drift::Drift,
     observed::PeerStatistics,
     ports::{PortError, PortResult},
     spec::{DnsInstance, NodeSettings, NodeSpec, TenantSpec},
@@ -13,7 +14,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
+
+/// Findings kept for a slow reader. At 1,000 tenants one that sleeps through
+/// two of somebody's meddling with every container loses the oldest, and is
+/// told how many.
+const DRIFTS: usize = 2048;
 
 /// A tenant as its node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +55,7 @@ pub(crate) struct Shared {
     tenants: Mutex<Tenants>,
     node: watch::Sender<NodeState>,
     spec: watch::Sender<Option<Arc<NodeSpec>>>,
+    drifts: broadcast::Sender<Drift>,
 }
 
 impl Shared {
@@ -60,6 +67,7 @@ impl Shared {
             tenants: Mutex::default(),
             node: watch::Sender::new(NodeState::default()),
             spec: watch::Sender::new(None),
+            drifts: broadcast::Sender::new(DRIFTS),
         }
     }
 
@@ -113,6 +121,11 @@ impl Shared {
             }
             stays || sender.receiver_count() > 0
         });
+    }
+
+    pub(crate) fn tell_of_drift(&self, found: Drift) {
+        // Nobody listening is no error: the log has it.
+        let _ = self.drifts.send(found);
     }
 
     pub(crate) fn set_node(&self, state: NodeState) {
@@ -181,6 +194,11 @@ impl NodeHandle {
             n.generation >= generation && n.leaving.as_ref().is_some_and(|l| !l.contains(&slot))
         });
         matches!(tokio::time::timeout(patience, gone).await, Ok(Ok(_)))
+    }
+
+    /// What other hands do to the machine from now on, as it is found.
+    pub fn drifts(&self) -> broadcast::Receiver<Drift> {
+        self.shared.drifts.subscribe()
     }
 
     /// Which WireGuard serves, in words.

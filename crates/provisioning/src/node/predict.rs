@@ -5,7 +5,7 @@
 use super::{Port, sources::Sources};
 use crate::{
     observed::{
-        ContainerState, Known, ObservedContainer, ObservedDnsClient, ObservedFirewall,
+        ContainerState, DnsConf, Known, ObservedContainer, ObservedDnsClient, ObservedFirewall,
         ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer, content_hash,
     },
     plan::Step,
@@ -81,6 +81,11 @@ pub(crate) fn predict(
                     state: ContainerState::Running,
                 });
             }
+            if let Known::Known(f) = &mut sources.changed(Port::Folders).folders
+                && let Some(seen) = f.get_mut(&t.name.folder())
+            {
+                seen.dns_conf = DnsConf::Unseen;
+            }
             sources.mark(Port::Containers);
             sources.mark_dns(*slot);
             sources.mark_unseen_folder(&t.name);
@@ -113,13 +118,14 @@ pub(crate) fn predict(
             if let Known::Known(f) = &mut sources.changed(Port::Folders).folders {
                 let hash = content_hash(t.wg_conf().expose().as_bytes());
                 let wg_confs = [(format!("{}.conf", slot.interface()), hash)].into();
-                f.insert(
-                    t.name.folder(),
-                    ObservedFolder {
-                        wg_confs,
-                        owner: Some(t.private_key.public().to_string()),
-                    },
-                );
+                let stood = f.contains_key(&t.name.folder());
+                let seen = f.entry(t.name.folder()).or_default();
+                seen.wg_confs = wg_confs;
+                seen.owner = Some(t.private_key.public().to_string());
+                if !stood {
+                    // What else was in a folder that was gone has gone with it.
+                    sources.mark(Port::Folders);
+                }
             }
         }
         Step::RemoveFolder(name) => {

@@ -18,7 +18,11 @@ use super::{
     unread,
 };
 use crate::{
-    observed::{ContainerState, Known, Observed, ObservedDns},
+    drift::Before,
+    observed::{
+        ContainerState, Known, Observed, ObservedContainers, ObservedDns, ObservedFirewall,
+        ObservedFolder, ObservedInterface,
+    },
     pending::Pending,
     plan::{Lane, Step, is_ours},
     ports::{DnsFilter, PortResult},
@@ -114,9 +118,20 @@ impl Source {
     }
 }
 
+/// What was known of a port before it could not be read: what it is compared
+/// with once it can be again.
+#[derive(Debug, Default)]
+struct Lost {
+    wireguard: Option<BTreeMap<Slot, ObservedInterface>>,
+    firewall: Option<ObservedFirewall>,
+    containers: Option<ObservedContainers>,
+    folders: Option<BTreeMap<String, ObservedFolder>>,
+}
+
 /// See the module.
 pub(crate) struct Sources {
     observed: Observed,
+    lost: Lost,
     wireguard: Source,
     firewall: Source,
     containers: Source,
@@ -137,6 +152,7 @@ impl Default for Sources {
                 dns: BTreeMap::new(),
                 folders: unread(),
             },
+            lost: Lost::default(),
             wireguard: Source::dirty(),
             firewall: Source::dirty(),
             containers: Source::dirty(),
@@ -290,14 +306,14 @@ impl Sources {
             .min()
     }
 
-    /// Takes an answer in.
-    pub(crate) fn take(&mut self, message: Message) {
+    /// Takes an answer in; what it takes the place of, where there was something.
+    pub(crate) fn take(&mut self, message: Message) -> Option<Before> {
         match message {
             Message::Wireguard(e, mut r) => {
                 let now = &mut self.observed.wireguard;
                 let known = now.known().is_some();
                 if !self.wireguard.end_by_slot(e, known) {
-                    return;
+                    return None;
                 }
                 if let (Ok(new), Some(now)) = (&mut r, now.known()) {
                     keep(&self.wireguard.touched, now, new);
@@ -306,27 +322,30 @@ impl Sources {
                     let ours = now.iter().filter(|(_, i)| is_ours(i));
                     self.stood = ours.map(|(slot, _)| *slot).collect();
                 }
-                take_in(r, now);
+                take_in(r, now, &mut self.lost.wireguard).map(Before::Wireguard)
             }
             Message::Firewall(e, mut r) => {
                 let now = &mut self.observed.firewall;
                 let known = now.known().is_some();
                 if !self.firewall.end_by_slot(e, known) {
-                    return;
+                    return None;
                 }
                 if let (Ok(new), Some(now)) = (&mut r, now.known()) {
                     keep(&self.firewall.touched, &now.tenants, &mut new.tenants);
                 }
-                take_in(r, now);
+                take_in(r, now, &mut self.lost.firewall).map(Before::Firewall)
             }
-            Message::Containers(e, r) => {
-                believe(&mut self.containers, e, r, &mut self.observed.containers)
+            Message::Containers(e, r) if self.containers.end(e) => {
+                let now = &mut self.observed.containers;
+                take_in(r, now, &mut self.lost.containers).map(Before::Containers)
             }
-            Message::Folders(e, r) => believe(&mut self.folders, e, r, &mut self.observed.folders),
+            Message::Folders(e, r) if self.folders.end(e) => {
+                let now = &mut self.observed.folders;
+                take_in(r, now, &mut self.lost.folders).map(Before::Folders)
+            }
+            Message::Containers(..) | Message::Folders(..) => None,
             Message::Dns(slot, e, r) => {
-                let Some(source) = self.dns.get_mut(&slot) else {
-                    return;
-                };
+                let source = self.dns.get_mut(&slot)?;
                 if source.end(e) {
                     if r.as_ref().is_ok_and(|d| d.running) {
                         source.silent = 0;
@@ -337,10 +356,14 @@ impl Sources {
                         source.dirty = true;
                         source.not_before = Some(Instant::now() + wait);
                     }
-                    self.observed.dns.insert(slot, r.into());
+                    return match self.observed.dns.insert(slot, r.into()) {
+                        Some(Known::Known(before)) => Some(Before::Dns(slot, before)),
+                        _ => None,
+                    };
                 }
+                None
             }
-            Message::Spec(_) | Message::Event(_) | Message::Done(..) => {}
+            Message::Spec(_) | Message::Event(_) | Message::Done(..) => None,
         }
     }
 
@@ -439,17 +462,21 @@ async fn ask(
     }
 }
 
-fn believe<T>(source: &mut Source, epoch: u64, result: PortResult<T>, into: &mut Known<T>) {
-    if source.end(epoch) {
-        take_in(result, into);
-    }
-}
-
-fn take_in<T>(result: PortResult<T>, into: &mut Known<T>) {
+/// Puts an answer in the place of what was known, which is returned if the new
+/// one can be compared with it.
+fn take_in<T>(result: PortResult<T>, into: &mut Known<T>, lost: &mut Option<T>) -> Option<T> {
     if let Err(e) = &result {
         tracing::warn!(code = %e.code, error = %e, cause = ?e.cause, "could not be read; nothing is changed there");
     }
-    *into = result.into();
+    match (std::mem::replace(into, result.into()), &*into) {
+        (Known::Known(before), Known::Known(_)) => Some(before),
+        (Known::Unknown(_), Known::Known(_)) => lost.take(),
+        (Known::Known(before), Known::Unknown(_)) => {
+            *lost = Some(before);
+            None
+        }
+        (Known::Unknown(_), Known::Unknown(_)) => None,
+    }
 }
 
 /// Puts what we know of some slots in place of what an older answer says.

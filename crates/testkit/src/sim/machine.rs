@@ -522,6 +522,7 @@ pub fn written(t: &TenantSpec) -> ObservedFolder {
     ObservedFolder {
         wg_confs: [(conf, content_hash(t.wg_conf().expose().as_bytes()))].into(),
         owner: Some(t.private_key.public().to_string()),
+        ..ObservedFolder::default()
     }
 }
 
