@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod doctor;
 pub mod machine;
+pub mod memory;
 pub mod serve;
 pub mod start_error;
 pub mod web;

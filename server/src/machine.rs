@@ -2,11 +2,11 @@
 //! fails for a machine that is not ready: each part tells its problem when it
 //! is used, and is tried again.
 
-use crate::config::Config;
+use crate::{config::Config, memory::MachineMemory};
 use adguard::{AdGuard, AdGuardSettings, Lists};
 use async_trait::async_trait;
 use containers::{ContainerSettings, Docker};
-use control::{Control, ControlParts, ControlSettings, Entropy, StoreSpecs};
+use control::{CapacitySettings, Control, ControlParts, ControlSettings, Entropy, StoreSpecs};
 use domain::{ErrorCode, Slot};
 use firewall::{FirewallSettings, Nft};
 use futures_util::{
@@ -71,6 +71,11 @@ impl Machine {
         })
     }
 
+    /// Where this machine's memory is read.
+    pub fn memory(&self, config: &Config) -> MachineMemory {
+        MachineMemory::new(self.containers.clone(), userspace_socket(config))
+    }
+
     /// The node over these parts and the core over the node. Neither works
     /// until [`Node::run`] and [`Control::run`] are called.
     pub fn core(&self, config: &Config, store: Store) -> (Node, Control) {
@@ -96,9 +101,18 @@ impl Machine {
                 excluded_slots: config.excluded_slots.clone(),
                 sign_ups_per_hour: config.sign_ups_per_hour,
             },
+            capacity: CapacitySettings {
+                memory: Some(Arc::new(self.memory(config))),
+                reserve: config.memory_reserve(),
+                most: config.max_tenants.map(u32::from),
+            },
         });
         (node, control)
     }
+}
+
+fn userspace_socket(config: &Config) -> PathBuf {
+    config.runtime_dir.join("wg-userspace.sock")
 }
 
 /// The containers' settings.
@@ -143,7 +157,7 @@ impl LateWireGuard {
             settings: wireguard::Settings {
                 choice: config.wireguard,
                 exe: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe")),
-                socket: config.runtime_dir.join("wg-userspace.sock"),
+                socket: userspace_socket(config),
                 log: config.runtime_dir.join("wg-userspace.log"),
             },
             found: Arc::default(),

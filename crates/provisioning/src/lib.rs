@@ -8,6 +8,7 @@
 //! Invariant: no SQL, no HTTP, no Leptos here. What touches the machine is
 //! behind the traits in [`ports`].
 
+pub mod capacity;
 pub mod disk;
 pub mod node;
 pub mod observed;
@@ -15,6 +16,7 @@ pub mod plan;
 pub mod ports;
 pub mod spec;
 mod status;
+mod turns;
 
 pub use node::{Node, NodeHandle, NodePorts};
 pub use observed::{Known, Observed};
@@ -22,3 +24,4 @@ pub use ports::{
     Clock, Containers, DnsFilter, Firewall, Folders, PortError, SpecSource, SystemClock, WireGuard,
 };
 pub use spec::{NodeSettings, NodeSpec};
+pub use turns::Turns;

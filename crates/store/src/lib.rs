@@ -43,7 +43,7 @@ pub use seal::{Purpose, SealError, Sealer};
 pub use session::{SessionKey, Sessions};
 pub use spec::{SpecChanges, SpecDevice, SpecSnapshot, SpecTenant};
 pub use statistics::{StatSample, UsageDay};
-pub use tenants::{NewTenant, TenantListing, TenantRecord, TenantState};
+pub use tenants::{NewTenant, Places, TenantListing, TenantRecord, TenantState};
 pub use tickets::{NewTicket, TakenTicket, TicketHolder, TokenHash};
 pub use url::DatabaseUrl;
 

@@ -6,7 +6,10 @@ use axum::{
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
-use control::{Control, ControlParts, ControlSettings, Entropy, NewDevice, SignUp, StoreSpecs};
+use control::{
+    CapacitySettings, Control, ControlParts, ControlSettings, Entropy, NewDevice, SignUp,
+    StoreSpecs,
+};
 use domain::{AddressPlan, FilterPolicy, Routing, Secret, TenantName, TenantScope, Timestamp};
 use http_body_util::BodyExt;
 use provisioning::{Node, NodePorts, SystemClock};
@@ -103,6 +106,11 @@ impl std::fmt::Debug for Answer {
 
 impl Stack {
     pub async fn new() -> Self {
+        Self::with_room_for(None).await
+    }
+
+    /// A node that takes so many tenants at most.
+    pub async fn with_room_for(most: Option<u32>) -> Self {
         let root = tempfile::tempdir().unwrap();
         let store = Store::memory().await.unwrap();
         let machine = Arc::new(FakeMachine::new());
@@ -127,6 +135,10 @@ impl Stack {
                 node: LOCAL_NODE,
                 excluded_slots: Default::default(),
                 sign_ups_per_hour: 0,
+            },
+            capacity: CapacitySettings {
+                most,
+                ..CapacitySettings::default()
             },
         });
         let (_, operator) = control.ensure_operator().await.unwrap().unwrap();

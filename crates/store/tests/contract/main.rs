@@ -85,6 +85,7 @@ const ON_DISK: &[Case] = cases! {
         a_sealed_value_moved_to_another_row_does_not_open
         session_ids_and_tokens_are_kept_hashed;
     crowd: deleting_tenants_and_recording_do_not_block_each_other
+        a_node_that_carries_seven_takes_seven_of_a_hundred_at_once
         a_thousand_sign_ups_at_once_fill_the_node
         a_thousand_tenants_with_twenty_devices_each_load;
 };
