@@ -88,6 +88,27 @@ impl Docker {
 
     /// The id of our container of this name; `None` where there is none.
     async fn ours(&self, name: &str) -> PortResult<Option<String>> {
+        Ok(self.labelled(name).await?.map(|(id, _)| id))
+    }
+
+    /// The same where it was made from `spec`.
+    ///
+    /// # Errors
+    /// `Busy` where it was made from something else: for an earlier tenant of
+    /// that name, or for another slot. The planner has it removed first.
+    async fn made_from(&self, spec: &ContainerSpec) -> PortResult<Option<String>> {
+        let name = spec.tenant.container();
+        match self.labelled(&name).await? {
+            Some((_, revision)) if !spec.is_fitting(&revision, false) => Err(PortError::new(
+                ErrorCode::Busy,
+                format!("{name} was made from something else and is removed first."),
+            )),
+            found => Ok(found.map(|(id, _)| id)),
+        }
+    }
+
+    /// Id and revision of our container of this name.
+    async fn labelled(&self, name: &str) -> PortResult<Option<(String, String)>> {
         let looked = self
             .engine
             .call(MAKE, |api| async move {
@@ -98,11 +119,11 @@ impl Docker {
         match looked {
             Ok(found) => {
                 let labels = found.config.as_ref().and_then(|c| c.labels.as_ref());
-                if is_ours(labels, &self.settings) {
-                    Ok(found.id)
-                } else {
-                    Err(foreign(name))
+                if !is_ours(labels, &self.settings) {
+                    return Err(foreign(name));
                 }
+                let revision = labels.and_then(|l| l.get(REVISION)).cloned();
+                Ok(found.id.map(|id| (id, revision.unwrap_or_default())))
             }
             Err(t) if t.is(404) => Ok(None),
             Err(t) => Err(t.with(
@@ -130,11 +151,11 @@ impl Docker {
             .await;
         match made {
             Ok(made) => Ok(Some(made.id)),
-            Err(t) if t.is(409) => self.ours(&name).await,
+            Err(t) if t.is(409) => self.made_from(spec).await,
             Err(t) if t.is(404) && t.says("no such image") => {
                 self.doubt_image().await;
                 // One that was made before the image went can still start.
-                match self.ours(&name).await? {
+                match self.made_from(spec).await? {
                     Some(id) => Ok(Some(id)),
                     None => Err(t.with(ErrorCode::ImageMissing, image::missing(&spec.image))),
                 }

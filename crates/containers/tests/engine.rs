@@ -201,6 +201,14 @@ async fn a_container_is_made_once_answers_at_its_address_and_goes_without_a_trac
     bed.docker.start(&spec).await.unwrap();
     assert_eq!(bed.ours().await[0].state, ContainerState::Running);
 
+    // A new tenant of the name does not get the old one's container.
+    assert!(cli(&["stop", &ours[0].id]));
+    let mut another = spec.clone();
+    another.owner = domain::PublicKey::from_bytes([8; 32]);
+    let e = bed.docker.start(&another).await.unwrap_err();
+    assert_eq!(e.code, ErrorCode::Busy);
+    assert_eq!(bed.ours().await[0].state, ContainerState::Stopped);
+
     bed.docker.remove(&ours[0].id).await.unwrap();
     bed.docker.remove(&ours[0].id).await.unwrap();
     bed.end().await;

@@ -160,22 +160,32 @@ impl Control {
     }
 
     /// Removes a tenant with everything of theirs, and waits (3 s at most)
-    /// until the node clears up after them. It does so in any case.
+    /// until nothing carries packets for them any more. The node clears up
+    /// after them in any case.
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn delete_tenant(&self, scope: &TenantScope) -> Result<(), Failure> {
         let inner = &self.0;
         let tenant = inner.store.tenant(scope).await.map_err(store_failure)?;
-        let mut node = inner.node.watch(tenant.slot);
         inner
             .store
             .delete_tenant(scope, inner.clock.now())
             .await
             .map_err(store_failure)?;
-        inner.node.nudge();
-        let let_go = node.wait_for(|s| s.as_ref().is_none_or(|s| s.name != tenant.name));
-        if tokio::time::timeout(PATIENCE, let_go).await.is_err() {
+        // Committed: it is done, whatever we cannot find out.
+        let gone = match inner.store.generation(tenant.node).await {
+            Ok(generation) => {
+                let gone = inner.node.gone(tenant.slot, generation, PATIENCE);
+                gone.await
+            }
+            Err(e) => {
+                inner.node.nudge();
+                tracing::warn!(error = ?e, "whether a tenant is cut off cannot be found out");
+                false
+            }
+        };
+        if !gone {
             tracing::warn!(tenant = %tenant.name, "deleted, but the node has not let go of it yet");
         }
         inner.watching.changed(scope.tenant());

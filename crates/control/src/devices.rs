@@ -6,7 +6,8 @@ use crate::{
     requests::{ChangedDevice, DeviceChange, NewDevice},
 };
 use domain::{
-    ClientConfig, DeviceId, DeviceLabel, ErrorCode, Failure, TenantScope, view::DeviceView,
+    ClientConfig, DeviceId, DeviceLabel, ErrorCode, Failure, Span, TenantScope, TrafficPoint,
+    view::DeviceView,
 };
 use std::{net::IpAddr, time::Duration};
 use store::AuditEntry;
@@ -64,6 +65,22 @@ impl Control {
             .await
             .map_err(store_failure)?;
         Ok(self.0.meter.device_view(device))
+    }
+
+    /// A graph of what went through a device, or through all of the tenant's:
+    /// every step of the span up to now.
+    ///
+    /// # Errors
+    /// `NotFound`, for another tenant's too.
+    pub async fn traffic(
+        &self,
+        scope: &TenantScope,
+        device: Option<DeviceId>,
+        span: Span,
+    ) -> Result<Vec<TrafficPoint>, Failure> {
+        let now = self.0.clock.now();
+        let points = self.0.store.series(scope, device, span, now).await;
+        points.map_err(store_failure)
     }
 
     /// A device's configuration, with its private key.

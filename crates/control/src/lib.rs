@@ -15,6 +15,8 @@ mod limiter;
 mod meter;
 mod operator;
 mod password;
+#[cfg(test)]
+mod pressure;
 mod requests;
 mod signing_in;
 mod specs;
@@ -138,28 +140,21 @@ impl Control {
         tokio::join!(self.0.meter.run(), self.0.capacity.run(), housekeeping);
     }
 
-    /// Drops tickets, statistics and old audit entries that nobody can ask for
+    /// Drops tickets, old events and old audit entries that nobody can ask for
     /// any more.
     async fn tidy(&self) {
-        /// Single samples are kept for two days; the daily sums stay.
-        const SAMPLES_MILLIS: i64 = 2 * 86_400_000;
-        /// What somebody did is kept for a year.
+        /// What somebody did, and what happened, is kept for a year.
         const AUDIT_MILLIS: i64 = 365 * 86_400_000;
         let now = self.0.clock.now();
         if let Err(e) = self.0.store.prune_tickets(now).await {
             tracing::warn!(error = ?e, "expired tickets could not be removed");
         }
-        if let Err(e) = self
-            .0
-            .store
-            .prune_statistics(now.plus_millis(-SAMPLES_MILLIS))
-            .await
-        {
-            tracing::warn!(error = ?e, "old statistics could not be removed");
-        }
         let until = now.plus_millis(-AUDIT_MILLIS);
         if let Err(e) = self.0.store.prune_audit(until).await {
             tracing::warn!(error = ?e, "old audit entries could not be removed");
+        }
+        if let Err(e) = self.0.store.prune_events(until).await {
+            tracing::warn!(error = ?e, "old events could not be removed");
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Statistics: read from the node every 2 s while somebody watches and every
 //! 10 s otherwise, turned into speeds, and stored in batches every 10 s.
+//!
+//! Storing has a loop of its own, so a slow database keeps nobody from seeing
+//! speeds. It holds one batch at a time, and what is due meanwhile is one mark
+//! and not a queue: the next batch is made of what counters show by then.
 
 use domain::{
     PublicKey, Slot, TenantName, Timestamp,
@@ -13,7 +17,7 @@ use std::{
     time::Duration,
 };
 use store::{DeviceRecord, StatSample, Store};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// How often the node is read while somebody watches.
 const WATCHED: Duration = Duration::from_secs(2);
@@ -51,6 +55,8 @@ pub(crate) struct Meter {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     ticks: watch::Sender<u64>,
+    /// That readings should be stored; marked twice it is marked.
+    due: Notify,
 }
 
 impl Meter {
@@ -61,6 +67,7 @@ impl Meter {
             clock,
             state: Mutex::default(),
             ticks: watch::Sender::new(0),
+            due: Notify::new(),
         }
     }
 
@@ -75,6 +82,10 @@ impl Meter {
 
     /// Reads and stores for ever.
     pub(crate) async fn run(&self) {
+        tokio::join!(self.reads(), self.stores());
+    }
+
+    async fn reads(&self) {
         let mut ticks = tokio::time::interval(WATCHED);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut count = 0_u32;
@@ -89,7 +100,7 @@ impl Meter {
         }
     }
 
-    async fn read(&self, stores: bool) {
+    pub(crate) async fn read(&self, stores: bool) {
         let statistics = match self.node.statistics().await {
             Ok(s) => s,
             Err(e) => {
@@ -97,10 +108,20 @@ impl Meter {
                 return;
             }
         };
-        let now = self.clock.now();
-        self.state().take(&statistics, now);
+        self.state().take(&statistics, self.clock.now());
         if stores {
+            self.due.notify_one();
+        }
+    }
+
+    pub(crate) async fn stores(&self) {
+        loop {
+            self.due.notified().await;
+            let now = self.clock.now();
             self.store_changes(now).await;
+            if let Err(e) = self.store.prune_statistics(now).await {
+                tracing::warn!(error = ?e, "old statistics could not be removed");
+            }
         }
     }
 

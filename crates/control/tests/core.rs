@@ -633,6 +633,25 @@ async fn the_operator_is_made_once_and_may_stop_a_tenant() {
     );
 }
 
+#[tokio::test]
+async fn a_tenant_who_is_deleted_is_cut_off_before_the_answer() {
+    let bed = bed().await;
+    let lina = bed.tenant("lina").await;
+    bed.control
+        .add_device(&lina, device("Phone"))
+        .await
+        .unwrap();
+    bed.machine.fail("wireguard.delete", true);
+    let heals = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!bed.machine.state().interfaces.is_empty());
+        bed.machine.fail("wireguard.delete", false);
+    };
+    let (deleted, ()) = tokio::join!(bed.control.delete_tenant(&lina), heals);
+    deleted.unwrap();
+    assert!(bed.machine.state().interfaces.is_empty());
+}
+
 /// What the audit log says was done to whom, oldest first.
 async fn log(bed: &Bed) -> Vec<(String, String)> {
     let operator = domain::OperatorScope::issue("admin");

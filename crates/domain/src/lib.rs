@@ -17,6 +17,7 @@ pub mod secret;
 pub mod slot;
 pub mod status;
 pub mod time;
+pub mod traffic;
 pub mod view;
 pub mod wgconf;
 
@@ -32,3 +33,4 @@ pub use secret::Secret;
 pub use slot::{AddressPlan, Slot};
 pub use status::{Part, Problem, TenantStatus};
 pub use time::Timestamp;
+pub use traffic::{Span, TrafficPoint};

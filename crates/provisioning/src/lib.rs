@@ -12,6 +12,7 @@ pub mod capacity;
 pub mod disk;
 pub mod node;
 pub mod observed;
+pub mod pending;
 pub mod plan;
 pub mod ports;
 pub mod spec;
@@ -20,6 +21,7 @@ mod turns;
 
 pub use node::{Node, NodeHandle, NodePorts};
 pub use observed::{Known, Observed};
+pub use pending::Pending;
 pub use ports::{
     Clock, Containers, DnsFilter, Firewall, Folders, PortError, SpecSource, SystemClock, WireGuard,
 };

@@ -20,6 +20,7 @@ use crate::{
     observed::{
         Known, ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
     },
+    pending::Pending,
     plan::{Lane, Plan, Step, is_ours, plan},
     ports::{
         Containers, DnsFilter, Firewall, Folders, PortError, PortResult, SpecSource, WireGuard,
@@ -216,7 +217,7 @@ impl Node {
             }
             Err(e) => {
                 tracing::warn!(?lane, code = %e.code, error = %e, cause = ?e.cause, "a step failed; it is tried again");
-                self.sources.mark_lane(&lane);
+                self.sources.mark_lane(&lane, &steps);
             }
         }
         self.lanes.finish(lane, steps, result);
@@ -238,7 +239,9 @@ impl Node {
         };
         self.sources
             .read(&self.ports, &self.settings, &spec, &self.outbox);
-        let plan = plan(&spec, self.sources.observed(), &self.settings);
+        let mut pending = self.lanes.pending();
+        self.sources.add_doubts(&mut pending);
+        let plan = plan(&spec, self.sources.observed(), &pending, &self.settings);
         let newest = self.shared.newest_spec();
         self.lanes.start(
             &plan,
@@ -248,10 +251,10 @@ impl Node {
             &self.settings,
             &self.outbox,
         );
-        self.publish(&spec, &plan);
+        self.publish(&spec, &plan, &pending);
     }
 
-    fn publish(&mut self, spec: &Arc<NodeSpec>, plan: &Plan) {
+    fn publish(&mut self, spec: &Arc<NodeSpec>, plan: &Plan, pending: &Pending) {
         let observed = self.sources.observed();
         let readable = observed.wireguard.known().is_some() && observed.firewall.known().is_some();
         let now = Instant::now();
@@ -268,16 +271,16 @@ impl Node {
             self.shared.set_tenant(t, spec.generation, applied, s);
         }
         self.shared.retain(spec);
-        // Of a tenant who is gone, or of an earlier one in somebody's slot.
+        // Of a tenant who is gone, or of an earlier one in somebody's slot: even
+        // of the same name, whose keys and peers are still to be replaced.
         let leaving = |slot: &Slot, i: &ObservedInterface| {
-            let t = spec.tenants.get(slot).filter(|t| !t.suspended);
-            is_ours(i) && t.is_none_or(|t| i.owner.as_deref() != Some(t.owner().as_str()))
+            is_ours(i) && plan.contains_key(&Lane::Tunnel(*slot))
         };
         let leaving = observed.wireguard.known().map(|w| {
             let standing = w.iter().filter(|(slot, i)| leaving(slot, i));
             standing
                 .map(|(slot, _)| *slot)
-                .chain(self.sources.doubtful())
+                .chain(pending.tunnels.iter().copied())
                 .collect()
         });
         let foreign = observed

@@ -199,7 +199,8 @@ pub struct ObservedDns {
 /// A persistent client of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedDnsClient {
-    /// Its name.
+    /// Its device's name: where a client of the tenant's own has that already,
+    /// ours has a number behind it, which is not told here.
     pub name: String,
     /// Its other ids: the device's address.
     pub addresses: BTreeSet<Ipv4Addr>,

@@ -7,6 +7,9 @@
 //! * An interface of ours is never up without its elements in the firewall:
 //!   it is made only once they are observed there, and they go only once it is
 //!   observed gone.
+//! * What is under way counts as both done and not done: an interface that
+//!   may be coming keeps its elements, elements that may be going let no
+//!   interface come, and a folder goes only when nothing is started from it.
 //! * What carries no mark of ours is never named in a step.
 
 use crate::{
@@ -14,10 +17,11 @@ use crate::{
         ContainerState, Known, Observed, ObservedContainers, ObservedFirewallTenant,
         ObservedInterface, content_hash,
     },
+    pending::Pending,
     ports::{FirewallChange, PeerChange, tenant_of_folder},
     spec::{FirewallTenant, InterfaceSpec, NodeSettings, NodeSpec, TenantSpec},
 };
-use domain::Slot;
+use domain::{Slot, TenantName};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,13 +96,18 @@ fn dns_target(t: &TenantSpec, o: &Observed, s: &NodeSettings) -> std::net::Ipv4A
 
 /// Plans the way from what is observed to the spec. An empty plan means that
 /// everything that can be read is as it should be.
-pub fn plan(spec: &NodeSpec, observed: &Observed, settings: &NodeSettings) -> Plan {
+pub fn plan(
+    spec: &NodeSpec,
+    observed: &Observed,
+    pending: &Pending,
+    settings: &NodeSettings,
+) -> Plan {
     let mut plan = Plan::new();
-    plan_firewall(spec, observed, settings, &mut plan);
-    plan_tunnels(spec, observed, settings, &mut plan);
-    plan_containers(spec, observed, settings, &mut plan);
+    plan_firewall(spec, observed, pending, settings, &mut plan);
+    plan_tunnels(spec, observed, pending, settings, &mut plan);
+    plan_containers(spec, observed, pending, settings, &mut plan);
     plan_dns(spec, observed, &mut plan);
-    plan_folders(spec, observed, &mut plan);
+    plan_folders(spec, observed, pending, settings, &mut plan);
     plan
 }
 
@@ -119,11 +128,12 @@ pub(crate) fn wanted_firewall_of(t: &TenantSpec, o: &Observed, s: &NodeSettings)
 }
 
 /// The elements the firewall should hold: of every active tenant, and of every
-/// slot whose interface still stands (then without mesh), so that no interface
-/// of ours is ever unfiltered.
+/// slot whose interface still stands or may be coming (then without mesh), so
+/// that no interface of ours is ever unfiltered.
 pub fn wanted_firewall(
     spec: &NodeSpec,
     o: &Observed,
+    pending: &Pending,
     s: &NodeSettings,
 ) -> BTreeMap<Slot, FirewallTenant> {
     let mut wanted: BTreeMap<Slot, FirewallTenant> = spec
@@ -132,15 +142,21 @@ pub fn wanted_firewall(
         .filter(|t| !t.suspended)
         .map(|t| (t.slot, wanted_firewall_of(t, o, s)))
         .collect();
-    let leaving: BTreeSet<Slot> = match (&o.wireguard, &o.firewall) {
+    let mut leaving: BTreeSet<Slot> = match (&o.wireguard, &o.firewall) {
         (Known::Known(w), _) => w
             .iter()
             .filter(|(_, i)| is_ours(i))
             .map(|(slot, _)| *slot)
             .collect(),
+        // A table that was flushed knows of nobody.
+        (Known::Unknown(_), Known::Known(f)) if !f.complete => {
+            let all = f.tenants.keys().chain(spec.tenants.keys());
+            all.chain(&pending.elements).copied().collect()
+        }
         (Known::Unknown(_), Known::Known(f)) => f.tenants.keys().copied().collect(),
         (Known::Unknown(_), Known::Unknown(_)) => BTreeSet::new(),
     };
+    leaving.extend(&pending.tunnels);
     for slot in leaving {
         let closed = FirewallTenant {
             slot,
@@ -168,11 +184,17 @@ fn anothers_stands(spec: &NodeSpec, o: &Observed, slot: Slot) -> bool {
     })
 }
 
-fn plan_firewall(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut Plan) {
+fn plan_firewall(
+    spec: &NodeSpec,
+    o: &Observed,
+    pending: &Pending,
+    s: &NodeSettings,
+    plan: &mut Plan,
+) {
     let Known::Known(stands) = &o.firewall else {
         return;
     };
-    let wanted = wanted_firewall(spec, o, s);
+    let wanted = wanted_firewall(spec, o, pending, s);
     let rebuild = !stands.complete;
     let mut change = FirewallChange {
         rebuild,
@@ -197,19 +219,26 @@ fn plan_firewall(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut Pla
     }
 }
 
-/// Whether the slot's elements stand, so that an interface may come up.
-fn filtered(slot: Slot, o: &Observed, s: &NodeSettings) -> bool {
-    o.firewall.known().is_some_and(|f| {
+/// Whether the slot's elements stand, and stay, so that an interface may come up.
+fn filtered(slot: Slot, o: &Observed, pending: &Pending, s: &NodeSettings) -> bool {
+    let stand = o.firewall.known().is_some_and(|f| {
         f.complete
             && f.tenants.get(&slot).is_some_and(|t| {
                 t.listed
                     && t.subnets == [s.addresses.subnet(slot)].into()
                     && t.gateways == [s.addresses.gateway(slot)].into()
             })
-    })
+    });
+    stand && !pending.is_about_elements(slot)
 }
 
-fn plan_tunnels(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut Plan) {
+fn plan_tunnels(
+    spec: &NodeSpec,
+    o: &Observed,
+    pending: &Pending,
+    s: &NodeSettings,
+    plan: &mut Plan,
+) {
     let Known::Known(interfaces) = &o.wireguard else {
         return;
     };
@@ -222,7 +251,7 @@ fn plan_tunnels(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut Plan
         let wanted = t.interface(s);
         let steps = match interfaces.get(&t.slot) {
             Some(i) if !is_ours(i) => vec![],
-            None if filtered(t.slot, o, s) => vec![Step::EnsureInterface(wanted)],
+            None if filtered(t.slot, o, pending, s) => vec![Step::EnsureInterface(wanted)],
             None => vec![],
             // Being deleted: see above.
             Some(i) if i.owner.as_deref() != Some(wanted.owner.as_str()) => vec![],
@@ -286,7 +315,13 @@ pub fn peer_change(wanted: &InterfaceSpec, stands: &ObservedInterface) -> PeerCh
     }
 }
 
-fn plan_containers(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut Plan) {
+fn plan_containers(
+    spec: &NodeSpec,
+    o: &Observed,
+    pending: &Pending,
+    s: &NodeSettings,
+    plan: &mut Plan,
+) {
     let Known::Known(c) = &o.containers else {
         return;
     };
@@ -326,13 +361,14 @@ fn plan_containers(spec: &NodeSpec, o: &Observed, s: &NodeSettings, plan: &mut P
         // An earlier tenant's data are not handed to a new one of the same
         // name, nor its tunnel to a new one in the slot.
         let held = going.contains(&t.slot) || name_held;
-        if held || is_anothers(t, o) || anothers_stands(spec, o, t.slot) {
+        // Nor is an earlier tenant's started from the same folder meanwhile.
+        let busy = pending.starts.contains(&t.name);
+        if held || busy || !is_own(t, o) || anothers_stands(spec, o, t.slot) {
             continue;
         }
         match kept.get(&t.slot) {
             Some(ContainerState::Stopped) => {}
-            // Whose data are in the folder is not known before it is read.
-            None if c.image && o.folders.known().is_some() => {}
+            None if c.image => {}
             Some(_) | None => continue,
         }
         plan.insert(Lane::Container(t.slot), vec![Step::StartContainer(t.slot)]);
@@ -353,49 +389,57 @@ fn plan_dns(spec: &NodeSpec, o: &Observed, plan: &mut Plan) {
     }
 }
 
-/// Whether AdGuard Home's clients are the tenant's devices. A name may carry a
-/// suffix where the tenant's own client has the plain one.
+/// Whether AdGuard Home's clients are the tenant's devices. (Where a client had
+/// to be given another name than its device's, the port says the device's.)
 fn clients_match(t: &TenantSpec, d: &crate::observed::ObservedDns) -> bool {
     let wanted = t.clients();
     wanted.len() == d.clients.len()
         && wanted.iter().all(|(id, w)| {
             d.clients.get(id).is_some_and(|c| {
-                is_named(&c.name, &w.name)
-                    && c.addresses == [w.address].into()
-                    && c.policy == Some(w.policy)
+                c.name == w.name && c.addresses == [w.address].into() && c.policy == Some(w.policy)
             })
         })
 }
 
-/// Whether a client has the name it should have, or that with a number behind
-/// it: `phone (2)`.
-fn is_named(name: &str, wanted: &str) -> bool {
-    name.strip_prefix(wanted).is_some_and(|rest| {
-        let number = rest.strip_prefix(" (").and_then(|r| r.strip_suffix(')'));
-        rest.is_empty()
-            || number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-    })
+/// Whose folder of the tenant's name it is, by the tunnel's key in it.
+fn folder_owner<'o>(t: &TenantSpec, o: &'o Observed) -> Option<&'o String> {
+    let folder = o.folders.known().and_then(|f| f.get(&t.name.folder()));
+    folder.and_then(|f| f.owner.as_ref())
+}
+
+/// Whether the tenant's folder is there, and the tenant's: what is in it then
+/// never goes while the tenant is here.
+fn is_own(t: &TenantSpec, o: &Observed) -> bool {
+    folder_owner(t, o).is_some_and(|owner| *owner == t.private_key.public().to_string())
 }
 
 /// Whether a folder of the tenant's name holds what an earlier tenant left.
 fn is_anothers(t: &TenantSpec, o: &Observed) -> bool {
-    let folder = o.folders.known().and_then(|f| f.get(&t.name.folder()));
-    folder
-        .and_then(|f| f.owner.as_ref())
-        .is_some_and(|owner| *owner != t.private_key.public().to_string())
+    folder_owner(t, o).is_some_and(|owner| *owner != t.private_key.public().to_string())
 }
 
-fn plan_folders(spec: &NodeSpec, o: &Observed, plan: &mut Plan) {
+/// Whether the tenant's own container is there: then AdGuard Home's data in the
+/// folder are the tenant's, whatever the keys beside them say, since making it
+/// ready has set an earlier tenant's aside.
+fn has_own(c: &ObservedContainers, t: &TenantSpec, s: &NodeSettings) -> bool {
+    let mut ours = c.ours.iter();
+    ours.any(|x| x.slot == Some(t.slot) && t.container(s).is_fitting(&x.revision, c.image))
+}
+
+fn plan_folders(
+    spec: &NodeSpec,
+    o: &Observed,
+    pending: &Pending,
+    s: &NodeSettings,
+    plan: &mut Plan,
+) {
     let Known::Known(folders) = &o.folders else {
         return;
     };
     for t in spec.tenants.values() {
-        if is_anothers(t, o) {
-            let free = o
-                .containers
-                .known()
-                .is_some_and(|c| !uses(c, &t.name.container()));
-            if free {
+        let containers = o.containers.known();
+        if is_anothers(t, o) && !containers.is_some_and(|c| has_own(c, t, s)) {
+            if containers.is_some_and(|c| !uses(c, pending, &t.name)) {
                 let name = t.name.folder();
                 plan.insert(Lane::Folder(name.clone()), vec![Step::RemoveFolder(name)]);
             }
@@ -408,7 +452,7 @@ fn plan_folders(spec: &NodeSpec, o: &Observed, plan: &mut Plan) {
         // No owner: the keys are missing or damaged.
         let whole = folders
             .get(&name)
-            .is_some_and(|f| f.wg_confs == wanted && f.owner.is_some());
+            .is_some_and(|f| f.wg_confs == wanted && is_own(t, o));
         if !whole {
             plan.insert(Lane::Folder(name), vec![Step::WriteFolder(t.slot)]);
         }
@@ -421,7 +465,7 @@ fn plan_folders(spec: &NodeSpec, o: &Observed, plan: &mut Plan) {
             continue;
         };
         let wanted = spec.tenants.values().any(|t| t.name == tenant);
-        if !wanted && !uses(containers, &tenant.container()) {
+        if !wanted && !uses(containers, pending, &tenant) {
             plan.insert(
                 Lane::Folder(name.clone()),
                 vec![Step::RemoveFolder(name.clone())],
@@ -430,6 +474,10 @@ fn plan_folders(spec: &NodeSpec, o: &Observed, plan: &mut Plan) {
     }
 }
 
-fn uses(c: &ObservedContainers, name: &str) -> bool {
-    c.ours.iter().any(|x| x.name == name) || c.foreign.contains(name)
+/// Whether a tenant's folder is a container's, or is about to be.
+fn uses(c: &ObservedContainers, pending: &Pending, tenant: &TenantName) -> bool {
+    let name = tenant.container();
+    c.ours.iter().any(|x| x.name == name)
+        || c.foreign.contains(&name)
+        || pending.starts.contains(tenant)
 }

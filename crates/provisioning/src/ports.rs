@@ -162,10 +162,11 @@ pub trait Containers: Send + Sync + 'static {
     async fn observe(&self) -> PortResult<ObservedContainers>;
 
     /// Makes the container (and the network) where it is not there, and
-    /// starts it. One with another revision is the planner's business.
+    /// starts it. One that was made from something else (another revision, but
+    /// for the image) is the planner's business: it is left as it is.
     ///
     /// # Errors
-    /// `ImageMissing`, `NameForeign`, `DockerUnavailable`.
+    /// `Busy` where such a one has the name; `ImageMissing`, `NameForeign`, `DockerUnavailable`.
     async fn start(&self, spec: &ContainerSpec) -> PortResult<()>;
 
     /// Stops (gracefully, a second) and removes a container of ours by id.

@@ -3,6 +3,8 @@
 use crate::{
     Purpose, Result, Store, StoreError,
     db::{Tx, fetch_all, fetch_optional},
+    packed::Counters,
+    series::counters_in,
 };
 use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Routing, TenantScope,
@@ -126,12 +128,20 @@ pub(crate) fn corrupt(column: &str, id: i64) -> StoreError {
     StoreError::Corrupt(format!("peers.{column} of peer {id}"))
 }
 
-impl TryFrom<DeviceRow> for DeviceRecord {
-    type Error = StoreError;
-    fn try_from(r: DeviceRow) -> Result<Self> {
-        let bad = |column| corrupt(column, r.id);
+impl DeviceRow {
+    /// With what its tenant's counters say of it. The columns say what the
+    /// version before counted, until the device is read for the first time.
+    fn with(self, counters: &Counters) -> Result<DeviceRecord> {
+        let mut r = self;
         let count = |n: i64| u64::try_from(n).unwrap_or(0);
-        Ok(Self {
+        let (mut rx_total, mut tx_total) = (count(r.rx_total), count(r.tx_total));
+        if let Some(d) = counters.device(r.id) {
+            (rx_total, tx_total) = (d.total.rx, d.total.tx);
+            r.last_handshake = d.handshake;
+            r.endpoint = d.endpoint.map(|e| e.to_string());
+        }
+        let bad = |column| corrupt(column, r.id);
+        Ok(DeviceRecord {
             id: DeviceId(r.id),
             label: DeviceLabel::parse(&r.device_label).map_err(|_| bad("device_label"))?,
             address: r.vpn_ip.parse().map_err(|_| bad("vpn_ip"))?,
@@ -147,8 +157,8 @@ impl TryFrom<DeviceRow> for DeviceRecord {
             created_at: Timestamp(r.created_at),
             last_handshake: r.last_handshake.map(Timestamp),
             endpoint: r.endpoint,
-            rx_total: count(r.rx_total),
-            tx_total: count(r.tx_total),
+            rx_total,
+            tx_total,
         })
     }
 }
@@ -165,7 +175,8 @@ impl Store {
             " FROM peers WHERE user_id = $1 ORDER BY id"
         );
         let rows = fetch_all!(self.db.reader(), DeviceRow, sql, scope.tenant().0)?;
-        rows.into_iter().map(DeviceRecord::try_from).collect()
+        let counters = self.counters(scope).await?;
+        rows.into_iter().map(|r| r.with(&counters)).collect()
     }
 
     /// One of the tenant's devices.
@@ -174,7 +185,8 @@ impl Store {
     /// [`StoreError::NotFound`], also where it is another tenant's.
     pub async fn device(&self, scope: &TenantScope, id: DeviceId) -> Result<DeviceRecord> {
         let row = fetch_optional!(self.db.reader(), DeviceRow, ONE, scope.tenant().0, id.0)?;
-        row.ok_or(StoreError::NotFound)?.try_into()
+        let row = row.ok_or(StoreError::NotFound)?;
+        row.with(&self.counters(scope).await?)
     }
 
     /// The keys of one of the tenant's devices, unsealed.
@@ -230,5 +242,6 @@ pub(crate) async fn device_in(
     id: DeviceId,
 ) -> Result<DeviceRecord> {
     let row = fetch_optional!(tx.on(), DeviceRow, ONE, scope.tenant().0, id.0)?;
-    row.ok_or(StoreError::NotFound)?.try_into()
+    let row = row.ok_or(StoreError::NotFound)?;
+    row.with(&counters_in(tx, scope).await?)
 }

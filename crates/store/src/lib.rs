@@ -19,14 +19,21 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod audit;
+mod batch;
 mod db;
 mod device_changes;
 mod devices;
 mod error;
+mod events;
 mod migrate;
 mod operators;
+mod packed;
 mod plans;
+mod rollup;
+#[cfg(test)]
+mod scans;
 pub mod seal;
+mod series;
 pub mod session;
 mod spec;
 mod statistics;
@@ -38,18 +45,20 @@ mod url;
 pub use audit::AuditEntry;
 pub use devices::{DeviceChange, DeviceRecord, DeviceSecret, NewDevice};
 pub use error::{Result, StoreError};
+pub use events::Event;
 pub use operators::{OperatorId, OperatorRecord};
 pub use seal::{Purpose, SealError, Sealer};
+pub use series::UsageDay;
 pub use session::{SessionKey, Sessions};
 pub use spec::{SpecChanges, SpecDevice, SpecSnapshot, SpecTenant};
-pub use statistics::{StatSample, UsageDay};
+pub use statistics::StatSample;
 pub use tenants::{NewTenant, Places, TenantListing, TenantRecord, TenantState};
 pub use tickets::{NewTicket, TakenTicket, TicketHolder, TokenHash};
 pub use url::DatabaseUrl;
 
 use db::{Db, Either, fetch_optional};
 use domain::NodeId;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The node every installation has: this machine.
 pub const LOCAL_NODE: NodeId = NodeId(1);
@@ -62,6 +71,12 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Store {
     db: Db,
     sealer: Sealer,
+    recorder: Arc<tokio::sync::Mutex<statistics::Known>>,
+}
+
+/// What [`Store::hold`] gives.
+pub struct Held {
+    _tx: db::Tx,
 }
 
 /// How many rows there are, by table.
@@ -102,9 +117,27 @@ impl Store {
         Self::prepare(Db::memory().await?, Sealer::from_key(key)).await
     }
 
+    /// Keeps everybody from changing anything until it is dropped: a database
+    /// that has stopped, for tests.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn hold(&self) -> Result<Held> {
+        let mut tx = self.db.begin().await?;
+        if let Either::Postgres(c) = tx.on() {
+            let sql = "LOCK TABLE nodes, users IN EXCLUSIVE MODE";
+            sqlx::query(sql).execute(c).await?;
+        }
+        Ok(Held { _tx: tx })
+    }
+
     async fn prepare(db: Db, sealer: Sealer) -> Result<Self> {
         migrate::run(&db).await?;
-        let store = Self { db, sealer };
+        let store = Self {
+            db,
+            sealer,
+            recorder: Arc::default(),
+        };
         store.check_key().await?;
         Ok(store)
     }

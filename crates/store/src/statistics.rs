@@ -1,29 +1,53 @@
-//! Traffic: counters as WireGuard shows them become totals, minutes
-//! (`bandwidth_stats`) and days (`usage_days`).
+//! Traffic: counters as WireGuard shows them become totals and buckets of 10 s,
+//! a minute, a quarter of an hour, an hour and a day ([`domain::Span`]).
+//! [`crate::series`] reads them.
 //!
 //! A counter lower than the last one seen means that the interface was made
 //! anew and counts from zero; the reading itself is then what came since.
 //!
+//! # Why it is packed
+//! A row for each device and bucket would be 3,581 rows for each device in
+//! use, 71 million for 20,000: 1.9 GB in SQLite at 27 bytes, 7 GB in PostgreSQL
+//! at 95 and more; and a reading of 20,000 devices took 170 ms to write in
+//! SQLite and 560 ms in PostgreSQL. A ring of buckets for each device would be
+//! no more rows than devices, but every reading would write every ring anew,
+//! 115 MB in ten seconds.
+//!
+//! So a bucket is one row for a *tenant*, with the shares of its devices packed
+//! into some bytes ([`crate::packed`]), and it is written once, when it is
+//! full. Until then its sums stand in the tenant's one row of `tenant_traffic`,
+//! beside the counters. A reading therefore writes two rows for each tenant in
+//! use and nothing for others, all in one transaction of some ten milliseconds
+//! (docs/PERFORMANCE.md has the figures, `examples/year.rs` takes them), so a
+//! person's change hardly waits for it. A bucket that is full while nothing
+//! goes through its tenant is written with the tenant's next bytes.
+//!
+//! `bandwidth_stats` stays what can be read with plain SQL: a device's bytes
+//! since its row before, an hour or more, for two days. Tenants take turns, so
+//! that it adds little to any reading.
+//!
 //! Invariant: one recorder per node. Two would both add the same bytes.
 
 use crate::{
-    Result, Store,
-    db::{Either, execute, fetch_all, fetch_optional},
+    Result, Store, StoreError, batch,
+    db::{Either, Tx, execute, fetch_all, fetch_optional},
+    packed::{Bytes, Counters, Device, SUMS, UNTOLD},
+    rollup::{Rows, TABLES, number},
 };
-use domain::{PublicKey, TenantScope, Timestamp};
-use sqlx::AssertSqlSafe;
-use std::{collections::BTreeMap, net::SocketAddr};
+use domain::{PublicKey, Timestamp};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::SocketAddr,
+};
 
-const MINUTE: i64 = 60_000;
-const DAY: i64 = 24 * 60 * MINUTE;
-/// Readings in one statement: 5 values each stay far below SQLite's 32,766
-/// and PostgreSQL's 65,535.
-const CHUNK: usize = 400;
-/// The highest counter believed, 8 PiB: it keeps sums of nonsense from
-/// overflowing, which would stop everybody's statistics.
-const HIGHEST: i64 = 1 << 53;
-/// Rows removed in one statement, so that nobody waits long behind it.
-const PRUNE: i64 = 10_000;
+/// A tenant's devices get rows in `bandwidth_stats` this often …
+const TELL_EVERY: i64 = 3_600_000;
+/// … this many tenants with one reading …
+const TELL_TENANTS: usize = 10;
+/// … and they are kept so long.
+const TOLD_FOR: i64 = 2 * 86_400_000;
+/// Rows of it removed in one statement.
+const PRUNE: i64 = 2_000;
 
 /// A peer's counters as read from its interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,281 +64,258 @@ pub struct StatSample {
     pub endpoint: Option<SocketAddr>,
 }
 
-/// A tenant's bytes of one UTC day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UsageDay {
-    /// Midnight, when the day begins.
-    pub day: Timestamp,
-    /// Bytes from the devices.
-    pub rx_bytes: u64,
-    /// Bytes to the devices.
-    pub tx_bytes: u64,
-}
+pub(crate) const ALIVE: &str = "SELECT id FROM users WHERE id IN";
+pub(crate) const COUNTERS: &str = "SELECT user_id, counters FROM tenant_traffic WHERE user_id IN";
+pub(crate) const BEGINNINGS: &str = "SELECT id, rx_total, tx_total, last_rx, last_tx, \
+     last_handshake, endpoint FROM peers WHERE id IN";
+pub(crate) const TELLABLE: &str = "SELECT id FROM peers WHERE id IN";
 
-/// PostgreSQL: keeps tenants and devices from being deleted until the readings
-/// are in, in the order of all locks (tenant_changes): no deadlock with a
-/// deletion, no reference to a row that has just gone. `$1` is 0: every
-/// statement here takes the same arguments.
-const LOCK_TENANTS: &str = "SELECT users.id FROM users WHERE $1 >= 0 AND users.id IN \
-     (SELECT peers.user_id FROM s JOIN peers ON peers.public_key = s.public_key) \
-     ORDER BY users.id FOR KEY SHARE";
-const LOCK_DEVICES: &str = "SELECT peers.id FROM peers WHERE $1 >= 0 AND peers.public_key IN \
-     (SELECT s.public_key FROM s) ORDER BY peers.id FOR KEY SHARE";
-
-/// What came since the last reading: shared by the two statements that add it.
-macro_rules! deltas {
-    () => {
-        "SELECT peers.id AS peer_id, peers.user_id, \
-           CASE WHEN s.rx >= peers.last_rx THEN s.rx - peers.last_rx ELSE s.rx END AS rx, \
-           CASE WHEN s.tx >= peers.last_tx THEN s.tx - peers.last_tx ELSE s.tx END AS tx \
-         FROM s JOIN peers ON peers.public_key = s.public_key"
-    };
-}
-
-pub(crate) const DAYS: &str = concat!(
-    "INSERT INTO usage_days (user_id, day, rx_bytes, tx_bytes) \
-     SELECT d.user_id, $1, CAST(SUM(d.rx) AS BIGINT), CAST(SUM(d.tx) AS BIGINT) FROM (",
-    deltas!(),
-    ") AS d WHERE d.rx > 0 OR d.tx > 0 GROUP BY d.user_id \
-     ON CONFLICT (user_id, day) DO UPDATE SET \
-       rx_bytes = usage_days.rx_bytes + excluded.rx_bytes, \
-       tx_bytes = usage_days.tx_bytes + excluded.tx_bytes"
-);
-
-pub(crate) const MINUTES: &str = concat!(
-    "INSERT INTO bandwidth_stats (peer_id, recorded_at, rx_bytes, tx_bytes) \
-     SELECT d.peer_id, $1, d.rx, d.tx FROM (",
-    deltas!(),
-    ") AS d WHERE d.rx > 0 OR d.tx > 0 \
-     ON CONFLICT (peer_id, recorded_at) DO UPDATE SET \
-       rx_bytes = bandwidth_stats.rx_bytes + excluded.rx_bytes, \
-       tx_bytes = bandwidth_stats.tx_bytes + excluded.tx_bytes"
-);
-
-/// Only rows that change are written. A handshake and an endpoint that an
-/// interface made anew does not know yet stay as they were.
-pub(crate) const TOTALS: &str = "UPDATE peers SET \
-       rx_total = rx_total + CASE WHEN s.rx >= last_rx THEN s.rx - last_rx ELSE s.rx END, \
-       tx_total = tx_total + CASE WHEN s.tx >= last_tx THEN s.tx - last_tx ELSE s.tx END, \
-       last_rx = s.rx, last_tx = s.tx, \
-       last_handshake = COALESCE(s.handshake, last_handshake), \
-       endpoint = COALESCE(s.endpoint, peers.endpoint) \
-     FROM s WHERE peers.public_key = s.public_key AND $1 >= 0 \
-       AND (last_rx <> s.rx OR last_tx <> s.tx \
-         OR last_handshake IS DISTINCT FROM COALESCE(s.handshake, last_handshake) \
-         OR peers.endpoint IS DISTINCT FROM COALESCE(s.endpoint, peers.endpoint))";
-
-/// `WITH s (…) AS (VALUES ($2, …), …)` for so many readings, then a statement.
-/// Made of numbers only, so nothing in it can be somebody's input.
-pub(crate) fn with_samples(count: usize, statement: &str) -> String {
-    let mut sql = String::from("WITH s (public_key, rx, tx, handshake, endpoint) AS (VALUES ");
-    for i in 0..count {
-        let n = 2 + 5 * i;
-        let comma = if i == 0 { "" } else { ", " };
-        sql.push_str(&format!(
-            "{comma}(${}, ${}, ${}, ${}, ${})",
-            n,
-            n + 1,
-            n + 2,
-            n + 3,
-            n + 4
-        ));
-    }
-    sql.push_str(") ");
-    sql.push_str(statement);
-    sql
-}
-
-/// A reading as the statements take it.
-struct Row {
-    public_key: String,
-    rx: i64,
-    tx: i64,
-    handshake: Option<i64>,
-    endpoint: Option<String>,
+/// Which peer of which tenant a key is. The ids of a key that is known stay
+/// true as long as the database's generation: every change of peers raises it.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    generation: Option<i64>,
+    peers: HashMap<PublicKey, (i64, i64)>,
+    ids: HashSet<i64>,
 }
 
 impl Store {
-    /// Records readings. Peers that are not (any more) in the database are
-    /// passed over; of two readings of one peer the last counts. Some hundred
-    /// readings make a transaction: whole, and short, so that a person's
-    /// change never waits for 20,000 of them.
+    /// Records readings, all in one transaction. Peers that are not (any more)
+    /// in the database are passed over; of two readings of one peer the last
+    /// counts.
     ///
     /// # Errors
     /// What the database said. What was not recorded is not lost: the next
     /// readings of the same counters bring it.
     pub async fn record_statistics(&self, samples: &[StatSample], at: Timestamp) -> Result<()> {
-        // By key: every recorder locks rows in the same order.
-        let rows: BTreeMap<PublicKey, &StatSample> =
-            samples.iter().map(|s| (s.public_key, s)).collect();
-        let rows: Vec<Row> = rows
-            .into_iter()
-            .map(|(key, s)| Row {
-                public_key: key.to_string(),
-                rx: signed(s.rx_bytes),
-                tx: signed(s.tx_bytes),
-                handshake: s.last_handshake.map(|t| t.0),
-                endpoint: s.endpoint.map(|e| e.to_string()),
-            })
-            .collect();
-        for chunk in rows.chunks(CHUNK) {
-            self.record_chunk(chunk, at).await?;
+        let mut known = self.recorder.lock().await;
+        known.refresh(self).await?;
+        let mut tenants: BTreeMap<i64, BTreeMap<i64, &StatSample>> = BTreeMap::new();
+        for s in samples {
+            if let Some((tenant, peer)) = known.peers.get(&s.public_key) {
+                tenants.entry(*tenant).or_default().insert(*peer, s);
+            }
         }
-        Ok(())
-    }
-
-    async fn record_chunk(&self, chunk: &[Row], at: Timestamp) -> Result<()> {
-        let (day, minute) = (at.0 - at.0.rem_euclid(DAY), at.0 - at.0.rem_euclid(MINUTE));
+        if tenants.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.db.begin().await?;
-        let statements = [
-            (LOCK_TENANTS, 0),
-            (LOCK_DEVICES, 0),
-            (DAYS, day),
-            (MINUTES, minute),
-            (TOTALS, 0),
-        ];
-        // SQLite has one writer at a time and no need of locks of rows.
-        let unneeded = if matches!(tx.on(), Either::Sqlite(_)) {
-            2
-        } else {
-            0
-        };
-        for (statement, first) in statements.into_iter().skip(unneeded) {
-            let sql = AssertSqlSafe(with_samples(chunk.len(), statement));
-            // A full chunk's statement is worth keeping prepared.
-            let keep = chunk.len() == CHUNK;
-            macro_rules! run {
-                ($c:expr) => {{
-                    let mut q = sqlx::query(sql).persistent(keep).bind(first);
-                    for r in chunk {
-                        q = q.bind(r.public_key.as_str()).bind(r.rx).bind(r.tx);
-                        q = q.bind(r.handshake).bind(r.endpoint.as_deref());
-                    }
-                    q.execute($c).await.map(drop)?
-                }};
-            }
-            match tx.on() {
-                Either::Sqlite(c) => run!(c),
-                Either::Postgres(c) => run!(c),
+        let mut states = load(&mut tx, tenants.keys().copied().collect()).await?;
+        begin_new(&mut tx, &mut states, &tenants).await?;
+        let mut rows = Rows::default();
+        let mut changed = Vec::new();
+        for (tenant, readings) in &tenants {
+            let Some(counters) = states.get_mut(tenant) else {
+                continue; // gone
+            };
+            if rows.take(*tenant, counters, readings, &known.ids, at) {
+                changed.push(*tenant);
             }
         }
+        tell(&mut tx, &mut rows, &mut states, &changed, at).await?;
+        for tenant in changed {
+            if let Some(c) = states.get(&tenant) {
+                rows.counters.push([tenant.into(), c.encode().into()]);
+            }
+        }
+        rows.write(&mut tx, at).await?;
         tx.commit().await
     }
 
-    /// Removes minutes before a time; days stay. Returns how many went.
+    /// Removes what is too old for any graph, a bite of it: at most two buckets
+    /// of each length, so that nobody waits long behind it. One call for each
+    /// reading keeps up, and catches up. Returns how many rows went.
     ///
     /// # Errors
     /// What the database said.
-    pub async fn prune_statistics(&self, before: Timestamp) -> Result<u64> {
-        let sql = "DELETE FROM bandwidth_stats WHERE id IN \
-                   (SELECT id FROM bandwidth_stats WHERE recorded_at < $1 LIMIT $2)";
-        let mut gone = 0;
-        loop {
-            let n = execute!(self.db.writer(), sql, before.0, PRUNE)?;
-            gone += n;
-            if n < PRUNE.unsigned_abs() {
-                return Ok(gone);
+    pub async fn prune_statistics(&self, now: Timestamp) -> Result<u64> {
+        let before = now.0.saturating_sub(TOLD_FOR);
+        let mut gone = execute!(self.db.writer(), PRUNE_TOLD, before, PRUNE)?;
+        for (span, table) in TABLES {
+            let sql = sqlx::AssertSqlSafe(prune(table));
+            let (begin, step) = (span.begin(now).0, span.step_millis());
+            gone += execute!(self.db.writer(), sql, begin, step)?;
+        }
+        Ok(gone)
+    }
+
+    /// Removes a tenant's full buckets. It is gone already, and its id is never
+    /// given again: nobody waits for this, and what it misses gets old.
+    pub(crate) async fn forget_traffic(&self, tenant: i64, now: Timestamp) -> Result<()> {
+        for (span, table) in TABLES {
+            let sql = sqlx::AssertSqlSafe(forget(table));
+            let (begin, end) = (span.begin(now).0, span.step_of(now).0);
+            let step = span.step_millis();
+            execute!(self.db.writer(), sql, tenant, begin, end, step)?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) const PRUNE_TOLD: &str = "DELETE FROM bandwidth_stats WHERE id IN \
+     (SELECT id FROM bandwidth_stats WHERE recorded_at < $1 LIMIT $2)";
+
+pub(crate) fn prune(table: &str) -> String {
+    format!(
+        "DELETE FROM {table} WHERE bucket < $1 \
+           AND bucket <= (SELECT MIN(bucket) FROM {table}) + $2"
+    )
+}
+
+/// By the key, bucket for bucket: there is no index by tenant.
+pub(crate) fn forget(table: &str) -> String {
+    format!(
+        "DELETE FROM {table} WHERE user_id = $1 AND bucket IN \
+           (WITH RECURSIVE b (bucket) AS (SELECT CAST($2 AS BIGINT) \
+              UNION ALL SELECT bucket + $4 FROM b WHERE bucket < $3) SELECT bucket FROM b)"
+    )
+}
+
+impl Known {
+    /// Looks whether it is still true. Read before the transaction: a device
+    /// that is made or deleted meanwhile is seen with the next reading.
+    async fn refresh(&mut self, store: &Store) -> Result<()> {
+        let sql = "SELECT CAST(SUM(generation) AS BIGINT) FROM nodes";
+        let row = fetch_optional!(store.db.reader(), (Option<i64>,), sql)?;
+        let generation = row.and_then(|(n,)| n);
+        if self.generation.is_some() && self.generation == generation {
+            return Ok(());
+        }
+        let sql = "SELECT public_key, user_id, id FROM peers";
+        let rows = fetch_all!(store.db.reader(), (String, i64, i64), sql)?;
+        self.peers.clear();
+        self.ids.clear();
+        for (key, tenant, peer) in rows {
+            match PublicKey::parse(&key) {
+                Ok(key) => {
+                    self.peers.insert(key, (tenant, peer));
+                    self.ids.insert(peer);
+                }
+                Err(_) => tracing::error!(peer, "peers.public_key is unreadable"),
+            }
+        }
+        self.generation = generation;
+        Ok(())
+    }
+}
+
+/// The counters of tenants, which then cannot be deleted until the end of the
+/// transaction. Locks are taken in the order of all (tenant_changes), by id:
+/// SQLite has one writer at a time and no need of them.
+async fn load(tx: &mut Tx, tenants: Vec<i64>) -> Result<BTreeMap<i64, Counters>> {
+    let (share, own) = match tx.on() {
+        Either::Sqlite(_) => ("", ""),
+        Either::Postgres(_) => ("ORDER BY id FOR KEY SHARE", "ORDER BY user_id FOR UPDATE"),
+    };
+    let alive: Vec<(i64,)> = batch::fetch(tx, ALIVE, &tenants, share).await?;
+    let rows: Vec<(i64, Vec<u8>)> = batch::fetch(tx, COUNTERS, &tenants, own).await?;
+    let mut states: BTreeMap<_, _> = alive
+        .iter()
+        .map(|(id,)| (*id, Counters::default()))
+        .collect();
+    for (tenant, bytes) in rows {
+        match Counters::decode(&bytes) {
+            Some(counters) => drop(states.insert(tenant, counters)),
+            // Others' statistics go on; this tenant's stay as they are.
+            None => {
+                tracing::error!(tenant, "tenant_traffic.counters is unreadable");
+                states.remove(&tenant);
             }
         }
     }
+    Ok(states)
+}
 
-    /// The tenant's bytes, both ways, since a UTC midnight; those of deleted
-    /// devices too.
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn month_bytes(&self, scope: &TenantScope, month_start: Timestamp) -> Result<u64> {
-        let sql = "SELECT CAST(COALESCE(SUM(rx_bytes + tx_bytes), 0) AS BIGINT) FROM usage_days \
-                   WHERE user_id = $1 AND day >= $2";
-        let row = fetch_optional!(
-            self.db.reader(),
-            (i64,),
-            sql,
-            scope.tenant().0,
-            month_start.0
-        )?;
-        Ok(row.map_or(0, |(n,)| unsigned(n)))
+/// Gives devices that are read for the first time their counters: zero, or
+/// where the version before left off.
+async fn begin_new(
+    tx: &mut Tx,
+    states: &mut BTreeMap<i64, Counters>,
+    tenants: &BTreeMap<i64, BTreeMap<i64, &StatSample>>,
+) -> Result<()> {
+    type Row = (i64, i64, i64, i64, i64, Option<i64>, Option<String>);
+    let mut new = BTreeMap::new();
+    for (tenant, readings) in tenants {
+        if let Some(counters) = states.get(tenant) {
+            let unknown = readings.keys().filter(|id| counters.device(**id).is_none());
+            new.extend(unknown.map(|id| (*id, *tenant)));
+        }
     }
-
-    /// The tenant's bytes by day, oldest first; days without traffic are not listed.
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn usage(&self, scope: &TenantScope, since: Timestamp) -> Result<Vec<UsageDay>> {
-        let sql = "SELECT day, rx_bytes, tx_bytes FROM usage_days \
-                   WHERE user_id = $1 AND day >= $2 ORDER BY day";
-        let rows = fetch_all!(
-            self.db.reader(),
-            (i64, i64, i64),
-            sql,
-            scope.tenant().0,
-            since.0
-        )?;
-        let day = |(day, rx, tx)| UsageDay {
-            day: Timestamp(day),
-            rx_bytes: unsigned(rx),
-            tx_bytes: unsigned(tx),
+    let ids: Vec<i64> = new.keys().copied().collect();
+    let rows: Vec<Row> = batch::fetch(tx, BEGINNINGS, &ids, "").await?;
+    for (id, rx_total, tx_total, last_rx, last_tx, handshake, endpoint) in rows {
+        let Some(counters) = new.get(&id).and_then(|t| states.get_mut(t)) else {
+            continue;
         };
-        Ok(rows.into_iter().map(day).collect())
-    }
-}
-
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(HIGHEST).min(HIGHEST)
-}
-
-fn unsigned(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{db::Either, spec};
-
-    /// What SQLite means to do for a statement.
-    async fn plan(store: &Store, statement: &str) -> String {
-        let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-        let Either::Sqlite(pool) = store.db.writer() else {
-            panic!("not SQLite")
+        let bytes = |rx, tx| Bytes {
+            rx: u64::try_from(rx).unwrap_or(0),
+            tx: u64::try_from(tx).unwrap_or(0),
         };
-        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(pool).await.unwrap();
-        rows.into_iter().map(|r| r.3 + "\n").collect()
+        counters.devices.push(Device {
+            id,
+            last: bytes(last_rx, last_tx),
+            total: bytes(rx_total, tx_total),
+            handshake,
+            endpoint: endpoint.and_then(|e| e.parse().ok()),
+            sums: [Bytes::default(); SUMS],
+        });
     }
+    for counters in states.values_mut() {
+        counters.devices.sort_unstable_by_key(|d| d.id);
+    }
+    Ok(())
+}
 
-    #[tokio::test]
-    async fn what_runs_often_walks_over_no_whole_table() {
-        let store = Store::memory().await.unwrap();
-        let mut statements = [DAYS, MINUTES, TOTALS]
-            .map(|s| with_samples(400, s))
-            .to_vec();
-        statements.extend(
-            [
-                spec::TENANTS,
-                spec::DEVICES,
-                spec::HELD,
-                spec::SLOTS,
-                "SELECT id FROM peers WHERE user_id = $1 ORDER BY id",
-                "SELECT id FROM bandwidth_stats WHERE recorded_at < $1 LIMIT $2",
-                "SELECT SUM(rx_bytes) FROM usage_days WHERE user_id = $1 AND day >= $2",
-                "DELETE FROM users WHERE id = $1",
-                "DELETE FROM peers WHERE user_id = $1 AND id = $2",
-                "DELETE FROM sessions WHERE expires <= $1",
-                "SELECT at FROM audit_log ORDER BY id DESC LIMIT $1",
-            ]
-            .map(str::to_owned),
-        );
-        for s in statements {
-            let plan = plan(&store, &s).await;
-            for table in [
-                "peers",
-                "users",
-                "bandwidth_stats",
-                "usage_days",
-                "sessions",
-            ] {
-                assert!(!plan.contains(&format!("SCAN {table}")), "{s}\n{plan}");
+/// Moves what `bandwidth_stats` does not have yet there, of the tenants that
+/// have waited longest.
+async fn tell(
+    tx: &mut Tx,
+    rows: &mut Rows,
+    states: &mut BTreeMap<i64, Counters>,
+    changed: &[i64],
+    at: Timestamp,
+) -> Result<()> {
+    let mut due: Vec<(i64, i64)> = changed
+        .iter()
+        .filter_map(|t| states.get(t).map(|c| (c.told, *t)))
+        .filter(|(told, _)| (at.0 - TELL_EVERY) >= *told || *told > at.0)
+        .collect();
+    due.sort_unstable();
+    due.truncate(TELL_TENANTS);
+    let mut told = BTreeMap::new();
+    for (_, tenant) in due {
+        let Some(counters) = states.get_mut(&tenant) else {
+            continue;
+        };
+        counters.told = at.0;
+        for d in &mut counters.devices {
+            let bytes = std::mem::take(&mut d.sums[UNTOLD]);
+            if !bytes.is_zero() {
+                told.insert(d.id, bytes);
             }
         }
     }
+    let ids: Vec<i64> = told.keys().copied().collect();
+    // A device that goes meanwhile would make the whole reading fail.
+    let lock = match tx.on() {
+        Either::Sqlite(_) => "",
+        Either::Postgres(_) => "ORDER BY id FOR KEY SHARE",
+    };
+    let there: Vec<(i64,)> = batch::fetch(tx, TELLABLE, &ids, lock).await?;
+    for (id,) in there {
+        if let Some(b) = told.get(&id) {
+            rows.told
+                .push([id.into(), at.0.into(), number(b.rx), number(b.tx)]);
+        }
+    }
+    Ok(())
+}
+
+/// A tenant's counters, of whichever moment its row is of.
+pub(crate) fn decode(tenant: i64, bytes: Option<&[u8]>) -> Result<Counters> {
+    let Some(bytes) = bytes else {
+        return Ok(Counters::default());
+    };
+    Counters::decode(bytes)
+        .ok_or_else(|| StoreError::Corrupt(format!("tenant_traffic.counters of user {tenant}")))
 }

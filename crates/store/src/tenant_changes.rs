@@ -1,7 +1,7 @@
 //! Sign-up, suspension, deletion.
 //!
-//! Lock order, everywhere: the row in `nodes`, then `users`, then `peers`.
-//! Whoever keeps to it cannot deadlock with another who does.
+//! Lock order, everywhere: the row in `nodes`, then `users`, `tenant_traffic`,
+//! `peers`. Whoever keeps to it cannot deadlock with another who does.
 
 use crate::{
     LOCAL_NODE, NewTenant, Places, Purpose, Result, Store, StoreError, TenantRecord, TenantState,
@@ -175,7 +175,11 @@ impl Store {
         }
         let object = scope.name().to_string();
         audit::write_scoped(&mut tx, scope, now, "tenant.delete", object, String::new()).await?;
-        tx.commit().await
+        tx.commit().await?;
+        if let Err(e) = self.forget_traffic(scope.tenant().0, now).await {
+            tracing::warn!(error = ?e, "a deleted tenant's traffic goes when it is old");
+        }
+        Ok(())
     }
 
     /// Suspends a tenant, or serves it again. Nothing happens where it is so

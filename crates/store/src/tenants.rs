@@ -3,7 +3,9 @@
 use crate::{
     Purpose, Result, Store, StoreError,
     db::{fetch_all, fetch_optional},
+    packed::Device,
     plans::{PlanRow, plan_columns},
+    statistics::decode,
 };
 use domain::{
     NodeId, Plan, PrivateKey, PublicKey, Secret, Slot, TenantId, TenantName, TenantScope, Timestamp,
@@ -213,7 +215,8 @@ impl Store {
     }
 
     /// Every tenant, by node and slot, with its number of devices and of those
-    /// whose last handshake is later than `online_since`.
+    /// whose last handshake is later than `online_since`. A device that was
+    /// deleted counts as online until its tenant's next reading.
     ///
     /// # Errors
     /// What the database said.
@@ -223,25 +226,27 @@ impl Store {
             #[sqlx(flatten)]
             tenant: TenantRow,
             devices: i64,
-            online: i64,
+            counters: Option<Vec<u8>>,
         }
         let sql = concat!(
             "SELECT ",
             tenant_columns!(),
             ", ",
             plan_columns!(),
-            ", COUNT(peers.id) AS devices, \
-             CAST(SUM(CASE WHEN peers.last_handshake > $1 THEN 1 ELSE 0 END) AS BIGINT) AS online \
-             FROM users JOIN plans ON plans.id = users.plan \
-             LEFT JOIN peers ON peers.user_id = users.id \
-             GROUP BY users.id, plans.id ORDER BY users.node_id, users.slot"
+            ", (SELECT COUNT(*) FROM peers WHERE peers.user_id = users.id) AS devices, \
+             (SELECT counters FROM tenant_traffic WHERE user_id = users.id) AS counters \
+             FROM users JOIN plans ON plans.id = users.plan ORDER BY users.node_id, users.slot"
         );
-        let rows = fetch_all!(self.db.reader(), Row, sql, online_since.0)?;
+        let rows = fetch_all!(self.db.reader(), Row, sql)?;
         let listing = |r: Row| {
+            let counters = decode(r.tenant.id, r.counters.as_deref())?;
+            let since = |d: &&Device| d.handshake.is_some_and(|at| at > online_since.0);
+            let devices = u32::try_from(r.devices).unwrap_or(u32::MAX);
+            let online = counters.devices.iter().filter(since).count();
             Ok(TenantListing {
                 tenant: r.tenant.try_into()?,
-                devices: u32::try_from(r.devices).unwrap_or(u32::MAX),
-                online: u32::try_from(r.online).unwrap_or(u32::MAX),
+                devices,
+                online: u32::try_from(online).unwrap_or(u32::MAX).min(devices),
             })
         };
         rows.into_iter().map(listing).collect()

@@ -268,6 +268,9 @@ impl Containers for FakeMachine {
         }
         s.calls.push(("containers.start", Some(spec.slot)));
         if let Some(c) = s.containers.ours.iter_mut().find(|c| c.name == name) {
+            if !spec.is_fitting(&c.revision, false) {
+                return Err(PortError::new(ErrorCode::Busy, "of another revision"));
+            }
             c.state = ContainerState::Running;
         } else {
             s.next_id += 1;

@@ -2,7 +2,7 @@
 //! same (its answer was lost), wholly or in part.
 
 use domain::Slot;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which slots of one port a failed call left unknown, until a reading that
 /// began after the failure.
@@ -33,16 +33,26 @@ impl Doubt {
         self.seen = self.failures;
     }
 
-    /// The reading's answer is believed.
-    pub fn reading_believed(&mut self) {
+    /// The reading's answer is believed, but for some slots that were worked on
+    /// meanwhile: by steps that may have been planned from what is in doubt.
+    pub fn reading_believed(&mut self, but: &BTreeSet<Slot>) {
         let seen = self.seen;
-        self.slots.retain(|_, failure| *failure > seen);
+        if let Some(failure) = self.everything {
+            self.slots.extend(but.iter().map(|slot| (*slot, failure)));
+        }
+        self.slots
+            .retain(|slot, failure| *failure > seen || but.contains(slot));
         self.everything = self.everything.filter(|failure| *failure > seen);
     }
 
     /// The slots it is about, one by one.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
         self.slots.keys().copied()
+    }
+
+    /// Whether it is about every slot.
+    pub fn is_about_everything(&self) -> bool {
+        self.everything.is_some()
     }
 
     /// Whether it is about a slot.
@@ -58,16 +68,20 @@ mod tests {
     #[test]
     fn only_a_reading_that_began_after_the_failure_ends_a_doubt() {
         let (mut doubt, other) = (Doubt::default(), Slot::new(2).unwrap());
+        let none = BTreeSet::new();
         doubt.reading_begins();
         doubt.about(Slot::FIRST);
-        doubt.reading_believed();
+        doubt.reading_believed(&none);
         assert!(doubt.is_about(Slot::FIRST) && !doubt.is_about(other));
         doubt.reading_begins();
         doubt.everything();
-        doubt.reading_believed();
+        doubt.reading_believed(&none);
         assert!(doubt.is_about(Slot::FIRST) && doubt.is_about(other));
         doubt.reading_begins();
-        doubt.reading_believed();
-        assert!(!doubt.is_about(Slot::FIRST));
+        doubt.reading_believed(&[other].into());
+        assert!(!doubt.is_about(Slot::FIRST) && doubt.is_about(other));
+        doubt.reading_begins();
+        doubt.reading_believed(&none);
+        assert!(!doubt.is_about(other));
     }
 }

@@ -2,11 +2,12 @@
 
 use super::{Message, NodePorts, guard};
 use crate::{
+    pending::Pending,
     plan::{Lane, Plan, Step},
     ports::{PortError, PortResult},
     spec::{NodeSettings, NodeSpec},
 };
-use domain::{ErrorCode, Problem, Slot};
+use domain::{ErrorCode, Problem, Slot, TenantName};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, watch},
@@ -29,6 +30,8 @@ const PROBLEMS: usize = 20;
 #[derive(Debug, Default)]
 struct State {
     running: Option<Vec<Step>>,
+    /// Whose container is being started.
+    starts: Option<TenantName>,
     failures: u32,
     failed: Vec<Step>,
     not_before: Option<Instant>,
@@ -90,20 +93,24 @@ impl Lanes {
             }
             let retried = state.failures > 0;
             state.running = Some(steps.clone());
+            state.starts = match steps.as_slice() {
+                [Step::StartContainer(slot)] => spec.tenants.get(slot).map(|t| t.name.clone()),
+                _ => None,
+            };
             let mut work = Work {
                 spec: spec.clone(),
                 ports: ports.clone(),
                 settings: settings.clone(),
+                newest: newest.clone(),
             };
             let turn = self.turn(lane, steps, retried);
-            let (lane, steps, out, newest) =
-                (lane.clone(), steps.clone(), out.clone(), newest.clone());
+            let (lane, steps, out) = (lane.clone(), steps.clone(), out.clone());
             tokio::spawn(async move {
                 let _turn = match turn {
                     Some(turn) => turn.acquire_owned().await.ok(),
                     None => None::<OwnedSemaphorePermit>,
                 };
-                let mut result = work.renew(&newest, &steps);
+                let mut result = work.renew(&steps);
                 for step in &steps {
                     if result.is_err() {
                         break;
@@ -131,7 +138,7 @@ impl Lanes {
     /// A lane's task has ended.
     pub(crate) fn finish(&mut self, lane: Lane, steps: Vec<Step>, result: PortResult<()>) {
         let state = self.lanes.entry(lane.clone()).or_default();
-        state.running = None;
+        (state.running, state.starts) = (None, None);
         match result {
             Ok(()) => *state = State::default(),
             Err(e) => {
@@ -145,6 +152,18 @@ impl Lanes {
                 state.error = Some(e);
             }
         }
+    }
+
+    /// What is under way.
+    pub(crate) fn pending(&self) -> Pending {
+        let mut pending = Pending::default();
+        for (lane, state) in &self.lanes {
+            if let Some(steps) = &state.running {
+                pending.running(lane, steps);
+                pending.starts.extend(state.starts.clone());
+            }
+        }
+        pending
     }
 
     /// When the next waiting lane may be tried.
@@ -214,35 +233,38 @@ struct Work {
     spec: Arc<NodeSpec>,
     ports: NodePorts,
     settings: Arc<NodeSettings>,
+    newest: watch::Receiver<Option<Arc<NodeSpec>>>,
 }
 
 impl Work {
     /// After waiting for a turn: goes on with the newest spec. A container is
     /// not started for a tenant who has another's slot by now.
-    fn renew(
-        &mut self,
-        newest: &watch::Receiver<Option<Arc<NodeSpec>>>,
-        steps: &[Step],
-    ) -> PortResult<()> {
-        let Some(newest) = newest.borrow().clone() else {
-            return Ok(());
-        };
-        let key = |spec: &NodeSpec, slot: &Slot| {
-            let tenant = spec.tenants.get(slot).filter(|t| !t.suspended);
+    fn renew(&mut self, steps: &[Step]) -> PortResult<()> {
+        for step in steps {
+            if let Step::StartContainer(slot) | Step::SetClients(slot) | Step::WriteFolder(slot) =
+                step
+            {
+                self.still(*slot)?;
+            }
+        }
+        let newest = self.newest.borrow().clone();
+        self.spec = newest.unwrap_or_else(|| self.spec.clone());
+        Ok(())
+    }
+
+    /// Whether the slot is still the same tenant's by the newest spec.
+    fn still(&self, slot: Slot) -> PortResult<()> {
+        let key = |spec: &NodeSpec| {
+            let tenant = spec.tenants.get(&slot).filter(|t| !t.suspended);
             tenant.map(|t| (t.name.clone(), t.private_key.public()))
         };
-        let same = steps.iter().all(|step| match step {
-            Step::StartContainer(slot) | Step::SetClients(slot) | Step::WriteFolder(slot) => {
-                key(&self.spec, slot) == key(&newest, slot)
+        match self.newest.borrow().as_ref() {
+            Some(newest) if key(newest) != key(&self.spec) => {
+                let sentence = "The tenant has changed meanwhile.";
+                Err(PortError::new(ErrorCode::Busy, sentence))
             }
-            _ => true,
-        });
-        if !same {
-            let sentence = "The tenant has changed meanwhile.";
-            return Err(PortError::new(ErrorCode::Busy, sentence));
+            _ => Ok(()),
         }
-        self.spec = newest;
-        Ok(())
     }
 
     async fn run(&self, step: &Step) -> PortResult<()> {
@@ -264,10 +286,12 @@ impl Work {
                 let t = tenant(slot)?;
                 // The folder above must be closed before AdGuard Home's is made in it.
                 self.ports.folders.open(&t.name).await?;
+                self.still(*slot)?;
                 self.ports
                     .dns
                     .prepare(&t.dns(&self.settings), &t.clients())
                     .await?;
+                self.still(*slot)?;
                 self.ports
                     .containers
                     .start(&t.container(&self.settings))

@@ -5,13 +5,14 @@
 use super::{Port, sources::Sources};
 use crate::{
     observed::{
-        ContainerState, Known, ObservedContainer, ObservedDnsClient, ObservedFirewallTenant,
-        ObservedFolder, ObservedInterface, ObservedPeer, content_hash,
+        ContainerState, Known, ObservedContainer, ObservedDnsClient, ObservedFirewall,
+        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer, content_hash,
     },
     plan::Step,
     ports::FirewallChange,
     spec::{InterfaceSpec, NodeSettings, NodeSpec, PeerSpec},
 };
+use domain::Slot;
 use std::net::IpAddr;
 
 /// `spec` is the one the step was carried out with: a newer one may have more
@@ -33,7 +34,9 @@ pub(crate) fn predict(
                 sources.changed_slots(Port::Firewall, slots)
             };
             if let Known::Known(f) = &mut observed.firewall {
+                let mistaken = mistaken(change, f);
                 apply_firewall(change, f);
+                sources.doubt_elements(mistaken);
             }
         }
         Step::DeleteInterface(slot) => {
@@ -80,6 +83,7 @@ pub(crate) fn predict(
             }
             sources.mark(Port::Containers);
             sources.mark_dns(*slot);
+            sources.mark_unseen_folder(&t.name);
         }
         Step::SetClients(slot) => {
             let Some(t) = spec.tenants.get(slot) else {
@@ -127,8 +131,22 @@ pub(crate) fn predict(
     }
 }
 
+/// Slots of which a change was made from a picture that has been corrected
+/// since: it took nothing away that it did not know of.
+fn mistaken(change: &FirewallChange, f: &ObservedFirewall) -> Vec<Slot> {
+    if change.rebuild {
+        return Vec::new();
+    }
+    let none = ObservedFirewallTenant::default();
+    let set = change.set.iter().map(|(stood, t)| (&t.slot, stood));
+    set.chain(&change.remove)
+        .filter(|(slot, stood)| f.tenants.get(slot).unwrap_or(&none) != *stood)
+        .map(|(slot, _)| *slot)
+        .collect()
+}
+
 /// What a transaction makes of the table.
-pub fn apply_firewall(change: &FirewallChange, f: &mut crate::observed::ObservedFirewall) {
+pub fn apply_firewall(change: &FirewallChange, f: &mut ObservedFirewall) {
     if change.rebuild {
         f.complete = true;
         f.tenants.clear();

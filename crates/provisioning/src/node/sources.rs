@@ -19,11 +19,12 @@ use super::{
 };
 use crate::{
     observed::{ContainerState, Known, Observed, ObservedDns},
-    plan::Lane,
+    pending::Pending,
+    plan::{Lane, Step, is_ours},
     ports::{DnsFilter, PortResult},
     spec::{DnsInstance, NodeSettings, NodeSpec},
 };
-use domain::Slot;
+use domain::{Slot, TenantName};
 use futures_util::{StreamExt, stream::BoxStream};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -107,7 +108,7 @@ impl Source {
         let believed = epoch == self.epoch && (known || self.touched.is_empty());
         self.dirty |= !believed || !self.touched.is_empty();
         if believed {
-            self.doubt.reading_believed();
+            self.doubt.reading_believed(&self.touched);
         }
         believed
     }
@@ -122,6 +123,8 @@ pub(crate) struct Sources {
     folders: Source,
     dns: BTreeMap<Slot, Source>,
     asking: Arc<Semaphore>,
+    /// Slots with an interface of ours when that could be read last.
+    stood: BTreeSet<Slot>,
 }
 
 impl Default for Sources {
@@ -140,6 +143,7 @@ impl Default for Sources {
             folders: Source::dirty(),
             dns: BTreeMap::new(),
             asking: Arc::new(Semaphore::new(DNS_AT_ONCE)),
+            stood: BTreeSet::new(),
         }
     }
 }
@@ -166,9 +170,20 @@ impl Sources {
         self.wireguard.doubt.is_about(slot) || self.firewall.doubt.is_about(slot)
     }
 
-    /// Slots whose tunnel a failed step left unknown.
-    pub(crate) fn doubtful(&self) -> impl Iterator<Item = Slot> {
-        self.wireguard.doubt.slots()
+    /// What a step made of some slots' elements is not known before it is read.
+    pub(crate) fn doubt_elements(&mut self, slots: Vec<Slot>) {
+        self.firewall.dirty |= !slots.is_empty();
+        slots.into_iter().for_each(|s| self.firewall.doubt.about(s));
+    }
+
+    /// Adds what failed steps left unknown: it may still take effect.
+    pub(crate) fn add_doubts(&self, pending: &mut Pending) {
+        pending.tunnels.extend(self.wireguard.doubt.slots());
+        pending.elements.extend(self.firewall.doubt.slots());
+        pending.all_elements |= self.firewall.doubt.is_about_everything();
+        if self.observed.wireguard.known().is_none() {
+            pending.tunnels.extend(&self.stood);
+        }
     }
 
     /// The observation, for writing a step's outcome into it; readings of the
@@ -216,6 +231,15 @@ impl Sources {
         (source.dirty, source.not_before) = (true, None);
     }
 
+    /// A container's start makes its tenant's folder, who may have left
+    /// meanwhile: nothing else would have it looked at.
+    pub(crate) fn mark_unseen_folder(&mut self, tenant: &TenantName) {
+        let folders = self.observed.folders.known();
+        if folders.is_none_or(|f| !f.contains_key(&tenant.folder())) {
+            self.mark(Port::Folders);
+        }
+    }
+
     pub(crate) fn mark_all(&mut self, dns: bool) {
         for port in [
             Port::Wireguard,
@@ -231,9 +255,13 @@ impl Sources {
     }
 
     /// A lane failed: what it works on is read again.
-    pub(crate) fn mark_lane(&mut self, lane: &Lane) {
+    pub(crate) fn mark_lane(&mut self, lane: &Lane, steps: &[Step]) {
         match lane {
             Lane::Firewall => {
+                let mut asked = Pending::default();
+                asked.running(lane, steps);
+                let asked = asked.elements.into_iter();
+                asked.for_each(|slot| self.firewall.doubt.about(slot));
                 self.firewall.doubt.everything();
                 self.mark(Port::Firewall);
             }
@@ -241,7 +269,11 @@ impl Sources {
                 self.wireguard.doubt.about(*slot);
                 self.mark(Port::Wireguard);
             }
-            Lane::Container(_) | Lane::Stray(_) | Lane::Image => self.mark(Port::Containers),
+            Lane::Container(_) => {
+                self.mark(Port::Containers);
+                self.mark(Port::Folders);
+            }
+            Lane::Stray(_) | Lane::Image => self.mark(Port::Containers),
             Lane::Dns(slot) => self.mark_dns(*slot),
             Lane::Folder(_) => self.mark(Port::Folders),
         }
@@ -269,6 +301,10 @@ impl Sources {
                 }
                 if let (Ok(new), Some(now)) = (&mut r, now.known()) {
                     keep(&self.wireguard.touched, now, new);
+                }
+                if let (Err(_), Some(now)) = (&r, now.known()) {
+                    let ours = now.iter().filter(|(_, i)| is_ours(i));
+                    self.stood = ours.map(|(slot, _)| *slot).collect();
                 }
                 take_in(r, now);
             }

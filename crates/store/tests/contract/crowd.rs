@@ -1,7 +1,7 @@
 //! Many at once, and much.
 
-use crate::bed::{Bed, KEY, NOW, bytes, new_device, new_tenant, scope, sign_up};
-use domain::{AddressPlan, PrivateKey, PublicKey, Slot, Timestamp};
+use crate::bed::{Bed, KEY, NOW, bytes, label, new_device, new_tenant, scope, sign_up};
+use domain::{AddressPlan, FilterPolicy, PrivateKey, PublicKey, Slot, Timestamp};
 use futures_util::future::join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,8 +9,8 @@ use std::{
     time::Instant,
 };
 use store::{
-    DeviceRecord, LOCAL_NODE, NewTenant, Places, Purpose, Result, Sealer, StatSample, Store,
-    StoreError, TenantRecord,
+    DeviceChange, DeviceRecord, LOCAL_NODE, NewTenant, Places, Purpose, Result, Sealer, StatSample,
+    Store, StoreError, TenantRecord,
 };
 
 /// Signs all up at the same time, a task each, where `most` find room.
@@ -196,6 +196,69 @@ pub async fn a_thousand_sign_ups_at_once_fill_the_node(bed: &Bed) {
     let refused: Vec<_> = made.into_iter().filter_map(Result::err).collect();
     assert!(matches!(refused[..], [StoreError::NodeFull]), "{refused:?}");
     assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), 1_000);
+    assert_eq!(store.audit_recent(2_000).await.unwrap().len(), 1_000);
+    assert_eq!(store.tenants(NOW).await.unwrap().len(), 1_000);
+    // One goes, two want its place: one gets it, the other hears why not.
+    let gone = store.tenants(NOW).await.unwrap().remove(500).tenant;
+    store.delete_tenant(&scope(&gone), NOW).await.unwrap();
+    let new = ["late1", "late2"].map(new_tenant).to_vec();
+    let made = all_at_once(&store, new, None).await;
+    let slots: Vec<_> = made.iter().filter_map(|r| r.as_ref().ok()).collect();
+    assert_eq!(slots.len(), 1);
+    assert_eq!(slots[0].slot, gone.slot);
+    let full = |r: &Result<TenantRecord>| matches!(r, Err(StoreError::NodeFull));
+    assert_eq!(made.iter().filter(|r| full(r)).count(), 1);
+}
+
+pub async fn a_hundred_changes_of_one_tenant_at_once_all_count(bed: &Bed) {
+    let store = bed.store().await;
+    let s = scope(&sign_up(&store, "abcd").await); // 10 devices
+    let mut devices = Vec::new();
+    for n in 0..10 {
+        let new = new_device(&format!("Device {n}"));
+        let made = store.add_device(&s, new, &AddressPlan::default()).await;
+        devices.push(made.unwrap());
+    }
+    let before = store.generation(LOCAL_NODE).await.unwrap();
+    // In whatever order they come, each of them changes something.
+    let change = |device: usize, n: usize| match n {
+        0 => DeviceChange {
+            mesh: Some(true),
+            ..DeviceChange::default()
+        },
+        1 => DeviceChange {
+            policy: Some(FilterPolicy::Family),
+            ..DeviceChange::default()
+        },
+        _ => DeviceChange {
+            label: Some(label(&format!("Label {device} {n}"))),
+            ..DeviceChange::default()
+        },
+    };
+    let start = Instant::now();
+    let tasks = (0..100).map(|i| {
+        let (device, n) = (i % 10, i / 10);
+        let (store, s, id) = (store.clone(), s.clone(), devices[device].id);
+        let change = change(device, n);
+        tokio::spawn(async move { store.update_device(&s, id, change, NOW).await })
+    });
+    for done in join_all(tasks).await {
+        done.unwrap().unwrap();
+    }
+    let took = start.elapsed();
+    println!(
+        "{}: 100 changes of one tenant at once: {took:?}",
+        store.kind()
+    );
+    assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), before + 100);
+    for (i, d) in store.devices(&s).await.unwrap().iter().enumerate() {
+        assert_eq!((d.mesh, d.policy), (true, FilterPolicy::Family), "{i}");
+        assert!(d.label.as_str().starts_with(&format!("Label {i} ")));
+        assert_eq!(d.address, devices[i].address);
+    }
+    let audit = store.audit_recent(1_000).await.unwrap();
+    let changes = audit.iter().filter(|a| a.action == "device.change");
+    assert_eq!(changes.count(), 100);
 }
 
 pub async fn a_thousand_tenants_with_twenty_devices_each_load(bed: &Bed) {

@@ -10,6 +10,7 @@ mod bed;
 mod cluster;
 mod crowd;
 mod devices;
+mod events;
 mod opening;
 mod secrets;
 mod statistics;
@@ -55,11 +56,15 @@ const EVERYWHERE: &[Case] = cases! {
         a_device_whose_key_the_browser_made_has_no_private_key
         the_spec_holds_everything_unsealed
         changes_since_a_snapshot_make_it_the_spec_again;
-    statistics: counters_become_totals_minutes_and_days
+    statistics: counters_become_totals_and_days
         counters_that_begin_again_lose_nothing
         unknown_peers_and_doubles_do_no_harm
-        minutes_are_pruned_and_days_stay
-        a_deleted_device_still_counts_for_the_month;
+        every_span_has_its_steps_for_a_device_and_for_all
+        a_graph_of_anothers_device_is_not_found
+        a_clock_that_goes_back_loses_nothing
+        what_no_graph_reaches_is_pruned_in_bites
+        days_are_kept_for_a_year
+        a_deleted_device_still_counts_for_its_tenant;
     tokens: a_ticket_works_once_in_time_and_for_its_host
         a_ticket_redeemed_by_many_at_once_works_for_one
         tickets_end_with_their_tenant_and_when_they_expire
@@ -68,6 +73,8 @@ const EVERYWHERE: &[Case] = cases! {
         sessions_keep_tower_sessions_contract
         the_audit_log_is_newest_first_and_outlives_the_tenant
         the_database_says_that_it_is_well;
+    events: events_are_newest_first_for_the_operator_and_for_their_tenant
+        events_are_bounded_by_number_length_and_age;
     crowd: sixty_four_sign_ups_at_once_share_no_slot
         one_name_is_given_to_one_of_many_at_once
         one_label_and_the_last_place_are_given_once;
@@ -77,6 +84,7 @@ const EVERYWHERE: &[Case] = cases! {
 const ON_DISK: &[Case] = cases! {
     opening: opening_again_keeps_everything
         an_older_schema_is_brought_up_to_date_with_its_rows
+        traffic_of_an_older_schema_is_carried_on
         a_newer_schema_is_refused_in_a_sentence
         two_that_open_at_once_both_succeed
         a_server_or_file_that_cannot_be_reached_is_told_without_the_password;
@@ -84,9 +92,12 @@ const ON_DISK: &[Case] = cases! {
         another_key_is_refused_at_the_door
         a_sealed_value_moved_to_another_row_does_not_open
         session_ids_and_tokens_are_kept_hashed;
+    statistics: bandwidth_stats_tells_a_devices_bytes_every_hour
+        a_deleted_tenants_traffic_goes_with_it;
     crowd: deleting_tenants_and_recording_do_not_block_each_other
         a_node_that_carries_seven_takes_seven_of_a_hundred_at_once
         a_thousand_sign_ups_at_once_fill_the_node
+        a_hundred_changes_of_one_tenant_at_once_all_count
         a_thousand_tenants_with_twenty_devices_each_load;
 };
 

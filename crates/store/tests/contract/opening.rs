@@ -1,9 +1,11 @@
 //! Opening: again, older, newer, not at all.
 
-use crate::bed::{Bed, KEY, new_device, scope, sign_up};
-use domain::{AddressPlan, ErrorCode};
+use crate::bed::{Bed, KEY, NOW, new_device, scope, sign_up};
+use domain::{AddressPlan, ErrorCode, Span, Timestamp};
 use std::collections::BTreeSet;
-use store::{DatabaseUrl, LOCAL_NODE, Sealer, Store, StoreError};
+use store::{DatabaseUrl, LOCAL_NODE, Sealer, StatSample, Store, StoreError};
+
+const DAY: i64 = 86_400_000;
 
 pub async fn opening_again_keeps_everything(bed: &Bed) {
     let store = bed.store().await;
@@ -38,10 +40,11 @@ pub async fn an_older_schema_is_brought_up_to_date_with_its_rows(bed: &Bed) {
     let store = bed.store().await;
     let before = sign_up(&store, "abcd").await;
     store.close().await;
+    undo_3_to_5(bed).await;
     bed.raw("DROP TABLE usage_days").await;
     bed.raw("DROP TABLE bandwidth_stats").await;
     bed.raw("DROP TABLE peers").await;
-    bed.raw("DELETE FROM _sqlx_migrations WHERE version = 2")
+    bed.raw("DELETE FROM _sqlx_migrations WHERE version > 1")
         .await;
     let store = bed.store().await;
     assert_eq!(store.tenant(&scope(&before)).await.unwrap(), before);
@@ -53,6 +56,89 @@ pub async fn an_older_schema_is_brought_up_to_date_with_its_rows(bed: &Bed) {
         )
         .await;
     assert!(d.is_ok());
+}
+
+/// But for the column of `usage_days`.
+async fn undo_3_to_5(bed: &Bed) {
+    bed.raw("DROP INDEX users_generation").await;
+    bed.raw("ALTER TABLE users DROP COLUMN generation").await;
+    for table in NEW_IN_3_AND_4 {
+        bed.raw(&format!("DROP TABLE {table}")).await;
+    }
+}
+
+const NEW_IN_3_AND_4: [&str; 6] = [
+    "tenant_traffic",
+    "traffic_ticks",
+    "traffic_minutes",
+    "traffic_quarters",
+    "traffic_hours",
+    "events",
+];
+
+pub async fn traffic_of_an_older_schema_is_carried_on(bed: &Bed) {
+    // As the version before the third migration left it.
+    let store = bed.store().await;
+    let s = scope(&sign_up(&store, "abcd").await);
+    let d = store
+        .add_device(&s, new_device("Phone"), &AddressPlan::default())
+        .await
+        .unwrap();
+    store.close().await;
+    undo_3_to_5(bed).await;
+    bed.raw("ALTER TABLE usage_days DROP COLUMN devices").await;
+    bed.raw("DELETE FROM _sqlx_migrations WHERE version > 2")
+        .await;
+    let today = NOW.0 - NOW.0 % DAY;
+    let (yesterday, minute, peer) = (today - DAY, NOW.0 - NOW.0 % 60_000, d.id.0);
+    bed.raw(&format!(
+        "UPDATE peers SET rx_total = 700, tx_total = 7000, last_rx = 70, last_tx = 80, \
+           last_handshake = {}, endpoint = '192.0.2.7:51820' WHERE id = {peer}",
+        NOW.0 - 1_000
+    ))
+    .await;
+    bed.raw(&format!(
+        "INSERT INTO usage_days (user_id, day, rx_bytes, tx_bytes) \
+         VALUES (1, {yesterday}, 600, 6000), (1, {today}, 100, 1000)"
+    ))
+    .await;
+    bed.raw(&format!(
+        "INSERT INTO bandwidth_stats (peer_id, recorded_at, rx_bytes, tx_bytes) \
+         VALUES ({peer}, {minute}, 5, 50)"
+    ))
+    .await;
+
+    let store = bed.store().await;
+    let kept = store.device(&s, d.id).await.unwrap();
+    assert_eq!((kept.rx_total, kept.tx_total), (700, 7_000));
+    assert_eq!(kept.last_handshake, Some(NOW.plus_millis(-1_000)));
+    assert_eq!(kept.endpoint.as_deref(), Some("192.0.2.7:51820"));
+    assert_eq!(store.devices(&s).await.unwrap(), [kept]);
+    assert_eq!(store.month_bytes(&s, Timestamp(0)).await.unwrap(), 7_700);
+
+    // It goes on from there: the counter has gone from 70 to 75, and 80 to 20.
+    let sample = StatSample {
+        public_key: d.public_key,
+        rx_bytes: 75,
+        tx_bytes: 20,
+        last_handshake: None,
+        endpoint: None,
+    };
+    store.record_statistics(&[sample], NOW).await.unwrap();
+    let kept = store.device(&s, d.id).await.unwrap();
+    assert_eq!((kept.rx_total, kept.tx_total), (705, 7_020));
+    assert_eq!(kept.endpoint.as_deref(), Some("192.0.2.7:51820"));
+    let usage = store.usage(&s, Timestamp(0)).await.unwrap();
+    let usage: Vec<_> = usage
+        .iter()
+        .map(|u| (u.day.0, u.rx_bytes, u.tx_bytes))
+        .collect();
+    assert_eq!(usage, [(yesterday, 600, 6_000), (today, 105, 1_020)]);
+    let year = store.series(&s, None, Span::Year, NOW).await.unwrap();
+    let last: Vec<_> = year[363..].iter().map(|p| p.rx_bytes).collect();
+    assert_eq!(last, [600, 105]);
+    let told = "SELECT CAST(SUM(rx_bytes) AS TEXT) FROM bandwidth_stats";
+    assert_eq!(bed.texts(told).await, ["10"]);
 }
 
 pub async fn a_newer_schema_is_refused_in_a_sentence(bed: &Bed) {

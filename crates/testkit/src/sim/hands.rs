@@ -119,7 +119,7 @@ impl State {
             }
             Fault::FirewallFlushed => {
                 self.machine.firewall = Default::default();
-                self.machine.flushed = true;
+                self.machine.flushed = Slot::all().take(4).collect();
                 Some(EventOf::Firewall)
             }
             Fault::ElementsRemoved => {
@@ -136,7 +136,7 @@ impl State {
                     .firewall
                     .tenants
                     .retain(|_, t| *t != Default::default());
-                self.machine.flushed = true;
+                self.machine.flushed.insert(slot);
                 Some(EventOf::Firewall)
             }
             Fault::ConfEdited | Fault::PublicKeyDamaged | Fault::FolderDeleted => {

@@ -69,6 +69,8 @@ impl State {
         let down = Duration::from_millis(self.rng.below(5_000));
         self.life = (self.life.0 + down, Some(Instant::now()));
         self.listeners.clear();
+        let asked = self.late.iter().filter_map(|l| l.queue?);
+        self.machine.asked = asked.collect();
         self.world.forget_given();
         let dies = !last && self.faults.has(Fault::ProcessDies) && self.rng.percent(70);
         self.calls_to_live = dies.then(|| self.rng.below(150));
@@ -146,21 +148,34 @@ async fn script(sim: &Sim, handle: &NodeHandle) {
     }
 }
 
-/// Somebody changes something, and may wait to be told that it is in force.
+/// Somebody changes something, and may wait to be told that it is in force, by
+/// the calls by which `control` waits.
 fn act(sim: &Sim, handle: &NodeHandle) {
-    let (slot, generation, patience) = {
+    let (act, patience) = {
         let mut s = sim.state();
-        let Some((slot, generation, what)) = s.world.act() else {
+        let Some(act) = s.world.act() else {
             return;
         };
-        s.note(|| format!("{slot} {what}: generation {generation}"));
+        s.note(|| format!("{} {}: generation {}", act.slot, act.what, act.generation));
         let lost = s.faults.strikes(Fault::NudgeLost, &mut s.rng.clone());
         let patience = (!lost).then(|| Duration::from_millis(500 + s.rng.below(20_000)));
-        (slot, generation, patience)
+        (act, patience)
     };
     let Some(patience) = patience else {
         return;
     };
+    let (slot, generation) = (act.slot, act.generation);
+    if act.left {
+        let (sim, handle) = (sim.clone(), handle.clone());
+        tokio::spawn(async move {
+            if handle.gone(slot, generation, patience).await {
+                let mut s = sim.state();
+                s.note(|| format!("{slot} is told: who left with {generation} is gone"));
+                s.world.acknowledge_gone(slot, generation);
+                s.check("an acknowledgement");
+            }
+        });
+    }
     let (sim, handle) = (sim.clone(), handle.clone());
     tokio::spawn(async move {
         if handle.applied(slot, generation, patience).await {
@@ -180,22 +195,28 @@ async fn finish(sim: &Sim, handle: &NodeHandle, polls: &Polls) -> Result<Duratio
         s.hands_off();
     }
     let begun = Instant::now();
-    let mut open = None;
-    while begun.elapsed() < CONVERGES {
+    let mut converged = None;
+    loop {
         sleep(Duration::from_secs(1)).await;
         let s = sim.state();
         if s.violation.is_some() {
             return Ok(Duration::ZERO);
         }
-        open = s.difference().or_else(|| untold(&s, handle));
-        if open.is_none() && s.late.is_empty() {
+        let took = begun.elapsed();
+        match s.difference().or_else(|| untold(&s, handle)) {
+            None => drop(converged.get_or_insert(took)),
+            Some(open) if took > CONVERGES => {
+                return Err(format!("{open}, {took:?} after the last fault"));
+            }
+            // A late call undid it.
+            Some(_) => converged = None,
+        }
+        // An image may still be coming, for minutes.
+        if converged.is_some() && s.is_at_rest() {
             break;
         }
     }
-    let converged = begun.elapsed();
-    if let Some(open) = open {
-        return Err(format!("{open}, {converged:?} after the last fault"));
-    }
+    let converged = converged.unwrap_or_default();
     // What is under way ends; after that nothing is done at all.
     sleep(TICK + Duration::from_secs(1)).await;
     let before = {

@@ -61,7 +61,9 @@ pub struct Config {
 pub struct Folder {
     /// As it is read.
     pub seen: ObservedFolder,
-    /// AdGuard Home's configuration in it.
+    /// Whether there is a folder for AdGuard Home's configuration in it.
+    pub conf_dir: bool,
+    /// AdGuard Home's configuration.
     pub config: Option<Config>,
 }
 
@@ -74,8 +76,12 @@ pub struct Machine {
     pub held_ports: BTreeSet<Slot>,
     /// Our table.
     pub firewall: ObservedFirewall,
-    /// Another hand took elements away, and that is not healed yet.
-    pub flushed: bool,
+    /// Slots whose elements another hand took away, and which do not stand yet
+    /// again: until then nobody could have known.
+    pub flushed: BTreeSet<Slot>,
+    /// Slots whose tunnel a process asked for that has died since, and got no
+    /// answer yet.
+    pub asked: BTreeSet<Slot>,
     /// Whether the image is there.
     pub image: bool,
     /// Containers of ours.
@@ -284,6 +290,11 @@ impl Machine {
         if change.rebuild {
             self.firewall.tenants = of_elements(&want);
             self.firewall.complete = matches!(extent, Extent::Whole);
+            // What stands since before is as it was, and nobody knows any more
+            // what a process asked for that has died. Nothing else may come.
+            let (stand, asked) = (&self.interfaces, &self.asked);
+            self.flushed
+                .retain(|slot| stand.contains_key(slot) || asked.contains(slot));
             return end(&extent);
         }
         let tenants = self.firewall.tenants.iter();
@@ -342,6 +353,14 @@ impl Machine {
             });
         }
         end(&extent)?;
+        let another = |c: &Container| !spec.is_fitting(&c.seen.revision, false);
+        if self
+            .containers
+            .iter()
+            .any(|c| c.seen.name == name && another(c))
+        {
+            return refuse(ErrorCode::Busy, "it was made from something else");
+        }
         let lies =
             |c: &Container| c.address == spec.address && c.seen.name != name && c.serving.is_some();
         let taken = self.containers.iter().any(lies);
@@ -349,14 +368,14 @@ impl Machine {
             return broke_off();
         };
         match c.seen.state {
-            // One that runs is left, whatever revision it is of.
             ContainerState::Running => return Ok(()),
             ContainerState::Paused => {}
             ContainerState::Stopped if taken => {
                 return refuse(ErrorCode::DnsUnavailable, "Address already in use");
             }
             ContainerState::Stopped => {
-                let Some(folder) = self.folders.get(&c.folder) else {
+                let folder = self.folders.get(&c.folder).filter(|f| f.conf_dir);
+                let Some(folder) = folder else {
                     return refuse(ErrorCode::DnsUnavailable, "bind source does not exist");
                 };
                 // Without one it serves an install wizard without a password.
@@ -378,7 +397,8 @@ impl Machine {
         }
         let is = |c: &Container| c.seen.id == id || c.seen.name == id;
         if let Extent::Part(rng) = &mut extent {
-            // Stopped and not removed; or removed but for what was busy.
+            // Stopped and not removed; or the engine is still at it (it ends
+            // that some time, see `end_removals`).
             let state = match rng.percent(50) {
                 true => ContainerState::Stopped,
                 false => ContainerState::Removing,
@@ -391,6 +411,23 @@ impl Machine {
             self.containers.retain(|c| !is(c));
         }
         end(&extent)
+    }
+}
+
+/// The engine's own end of a removal that was broken off: it is gone, or was
+/// busy and is called dead.
+impl Machine {
+    pub(super) fn is_removing(&self) -> bool {
+        let mut all = self.containers.iter();
+        all.any(|c| c.seen.state == ContainerState::Removing)
+    }
+
+    pub(super) fn end_removals(&mut self, gone: bool) {
+        let removing = |c: &Container| c.seen.state == ContainerState::Removing;
+        self.containers.retain(|c| !(gone && removing(c)));
+        for c in self.containers.iter_mut().filter(|c| removing(c)) {
+            c.seen.state = ContainerState::Dead;
+        }
     }
 }
 
@@ -411,12 +448,16 @@ impl Machine {
         extent: Extent,
     ) -> PortResult<()> {
         let folder = self.folders.entry(folder_of(&dns.conf_dir)).or_default();
+        folder.conf_dir = true;
         // The configuration is written last.
         end(&extent)?;
-        folder.config.get_or_insert_with(|| Config {
+        // What an earlier tenant of that name left is set aside.
+        let mine = |c: &mut Config| c.password_hash == dns.password_hash;
+        let config = folder.config.take_if(mine).unwrap_or_else(|| Config {
             password_hash: dns.password_hash.clone(),
             clients: known(clients),
         });
+        folder.config = Some(config);
         Ok(())
     }
 

@@ -64,6 +64,8 @@ pub struct State {
     /// Reading calls so far.
     pub readings: u64,
     late: Vec<Late>,
+    /// Changing calls that are under way.
+    under_way: Arc<()>,
     listeners: Vec<(EventOf, UnboundedSender<()>)>,
     /// Calls until the process dies in one, if it does.
     calls_to_live: Option<u64>,
@@ -144,6 +146,7 @@ impl Sim {
             changes: 0,
             readings: 0,
             late: Vec::new(),
+            under_way: Arc::new(()),
             listeners: Vec::new(),
             calls_to_live: None,
             life: (Duration::ZERO, None),
@@ -170,7 +173,11 @@ impl Sim {
         effect: impl FnOnce(&mut State, Extent) -> PortResult<T> + Send + 'static,
     ) -> PortResult<T> {
         let deadline = Instant::now() + call.bound;
-        let (fate, takes) = self.state().fate(call, slot);
+        let (fate, takes, _under_way) = {
+            let mut s = self.state();
+            let (fate, takes) = s.fate(call, slot);
+            (fate, takes, (!call.reads).then(|| s.under_way.clone()))
+        };
         tokio::time::sleep(takes).await;
         if let Fate::Dies { after: false } = fate {
             return self.die().await;
@@ -275,6 +282,11 @@ impl State {
         self.life.0 + self.life.1.map_or(Duration::ZERO, |begun| begun.elapsed())
     }
 
+    /// Whether anything that may change the machine is still under way.
+    pub fn is_at_rest(&self) -> bool {
+        self.late.is_empty() && Arc::strong_count(&self.under_way) == 1
+    }
+
     /// Writes the trace.
     pub fn note(&mut self, text: impl FnOnce() -> String) {
         let text = text();
@@ -377,6 +389,21 @@ impl State {
             self.tell(EventOf::Wireguard);
             self.tell(EventOf::Containers);
         }
+    }
+
+    /// A removal that was broken off is ended by the engine itself.
+    pub(crate) fn end_removals_later(&mut self) {
+        if !self.machine.is_removing() {
+            return;
+        }
+        let due = self.now() + Duration::from_millis(self.rng.below(20_000));
+        let gone = self.rng.percent(50);
+        let effect: Effect = Box::new(move |s| {
+            s.machine.end_removals(gone);
+            s.note(|| format!("the engine ends its removals; gone: {gone}"));
+        });
+        let queue = None;
+        self.late.push(Late { due, queue, effect });
     }
 
     /// When it is the turn of a call for a slot, or of a reading of all.

@@ -27,10 +27,22 @@ const LABELS: [&str; 5] = ["phone", "phone 2", "phone 22", "laptop", "laptop (2)
 /// Something taken away from a device.
 #[derive(Clone, Copy, Debug)]
 pub struct Revocation {
-    slot: Slot,
     generation: u64,
     /// Whether somebody was told that it is in force.
     pub acknowledged: bool,
+}
+
+/// What somebody has done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Act {
+    /// Whose.
+    pub slot: Slot,
+    /// The generation it made.
+    pub generation: u64,
+    /// In words.
+    pub what: &'static str,
+    /// Whether who had the slot has left.
+    pub left: bool,
 }
 
 /// See the module.
@@ -39,8 +51,8 @@ pub struct World {
     pub spec: NodeSpec,
     /// What does not change.
     pub settings: NodeSettings,
-    /// Keys that may no longer be peers.
-    pub keys: BTreeMap<PublicKey, Revocation>,
+    /// Keys that may no longer be peers of a slot's interface.
+    pub keys: BTreeMap<(Slot, PublicKey), Revocation>,
     /// Addresses that may no longer be in the mesh.
     pub mesh: BTreeMap<(Slot, Ipv4Addr), Revocation>,
     /// The hash of each tenant's DNS password, by the tunnel's key.
@@ -180,8 +192,8 @@ impl World {
         t.devices.insert(DeviceId(i64::from(self.next)), device);
     }
 
-    /// Somebody changes their mind: a new generation, and whose it is.
-    pub(super) fn act(&mut self) -> Option<(Slot, u64, &'static str)> {
+    /// Somebody changes their mind.
+    pub(super) fn act(&mut self) -> Option<Act> {
         let before = self.spec.clone();
         let (slot, what) = match self.rng.below(10) {
             0..=1 => self.sign_up(None)?,
@@ -200,8 +212,17 @@ impl World {
         if self.history.len() == 8 {
             self.history.remove(0);
         }
-        self.history.push(before);
-        Some((slot, self.spec.generation, what))
+        self.history.push(before.clone());
+        let leaver = |t: &&TenantSpec| match self.spec.tenants.get(&slot) {
+            Some(now) => now.private_key.public() != t.private_key.public(),
+            None => true,
+        };
+        Some(Act {
+            slot,
+            generation: self.spec.generation,
+            what,
+            left: before.tenants.get(&slot).filter(leaver).is_some(),
+        })
     }
 
     fn sign_up(&mut self, place: Option<(Slot, String)>) -> Option<(Slot, &'static str)> {
@@ -273,36 +294,41 @@ impl World {
     fn revoke(&mut self, before: &NodeSpec) {
         let generation = self.spec.generation;
         let (keys, mesh) = (peers(&self.spec), members(&self.spec));
-        let revocation = |slot| Revocation {
-            slot,
+        let revocation = Revocation {
             generation,
             acknowledged: false,
         };
-        for (key, slot) in peers(before) {
-            self.keys.insert(key, revocation(slot));
-        }
-        for at in members(before) {
-            self.mesh.insert(at, revocation(at.0));
-        }
-        // A key that went from one slot to another is revoked in neither.
-        self.keys.retain(|k, _| !keys.contains_key(k));
+        let gone = peers(before).into_iter().filter(|at| !keys.contains(at));
+        self.keys.extend(gone.map(|at| (at, revocation)));
+        let gone = members(before).into_iter().filter(|at| !mesh.contains(at));
+        self.mesh.extend(gone.map(|at| (at, revocation)));
+        // What was given back is no longer revoked.
+        self.keys.retain(|at, _| !keys.contains(at));
         self.mesh.retain(|at, _| !mesh.contains(at));
     }
 
     /// Somebody was told that a slot is at a generation.
     pub(super) fn acknowledge(&mut self, slot: Slot, generation: u64) {
-        let all = self.keys.values_mut().chain(self.mesh.values_mut());
-        for r in all.filter(|r| r.slot == slot && r.generation <= generation) {
-            r.acknowledged = true;
+        self.acknowledge_gone(slot, generation);
+        for ((of, _), r) in &mut self.mesh {
+            r.acknowledged |= *of == slot && r.generation <= generation;
+        }
+    }
+
+    /// Somebody was told that nothing carries packets any more for who left a
+    /// slot with a generation.
+    pub(super) fn acknowledge_gone(&mut self, slot: Slot, generation: u64) {
+        for ((of, _), r) in &mut self.keys {
+            r.acknowledged |= *of == slot && r.generation <= generation;
         }
     }
 }
 
 /// The keys that may be peers, and where.
-fn peers(spec: &NodeSpec) -> BTreeMap<PublicKey, Slot> {
+fn peers(spec: &NodeSpec) -> BTreeSet<(Slot, PublicKey)> {
     let active = spec.tenants.values().filter(|t| !t.suspended);
     active
-        .flat_map(|t| t.devices.values().map(|d| (d.public_key, t.slot)))
+        .flat_map(|t| t.devices.values().map(|d| (t.slot, d.public_key)))
         .collect()
 }
 

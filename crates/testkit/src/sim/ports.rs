@@ -158,8 +158,15 @@ impl Firewall for Sim {
     async fn apply(&self, change: &FirewallChange) -> PortResult<()> {
         let change = change.clone();
         let call = if change.rebuild { &REBUILD } else { &APPLY };
-        self.call(call, None, move |s, e| s.machine.apply(&change, e))
-            .await
+        self.call(call, None, move |s, e| {
+            s.note(|| {
+                let set: Vec<_> = change.set.iter().map(|(_, t)| t.slot.get()).collect();
+                let gone: Vec<_> = change.remove.keys().map(|slot| slot.get()).collect();
+                format!("     sets {set:?}, removes {gone:?}")
+            });
+            s.machine.apply(&change, e)
+        })
+        .await
     }
 
     fn events(&self) -> BoxStream<'static, ()> {
@@ -186,8 +193,12 @@ impl Containers for Sim {
 
     async fn remove(&self, id: &str) -> PortResult<()> {
         let id = id.to_owned();
-        self.call(&REMOVE, None, move |s, e| s.machine.remove(&id, e))
-            .await
+        self.call(&REMOVE, None, move |s, e| {
+            let result = s.machine.remove(&id, e);
+            s.end_removals_later();
+            result
+        })
+        .await
     }
 
     async fn fetch_image(&self) -> PortResult<()> {

@@ -20,7 +20,7 @@ pub(super) fn never(s: &mut State) -> Option<String> {
 }
 
 /// An interface of ours stands without its elements. Where another hand took
-/// elements away it may, until they all stand again.
+/// them away it may, until they stand again or the table was written anew.
 fn unfiltered(s: &mut State) -> Option<String> {
     let addresses = s.world.settings.addresses;
     let filtered = |slot: &domain::Slot| {
@@ -31,21 +31,24 @@ fn unfiltered(s: &mut State) -> Option<String> {
         })
     };
     let ours = s.machine.interfaces.iter().filter(|(_, i)| is_ours(i));
-    let open = ours.map(|(slot, _)| *slot).find(|slot| !filtered(slot));
-    match open {
-        None => {
-            s.machine.flushed = false;
-            None
-        }
-        Some(_) if s.machine.flushed => None,
-        Some(slot) => Some(format!("{} stands unfiltered", slot.interface())),
+    let flushed = &s.machine.flushed;
+    let open = ours
+        .map(|(slot, _)| *slot)
+        .find(|slot| !filtered(slot) && !flushed.contains(slot));
+    let healed: Vec<_> = flushed.iter().copied().filter(filtered).collect();
+    for slot in healed {
+        s.machine.flushed.remove(&slot);
     }
+    open.map(|slot| format!("{} stands unfiltered", slot.interface()))
 }
 
 /// What was taken away, and acknowledged, is there.
 fn revoked(s: &State) -> Option<String> {
     for (slot, i) in &s.machine.interfaces {
-        let gone = |k: &&domain::PublicKey| s.world.keys.get(k).is_some_and(|r| r.acknowledged);
+        let gone = |k: &&domain::PublicKey| {
+            let revocation = s.world.keys.get(&(*slot, **k));
+            revocation.is_some_and(|r| r.acknowledged)
+        };
         if let Some(key) = i.peers.keys().find(gone) {
             return Some(format!("the revoked key {key} is a peer of wg{slot}"));
         }
@@ -74,7 +77,9 @@ fn anothers(s: &State) -> Option<String> {
     for c in s.machine.containers.iter().filter(running) {
         let hash = c.serving.as_ref().map(|s| &s.password_hash);
         if hash != s.world.passwords.get(&c.owner) {
-            return Some(format!("{} serves by {hash:?}", c.seen.name));
+            let mine = s.world.passwords.get(&c.owner);
+            let name = &c.seen.name;
+            return Some(format!("{name} serves by {hash:?}, not by {mine:?}"));
         }
     }
     None
@@ -136,7 +141,13 @@ impl State {
     fn lacks(&self, t: &TenantSpec) -> Option<String> {
         let (m, settings) = (&self.machine, &self.world.settings);
         let name = &t.name;
-        if m.folders.get(&name.folder()).map(|f| &f.seen) != Some(&written(t)) {
+        // What an earlier tenant of the name left stays for as long as somebody
+        // else's container has that name: it may be using it.
+        let folder = m.folders.get(&name.folder()).map(|f| &f.seen);
+        let mine = t.private_key.public().to_string();
+        let anothers = folder.is_some_and(|f| f.owner.as_ref().is_some_and(|o| *o != mine));
+        let kept = anothers && m.strangers.contains(&name.container());
+        if folder != Some(&written(t)) && !kept {
             return Some(format!("the folder of {name} is not as it should be"));
         }
         if t.suspended {
