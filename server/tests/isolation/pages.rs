@@ -50,7 +50,7 @@ async fn a_page_has_its_title_its_status_and_its_content() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_node_says_so_on_every_page_that_would_lead_to_a_sign_up() {
-    let s = Stack::with_room_for(Some(1)).await;
+    let s = Stack::with(domain::AddressPlan::default(), Some(1)).await;
     let full = "This server is full";
     let start = s.get(BASE, "/", None).await;
     assert!(start.tells_of("Choose Personal") && !start.tells_of(full));
