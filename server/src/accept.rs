@@ -34,7 +34,7 @@ const BUFFER: usize = 64 * 1024;
 
 /// What the kernel may hold of an answer beyond what is on its way, bytes: by
 /// itself it would take megabytes from us for each client that does not read.
-const UNSENT: libc::c_int = 128 * 1024;
+const UNSENT: u32 = 128 * 1024;
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -107,14 +107,15 @@ pub async fn run(
 
 /// Bounds what the kernel takes from us before it is sent (`tcp(7)`).
 fn hold_little(stream: &TcpStream) {
-    // SAFETY: setsockopt(2) reads one int, and the descriptor is open.
+    let unsent = UNSENT;
+    // SAFETY: setsockopt(2) reads these four bytes, and the descriptor is open.
     let set = unsafe {
         libc::setsockopt(
             stream.as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_NOTSENT_LOWAT,
-            (&raw const UNSENT).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
+            (&raw const unsent).cast(),
+            size_of_val(&unsent) as libc::socklen_t,
         )
     };
     if set != 0 {

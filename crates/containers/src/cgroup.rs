@@ -102,11 +102,11 @@ impl Place {
 /// The memory group in `/proc/<pid>/cgroup`: `4:memory:/docker/…` where version
 /// 1 has the memory, else `0::/…`.
 fn membership(own: &str) -> Option<(Version, &str)> {
-    let parts = |line| -> Option<(&str, &str, &str)> {
-        let (number, rest) = str::split_once(line, ':')?;
+    fn parts(line: &str) -> Option<(&str, &str, &str)> {
+        let (number, rest) = line.split_once(':')?;
         let (controllers, path) = rest.split_once(':')?;
         Some((number, controllers, path))
-    };
+    }
     let lines = || own.lines().filter_map(parts);
     let one = lines().find(|(_, c, _)| c.split(',').any(|c| c == "memory"));
     let two = || lines().find(|(n, c, _)| *n == "0" && c.is_empty());

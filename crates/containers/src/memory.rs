@@ -45,25 +45,27 @@ impl Docker {
         if running.is_empty() {
             return Ok(ContainersMemory::default());
         }
+        let mut first = None;
         for summary in running.iter().take(LOOKS) {
-            let Some((id, pid)) = self.first_process(summary).await? else {
-                continue;
-            };
-            // Files of the kernel: quick, but a thousand of them are not nothing.
-            let read = tokio::task::spawn_blocking(move || {
-                Place::find(&id, pid).map(|place| read(&place, &running))
-            });
-            return match read.await {
-                Ok(Some(read)) if !read.containers.is_empty() => Ok(read),
-                Ok(_) => Err(unknown()),
-                Err(e) => Err(PortError::because(
-                    ErrorCode::Internal,
-                    "A part of MalikNode broke off; it is tried again.",
-                    e,
-                )),
-            };
+            first = self.first_process(summary).await?;
+            if first.is_some() {
+                break;
+            }
         }
-        Err(unknown())
+        let (id, pid) = first.ok_or_else(unknown)?;
+        // Files of the kernel: quick, but a thousand of them are not nothing.
+        let read = tokio::task::spawn_blocking(move || {
+            Place::find(&id, pid).map(|place| read(&place, &running))
+        });
+        match read.await {
+            Ok(Some(read)) if !read.containers.is_empty() => Ok(read),
+            Ok(_) => Err(unknown()),
+            Err(e) => Err(PortError::because(
+                ErrorCode::Internal,
+                "A part of MalikNode broke off; it is tried again.",
+                e,
+            )),
+        }
     }
 
     async fn running(&self) -> PortResult<Vec<ContainerSummary>> {
@@ -95,14 +97,17 @@ impl Docker {
         let Some(id) = summary.id.clone() else {
             return Ok(None);
         };
-        let looked = self.engine.call(LOOK, |api| {
-            let id = id.clone();
-            async move {
-                api.inspect_container(&id, None::<InspectContainerOptions>)
-                    .await
-            }
-        });
-        match looked.await {
+        let looked = self
+            .engine
+            .call(LOOK, |api| {
+                let id = id.clone();
+                async move {
+                    api.inspect_container(&id, None::<InspectContainerOptions>)
+                        .await
+                }
+            })
+            .await;
+        match looked {
             Ok(found) => {
                 let pid = found.state.and_then(|s| u32::try_from(s.pid?).ok());
                 Ok(pid.filter(|p| *p > 0).map(|pid| (id, pid)))

@@ -144,19 +144,21 @@ impl Capacity {
         self.view(&self.node.held_slots(), unusable).more == 0
     }
 
-    /// What the operator should know: that it cannot be measured, or that the
+    /// What the operator should know: that it cannot be measured, and that the
     /// node is full and why.
-    pub(crate) fn problem(&self, now: &CapacityView) -> Option<Problem> {
-        if now.memory.is_none() {
-            let trouble = self.last().trouble.clone()?;
-            return Some(Problem {
-                code: ErrorCode::MemoryUnknown,
-                sentence: format!(
-                    "What tenants cost cannot be measured, so free slots alone decide on sign-ups. {}",
-                    trouble.sentence
-                ),
-            });
-        }
+    pub(crate) fn problems(&self, now: &CapacityView) -> Vec<Problem> {
+        let trouble = self.last().trouble.clone();
+        let unknown = trouble.filter(|_| now.memory.is_none()).map(|t| Problem {
+            code: ErrorCode::MemoryUnknown,
+            sentence: format!(
+                "What tenants cost cannot be measured, so free slots alone decide on sign-ups. {}",
+                t.sentence
+            ),
+        });
+        unknown.into_iter().chain(self.full(now)).collect()
+    }
+
+    fn full(&self, now: &CapacityView) -> Option<Problem> {
         if now.more > 0 {
             return None;
         }
@@ -248,8 +250,9 @@ mod tests {
             self.capacity.view(&held, &BTreeSet::new())
         }
 
-        fn problem(&self) -> Option<ErrorCode> {
-            self.capacity.problem(&self.view()).map(|p| p.code)
+        fn problems(&self) -> Vec<ErrorCode> {
+            let problems = self.capacity.problems(&self.view());
+            problems.into_iter().map(|p| p.code).collect()
         }
     }
 
@@ -288,7 +291,7 @@ mod tests {
         tokio::time::sleep(EVERY * 2).await;
         let full = bed.view();
         assert_eq!((full.more, full.memory.unwrap().measured), (0, 5));
-        assert_eq!(bed.problem(), Some(ErrorCode::NodeFull));
+        assert_eq!(bed.problems(), [ErrorCode::NodeFull]);
         assert!(bed.capacity.is_full(&BTreeSet::new()));
         // Who leaves makes room at once.
         bed.specs.change(|spec| drop(spec.tenants.pop_last()));
@@ -305,7 +308,7 @@ mod tests {
         assert_eq!(bed.view().more, 0, "Docker may only be restarted");
         tokio::time::sleep(EVERY * 2).await;
         assert_eq!((bed.view().more, bed.view().memory), (1_000, None));
-        assert_eq!(bed.problem(), Some(ErrorCode::MemoryUnknown));
+        assert_eq!(bed.problems(), [ErrorCode::MemoryUnknown]);
         assert_eq!(bed.capacity.most(), None);
     }
 
@@ -314,10 +317,10 @@ mod tests {
         let bed = Bed::new(0, 3).await;
         bed.memory.state().hangs = true;
         tokio::time::sleep(GOOD + LONGEST).await;
-        assert_eq!(bed.problem(), Some(ErrorCode::MemoryUnknown));
+        assert_eq!(bed.problems(), [ErrorCode::MemoryUnknown]);
         bed.memory.state().hangs = false;
         tokio::time::sleep(LONGEST + AGAIN).await;
-        assert_eq!((bed.view().more, bed.problem()), (3, None));
+        assert_eq!((bed.view().more, bed.problems()), (3, Vec::new()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,7 +76,7 @@ impl Control {
         let held = tenants.iter().map(|l| l.tenant.slot).collect();
         let capacity = inner.capacity.view(&held, &self.unusable_slots());
         let mut problems = node.problems;
-        problems.extend(inner.capacity.problem(&capacity));
+        problems.extend(inner.capacity.problems(&capacity));
         let rows = tenants.into_iter().map(|l| {
             let t = l.tenant;
             TenantRow {

@@ -118,7 +118,7 @@ async fn a_client_that_takes_nothing_of_an_answer_is_cut_off() {
 async fn a_client_that_takes_little_by_little_is_served_on() {
     let (address, _end, _server, asked) = served_counted(short(1)).await;
     let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
     let mut slow = socket.connect(address).await.unwrap();
     let ask = b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
     slow.write_all(ask).await.unwrap();

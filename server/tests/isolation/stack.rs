@@ -7,8 +7,8 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use control::{
-    CapacitySettings, Control, ControlParts, ControlSettings, DeviceChange, Entropy, NewDevice, SignUp,
-    StoreSpecs,
+    CapacitySettings, Control, ControlParts, ControlSettings, DeviceChange, Entropy, NewDevice,
+    SignUp, StoreSpecs,
 };
 use domain::{AddressPlan, FilterPolicy, Routing, Secret, TenantName, TenantScope, Timestamp};
 use http_body_util::BodyExt;
@@ -430,14 +430,24 @@ impl Stack {
         };
         let scope = self.scope(&tenant.name).await;
         let id = id.parse().unwrap();
-        self.control.change_device(&scope, id, change).await.unwrap();
+        self.control
+            .change_device(&scope, id, change)
+            .await
+            .unwrap();
     }
 
     /// Waits until all of a tenant's parts are there.
     pub async fn ready(&self, tenant: &Tenant) {
         let scope = self.scope(&tenant.name).await;
         for _ in 0..500 {
-            if self.control.progress(&scope).await.unwrap().status.is_ready() {
+            if self
+                .control
+                .progress(&scope)
+                .await
+                .unwrap()
+                .status
+                .is_ready()
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

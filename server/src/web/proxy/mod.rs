@@ -155,7 +155,7 @@ pub async fn forward(
             // The place is kept until the answer is sent.
             let body = answer.map(|body| {
                 Body::new(body.map_frame(move |frame| {
-                    let _ = &place;
+                    let _kept = &place;
                     frame
                 }))
             });
