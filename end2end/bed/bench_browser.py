@@ -9,6 +9,9 @@ from dataclasses import dataclass
 PORT = 8085
 BASE = f"localhost:{PORT}"
 PASSWORD = "correct horse battery staple"
+# The server closes a kept connection on which no head comes for 10 s; a browser opens another then, and so
+# does this one, before it could meet the closing.
+IDLE = 5
 
 
 class Browser:
@@ -17,6 +20,7 @@ class Browser:
     def __init__(self):
         self.cookies = {}
         self.connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
+        self.answered = time.monotonic()
 
     def cookie(self, host):
         return "; ".join(f"{k}={v}" for k, v in self.cookies.get(host, {}).items())
@@ -27,9 +31,12 @@ class Browser:
         if form is not None:
             body = urllib.parse.urlencode(form).encode()
             headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{host}"}
+        if time.monotonic() - self.answered > IDLE:
+            self.connection.close()
         self.connection.request(method, path, body, {k: v for k, v in headers.items() if v})
         answer = self.connection.getresponse()
         text = answer.read().decode(errors="replace")
+        self.answered = time.monotonic()
         for line in answer.headers.get_all("Set-Cookie") or []:
             name, value = line.split(";")[0].split("=", 1)
             self.cookies.setdefault(host, {})[name] = value

@@ -105,7 +105,7 @@ fn every_history_ends_at_the_spec_and_nothing_forbidden_happens() {
 
 #[test]
 fn a_seed_replays_to_the_last_step() {
-    for seed in [3, 1_000_003, 77] {
+    for seed in (0..40).chain([1_000_003]) {
         let (a, b) = (play(seed, false), play(seed, false));
         assert_eq!(a.map(|r| r.hash), b.map(|r| r.hash), "{}", again(seed));
     }

@@ -287,6 +287,15 @@ impl State {
         self.late.is_empty() && Arc::strong_count(&self.under_way) == 1
     }
 
+    /// Writes for a person only: what happens in an order that tokio draws by
+    /// a chance of its own (who is woken first of those who wait together), and
+    /// that nothing else depends on.
+    pub fn aside(&mut self, text: impl FnOnce() -> String) {
+        if self.trace.loud {
+            eprintln!("{:>10.3} {}", self.now().as_secs_f64(), text());
+        }
+    }
+
     /// Writes the trace.
     pub fn note(&mut self, text: impl FnOnce() -> String) {
         let text = text();
