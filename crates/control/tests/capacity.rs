@@ -120,7 +120,7 @@ impl Bed {
     }
 
     /// All that a sign-up could have made.
-    async fn made(&self) -> (i64, i64, i64, Vec<String>) {
+    async fn made(&self) -> (u64, i64, i64, Vec<String>) {
         let counts = self.store.counts().await.unwrap();
         let generation = self.store.generation(LOCAL_NODE).await.unwrap();
         let machine = self.machine.state();
