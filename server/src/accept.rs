@@ -1,6 +1,9 @@
 //! From the socket to the router. `axum::serve` waits for ever for a request's
-//! head and takes any number of connections, so a few slow clients could use
-//! up every file descriptor; here both end.
+//! head and for a client that takes no answer, and takes any number of
+//! connections, so a few slow clients could use up every file descriptor; here
+//! all three end, and what waits for a slow client is little.
+
+mod watched;
 
 use axum::{
     Router,
@@ -12,17 +15,26 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, os::fd::AsRawFd, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
 use tower::ServiceExt;
+use watched::Watched;
 
 /// How long nothing is accepted after the system refused (no descriptor left,
 /// mostly): it would refuse again at once.
 const BREATH: Duration = Duration::from_millis(200);
+
+/// Largest head of a request, and what of an answer is gathered before the
+/// client takes it, bytes. Browsers send a few kilobytes.
+const BUFFER: usize = 64 * 1024;
+
+/// What the kernel may hold of an answer beyond what is on its way, bytes: by
+/// itself it would take megabytes from us for each client that does not read.
+const UNSENT: u32 = 128 * 1024;
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +42,8 @@ pub struct Limits {
     /// Longest wait for a request's head; also for the next one on a
     /// connection that is kept.
     pub head: Duration,
+    /// Longest time in which a client takes nothing of an answer that waits.
+    pub stalled: Duration,
     /// Connections at one time. Who comes then waits in the kernel's line.
     pub connections: usize,
 }
@@ -38,6 +52,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(10),
+            stalled: Duration::from_secs(30),
             connections: 4096,
         }
     }
@@ -56,6 +71,7 @@ pub async fn run(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head)
+        .max_buf_size(BUFFER)
         .keep_alive(true);
     let mut open = JoinSet::new();
     tokio::pin!(ended);
@@ -69,6 +85,8 @@ pub async fn run(
         };
         // Nagle's algorithm would hold small answers back for 40 ms.
         let _ = stream.set_nodelay(true);
+        hold_little(&stream);
+        let stream = Watched::new(stream, limits.stalled);
         let router = router.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(Body::new);
@@ -85,6 +103,25 @@ pub async fn run(
     }
     drop(listener);
     graceful.shutdown().await;
+}
+
+/// Bounds what the kernel takes from us before it is sent (`tcp(7)`).
+fn hold_little(stream: &TcpStream) {
+    let unsent = UNSENT;
+    // SAFETY: setsockopt(2) reads these four bytes, and the descriptor is open.
+    let set = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const unsent).cast(),
+            size_of_val(&unsent) as libc::socklen_t,
+        )
+    };
+    if set != 0 {
+        let e = io::Error::last_os_error();
+        tracing::debug!(error = %e, "the kernel gathers as much of an answer as it likes");
+    }
 }
 
 /// The next connection with its place. An error is one client's, or passes: it
@@ -138,92 +175,4 @@ pub fn raise_file_limit() {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::routing::get;
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        sync::oneshot,
-        task::JoinHandle,
-    };
-
-    /// Only against a test that would hang.
-    const PATIENCE: Duration = Duration::from_secs(60);
-
-    async fn served(limits: Limits) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
-        async fn peer(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
-            format!("you are {}", peer.ip())
-        }
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (end, ended) = oneshot::channel();
-        let router = Router::new().route("/", get(peer));
-        let server = tokio::spawn(run(listener, router, limits, async move {
-            let _ = ended.await;
-        }));
-        (address, end, server)
-    }
-
-    async fn connect(address: SocketAddr, text: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(text.as_bytes()).await.unwrap();
-        stream
-    }
-
-    /// All that comes until the server closes.
-    async fn rest(mut stream: TcpStream) -> String {
-        let mut all = Vec::new();
-        let read = stream.read_to_end(&mut all);
-        let read = tokio::time::timeout(PATIENCE, read).await;
-        // A reset is an end too.
-        let _ = read.expect("the server closes");
-        String::from_utf8_lossy(&all).into_owned()
-    }
-
-    const WHOLE: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-
-    fn short(connections: usize) -> Limits {
-        Limits {
-            head: Duration::from_millis(300),
-            connections,
-        }
-    }
-
-    #[tokio::test]
-    async fn a_head_that_does_not_come_is_not_waited_for() {
-        let (address, _end, _server) = served(short(8)).await;
-        let slow = connect(address, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow").await;
-        assert!(!rest(slow).await.contains("200 OK"));
-        let whole = rest(connect(address, WHOLE).await).await;
-        assert!(whole.ends_with("you are 127.0.0.1"), "{whole}");
-    }
-
-    #[tokio::test]
-    async fn more_idle_connections_than_places_do_not_stop_the_service() {
-        let (address, _end, _server) = served(short(2)).await;
-        let mut idle = Vec::new();
-        for _ in 0..8 {
-            idle.push(connect(address, "").await);
-        }
-        let whole = rest(connect(address, WHOLE).await).await;
-        assert!(whole.contains("200 OK"), "{whole}");
-    }
-
-    #[tokio::test]
-    async fn a_kept_connection_does_not_hold_the_end_up() {
-        let limits = Limits {
-            head: Duration::from_secs(3600),
-            connections: 2,
-        };
-        let (address, end, server) = served(limits).await;
-        let mut kept = connect(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
-        let mut first = [0; 15];
-        kept.read_exact(&mut first).await.unwrap();
-        assert_eq!(&first, b"HTTP/1.1 200 OK");
-        end.send(()).unwrap();
-        tokio::time::timeout(PATIENCE, server)
-            .await
-            .expect("it ends")
-            .unwrap();
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod doctor;
 pub mod machine;
+pub mod memory;
 pub mod serve;
 mod stand_in;
 pub mod start_error;

@@ -2,12 +2,13 @@
 //! fails for a machine that is not ready: each part tells its problem when it
 //! is used, and is tried again.
 
-use crate::config::Config;
+use crate::{config::Config, memory::MachineMemory};
 use adguard::{AdGuard, AdGuardSettings, Lists};
 use async_trait::async_trait;
 use containers::{ContainerSettings, Docker};
 use control::{
-    Control, ControlParts, ControlSettings, Entropy, KeepingSpecs, KeptSpec, StoreSpecs,
+    CapacitySettings, Control, ControlParts, ControlSettings, Entropy, KeepingSpecs, KeptSpec,
+    StoreSpecs,
 };
 use domain::{ErrorCode, Slot};
 use firewall::{FirewallSettings, Nft};
@@ -73,6 +74,11 @@ impl Machine {
         })
     }
 
+    /// Where this machine's memory is read.
+    pub fn memory(&self, config: &Config) -> MachineMemory {
+        MachineMemory::new(self.containers.clone(), userspace_socket(config))
+    }
+
     /// The node over these parts and the core over the node. Neither works
     /// until [`Node::run`] and [`Control::run`] are called. What the database
     /// gives is kept in `kept`, where there is one.
@@ -94,6 +100,11 @@ impl Machine {
                 excluded_slots: config.excluded_slots.clone(),
                 sign_ups_per_hour: config.sign_ups_per_hour,
             },
+            capacity: CapacitySettings {
+                memory: Some(Arc::new(self.memory(config))),
+                reserve: config.memory_reserve(),
+                most: config.max_tenants.map(u32::from),
+            },
         });
         (node, control)
     }
@@ -111,6 +122,10 @@ impl Machine {
         };
         Node::new(ports, settings)
     }
+}
+
+fn userspace_socket(config: &Config) -> PathBuf {
+    config.runtime_dir.join("wg-userspace.sock")
 }
 
 /// The containers' settings.
@@ -155,7 +170,7 @@ impl LateWireGuard {
             settings: wireguard::Settings {
                 choice: config.wireguard,
                 exe: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe")),
-                socket: config.runtime_dir.join("wg-userspace.sock"),
+                socket: userspace_socket(config),
                 log: config.runtime_dir.join("wg-userspace.log"),
             },
             found: Arc::default(),

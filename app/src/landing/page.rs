@@ -4,7 +4,7 @@
 use super::NamePicker;
 use crate::{
     context::{self, RequestContext},
-    ui::{Brand, Chip, Glyph, Icon, ThemeSwitch, Tone, load},
+    ui::{Brand, Chip, Full, Glyph, Icon, ThemeSwitch, Tone, load},
 };
 use domain::{Failure, Plan};
 use leptos::prelude::*;
@@ -17,12 +17,13 @@ pub fn LandingPage() -> impl IntoView {
     load(async move {
         let (control, context) = ready?;
         let plans = control.plans().await?;
-        Ok::<_, Failure>(view! { <Landing base=context.base plans=plans/> })
+        let full = control.is_full();
+        Ok::<_, Failure>(view! { <Landing base=context.base plans=plans full=full/> })
     })
 }
 
 #[component]
-fn Landing(base: String, plans: Vec<Plan>) -> impl IntoView {
+fn Landing(base: String, plans: Vec<Plan>, full: bool) -> impl IntoView {
     view! {
         <Title text=""/>
         <Meta
@@ -36,7 +37,12 @@ fn Landing(base: String, plans: Vec<Plan>) -> impl IntoView {
                 <span class="ms-auto flex items-center gap-1.5">
                     <ThemeSwitch/>
                     <a class="btn btn-q" href="/sign-in">"Sign in"</a>
-                    <a class="btn btn-p max-sm:hidden" href="/sign-up">"Start"</a>
+                    {(!full)
+                        .then(|| {
+                            view! {
+                                <a class="btn btn-p max-sm:hidden" href="/sign-up">"Start"</a>
+                            }
+                        })}
                 </span>
             </header>
             <main id="main" tabindex="-1" class="grid grid-cols-[minmax(0,1fr)] content-start gap-13 py-8 md:py-11">
@@ -48,14 +54,18 @@ fn Landing(base: String, plans: Vec<Plan>) -> impl IntoView {
                         <p class="max-w-[46ch] text-[17px] text-ink-2">
                             "Your own tunnel, your own ad-free DNS, your own address. Scan a code and your phone is on it. Nobody shares any of it with you."
                         </p>
-                        <NamePicker base=base/>
+                        {if full {
+                            view! { <Full/> }.into_any()
+                        } else {
+                            view! { <NamePicker base=base/> }.into_any()
+                        }}
                     </div>
                     <Picture/>
                 </div>
                 <section aria-labelledby="plans" class="grid gap-3.5">
                     <h2 id="plans" class="sr-only">"Plans"</h2>
                     <ul class="grid gap-3.5 grid-cols-[repeat(auto-fit,minmax(min(230px,100%),1fr))]">
-                        {plans.into_iter().map(|plan| view! { <PlanCard plan=plan/> }).collect_view()}
+                        {plans.into_iter().map(|plan| view! { <PlanCard plan=plan full=full/> }).collect_view()}
                     </ul>
                 </section>
                 <section aria-labelledby="how" class="grid gap-3.5">
@@ -109,7 +119,7 @@ fn How(n: &'static str, title: &'static str, children: Children) -> impl IntoVie
 }
 
 #[component]
-fn PlanCard(plan: Plan) -> impl IntoView {
+fn PlanCard(plan: Plan, full: bool) -> impl IntoView {
     let features = [
         format!("{} devices", plan.devices),
         plan.data_text(),
@@ -147,9 +157,16 @@ fn PlanCard(plan: Plan) -> impl IntoView {
                     })
                     .collect_view()}
             </ul>
-            <a class=button href=format!("/sign-up?plan={}", plan.id)>
-                {format!("Choose {}", plan.name)}
-            </a>
+            {if full {
+                view! { <p class="s">"No place is free just now."</p> }.into_any()
+            } else {
+                view! {
+                    <a class=button href=format!("/sign-up?plan={}", plan.id)>
+                        {format!("Choose {}", plan.name)}
+                    </a>
+                }
+                    .into_any()
+            }}
         </li>
     }
 }

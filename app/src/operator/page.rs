@@ -10,7 +10,7 @@ use crate::{
 };
 use domain::{
     ErrorCode, Failure, Problem, TenantId, Timestamp,
-    view::{AuditRow, OperatorView, TenantRow},
+    view::{AuditRow, CapacityView, OperatorView, TenantRow},
 };
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
@@ -136,11 +136,39 @@ impl Figure {
             ),
             figure(
                 "Room for more",
-                u64::from(view.slots_free),
+                u64::from(view.capacity.more),
                 "tenants".to_owned(),
-                "free slots".to_owned(),
+                room_note(&view.capacity),
             ),
         ]
+    }
+}
+
+/// What the room for more is made of.
+fn room_note(capacity: &CapacityView) -> String {
+    let slots = format!(
+        "slots: {} free",
+        format::thousands(capacity.slots_free.into())
+    );
+    let memory = match &capacity.memory {
+        Some(m) => format!(
+            "memory: {} of {} free, {} a tenant{}",
+            format::bytes(m.free_bytes),
+            format::bytes(m.total_bytes),
+            format::bytes(m.each_bytes),
+            match m.measured {
+                0 => " as a guess",
+                _ => "",
+            }
+        ),
+        None => "memory: not measured".to_owned(),
+    };
+    match capacity.limit {
+        Some(limit) => format!(
+            "{memory}; {slots}; your limit: {}",
+            format::thousands(limit.into())
+        ),
+        None => format!("{memory}; {slots}"),
     }
 }
 
@@ -310,4 +338,36 @@ pub fn DeleteTenantPage() -> impl IntoView {
             </PageShell>
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::view::MemoryView;
+
+    #[test]
+    fn the_room_for_more_says_what_it_is_made_of() {
+        let mut capacity = CapacityView {
+            more: 70,
+            slots_free: 1_000,
+            memory: Some(MemoryView {
+                total_bytes: 4_000_000_000,
+                free_bytes: 3_100_000_000,
+                reserve_bytes: 400_000_000,
+                each_bytes: 33_000_000,
+                measured: 12,
+            }),
+            limit: None,
+        };
+        assert_eq!(
+            room_note(&capacity),
+            "memory: 3.1 GB of 4.0 GB free, 33.0 MB a tenant; slots: 1,000 free"
+        );
+        capacity.memory = None;
+        capacity.limit = Some(50);
+        assert_eq!(
+            room_note(&capacity),
+            "memory: not measured; slots: 1,000 free; your limit: 50"
+        );
+    }
 }

@@ -4,9 +4,9 @@ use super::SignUpForm;
 use crate::{
     context::{self, RequestContext},
     forms,
-    ui::{Centered, load},
+    ui::{Centered, Full, load},
 };
-use domain::{Failure, Plan};
+use domain::{ErrorCode, Failure, Plan};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
@@ -28,6 +28,9 @@ pub fn SignUpPage() -> impl IntoView {
                 Err(refused) => failure = Some(refused),
             }
         }
+        // Once said is enough.
+        let refused = failure.as_ref().map(|f| f.code);
+        let full = control.is_full() && refused != Some(ErrorCode::NodeFull);
         let plan = chosen(&plans, query.get("plan").as_deref());
         Ok::<_, Failure>(view! {
             <Centered title="Sign up" wide=true>
@@ -35,6 +38,7 @@ pub fn SignUpPage() -> impl IntoView {
                     <h1 class="text-2xl">"Make your network"</h1>
                     <p class="s">"Takes about a second. No e-mail address, no card."</p>
                 </div>
+                {full.then(|| view! { <Full/> })}
                 <SignUpForm
                     base=context.base
                     plans=plans

@@ -10,7 +10,7 @@ mod parts;
 
 pub use form::{Field, Note, Submit, TopError};
 #[cfg(feature = "ssr")]
-pub use page::{Area, Centered, Here, PageHead, PageShell, load};
+pub use page::{Area, Centered, Full, Here, PageHead, PageShell, load};
 pub use parts::{
     Banner, Brand, Chip, EmptyState, RelativeTime, Segmented, StatusDot, ThemeSwitch, Tone,
 };

@@ -215,3 +215,16 @@ where
         InertElement::new(html)
     })
 }
+/// That no network can be made just now. Whoever has one is not concerned.
+#[component]
+pub fn Full() -> impl IntoView {
+    view! {
+        <div class="banner banner-warn" role="status">
+            <Icon glyph=Glyph::Alert/>
+            <p>
+                <b>"This server is full just now. "</b>
+                "A new network can be made as soon as a place becomes free. Those that are there go on as ever."
+            </p>
+        </div>
+    }
+}

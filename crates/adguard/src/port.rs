@@ -4,6 +4,7 @@ use crate::{AdGuardSettings, UI_PORT, api::Api, clients, config, lists::Lists, p
 use async_trait::async_trait;
 use domain::{ErrorCode, Slot, view::QueryCounts};
 use provisioning::{
+    Turns,
     observed::ObservedDns,
     ports::{DnsFilter, PortError, PortResult},
     spec::{DnsClient, DnsInstance},
@@ -25,6 +26,9 @@ const SET_CLIENTS: Duration = Duration::from_secs(30);
 /// while it does.
 const REFRESHES: usize = 2;
 
+/// Calls on their way to the disk at one time.
+const AT_ONCE: usize = 8;
+
 /// AdGuard Home's files and API.
 #[derive(Debug)]
 pub struct AdGuard {
@@ -33,6 +37,7 @@ pub struct AdGuard {
     api: Api,
     told: Mutex<HashMap<Slot, Told>>,
     refreshes: Arc<Semaphore>,
+    disk: Turns,
 }
 
 /// What an instance was told since this process runs. Forgetting it costs a
@@ -58,6 +63,7 @@ impl AdGuard {
             api: Api::new(UI_PORT)?,
             told: Mutex::default(),
             refreshes: Arc::new(Semaphore::new(REFRESHES)),
+            disk: Turns::of(AT_ONCE),
         })
     }
 
@@ -75,7 +81,8 @@ impl AdGuard {
             return;
         }
         let (lists, at) = (Arc::clone(&self.lists), dns.clone());
-        let looked = tokio::task::spawn_blocking(move || prepare::is_stale(&at, &lists)).await;
+        let looked = self.disk.run(move || Ok(prepare::is_stale(&at, &lists)));
+        let looked = looked.await;
         self.told(dns.slot, |t| t.lists = Some(generation));
         if !matches!(looked, Ok(true)) {
             return;
@@ -143,9 +150,9 @@ impl DnsFilter for AdGuard {
     ) -> PortResult<()> {
         let (lists, dns) = (Arc::clone(&self.lists), dns.clone());
         let text = config::render(&self.settings, lists.lists(), &dns, clients);
-        tokio::task::spawn_blocking(move || prepare::write(&dns, &lists, || text))
+        self.disk
+            .run(move || prepare::write(&dns, &lists, || text))
             .await
-            .map_err(|e| PortError::because(ErrorCode::Internal, "A writer failed.", e))?
     }
 
     async fn observe(&self, dns: &DnsInstance) -> PortResult<ObservedDns> {

@@ -7,7 +7,7 @@ use bollard::{
     query_parameters::EventsOptions,
 };
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
@@ -45,29 +45,52 @@ async fn watch(engine: &Engine, settings: &ContainerSettings, tx: &mpsc::Sender<
                 filters: Some(filters()),
                 ..Default::default()
             };
-            let mut events = std::pin::pin!(api.events(Some(options)));
-            // Whatever happened while nobody listened is found by looking once.
-            hint(tx).await;
-            while let Some(Ok(event)) = events.next().await {
-                wait = BACKOFF.0;
-                if concerns(&event, settings) {
-                    hint(tx).await;
-                }
-            }
+            // Ends with the first that cannot be read.
+            let events = api
+                .events(Some(options))
+                .take_while(|e| std::future::ready(e.is_ok()))
+                .filter_map(|e| std::future::ready(e.ok()))
+                .inspect(|_| wait = BACKOFF.0)
+                .filter(|e| std::future::ready(concerns(e, settings)));
+            follow(events, tx).await;
             tracing::debug!("Docker's events ended; asking again in {wait:?}");
-            // The engine went: that is a change too.
-            hint(tx).await;
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(BACKOFF.1);
     }
 }
 
-/// A hint that is waiting already says all that a second one would.
-async fn hint(tx: &mpsc::Sender<()>) {
-    if tx.try_send(()).is_ok() {
-        tokio::time::sleep(QUIET).await;
+/// A hint at once, one for every event that comes alone, and one for all that
+/// come within [`QUIET`] of another; at the end one more, because the engine
+/// went. Events are always read on, so that the engine keeps none back.
+async fn follow(events: impl Stream, tx: &mpsc::Sender<()>) {
+    let mut events = std::pin::pin!(events);
+    // Whatever happened while nobody listened is found by looking once.
+    let mut more = true;
+    while more {
+        hint(tx);
+        let quiet = tokio::time::sleep(QUIET);
+        tokio::pin!(quiet);
+        // Of what comes while it is quiet, one hint is left for afterwards.
+        let mut joined = false;
+        loop {
+            tokio::select! {
+                () = &mut quiet => break,
+                event = events.next() => match event {
+                    Some(_) => joined = true,
+                    None => return hint(tx),
+                }
+            }
+        }
+        more = joined || events.next().await.is_some();
     }
+    hint(tx);
+}
+
+/// A hint that is waiting already says all that a second one would.
+fn hint(tx: &mpsc::Sender<()>) {
+    // Full, or nobody listens any more.
+    let _ = tx.try_send(());
 }
 
 fn filters() -> std::collections::HashMap<String, Vec<String>> {
@@ -121,13 +144,52 @@ mod tests {
         assert!(!concerns(&event(EventMessageTypeEnum::VOLUME, &ours), &s));
     }
 
-    #[tokio::test]
-    async fn a_burst_becomes_one_hint() {
+    /// Hints of a stream of events until it ends, read as fast as they come,
+    /// and how long it took.
+    async fn hints_of(events: impl Stream + Send + 'static) -> (usize, Duration) {
         let (tx, mut rx) = mpsc::channel(1);
-        for _ in 0..100 {
-            hint(&tx).await;
-        }
+        let begun = tokio::time::Instant::now();
+        let follow = async {
+            follow(events, &tx).await;
+            drop(tx);
+        };
+        let count = async {
+            let mut count = 0;
+            while rx.recv().await.is_some() {
+                count += 1;
+            }
+            count
+        };
+        let ((), count) = tokio::join!(follow, count);
+        (count, begun.elapsed())
+    }
+
+    fn every(pause: Duration, events: usize) -> impl Stream {
+        stream::iter(0..events).then(move |_| tokio::time::sleep(pause))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_read_at_once_and_becomes_few_hints() {
+        // As when a machine boots with a thousand containers.
+        let (hints, took) = hints_of(stream::iter(0..1_000)).await;
+        assert!(hints <= 3, "{hints}");
+        assert!(took <= QUIET * 3, "{took:?}");
+        let (hints, took) = hints_of(every(Duration::from_millis(1), 1_000)).await;
+        assert!((10..=25).contains(&hints), "{hints} in {took:?}");
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_event_that_comes_alone_is_hinted_at() {
+        let (hints, _) = hints_of(every(Duration::from_secs(1), 20)).await;
+        assert_eq!(hints, 1 + 20 + 1, "the first look, the events, the end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_does_not_look_costs_the_engine_nothing() {
+        let (tx, mut rx) = mpsc::channel(1);
+        follow(stream::iter(0..10_000), &tx).await;
         assert_eq!(rx.recv().await, Some(()));
-        assert!(rx.try_recv().is_err());
+        assert!(rx.try_recv().is_err(), "one is enough");
     }
 }

@@ -10,14 +10,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod body;
+mod cgroup;
 mod docker;
 mod engine;
 mod events;
 mod image;
+mod memory;
 mod network;
 mod words;
 
+pub use cgroup::private_bytes;
 pub use docker::Docker;
+pub use memory::ContainersMemory;
 pub use network::clash;
 
 use domain::AddressPlan;

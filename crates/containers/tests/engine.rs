@@ -370,3 +370,38 @@ async fn a_network_of_our_name_with_another_range_is_told_and_left() {
     assert_eq!(e.code, ErrorCode::BadConfiguration, "{:?}", e.cause);
     bed.end().await;
 }
+
+#[tokio::test]
+async fn what_running_containers_take_is_read_from_the_kernel() {
+    let bed = Bed::new(6).await;
+    assert_eq!(bed.docker.memory().await.unwrap().containers, []);
+    let (first, second) = (bed.spec(7), bed.spec(8));
+    for spec in [&first, &second] {
+        bed.docker.start(spec).await.unwrap();
+        assert!(answers(SocketAddr::from((spec.address, 3000))).await);
+    }
+    let read = bed.docker.memory().await.unwrap();
+    println!("{read:?}");
+    let mut slots: Vec<_> = read.containers.iter().map(|c| c.slot).collect();
+    slots.sort_unstable();
+    assert_eq!(slots, [Some(first.slot), Some(second.slot)]);
+    for c in &read.containers {
+        // Without a list AdGuard Home has about 12 MB to itself.
+        assert!((4 << 20..80 << 20).contains(&c.bytes), "{c:?}");
+        assert!(c.age < Duration::from_secs(60), "{c:?}");
+        assert!(
+            c.tenant == first.tenant.as_str() || c.tenant == second.tenant.as_str(),
+            "{c:?}"
+        );
+    }
+    assert!(
+        (1 << 20..64 << 20).contains(&read.aside_each),
+        "a shim: {}",
+        read.aside_each
+    );
+    assert!(cli(&["stop", "-t", "1", &first.tenant.container()]));
+    let left = bed.docker.memory().await.unwrap().containers;
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0].slot, Some(second.slot));
+    bed.end().await;
+}

@@ -9,9 +9,9 @@ use crate::{
     requests::{Arrival, SignUp},
     signing_in::too_many,
 };
-use domain::{ErrorCode, Failure, Field, Plan, TenantId, TenantName, TenantScope};
-use std::net::IpAddr;
-use store::{NewTenant, TenantRecord};
+use domain::{ErrorCode, Failure, Field, Plan, Slot, TenantId, TenantName, TenantScope};
+use std::{collections::BTreeSet, net::IpAddr};
+use store::{NewTenant, Places, StoreError, TenantRecord};
 
 /// What a sign-up that failed does not cost: what was not the visitor's doing,
 /// and a name that somebody else was quicker to take. All else may be asked
@@ -34,6 +34,20 @@ impl Control {
     /// `DatabaseUnavailable`.
     pub async fn plans(&self) -> Result<Vec<Plan>, Failure> {
         self.0.store.plans().await.map_err(store_failure)
+    }
+
+    /// Slots that are never given away: by the operator's word, or because the
+    /// host has their interface in use.
+    pub(crate) fn unusable_slots(&self) -> BTreeSet<Slot> {
+        let mut slots = self.0.settings.excluded_slots.clone();
+        slots.extend(self.0.node.node().borrow().foreign_slots.iter());
+        slots
+    }
+
+    /// Whether no further tenant fits, as far as is known without asking
+    /// anybody: pages say so before somebody fills a form in.
+    pub fn is_full(&self) -> bool {
+        self.0.capacity.is_full(&self.unusable_slots())
     }
 
     /// Whether a typed name could be had now; the checked name if so.
@@ -96,6 +110,9 @@ impl Control {
 
     async fn make_tenant(&self, form: &SignUp, name: TenantName) -> Result<TenantRecord, Failure> {
         let inner = &self.0;
+        if self.is_full() {
+            return Err(store_failure(StoreError::NodeFull));
+        }
         inner.hasher.judge(&form.password, name.as_str()).await?;
         let password_hash = inner.hasher.hash(&form.password).await?;
         let dns_password = inner.entropy.token()?;
@@ -109,11 +126,13 @@ impl Control {
             dns_password_hash,
             now: inner.clock.now(),
         };
-        let mut excluded = inner.settings.excluded_slots.clone();
-        excluded.extend(inner.node.node().borrow().foreign_slots.iter());
+        let places = Places {
+            excluded: &self.unusable_slots(),
+            most: inner.capacity.most(),
+        };
         inner
             .store
-            .create_tenant(new, &inner.settings.addresses, &excluded)
+            .create_tenant(new, &inner.settings.addresses, places)
             .await
             .map_err(store_failure)
     }

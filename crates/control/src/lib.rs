@@ -5,6 +5,7 @@
 //! nudges the node; it never touches the machine itself.
 
 mod accounts;
+mod capacity;
 mod dashboard;
 mod devices;
 mod entropy;
@@ -23,6 +24,7 @@ mod specs;
 mod tickets;
 mod watching;
 
+pub use capacity::CapacitySettings;
 pub use entropy::Entropy;
 pub use failures::{incident_id, internal};
 pub use kept::{KeepingSpecs, KeptSpec};
@@ -32,6 +34,7 @@ pub use requests::{
 };
 pub use specs::StoreSpecs;
 
+use capacity::Capacity;
 use domain::{AddressPlan, NodeId, Slot};
 use hasher::Hasher;
 use limiter::Limiter;
@@ -57,6 +60,8 @@ pub struct ControlParts {
     pub entropy: Entropy,
     /// What the operator has set.
     pub settings: ControlSettings,
+    /// How many tenants the node may hold, and who measures it.
+    pub capacity: CapacitySettings,
 }
 
 /// What the operator has set.
@@ -92,6 +97,7 @@ struct Inner {
     /// Lock-outs that were written down.
     lock_outs: Limiter,
     meter: Arc<Meter>,
+    capacity: Capacity,
     watching: Watching,
 }
 
@@ -104,9 +110,11 @@ impl Control {
             clock,
             entropy,
             settings,
+            capacity,
         } = parts;
         Self(Arc::new(Inner {
             meter: Arc::new(Meter::new(store.clone(), node.clone(), clock.clone())),
+            capacity: Capacity::new(capacity, node.clone()),
             hasher: Hasher::new(),
             sign_ins: Limiter::new(5, 60_000),
             sign_ups: Limiter::new(settings.sign_ups_per_hour, 3_600_000),
@@ -121,7 +129,7 @@ impl Control {
         }))
     }
 
-    /// Reads and stores statistics, and drops what has expired, until dropped.
+    /// Reads and stores statistics, measures what tenants cost, and drops what has expired, until dropped.
     /// One of these runs beside the server.
     pub async fn run(&self) {
         let housekeeping = async {
@@ -131,7 +139,7 @@ impl Control {
                 self.tidy().await;
             }
         };
-        tokio::join!(self.0.meter.run(), housekeeping);
+        tokio::join!(self.0.meter.run(), self.0.capacity.run(), housekeeping);
     }
 
     /// Drops tickets, old events and old audit entries that nobody can ask for

@@ -48,29 +48,35 @@ impl Limiter {
     /// Counts a try under every key, or says after how many milliseconds one
     /// is possible again.
     pub(crate) fn begin(&self, keys: Vec<String>, now: Timestamp) -> Result<Try, i64> {
+        if self.most == 0 {
+            // Nothing to remember either.
+            return Ok(Try {
+                keys: Vec::new(),
+                at: now.0,
+                last: Vec::new(),
+            });
+        }
         let mut tries = self.tries();
         let since = now.0 - self.window_millis;
-        if self.most > 0 {
-            let mut wait = 0;
-            for key in &keys {
-                let Some(list) = tries.get_mut(key) else {
-                    continue;
-                };
-                // A clock that jumped back must not lock anybody out for long.
-                list.retain(|t| *t > since && *t <= now.0);
-                if list.len() >= self.most as usize {
-                    wait = wait.max(list.front().map_or(0, |t| t - since));
-                }
+        let mut wait = 0;
+        for key in &keys {
+            let Some(list) = tries.get_mut(key) else {
+                continue;
+            };
+            // A clock that jumped back must not lock anybody out for long.
+            list.retain(|t| *t > since && *t <= now.0);
+            if list.len() >= self.most as usize {
+                wait = wait.max(list.front().map_or(0, |t| t - since));
             }
-            if wait > 0 {
-                return Err(wait);
-            }
+        }
+        if wait > 0 {
+            return Err(wait);
         }
         let mut last = Vec::new();
         for key in &keys {
             let list = tries.entry(key.clone()).or_default();
             list.push_back(now.0);
-            if self.most > 0 && list.len() == self.most as usize {
+            if list.len() == self.most as usize {
                 last.push(key.clone());
             }
         }
@@ -162,6 +168,16 @@ mod tests {
             let _failed = l.begin(key("x"), Timestamp::from_secs(1_000_000)).unwrap();
         }
         assert!(l.begin(key("x"), Timestamp::from_secs(1)).is_ok());
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_remembered() {
+        let l = Limiter::new(0, 60_000);
+        for i in 0..10_000 {
+            let counted = l.begin(key("a"), Timestamp(i)).unwrap();
+            assert!(counted.last.is_empty());
+        }
+        assert!(l.tries().is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{Control, failures::store_failure};
 use domain::{
-    ErrorCode, Failure, OperatorScope, Secret, Slot, TenantId, TenantScope,
+    ErrorCode, Failure, OperatorScope, Secret, TenantId, TenantScope,
     view::{ONLINE_MILLIS, OperatorView, TenantRow},
 };
 use store::TenantState;
@@ -73,12 +73,10 @@ impl Control {
         )
         .map_err(store_failure)?;
         let node = inner.node.node().borrow().clone();
-        let unusable = inner
-            .settings
-            .excluded_slots
-            .union(&node.foreign_slots)
-            .count();
-        let held = tenants.len();
+        let held = tenants.iter().map(|l| l.tenant.slot).collect();
+        let capacity = inner.capacity.view(&held, &self.unusable_slots());
+        let mut problems = node.problems;
+        problems.extend(inner.capacity.problems(&capacity));
         let rows = tenants.into_iter().map(|l| {
             let t = l.tenant;
             TenantRow {
@@ -101,11 +99,8 @@ impl Control {
         Ok(OperatorView {
             now,
             wireguard: inner.node.wireguard(),
-            slots_free: u32::try_from(
-                usize::from(Slot::LAST.get()).saturating_sub(held + unusable),
-            )
-            .unwrap_or(0),
-            problems: node.problems,
+            capacity,
+            problems,
             tenants: rows.collect(),
             audit,
         })

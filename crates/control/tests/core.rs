@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use control::{
-    Audience, Control, ControlParts, ControlSettings, DeviceChange, Entropy, NewDevice, SignUp,
-    StoreSpecs,
+    Audience, CapacitySettings, Control, ControlParts, ControlSettings, DeviceChange, Entropy,
+    NewDevice, SignUp, StoreSpecs,
 };
 use domain::{
     AddressPlan, DeviceId, ErrorCode, Failure, FilterPolicy, Routing, Secret, Slot, TenantId,
@@ -35,6 +35,14 @@ async fn bed_without(excluded: BTreeSet<Slot>) -> Bed {
 }
 
 async fn bed_with(excluded: BTreeSet<Slot>, sign_ups_per_hour: u32) -> Bed {
+    bed_measured(excluded, sign_ups_per_hour, CapacitySettings::default()).await
+}
+
+async fn bed_measured(
+    excluded: BTreeSet<Slot>,
+    sign_ups_per_hour: u32,
+    capacity: CapacitySettings,
+) -> Bed {
     let root = tempfile::tempdir().unwrap();
     let machine = FakeMachine::new();
     let store = Store::memory().await.unwrap();
@@ -62,6 +70,7 @@ async fn bed_with(excluded: BTreeSet<Slot>, sign_ups_per_hour: u32) -> Bed {
             excluded_slots: excluded,
             sign_ups_per_hour,
         },
+        capacity,
     });
     Bed {
         control,

@@ -50,7 +50,8 @@ codes! {
     DeviceLimit "device_limit" 409,
     /// A filter policy, routing or other choice that does not exist.
     ChoiceUnknown "choice_unknown" 422,
-    /// Every slot of the node is held.
+    /// No further tenant fits on the node: its slots are held, its memory is
+    /// taken, or the operator's limit is reached.
     NodeFull "node_full" 503,
     /// Wrong name or password.
     SignInRefused "sign_in_refused" 401,
@@ -86,6 +87,8 @@ codes! {
     DnsUnavailable "dns_unavailable" 503,
     /// The disk is full or read-only.
     DiskUnavailable "disk_unavailable" 503,
+    /// The machine's memory cannot be read.
+    MemoryUnknown "memory_unknown" 503,
     /// The database does not answer.
     DatabaseUnavailable "database_unavailable" 503,
     /// The tenant is suspended by the operator.

@@ -209,14 +209,43 @@ pub struct OperatorView {
     pub now: Timestamp,
     /// Which WireGuard is used, in words.
     pub wireguard: String,
-    /// Slots that are free.
-    pub slots_free: u32,
+    /// How many more tenants fit.
+    pub capacity: CapacityView,
     /// Problems of the node itself, the worst first.
     pub problems: Vec<crate::status::Problem>,
     /// All tenants, by slot.
     pub tenants: Vec<TenantRow>,
     /// The newest entries of the audit log, newest first.
     pub audit: Vec<AuditRow>,
+}
+
+/// How many more tenants fit on the node, and what decides it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapacityView {
+    /// Tenants that still fit: the least of what slots, memory and the
+    /// operator's limit allow.
+    pub more: u32,
+    /// Slots that are free.
+    pub slots_free: u32,
+    /// The memory; `None` where it is not measured, and slots decide.
+    pub memory: Option<MemoryView>,
+    /// Tenants the operator allows in all.
+    pub limit: Option<u32>,
+}
+
+/// The node's memory, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryView {
+    /// All there is.
+    pub total_bytes: u64,
+    /// What is free.
+    pub free_bytes: u64,
+    /// What is to stay free.
+    pub reserve_bytes: u64,
+    /// What one more tenant is taken to cost.
+    pub each_bytes: u64,
+    /// Tenants that was measured of; 0 is an estimate.
+    pub measured: u32,
 }
 
 /// One line of the audit log.

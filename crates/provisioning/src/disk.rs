@@ -6,6 +6,7 @@
 //! again. That is why nothing is flushed to the disk by force.
 
 use crate::{
+    Turns,
     observed::{DnsConf, FileStamp, ObservedFolder, content_hash},
     ports::{Folders, PortError, PortResult, tenant_of_folder},
     spec::{NodeSettings, TenantSpec, wg_conf_path},
@@ -20,11 +21,15 @@ use std::{
     sync::Arc,
 };
 
+/// Calls on their way to the disk at one time.
+const AT_ONCE: usize = 8;
+
 /// The real side of the port [`Folders`]: the disk, which may be slow, so
-/// every call runs where blocking harms nobody.
+/// every call runs where blocking harms nobody, and few at a time.
 #[derive(Clone, Debug)]
 pub struct Disk {
     settings: Arc<NodeSettings>,
+    turns: Turns,
 }
 
 impl Disk {
@@ -32,6 +37,7 @@ impl Disk {
     pub fn new(settings: NodeSettings) -> Self {
         Self {
             settings: Arc::new(settings),
+            turns: Turns::of(AT_ONCE),
         }
     }
 
@@ -40,12 +46,7 @@ impl Disk {
         work: impl FnOnce(&NodeSettings) -> PortResult<T> + Send + 'static,
     ) -> PortResult<T> {
         let settings = self.settings.clone();
-        tokio::task::spawn_blocking(move || work(&settings))
-            .await
-            .unwrap_or_else(|e| {
-                let sentence = "Work on the disk broke off.";
-                Err(PortError::because(ErrorCode::Internal, sentence, e))
-            })
+        self.turns.run(move || work(&settings)).await
     }
 }
 

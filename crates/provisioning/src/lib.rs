@@ -8,6 +8,7 @@
 //! Invariant: no SQL, no HTTP, no Leptos here. What touches the machine is
 //! behind the traits in [`ports`].
 
+pub mod capacity;
 pub mod disk;
 pub mod drift;
 pub mod node;
@@ -17,6 +18,7 @@ pub mod plan;
 pub mod ports;
 pub mod spec;
 mod status;
+mod turns;
 
 pub use drift::{Drift, Found};
 pub use node::{Node, NodeHandle, NodePorts};
@@ -26,3 +28,4 @@ pub use ports::{
     Clock, Containers, DnsFilter, Firewall, Folders, PortError, SpecSource, SystemClock, WireGuard,
 };
 pub use spec::{NodeSettings, NodeSpec};
+pub use turns::Turns;

@@ -21,8 +21,9 @@ pub enum StoreError {
     /// A device of the tenant has that AdGuard client id.
     #[error("That could not be saved just now. Try again.")]
     ClientIdTaken,
-    /// Every slot of the node is held, or excluded.
-    #[error("There is no free slot: every place on this server is taken. Try again later.")]
+    /// Every slot of the node is held or excluded, or it holds as many tenants
+    /// as it carries.
+    #[error("This server is full: every place on it is taken. Nothing was made. Try again later.")]
     NodeFull,
     /// The plan allows no further device.
     #[error("Your plan allows {allowed} devices. Delete one you no longer use.")]

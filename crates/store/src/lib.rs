@@ -52,7 +52,7 @@ pub use series::UsageDay;
 pub use session::{SessionKey, Sessions};
 pub use spec::{SpecChanges, SpecDevice, SpecSnapshot, SpecTenant};
 pub use statistics::StatSample;
-pub use tenants::{NewTenant, TenantListing, TenantRecord, TenantState};
+pub use tenants::{NewTenant, Places, TenantListing, TenantRecord, TenantState};
 pub use tickets::{NewTicket, TakenTicket, TicketHolder, TokenHash};
 pub use url::DatabaseUrl;
 

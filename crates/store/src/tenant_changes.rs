@@ -4,7 +4,7 @@
 //! `peers`. Whoever keeps to it cannot deadlock with another who does.
 
 use crate::{
-    LOCAL_NODE, NewTenant, Purpose, Result, Store, StoreError, TenantRecord, TenantState,
+    LOCAL_NODE, NewTenant, Places, Purpose, Result, Store, StoreError, TenantRecord, TenantState,
     audit::{self, AuditEntry},
     db::{Tx, execute, fetch_optional},
     plans::plan_in,
@@ -64,7 +64,8 @@ async fn free_slot(tx: &mut Tx, mut from: u16, excluded: &BTreeSet<Slot>) -> Res
 
 impl Store {
     /// Signs a tenant up on the local node, in the lowest slot that is neither
-    /// held nor excluded (because the host has its port or interface in use).
+    /// held nor excluded. Counted in the line of the node's changes, so that
+    /// however many come at once, no more get in than there are places.
     ///
     /// # Errors
     /// [`StoreError::NameTaken`], [`StoreError::PlanUnknown`],
@@ -73,8 +74,9 @@ impl Store {
         &self,
         new: NewTenant,
         addresses: &AddressPlan,
-        excluded: &BTreeSet<Slot>,
+        places: impl Into<Places<'_>>,
     ) -> Result<TenantRecord> {
+        let Places { excluded, most } = places.into();
         let name = new.name.as_str();
         let public_key = new.private_key.public();
         let (public_text, dns_password) = (public_key.to_string(), new.dns_password.expose());
@@ -89,6 +91,13 @@ impl Store {
         let plan = plan_in(&mut tx, &new.plan).await?;
         let plan = plan.ok_or(StoreError::PlanUnknown)?;
         bump(&mut tx, LOCAL_NODE).await?;
+        if let Some(most) = most {
+            let sql = "SELECT COUNT(*) FROM users WHERE node_id = $1";
+            let held = fetch_optional!(tx.on(), (i64,), sql, LOCAL_NODE.0)?;
+            if held.is_some_and(|(held,)| held >= i64::from(most)) {
+                return Err(StoreError::NodeFull);
+            }
+        }
         let sql = "INSERT INTO users (username, password_hash, plan, subdomain, interface_name, \
              listen_port, subnet_cidr, created_at, node_id, slot, wg_private_key, wg_public_key, \
              dns_password, dns_password_hash, generation) \

@@ -10,7 +10,7 @@ use crate::{
 use domain::{
     NodeId, Plan, PrivateKey, PublicKey, Secret, Slot, TenantId, TenantName, TenantScope, Timestamp,
 };
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// What a sign-up brings. The slot is found by the store.
 #[derive(Clone, Debug)]
@@ -29,6 +29,26 @@ pub struct NewTenant {
     pub dns_password_hash: String,
     /// Now.
     pub now: Timestamp,
+}
+
+/// Where a new tenant may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// Slots that are not given away, because the host has their port or
+    /// interface in use.
+    pub excluded: &'a BTreeSet<Slot>,
+    /// Tenants the node may hold in all; `None` is as many as it has slots.
+    pub most: Option<u32>,
+}
+
+impl<'a> From<&'a BTreeSet<Slot>> for Places<'a> {
+    /// Every slot but these.
+    fn from(excluded: &'a BTreeSet<Slot>) -> Self {
+        Self {
+            excluded,
+            most: None,
+        }
+    }
 }
 
 /// Whether a tenant is served.

@@ -57,6 +57,10 @@ pub struct Config {
     pub allowed_private: Vec<Ipv4Net>,
     /// Sign-ups an hour from one address; 0 is no limit.
     pub sign_ups_per_hour: u32,
+    /// Memory that tenants leave free, MiB; `None` is a tenth of the machine's.
+    pub memory_reserve_mb: Option<u64>,
+    /// Tenants at most; `None` is as many as fit.
+    pub max_tenants: Option<u16>,
 }
 
 /// The part about DNS.
@@ -145,6 +149,12 @@ impl Config {
                 .ok_or_else(|| bad("excluded_slots", format!("{n} is not a slot: 1 to 1000.")))?;
             excluded_slots.insert(slot);
         }
+        if s.max_tenants == Some(0) {
+            return Err(bad(
+                "max_tenants",
+                "0 would let nobody in; leave it out for as many as fit.".to_owned(),
+            ));
+        }
         Ok(Self {
             listen,
             base,
@@ -161,6 +171,8 @@ impl Config {
             excluded_slots,
             allowed_private: ipv4_networks(s.allowed_private)?,
             sign_ups_per_hour: s.sign_ups_per_hour.unwrap_or(defaults::SIGN_UPS_PER_HOUR),
+            memory_reserve_mb: s.memory_reserve_mb,
+            max_tenants: s.max_tenants,
             root,
         })
     }
@@ -177,6 +189,11 @@ impl Config {
         (self.scheme == "https" && self.trusted_proxies.is_empty()).then_some(
             "scheme is https, but no proxy is trusted: all visitors seem to come from the proxy, so a few wrong passwords lock everybody out; set trusted_proxies to the proxy's address, e.g. 127.0.0.1",
         )
+    }
+
+    /// Memory that tenants leave free, bytes.
+    pub fn memory_reserve(&self) -> Option<u64> {
+        self.memory_reserve_mb.map(|mb| mb.saturating_mul(1 << 20))
     }
 
     /// The folder of database, key and configuration.

@@ -139,6 +139,20 @@ pub struct Settings {
     )]
     pub sign_ups_per_hour: Option<u32>,
 
+    /// Memory of this machine that tenants are to leave free, MiB; who does not fit beside it is
+    /// refused at sign-up [default: a tenth, 256 at least]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_MEMORY_RESERVE_MB",
+        value_name = "MIB"
+    )]
+    pub memory_reserve_mb: Option<u64>,
+
+    /// Tenants at most, whatever else would fit [default: as many as fit]
+    #[arg(long, global = true, env = "MALIKNODE_MAX_TENANTS", value_name = "N")]
+    pub max_tenants: Option<u16>,
+
     #[command(flatten)]
     #[allow(missing_docs)] // a comment here would become the command's own help text
     pub addresses: AddressSettings,
@@ -300,6 +314,8 @@ pub(super) const KNOWN: &[&str] = &[
     "excluded_slots",
     "allowed_private",
     "sign_ups_per_hour",
+    "memory_reserve_mb",
+    "max_tenants",
     "addresses.tunnels",
     "addresses.containers",
     "dns.upstreams",
@@ -331,6 +347,8 @@ impl Settings {
             excluded_slots: self.excluded_slots.or(below.excluded_slots),
             allowed_private: self.allowed_private.or(below.allowed_private),
             sign_ups_per_hour: self.sign_ups_per_hour.or(below.sign_ups_per_hour),
+            memory_reserve_mb: self.memory_reserve_mb.or(below.memory_reserve_mb),
+            max_tenants: self.max_tenants.or(below.max_tenants),
             addresses: AddressSettings {
                 tunnels: self.addresses.tunnels.or(below.addresses.tunnels),
                 containers: self.addresses.containers.or(below.addresses.containers),

@@ -47,6 +47,17 @@ impl Config {
         line("excluded_slots", format!("[{}]", slots.join(", ")));
         line("allowed_private", list(&self.allowed_private));
         line("sign_ups_per_hour", self.sign_ups_per_hour.to_string());
+        match self.memory_reserve_mb {
+            Some(mb) => line("memory_reserve_mb", mb.to_string()),
+            None => line(
+                "# memory_reserve_mb",
+                "a tenth of the machine's, 256 at least".to_owned(),
+            ),
+        }
+        match self.max_tenants {
+            Some(n) => line("max_tenants", n.to_string()),
+            None => line("# max_tenants", "as many as fit".to_owned()),
+        }
         line("\n[addresses]\ntunnels", text(self.addresses.tunnels));
         line("containers", text(self.addresses.containers));
         line("\n[dns]\nupstreams", list(&self.dns.upstreams));

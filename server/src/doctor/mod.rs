@@ -3,6 +3,7 @@
 //! throw-away network link that shows whether the kernel has WireGuard.
 
 mod checks;
+mod memory;
 mod network;
 
 pub use network::network_clashes;
@@ -118,10 +119,11 @@ impl Report {
 pub async fn examine(config: &Config) -> Report {
     let mut checks = vec![checks::rights(), checks::folders(config)];
     // Those that may wait for somebody, side by side.
-    let (wireguard, nft, docker, database) = tokio::join!(
+    let (wireguard, nft, docker, memory, database) = tokio::join!(
         checks::wireguard(config),
         checks::nft(config),
         checks::docker(config),
+        memory::check(config),
         checks::database(config)
     );
     checks.push(wireguard);
@@ -129,6 +131,7 @@ pub async fn examine(config: &Config) -> Report {
     checks.push(nft);
     checks.push(checks::forwarding());
     checks.extend(docker);
+    checks.push(memory);
     checks.push(network::check(&config.addresses));
     checks.push(checks::listen(config).await);
     checks.push(checks::proxies(config));

@@ -6,7 +6,7 @@
 //! Whoever is not (or no longer) signed in gets one event that says so, and the
 //! end: a browser's EventSource reads no status and would try for ever.
 
-use crate::web::{WebState, scope::Granted, session};
+use crate::web::{WebState, places::Place, scope::Granted, session};
 use axum::{
     Extension,
     extract::State,
@@ -17,60 +17,24 @@ use axum::{
     },
 };
 use control::Control;
-use domain::{ErrorCode, Failure, TenantId, TenantScope};
+use domain::{ErrorCode, Failure, TenantScope};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, time::Duration};
 use store::Sessions;
 use tokio::{sync::watch, time::Instant};
 use tower_sessions::{Session, session::Id};
 
 /// Streams of one tenant at a time: a household's open pages, not a leak.
-const STREAMS: usize = 20;
+pub const STREAMS: usize = 20;
 /// Shortest time between two events, so that a burst of changes is one.
 const PAUSE: Duration = Duration::from_millis(150);
 /// A comment at least this often: proxies close what is silent.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often a stream looks whether its session is still there.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// How many streams each tenant has.
-#[derive(Clone, Debug, Default)]
-pub struct Streams(Arc<Mutex<HashMap<TenantId, usize>>>);
-
-/// One stream; dropping it makes room.
-#[derive(Debug)]
-struct Place(Streams, TenantId);
-
-impl Streams {
-    fn take(&self, tenant: TenantId) -> Option<Place> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(tenant).or_default();
-        (*count < STREAMS).then(|| {
-            *count += 1;
-            Place(self.clone(), tenant)
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.1);
-            }
-        }
-    }
-}
 
 /// What a stream tells.
 #[derive(Clone, Copy, Debug)]
@@ -205,27 +169,5 @@ impl Live {
             Kind::Progress => serde_json::to_string(&self.control.progress(&self.scope).await?),
         };
         text.map_err(|e| control::internal(&e, "The state cannot be told."))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tenants_streams_are_bounded_and_make_room_when_they_end() {
-        let streams = Streams::default();
-        let mut places: Vec<_> = (0..STREAMS)
-            .map(|_| streams.take(TenantId(1)).unwrap())
-            .collect();
-        assert!(streams.take(TenantId(1)).is_none());
-        assert!(
-            streams.take(TenantId(2)).is_some(),
-            "another tenant has its own"
-        );
-        places.pop();
-        assert!(streams.take(TenantId(1)).is_some());
-        places.clear();
-        assert!(streams.0.lock().unwrap().is_empty());
     }
 }

@@ -18,6 +18,7 @@ pub mod host;
 pub mod live;
 pub mod onward;
 pub mod origin;
+pub mod places;
 pub mod proxy;
 pub mod recorder;
 pub mod scope;
@@ -73,7 +74,8 @@ pub struct WebState {
     sessions: Sessions,
     site: Arc<Site>,
     leptos: LeptosOptions,
-    streams: live::Streams,
+    streams: places::Places,
+    forwarded: places::Places,
     proxy: proxy::Client,
     closing: watch::Receiver<bool>,
 }
@@ -113,7 +115,8 @@ pub fn web(parts: WebParts) -> Web {
         store: parts.store,
         site: Arc::new(parts.site),
         leptos,
-        streams: live::Streams::default(),
+        streams: places::Places::of(live::STREAMS),
+        forwarded: places::Places::of(proxy::AT_ONCE),
         proxy: proxy::Client::new(),
         closing: parts.closing,
     };

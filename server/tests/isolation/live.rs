@@ -77,3 +77,19 @@ async fn no_more_streams_than_pages_somebody_has_open() {
     open.pop();
     s.open(HOST, "/live", &alice.cookie).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_costs_nothing_and_is_told_the_last_state() {
+    let s = Stack::new().await;
+    let alice = s.sign_up("alice").await;
+    let id = s.add_device(&alice, "phone").await;
+    let mut stream = s.open(HOST, "/live", &alice.cookie).await;
+    stream.wait_for("event: dashboard", SOON).await;
+    for n in 0..100 {
+        s.rename(&alice, &id, &format!("phone {n}")).await;
+    }
+    let told = stream.wait_for("phone 99", SOON).await;
+    let events = told.matches("event: dashboard").count();
+    assert!(events <= 3, "{events} events were kept");
+    assert!(!told.contains("phone 50"), "states between are left out");
+}

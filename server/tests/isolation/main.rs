@@ -10,6 +10,7 @@ mod edges;
 mod live;
 mod pages;
 mod sessions;
+mod slow;
 mod stack;
 mod table;
 

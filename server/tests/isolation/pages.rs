@@ -49,6 +49,56 @@ async fn a_page_has_its_title_its_status_and_its_content() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_node_says_so_on_every_page_that_would_lead_to_a_sign_up() {
+    let s = Stack::with(domain::AddressPlan::default(), Some(1)).await;
+    let full = "This server is full";
+    let start = s.get(BASE, "/", None).await;
+    assert!(start.tells_of("Choose Personal") && !start.tells_of(full));
+    assert!(!s.get(BASE, "/sign-up", None).await.tells_of(full));
+    s.sign_up("alice").await;
+    for path in ["/", "/sign-up", "/sign-up?name=bob-b"] {
+        let page = s.get(BASE, path, None).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        assert!(page.tells_of(full), "{path}");
+    }
+    let start = s.get(BASE, "/", None).await;
+    assert!(!start.tells_of("Choose Personal") && start.tells_of("No place is free"));
+
+    // Without a script: back to the form, with what was typed.
+    let body = "name=bob-b&password=correct+horse+battery+staple&plan=home";
+    let before = s.everything().await;
+    let refused = s.post(BASE, "/api/sign_up", body, None).await;
+    let back = refused.location.expect("back to the form");
+    assert!(
+        back.starts_with("/sign-up?") && back.contains("error=node"),
+        "{back}"
+    );
+    let form = s.get(BASE, &back, None).await;
+    assert!(form.tells_of("value=\"bob-b\""), "{form:?}");
+    assert!(
+        form.tells_of("This server is full. Nothing was made."),
+        "{form:?}"
+    );
+    assert!(!form.tells_of("full just now"), "once is enough");
+    // With one: the sentence and the code.
+    let refused = s.call(BASE, "/api/sign_up", body, None).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        refused.tells_of("node_full") && refused.tells_of(full),
+        "{refused:?}"
+    );
+    assert_eq!(s.everything().await, before, "nothing was made");
+
+    let operator = s.operator().await;
+    let home = s.get("admin.localhost:8085", "/", Some(&operator)).await;
+    assert!(home.tells_of("memory: not measured; slots: 999 free; your limit: 1"));
+    assert!(
+        home.tells_of("max_tenants is reached"),
+        "what it wants of the operator"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_text_of_an_address_is_told_as_ours() {
     let s = Stack::new().await;
     let alice = s.sign_up("alice").await;

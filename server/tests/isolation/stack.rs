@@ -6,7 +6,10 @@ use axum::{
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
-use control::{Control, ControlParts, ControlSettings, Entropy, NewDevice, SignUp, StoreSpecs};
+use control::{
+    CapacitySettings, Control, ControlParts, ControlSettings, DeviceChange, Entropy, NewDevice,
+    SignUp, StoreSpecs,
+};
 use domain::{AddressPlan, FilterPolicy, Routing, Secret, TenantName, TenantScope, Timestamp};
 use http_body_util::BodyExt;
 use provisioning::{Node, NodePorts, SystemClock};
@@ -103,6 +106,11 @@ impl std::fmt::Debug for Answer {
 
 impl Stack {
     pub async fn new() -> Self {
+        Self::with(AddressPlan::default(), None).await
+    }
+
+    /// A node that takes so many tenants at most, with other address ranges.
+    pub async fn with(addresses: AddressPlan, most: Option<u32>) -> Self {
         let root = tempfile::tempdir().unwrap();
         let store = Store::memory().await.unwrap();
         let machine = Arc::new(FakeMachine::new());
@@ -114,7 +122,9 @@ impl Stack {
             folders: machine,
             specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
         };
-        let (node, handle) = Node::new(ports, samples::settings(root.path()));
+        let mut settings = samples::settings(root.path());
+        settings.addresses = addresses;
+        let (node, handle) = Node::new(ports, settings);
         let node = tokio::spawn(node.run(std::future::pending()));
         let control = Control::new(ControlParts {
             store: store.clone(),
@@ -122,11 +132,15 @@ impl Stack {
             clock: Arc::new(SystemClock),
             entropy: Entropy::system(),
             settings: ControlSettings {
-                addresses: AddressPlan::default(),
+                addresses,
                 public_host: "vpn.example".to_owned(),
                 node: LOCAL_NODE,
                 excluded_slots: Default::default(),
                 sign_ups_per_hour: 0,
+            },
+            capacity: CapacitySettings {
+                most,
+                ..CapacitySettings::default()
             },
         });
         let (_, operator) = control.ensure_operator().await.unwrap().unwrap();
@@ -406,6 +420,39 @@ impl Stack {
             .unwrap()
             .id
             .to_string()
+    }
+
+    /// Gives a device another label.
+    pub async fn rename(&self, tenant: &Tenant, id: &str, label: &str) {
+        let change = DeviceChange {
+            label: Some(label.to_owned()),
+            ..DeviceChange::default()
+        };
+        let scope = self.scope(&tenant.name).await;
+        let id = id.parse().unwrap();
+        self.control
+            .change_device(&scope, id, change)
+            .await
+            .unwrap();
+    }
+
+    /// Waits until all of a tenant's parts are there.
+    pub async fn ready(&self, tenant: &Tenant) {
+        let scope = self.scope(&tenant.name).await;
+        for _ in 0..500 {
+            if self
+                .control
+                .progress(&scope)
+                .await
+                .unwrap()
+                .status
+                .is_ready()
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} is not ready", tenant.name);
     }
 
     pub async fn delete(&self, name: &str) {

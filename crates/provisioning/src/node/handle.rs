@@ -214,6 +214,21 @@ impl NodeHandle {
         self.shared.ports.wireguard.statistics().await
     }
 
+    /// Who holds which slot by the node's last spec, the suspended included;
+    /// `None` before there is one.
+    pub fn holders(&self) -> Option<BTreeMap<Slot, TenantName>> {
+        let spec = self.shared.spec.borrow().clone()?;
+        let holders = spec.tenants.values().map(|t| (t.slot, t.name.clone()));
+        Some(holders.collect())
+    }
+
+    /// Slots somebody holds by the node's last spec; none before there is one.
+    pub fn held_slots(&self) -> BTreeSet<Slot> {
+        let spec = self.shared.spec.borrow();
+        let held = spec.iter().flat_map(|s| s.tenants.keys());
+        held.copied().collect()
+    }
+
     /// A tenant's AdGuard Home, where the node's last spec has the tenant.
     pub fn dns(&self, slot: Slot, name: &TenantName) -> Option<DnsInstance> {
         let spec = self.shared.spec.borrow().clone()?;

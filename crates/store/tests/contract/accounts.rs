@@ -101,7 +101,7 @@ pub async fn a_full_node_is_told_and_nothing_is_half_made(bed: &Bed) {
         .await
         .unwrap_err();
     assert!(matches!(e, StoreError::NodeFull), "{e}");
-    assert!(e.to_string().contains("no free slot"));
+    assert!(e.to_string().contains("is full"));
     assert_eq!(e.failure().code, ErrorCode::NodeFull);
     assert_eq!(store.load_spec(LOCAL_NODE).await.unwrap(), before);
     assert!(!store.name_taken(&name("cccc")).await.unwrap());

@@ -9,17 +9,23 @@ use std::{
     time::Instant,
 };
 use store::{
-    DeviceChange, DeviceRecord, LOCAL_NODE, NewTenant, Purpose, Result, Sealer, StatSample, Store,
-    StoreError, TenantRecord,
+    DeviceChange, DeviceRecord, LOCAL_NODE, NewTenant, Places, Purpose, Result, Sealer, StatSample,
+    Store, StoreError, TenantRecord,
 };
 
-/// Signs all up at the same time, a task each.
-async fn all_at_once(store: &Store, new: Vec<NewTenant>) -> Vec<Result<TenantRecord>> {
+/// Signs all up at the same time, a task each, where `most` find room.
+async fn all_at_once(
+    store: &Store,
+    new: Vec<NewTenant>,
+    most: Option<u32>,
+) -> Vec<Result<TenantRecord>> {
     let tasks = new.into_iter().map(|new| {
         let store = store.clone();
         tokio::spawn(async move {
+            let excluded = &BTreeSet::new();
+            let places = Places { excluded, most };
             store
-                .create_tenant(new, &AddressPlan::default(), &BTreeSet::new())
+                .create_tenant(new, &AddressPlan::default(), places)
                 .await
         })
     });
@@ -33,7 +39,7 @@ async fn all_at_once(store: &Store, new: Vec<NewTenant>) -> Vec<Result<TenantRec
 pub async fn sixty_four_sign_ups_at_once_share_no_slot(bed: &Bed) {
     let store = bed.store().await;
     let new = (0..64).map(|n| new_tenant(&format!("tenant{n}"))).collect();
-    let made = all_at_once(&store, new).await;
+    let made = all_at_once(&store, new, None).await;
     let slots: BTreeSet<u16> = made
         .iter()
         .map(|r| r.as_ref().unwrap().slot.get())
@@ -46,7 +52,7 @@ pub async fn sixty_four_sign_ups_at_once_share_no_slot(bed: &Bed) {
 pub async fn one_name_is_given_to_one_of_many_at_once(bed: &Bed) {
     let store = bed.store().await;
     let new = (0..16).map(|_| new_tenant("same")).collect();
-    let made = all_at_once(&store, new).await;
+    let made = all_at_once(&store, new, None).await;
     assert_eq!(made.iter().filter(|r| r.is_ok()).count(), 1);
     let taken = |r: &Result<TenantRecord>| matches!(r, Err(StoreError::NameTaken));
     assert_eq!(made.iter().filter(|r| taken(r)).count(), 15);
@@ -145,13 +151,37 @@ pub async fn deleting_tenants_and_recording_do_not_block_each_other(bed: &Bed) {
     );
 }
 
+pub async fn a_node_that_carries_seven_takes_seven_of_a_hundred_at_once(bed: &Bed) {
+    let store = bed.store().await;
+    let new = |from: u32, to| (from..to).map(|n| new_tenant(&format!("tenant{n}")));
+    let made = all_at_once(&store, new(0, 100).collect(), Some(7)).await;
+    let (made, refused): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+    assert_eq!((made.len(), refused.len()), (7, 93));
+    assert!(
+        refused
+            .iter()
+            .all(|r| matches!(r, Err(StoreError::NodeFull)))
+    );
+    assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), 7);
+    assert_eq!(store.audit_recent(100).await.unwrap().len(), 7);
+    // Who leaves makes room for one; a number that has shrunk since does not
+    // take anybody's place away.
+    let first = made.into_iter().next().unwrap().unwrap();
+    store.delete_tenant(&scope(&first), NOW).await.unwrap();
+    let made = all_at_once(&store, new(200, 203).collect(), Some(7)).await;
+    assert_eq!(made.iter().filter(|r| r.is_ok()).count(), 1);
+    let made = all_at_once(&store, new(300, 303).collect(), Some(0)).await;
+    assert!(made.iter().all(Result::is_err));
+    assert_eq!(store.load_spec(LOCAL_NODE).await.unwrap().tenants.len(), 7);
+}
+
 pub async fn a_thousand_sign_ups_at_once_fill_the_node(bed: &Bed) {
     let store = bed.store().await;
     let new: Vec<_> = (0..1_001)
         .map(|n| new_tenant(&format!("tenant{n}")))
         .collect();
     let start = Instant::now();
-    let made = all_at_once(&store, new).await;
+    let made = all_at_once(&store, new, None).await;
     println!(
         "{}: 1,001 sign-ups at once: {:?}",
         store.kind(),
@@ -172,7 +202,7 @@ pub async fn a_thousand_sign_ups_at_once_fill_the_node(bed: &Bed) {
     let gone = store.tenants(NOW).await.unwrap().remove(500).tenant;
     store.delete_tenant(&scope(&gone), NOW).await.unwrap();
     let new = ["late1", "late2"].map(new_tenant).to_vec();
-    let made = all_at_once(&store, new).await;
+    let made = all_at_once(&store, new, None).await;
     let slots: Vec<_> = made.iter().filter_map(|r| r.as_ref().ok()).collect();
     assert_eq!(slots.len(), 1);
     assert_eq!(slots[0].slot, gone.slot);

@@ -95,6 +95,7 @@ const ON_DISK: &[Case] = cases! {
     statistics: bandwidth_stats_tells_a_devices_bytes_every_hour
         a_deleted_tenants_traffic_goes_with_it;
     crowd: deleting_tenants_and_recording_do_not_block_each_other
+        a_node_that_carries_seven_takes_seven_of_a_hundred_at_once
         a_thousand_sign_ups_at_once_fill_the_node
         a_hundred_changes_of_one_tenant_at_once_all_count
         a_thousand_tenants_with_twenty_devices_each_load;

@@ -124,6 +124,12 @@ impl Userspace {
         Ok(self.child.open().await?.hello.pid)
     }
 
+    /// The process id of the child behind `socket`, where one answers. Starts
+    /// none.
+    pub async fn running(socket: &Path) -> Option<u32> {
+        Some(greet(socket).await.ok()?.hello.pid)
+    }
+
     /// Ends the child and every interface with it; the next call starts it
     /// again. For an installation that changes to the kernel's WireGuard, or
     /// is removed.

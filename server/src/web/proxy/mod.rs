@@ -35,6 +35,10 @@ use policy::Verdict;
 use std::time::Duration;
 use tower_sessions::Session;
 
+/// Requests of one tenant on their way to its AdGuard Home, answers that are
+/// being sent included: more than a browser asks at once for a page. A body is
+/// held in memory until it is whole.
+pub const AT_ONCE: usize = 32;
 /// Largest request, bytes: a tenant's own rules, pasted.
 const LARGEST: usize = 1 << 20;
 /// A container is on this machine.
@@ -123,6 +127,12 @@ pub async fn forward(
         Verdict::SignOut => return leave(&state, &asking, name, &session).await,
         Verdict::Refuse(why) => return refused(&parts, why),
     };
+    let Some(place) = state.forwarded.take(scope.tenant()) else {
+        return told(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too much at one time. Try again in a moment.",
+        );
+    };
     let Ok(body) = Limited::new(body, LARGEST).collect().await else {
         return told(StatusCode::PAYLOAD_TOO_LARGE, "That is more than 1 MB.");
     };
@@ -141,7 +151,16 @@ pub async fn forward(
         return refused(&parts, "That address is not written the plain way.");
     };
     match state.proxy.0.request(request).await {
-        Ok(answer) => page::incoming(answer.map(Body::new), &parts.uri).await,
+        Ok(answer) => {
+            // The place is kept until the answer is sent.
+            let body = answer.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    let _kept = &place;
+                    frame
+                }))
+            });
+            page::incoming(body, &parts.uri).await
+        }
         Err(e) => {
             tracing::info!(tenant = %name, error = ?e, "the tenant's AdGuard Home does not answer");
             let f = Failure::new(
