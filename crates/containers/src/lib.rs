@@ -11,11 +11,19 @@
 
 mod body;
 mod docker;
-mod engine;
-mod events;
-mod image;
-mod network;
-mod words;
+// Public for the fuzz targets (crates/fuzzing) only, as the hidden ones below.
+#[doc(hidden)]
+pub mod engine;
+#[doc(hidden)]
+pub mod events;
+#[doc(hidden)]
+pub mod image;
+#[doc(hidden)]
+pub mod listed;
+#[doc(hidden)]
+pub mod network;
+#[doc(hidden)]
+pub mod words;
 
 pub use docker::Docker;
 pub use network::clash;

@@ -133,7 +133,7 @@ impl TryFrom<DeviceRow> for DeviceRecord {
         let count = |n: i64| u64::try_from(n).unwrap_or(0);
         Ok(Self {
             id: DeviceId(r.id),
-            label: DeviceLabel::parse(&r.device_label).map_err(|_| bad("device_label"))?,
+            label: DeviceLabel::stored(&r.device_label),
             address: r.vpn_ip.parse().map_err(|_| bad("vpn_ip"))?,
             public_key: PublicKey::parse(&r.public_key).map_err(|_| bad("public_key"))?,
             has_private_key: r.has_private_key != 0,
