@@ -27,6 +27,7 @@ ALLOWED = {
     "frontend": {"app"},
     "server": {"domain", "provisioning", "store", "control", "app", *REAL_SIDES},
     "testkit": {"domain", "provisioning"},
+    "fuzzing": {"domain", "provisioning", "server", *REAL_SIDES},
 }
 
 

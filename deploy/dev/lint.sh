@@ -12,6 +12,7 @@ TEXT
 lint_all() {
   cd "$ROOT"
   cargo fmt --all --check
+  cargo fmt --manifest-path fuzz/Cargo.toml --check
   # Not with the frontend in one call: cargo would join `ssr` and `hydrate` in one build of the pages.
   cargo clippy "${LOCKED[@]}" --workspace --exclude frontend --all-targets -- -D warnings
   cargo clippy "${LOCKED[@]}" -p frontend --target wasm32-unknown-unknown -- -D warnings

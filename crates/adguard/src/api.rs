@@ -2,14 +2,13 @@
 //! it as we use. Every call ends: 1 s to connect, a budget for the whole, a
 //! limit on what is read.
 
-use crate::{clients::Change, policy::Object};
+use crate::{answers, clients::Change, policy::Object};
 use domain::{ErrorCode, view::QueryCounts};
 use provisioning::{
     ports::{PortError, PortResult},
     spec::DnsInstance,
 };
 use reqwest::{Client, Method, StatusCode, redirect};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -60,25 +59,6 @@ pub(crate) struct Api {
     port: u16,
 }
 
-#[derive(Deserialize)]
-struct Status {
-    running: bool,
-}
-
-#[derive(Deserialize)]
-struct ClientList {
-    #[serde(default)]
-    clients: Option<Vec<Object>>,
-}
-
-#[derive(Deserialize)]
-struct Stats {
-    num_dns_queries: u64,
-    num_blocked_filtering: u64,
-    num_replaced_safebrowsing: u64,
-    num_replaced_parental: u64,
-}
-
 impl Api {
     /// A client without proxy, redirects or cookies.
     ///
@@ -102,8 +82,8 @@ impl Api {
 
     /// Whether DNS answers. Before it does, most of the API is a 404.
     pub(crate) async fn running(&self, dns: &DnsInstance) -> PortResult<bool> {
-        match self.get::<Status>(dns, "status", ASK).await {
-            Ok(status) => Ok(status.running),
+        match self.get(dns, "status", answers::running, ASK).await {
+            Ok(running) => Ok(running),
             Err(ApiError::Status { status, .. }) if status == StatusCode::NOT_FOUND => Ok(false),
             Err(e) => Err(told(e, dns)),
         }
@@ -111,11 +91,9 @@ impl Api {
 
     /// The persistent clients, whole.
     pub(crate) async fn clients(&self, dns: &DnsInstance) -> PortResult<Vec<Object>> {
-        let list: ClientList = self
-            .get(dns, "clients", ASK)
+        self.get(dns, "clients", answers::clients, ASK)
             .await
-            .map_err(|e| told(e, dns))?;
-        Ok(list.clients.unwrap_or_default())
+            .map_err(|e| told(e, dns))
     }
 
     /// Carries out one change of the clients.
@@ -142,26 +120,20 @@ impl Api {
 
     /// What was counted over the statistics' interval, 24 hours.
     pub(crate) async fn counts(&self, dns: &DnsInstance) -> PortResult<QueryCounts> {
-        let stats: Stats = self
-            .get(dns, "stats", STATS)
+        self.get(dns, "stats", answers::counts, STATS)
             .await
-            .map_err(|e| told(e, dns))?;
-        Ok(QueryCounts {
-            total: stats.num_dns_queries,
-            blocked: stats.num_blocked_filtering
-                + stats.num_replaced_safebrowsing
-                + stats.num_replaced_parental,
-        })
+            .map_err(|e| told(e, dns))
     }
 
-    async fn get<T: for<'de> Deserialize<'de>>(
+    async fn get<T>(
         &self,
         dns: &DnsInstance,
         path: &'static str,
+        read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
         budget: Duration,
     ) -> Result<T, ApiError> {
         let answer = self.send(dns, Method::GET, path, None, budget).await?;
-        serde_json::from_slice(&answer).map_err(|source| ApiError::Form { path, source })
+        read(&answer).map_err(|source| ApiError::Form { path, source })
     }
 
     async fn post(

@@ -19,7 +19,7 @@ const MARK: &str = "mn-";
 
 /// One call of the API.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Change {
+pub enum Change {
     /// `POST /control/clients/add`.
     Add(Object),
     /// `POST /control/clients/update`: the whole object under its present name.
@@ -34,7 +34,7 @@ pub(crate) enum Change {
 }
 
 /// A client's name.
-pub(crate) fn name_of(client: &Object) -> &str {
+pub fn name_of(client: &Object) -> &str {
     client
         .get("name")
         .and_then(Value::as_str)
@@ -57,7 +57,7 @@ fn is_address(id: &str) -> bool {
 }
 
 /// Our clients among those AdGuard Home has, by our id.
-pub(crate) fn ours(clients: &[Object]) -> BTreeMap<String, ObservedDnsClient> {
+pub fn ours(clients: &[Object]) -> BTreeMap<String, ObservedDnsClient> {
     let mut ours = BTreeMap::new();
     for client in clients {
         let ids = ids_of(client);
@@ -75,10 +75,7 @@ pub(crate) fn ours(clients: &[Object]) -> BTreeMap<String, ObservedDnsClient> {
 
 /// The names our clients get, by our id: the wanted ones, with a number where
 /// a client of the tenant's own or an earlier one of ours has it.
-pub(crate) fn names(
-    clients: &[Object],
-    wanted: &BTreeMap<String, DnsClient>,
-) -> BTreeMap<String, String> {
+pub fn names(clients: &[Object], wanted: &BTreeMap<String, DnsClient>) -> BTreeMap<String, String> {
     let holders = assign(clients, wanted);
     let mut taken: BTreeSet<String> = clients
         .iter()
@@ -100,7 +97,7 @@ pub(crate) fn names(
 }
 
 /// A client as it is made: switches, name and ids.
-pub(crate) fn fresh(mark: &str, name: &str, client: &DnsClient) -> Object {
+pub fn fresh(mark: &str, name: &str, client: &DnsClient) -> Object {
     let mut object = Object::new();
     object.insert("name".to_owned(), name.into());
     object.insert("ids".to_owned(), json!([client.address.to_string(), mark]));
@@ -161,7 +158,7 @@ fn is_dropped(client: &Object, wanted: &BTreeMap<String, DnsClient>) -> bool {
 }
 
 /// The changes that lead to `wanted`, in an order AdGuard Home accepts.
-pub(crate) fn plan(clients: &[Object], wanted: &BTreeMap<String, DnsClient>) -> Vec<Change> {
+pub fn plan(clients: &[Object], wanted: &BTreeMap<String, DnsClient>) -> Vec<Change> {
     let names = names(clients, wanted);
     let holders = assign(clients, wanted);
     let mut now: Vec<Object> = Vec::new();

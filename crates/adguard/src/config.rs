@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 const SCHEMA: u32 = 34;
 
 /// The whole file.
-pub(crate) fn render(
+pub fn render(
     settings: &AdGuardSettings,
     lists: &[List],
     dns: &DnsInstance,

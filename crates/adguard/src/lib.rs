@@ -8,13 +8,20 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+// Public for the fuzz targets (crates/fuzzing) only, as the hidden ones below.
+#[doc(hidden)]
+pub mod answers;
 mod api;
-mod clients;
-mod config;
+#[doc(hidden)]
+pub mod clients;
+#[doc(hidden)]
+pub mod config;
 pub mod lists;
-mod policy;
+#[doc(hidden)]
+pub mod policy;
 mod port;
-mod prepare;
+#[doc(hidden)]
+pub mod prepare;
 
 pub use lists::{List, ListStatus, Lists, Source};
 pub use port::AdGuard;

@@ -5,7 +5,7 @@ use domain::FilterPolicy;
 use serde_json::{Map, Value, json};
 
 /// A JSON object: a client as the API or the configuration has it.
-pub(crate) type Object = Map<String, Value>;
+pub type Object = Map<String, Value>;
 
 /// The engines safe search knows in v0.107.79
 /// (`filtering.SafeSearchConfig`).
@@ -45,7 +45,7 @@ const fn switches(policy: FilterPolicy) -> Switches {
 
 /// Sets a client's switches. What a tenant chose beyond the policy stays: which
 /// search engines are made safe, and services blocked for this client.
-pub(crate) fn set(client: &mut Object, policy: FilterPolicy) {
+pub fn set(client: &mut Object, policy: FilterPolicy) {
     let was = policy_of(client);
     let on = switches(policy);
     let mut put = |key: &str, value: Value| client.insert(key.to_owned(), value);
@@ -88,7 +88,7 @@ fn set_safe_search(client: &mut Object, on: bool) {
 }
 
 /// The policy whose switches are set; `None` where they match none.
-pub(crate) fn policy_of(client: &Object) -> Option<FilterPolicy> {
+pub fn policy_of(client: &Object) -> Option<FilterPolicy> {
     if flag(client, "use_global_settings") {
         return None;
     }

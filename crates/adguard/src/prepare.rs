@@ -65,7 +65,8 @@ fn modified(path: &Path) -> Option<SystemTime> {
 }
 
 /// What configuration there is.
-enum Stands {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
     /// None, or an empty file as a power cut leaves it: AdGuard Home would end
     /// at once, for ever.
     Nothing,
@@ -83,12 +84,19 @@ fn stands(dns: &DnsInstance) -> PortResult<Stands> {
     match fs::read(&path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Stands::Nothing),
         Err(e) => Err(failed(&path, e)),
-        Ok(text) if text.is_empty() => Ok(Stands::Nothing),
-        Ok(text) => {
-            let hash = dns.password_hash.as_bytes();
-            let ours = text.windows(hash.len()).any(|part| part == hash);
-            Ok(if ours { Stands::Ours } else { Stands::Anothers })
-        }
+        Ok(text) => Ok(whose(&text, &dns.password_hash)),
+    }
+}
+
+/// Whose configuration a text is, for the tenant with this password's hash.
+pub fn whose(text: &[u8], password_hash: &str) -> Stands {
+    let hash = password_hash.as_bytes();
+    if text.is_empty() {
+        Stands::Nothing
+    } else if !hash.is_empty() && text.windows(hash.len()).any(|part| part == hash) {
+        Stands::Ours
+    } else {
+        Stands::Anothers
     }
 }
 
@@ -155,6 +163,13 @@ mod tests {
             conf_dir: root.join("adguard_data/conf"),
             work_dir: root.join("adguard_data/work"),
         }
+    }
+
+    #[test]
+    fn a_configuration_is_nobodys_without_a_hash() {
+        assert_eq!(whose(b"password: x", ""), Stands::Anothers);
+        assert_eq!(whose(b"password: x", "x"), Stands::Ours);
+        assert_eq!(whose(b"", ""), Stands::Nothing);
     }
 
     #[test]

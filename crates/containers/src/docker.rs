@@ -2,23 +2,20 @@
 
 use crate::{
     ContainerSettings,
-    body::{self, REVISION, SLOT, STOP_SECS, is_ours},
+    body::{self, STOP_SECS, is_ours},
     engine::{Engine, Trouble},
-    events, image,
+    events, image, listed,
     words::{foreign, not_removed, not_started},
 };
 use async_trait::async_trait;
-use bollard::{
-    models::{ContainerSummary, ContainerSummaryStateEnum as State},
-    query_parameters::{
-        CreateContainerOptions, InspectContainerOptions, ListContainersOptions,
-        RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
-    },
+use bollard::query_parameters::{
+    CreateContainerOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
+    StartContainerOptions, StopContainerOptions,
 };
-use domain::{ErrorCode, Slot};
+use domain::ErrorCode;
 use futures_util::stream::BoxStream;
 use provisioning::{
-    observed::{ContainerState, ObservedContainer, ObservedContainers},
+    observed::ObservedContainers,
     ports::{Containers, PortError, PortResult},
     spec::ContainerSpec,
 };
@@ -39,8 +36,6 @@ const STOP: Duration = Duration::from_secs(20);
 /// How long a start is tried over while a name is held by a container that is
 /// just being made or removed by somebody else, and how often.
 const RETRY: (Duration, Duration) = (Duration::from_secs(15), Duration::from_millis(100));
-/// What our containers' names begin with.
-const PREFIX: &str = "adguard_user_";
 
 /// DNS containers in a Docker engine.
 #[derive(Debug)]
@@ -239,21 +234,7 @@ impl Containers for Docker {
                 "Docker does not list its containers.",
             )
         })?;
-        let mut observed = ObservedContainers {
-            image: image?,
-            ..Default::default()
-        };
-        for summary in list {
-            let Some(name) = name_of(&summary) else {
-                continue;
-            };
-            if is_ours(summary.labels.as_ref(), &self.settings) {
-                observed.ours.push(container_of(summary, name));
-            } else if name.starts_with(PREFIX) {
-                observed.foreign.insert(name);
-            }
-        }
-        Ok(observed)
+        Ok(listed::observed(list, image?, &self.settings))
     }
 
     async fn start(&self, spec: &ContainerSpec) -> PortResult<()> {
@@ -319,62 +300,5 @@ impl Containers for Docker {
 
     fn events(&self) -> BoxStream<'static, ()> {
         events::hints(Arc::clone(&self.engine), self.settings.clone())
-    }
-}
-
-fn name_of(summary: &ContainerSummary) -> Option<String> {
-    let names = summary.names.as_deref()?;
-    // Links give a container further names, with a second slash in them.
-    let name = names
-        .iter()
-        .find_map(|n| n.strip_prefix('/').filter(|n| !n.contains('/')))?;
-    Some(name.to_owned())
-}
-
-fn container_of(summary: ContainerSummary, name: String) -> ObservedContainer {
-    let label = |key: &str| summary.labels.as_ref().and_then(|l| l.get(key));
-    let slot = label(SLOT).and_then(|s| s.parse().ok()).and_then(Slot::new);
-    let revision = label(REVISION).cloned().unwrap_or_default();
-    ObservedContainer {
-        slot,
-        revision,
-        state: state_of(summary.state),
-        id: summary.id.unwrap_or_default(),
-        name,
-    }
-}
-
-fn state_of(state: Option<State>) -> ContainerState {
-    match state {
-        Some(State::RUNNING | State::STOPPING) => ContainerState::Running,
-        Some(State::RESTARTING) => ContainerState::Restarting,
-        Some(State::PAUSED) => ContainerState::Paused,
-        Some(State::REMOVING) => ContainerState::Removing,
-        Some(State::DEAD) => ContainerState::Dead,
-        Some(State::CREATED | State::EXITED | State::EMPTY) | None => ContainerState::Stopped,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_container_is_read_from_its_labels() {
-        let summary = ContainerSummary {
-            id: Some("abc".into()),
-            names: Some(vec!["/web/linked".into(), "/adguard_user_abcd".into()]),
-            labels: Some([(SLOT, "7"), (REVISION, "r1")].map(body::owned).into()),
-            state: Some(State::EXITED),
-            ..Default::default()
-        };
-        let name = name_of(&summary).unwrap();
-        let got = container_of(summary, name);
-        assert_eq!(got.name, "adguard_user_abcd");
-        assert_eq!(got.slot, Slot::new(7));
-        assert_eq!(
-            (got.revision.as_str(), got.state),
-            ("r1", ContainerState::Stopped)
-        );
     }
 }

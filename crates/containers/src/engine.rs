@@ -20,7 +20,7 @@ const BOLLARD_SECS: u64 = 330;
 
 /// A call that failed.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub enum Trouble {
     /// The engine said no.
     Answer {
         /// The HTTP status (Docker Engine API).
@@ -43,7 +43,7 @@ pub(crate) struct Answer {
 impl Trouble {
     /// The engine's words as the cause of `sentence`; an engine that is down
     /// keeps its own.
-    pub(crate) fn with(self, code: ErrorCode, sentence: impl Into<String>) -> PortError {
+    pub fn with(self, code: ErrorCode, sentence: impl Into<String>) -> PortError {
         match self {
             Trouble::Down(e) => e,
             Trouble::Answer { status, message } => {
@@ -53,12 +53,12 @@ impl Trouble {
     }
 
     /// Whether the engine answered with this status.
-    pub(crate) fn is(&self, wanted: u16) -> bool {
+    pub fn is(&self, wanted: u16) -> bool {
         matches!(self, Trouble::Answer { status, .. } if *status == wanted)
     }
 
     /// Whether the engine's words hold `part`, whatever the case.
-    pub(crate) fn says(&self, part: &str) -> bool {
+    pub fn says(&self, part: &str) -> bool {
         match self {
             Trouble::Answer { message, .. } => message.to_ascii_lowercase().contains(part),
             Trouble::Down(_) => false,

@@ -104,7 +104,7 @@ fn filters() -> std::collections::HashMap<String, Vec<String>> {
 
 /// Whether an event is about a container of ours, or about any image: a
 /// `docker load` names the image by its id only.
-fn concerns(event: &EventMessage, settings: &ContainerSettings) -> bool {
+pub fn concerns(event: &EventMessage, settings: &ContainerSettings) -> bool {
     match event.typ {
         Some(EventMessageTypeEnum::IMAGE) => true,
         Some(EventMessageTypeEnum::CONTAINER) => {

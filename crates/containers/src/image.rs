@@ -103,7 +103,7 @@ fn not_pulled(image: &str, why: &str) -> String {
 }
 
 /// The engine's words for a failed pull, shortened to what a person can use.
-fn why(t: &Trouble) -> &'static str {
+pub fn why(t: &Trouble) -> &'static str {
     if t.is(404) || t.says("manifest unknown") {
         "the registry does not have it"
     } else if t.says("toomanyrequests") {
@@ -117,7 +117,7 @@ fn why(t: &Trouble) -> &'static str {
 
 /// A reference's name and tag. A port in the registry's name is no tag, and a
 /// digest stays with the name.
-fn split(image: &str) -> (&str, Option<&str>) {
+pub fn split(image: &str) -> (&str, Option<&str>) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') && !image.contains('@') => (name, Some(tag)),
         _ => (image, None),

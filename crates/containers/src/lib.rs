@@ -12,12 +12,20 @@
 mod body;
 mod cgroup;
 mod docker;
-mod engine;
-mod events;
-mod image;
+// Public for the fuzz targets (crates/fuzzing) only, as the hidden ones below.
+#[doc(hidden)]
+pub mod engine;
+#[doc(hidden)]
+pub mod events;
+#[doc(hidden)]
+pub mod image;
+#[doc(hidden)]
+pub mod listed;
 mod memory;
-mod network;
-mod words;
+#[doc(hidden)]
+pub mod network;
+#[doc(hidden)]
+pub mod words;
 
 pub use cgroup::private_bytes;
 pub use docker::Docker;

@@ -187,7 +187,10 @@ fn refused(t: Trouble, s: &ContainerSettings) -> PortError {
 }
 
 /// Whether a network of our name is the one we would make.
-fn check(network: &Network, s: &ContainerSettings) -> PortResult<()> {
+///
+/// # Errors
+/// `NameForeign`, with what mends it.
+pub fn check(network: &Network, s: &ContainerSettings) -> PortResult<()> {
     let name = &s.network;
     let mend = format!("docker network rm {name}");
     if !is_ours(network.labels.as_ref(), s) {

@@ -6,7 +6,7 @@ use domain::ErrorCode;
 use provisioning::{ports::PortError, spec::ContainerSpec};
 
 /// A container of our name that is not ours.
-pub(crate) fn foreign(name: &str) -> PortError {
+pub fn foreign(name: &str) -> PortError {
     PortError::new(
         ErrorCode::NameForeign,
         format!(
@@ -16,7 +16,7 @@ pub(crate) fn foreign(name: &str) -> PortError {
 }
 
 /// Why a container was not made or started, in words.
-pub(crate) fn not_started(t: Trouble, spec: &ContainerSpec) -> PortError {
+pub fn not_started(t: Trouble, spec: &ContainerSpec) -> PortError {
     let name = spec.tenant.container();
     if t.says("address already in use") {
         let address = spec.address;
@@ -44,7 +44,7 @@ pub(crate) fn not_started(t: Trouble, spec: &ContainerSpec) -> PortError {
 }
 
 /// Why a container was not removed, in words.
-pub(crate) fn not_removed(t: Trouble, id: &str) -> PortError {
+pub fn not_removed(t: Trouble, id: &str) -> PortError {
     t.with(
         ErrorCode::DnsUnavailable,
         format!("Docker does not remove a DNS container: docker rm -f {id}"),

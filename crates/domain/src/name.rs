@@ -217,15 +217,23 @@ impl DeviceLabel {
         if label.chars().count() > Self::MAX {
             return malformed("That label is too long: 64 characters at most.");
         }
-        let invisible = |c: char| {
-            matches!(c,
-                '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-        };
-        if label.chars().any(invisible) {
+        let selectors = label.chars().all(|c| is_selector(c) || c == ' ');
+        if selectors || label.chars().any(is_invisible) {
             return malformed("A label cannot hold invisible characters.");
         }
         Ok(Self(label))
+    }
+
+    /// A label as the database has it, which was taken under the rules of its
+    /// day: what they let through and [`DeviceLabel::parse`] does not is left
+    /// out, so that no old row makes the whole unreadable.
+    pub fn stored(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|_| {
+            let blank = |c: char| if c.is_control() { ' ' } else { c };
+            let seen = text.chars().filter(|c| !is_invisible(*c)).map(blank);
+            let left: String = seen.take(Self::MAX).collect();
+            Self::parse(&left).unwrap_or_else(|_| Self("device".to_owned()))
+        })
     }
 
     /// The label as text.
@@ -260,6 +268,27 @@ impl DeviceLabel {
             out.to_owned()
         }
     }
+}
+
+/// Characters that turn text around or hide it: Unicode's `Bidi_Control` and
+/// `Default_Ignorable_Code_Point` (PropList.txt, DerivedCoreProperties.txt) but
+/// for [`is_selector`], line separators, annotations, and the Braille pattern
+/// without a dot.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
+}
+
+/// Characters that choose how the one before them looks (an emoji, a Han or a
+/// Mongolian letter) and are nothing alone.
+fn is_selector(c: char) -> bool {
+    matches!(c,
+        '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{e0100}'..='\u{e01ef}')
 }
 
 impl fmt::Display for DeviceLabel {
@@ -341,6 +370,39 @@ mod tests {
             "My phone"
         );
         assert!(DeviceLabel::parse(&"书".repeat(64)).is_ok());
+    }
+
+    #[test]
+    fn a_label_can_be_seen_and_turns_no_text_around() {
+        for bad in [
+            "Phone\u{61c}",
+            "\u{ad}",
+            "a\u{3164}b",
+            "\u{2800}",
+            "\u{fe0f}",
+            "\u{fe0f} \u{e0100}",
+            "x\u{e01f0}",
+        ] {
+            let e = DeviceLabel::parse(bad).unwrap_err();
+            assert_eq!(e.code, ErrorCode::LabelMalformed, "{bad:?}");
+        }
+        for good in ["❤\u{fe0f}", "葛\u{e0100}", "לינה", "📱"] {
+            assert!(DeviceLabel::parse(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_stored_label_is_always_readable() {
+        for (stored, read) in [
+            ("My phone", "My phone"),
+            ("My\u{ad} phone\u{61c}", "My phone"),
+            ("\u{3164}", "device"),
+            ("a\nb", "a b"),
+            ("", "device"),
+        ] {
+            assert_eq!(DeviceLabel::stored(stored).as_str(), read, "{stored:?}");
+        }
+        assert_eq!(DeviceLabel::stored(&"x".repeat(1000)).as_str().len(), 64);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 /// One element of one set; the variants stand in the sets' order, so that a
 /// sorted run holds each set's elements together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Element {
+pub enum Element {
     /// `ours`: the interface is a tenant's.
     Ours(Slot),
     /// `gw`: the tenant's gateway.
@@ -58,11 +58,11 @@ impl Element {
 
 /// The elements of all our sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Elements(pub(crate) BTreeSet<Element>);
+pub struct Elements(pub BTreeSet<Element>);
 
 impl Elements {
     /// What these tenants contribute.
-    pub(crate) fn of<'a>(
+    pub fn of<'a>(
         tenants: impl IntoIterator<Item = (&'a Slot, &'a ObservedFirewallTenant)>,
     ) -> Self {
         let mut all = Self::default();
@@ -73,7 +73,7 @@ impl Elements {
     }
 
     /// Adds what a tenant contributes.
-    pub(crate) fn extend(&mut self, slot: Slot, t: &ObservedFirewallTenant) {
+    pub fn extend(&mut self, slot: Slot, t: &ObservedFirewallTenant) {
         self.0.extend(t.listed.then_some(Element::Ours(slot)));
         self.0
             .extend(t.gateways.iter().map(|&a| Element::Gateway(slot, a)));
@@ -85,7 +85,7 @@ impl Elements {
     }
 
     /// The tenants these elements make up.
-    pub(crate) fn tenants(&self) -> BTreeMap<Slot, ObservedFirewallTenant> {
+    pub fn tenants(&self) -> BTreeMap<Slot, ObservedFirewallTenant> {
         let mut all = BTreeMap::<Slot, ObservedFirewallTenant>::new();
         for &element in &self.0 {
             let t = all.entry(element.slot()).or_default();
@@ -101,21 +101,21 @@ impl Elements {
     }
 
     /// Commands that add all of them, one a set.
-    pub(crate) fn added(&self) -> String {
+    pub fn added(&self) -> String {
         commands("add", &self.0)
     }
 }
 
 /// The smallest change from one state to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Difference {
+pub struct Difference {
     gone: BTreeSet<Element>,
     new: BTreeSet<Element>,
 }
 
 impl Difference {
     /// What turns `from` into `to`.
-    pub(crate) fn between(from: &Elements, to: &Elements) -> Self {
+    pub fn between(from: &Elements, to: &Elements) -> Self {
         Self {
             gone: from.0.difference(&to.0).copied().collect(),
             new: to.0.difference(&from.0).copied().collect(),
@@ -123,19 +123,19 @@ impl Difference {
     }
 
     /// Whether there is nothing to do.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.gone.is_empty() && self.new.is_empty()
     }
 
     /// The elements after the change.
-    pub(crate) fn apply(&self, to: &mut Elements) {
+    pub fn apply(&self, to: &mut Elements) {
         to.0.retain(|e| !self.gone.contains(e));
         to.0.extend(&self.new);
     }
 
     /// The commands: deletions first, because a map's key is freed before it
     /// is given another value.
-    pub(crate) fn commands(&self) -> String {
+    pub fn commands(&self) -> String {
         commands("delete", &self.gone) + &commands("add", &self.new)
     }
 }

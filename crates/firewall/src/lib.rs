@@ -38,13 +38,17 @@
 
 mod chains;
 mod command;
-mod elements;
+// Public for the fuzz targets (crates/fuzzing) only, as `listing` and `rules`.
+#[doc(hidden)]
+pub mod elements;
 mod forwarding;
-mod listing;
+#[doc(hidden)]
+pub mod listing;
 mod netlink;
 mod nft;
 mod passage;
-mod rules;
+#[doc(hidden)]
+pub mod rules;
 mod settings;
 
 pub use forwarding::enable_forwarding;

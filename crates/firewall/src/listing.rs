@@ -13,9 +13,9 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 /// A table as it was read.
 #[derive(Debug, Default)]
-pub(crate) struct Listing {
+pub struct Listing {
     /// The tenants' elements, as far as they have the form we write.
-    pub(crate) elements: Elements,
+    pub elements: Elements,
     /// Whether a set of ours holds something we never write.
     strange: bool,
     /// The table's own flags (`dormant` switches it off).
@@ -34,7 +34,7 @@ struct ListedChain {
 
 impl Listing {
     /// Reads a document of `nft -j list table`.
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
+    pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
         let document: Document = serde_json::from_slice(json)?;
         let mut listing = Self::default();
         for object in document.nftables {
@@ -79,7 +79,7 @@ impl Listing {
 
     /// Whether the table stands with exactly these chains, rules and version,
     /// and nothing in its sets that we do not write.
-    pub(crate) fn stands_as(&self, chains: &[Chain], version: &str) -> bool {
+    pub fn stands_as(&self, chains: &[Chain], version: &str) -> bool {
         !self.strange
             && !self.flagged
             && self.sets.iter().any(|s| s == version)

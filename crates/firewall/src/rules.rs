@@ -6,7 +6,7 @@ use provisioning::observed::content_hash;
 use std::fmt::Write;
 
 /// The name of our tables, one in family `inet`, one in `bridge`.
-pub(crate) const TABLE: &str = "maliknode";
+pub const TABLE: &str = "maliknode";
 
 /// The sets and the map that hold the tenants.
 const SETS: [&str; 5] = [
@@ -19,39 +19,39 @@ const SETS: [&str; 5] = [
 
 /// Where a base chain hangs in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hook {
-    pub(crate) kind: &'static str,
-    pub(crate) hook: &'static str,
-    pub(crate) priority: i64,
+pub struct Hook {
+    pub kind: &'static str,
+    pub hook: &'static str,
+    pub priority: i64,
 }
 
 /// A rule, with the comment by which it is recognised when it is read back.
 #[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    pub(crate) text: String,
-    pub(crate) comment: &'static str,
+pub struct Rule {
+    pub text: String,
+    pub comment: &'static str,
 }
 
 /// A chain; without a hook it is only jumped to.
 #[derive(Clone, Debug)]
-pub(crate) struct Chain {
-    pub(crate) name: &'static str,
-    pub(crate) hook: Option<Hook>,
-    pub(crate) rules: Vec<Rule>,
+pub struct Chain {
+    pub name: &'static str,
+    pub hook: Option<Hook>,
+    pub rules: Vec<Rule>,
 }
 
 /// The rules of both tables, and the mark of their version.
 #[derive(Clone, Debug)]
-pub(crate) struct Ruleset {
-    pub(crate) inet: Vec<Chain>,
-    pub(crate) bridge: Vec<Chain>,
+pub struct Ruleset {
+    pub inet: Vec<Chain>,
+    pub bridge: Vec<Chain>,
     /// The name of an empty set that stands for these very rules.
-    pub(crate) version: String,
+    pub version: String,
 }
 
 impl Ruleset {
     /// The rules for these settings, which have been checked.
-    pub(crate) fn new(s: &FirewallSettings) -> Self {
+    pub fn new(s: &FirewallSettings) -> Self {
         let mut rules = Self {
             inet: chains::inet(s),
             bridge: chains::bridge(s),
@@ -65,7 +65,7 @@ impl Ruleset {
     /// A transaction that makes both tables anew with these tenants, whatever
     /// stood before. Adding first makes deleting succeed where nothing is
     /// (`destroy` needs a newer nft than Debian 12's).
-    pub(crate) fn rebuild(&self, tenants: &Elements) -> String {
+    pub fn rebuild(&self, tenants: &Elements) -> String {
         let mut text = String::new();
         for (family, chains, sets) in [
             ("inet", &self.inet, SETS.as_slice()),
@@ -90,7 +90,7 @@ impl Ruleset {
     }
 
     /// A transaction after which nothing of ours stands.
-    pub(crate) fn removal() -> String {
+    pub fn removal() -> String {
         ["inet", "bridge"]
             .map(|family| format!("table {family} {TABLE}\ndelete table {family} {TABLE}\n"))
             .concat()

@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use domain::{ErrorCode, PrivateKey, PublicKey, Slot, TenantName};
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
     sync::Arc,
@@ -23,6 +24,9 @@ use std::{
 
 /// Calls on their way to the disk at one time.
 const AT_ONCE: usize = 8;
+
+/// Most that is read of a file, bytes: a full `wg<n>.conf` has some 50 kB.
+const LONGEST: u64 = 1 << 20;
 
 /// The real side of the port [`Folders`]: the disk, which may be slow, so
 /// every call runs where blocking harms nobody, and few at a time.
@@ -102,15 +106,24 @@ pub fn private_dir(path: &Path) -> PortResult<()> {
 pub fn private_file(path: &Path, content: &[u8]) -> PortResult<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.new"));
-    let write = || -> io::Result<()> {
-        let mut f = fs::OpenOptions::new()
+    // A new file always: what stands there may be a link to somewhere else.
+    let open = || {
+        fs::OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
-            .open(&beside)?;
+            .open(&beside)
+    };
+    let write = || -> io::Result<()> {
+        let mut f = match open() {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&beside)?;
+                open()?
+            }
+            other => other?,
+        };
         f.set_permissions(fs::Permissions::from_mode(0o600))?;
-        io::Write::write_all(&mut f, content)?;
+        f.write_all(content)?;
         fs::rename(&beside, path)
     };
     write().map_err(|e| {
@@ -165,7 +178,7 @@ fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
         };
         let slot = name.strip_suffix(".conf").and_then(Slot::of_interface);
         if slot.is_some() {
-            let content = fs::read(entry.path()).map_err(failed("Reading", dir))?;
+            let content = content(&entry.path()).map_err(failed("Reading", dir))?;
             folder.wg_confs.insert(name, content_hash(&content));
         }
     }
@@ -184,10 +197,26 @@ fn dns_conf(file: &Path) -> DnsConf {
     }
 }
 
+/// A file's content. Nothing where it is a link, a socket or a pipe (opening
+/// one would wait for ever), and the beginning where it is too long: neither is
+/// ever as the spec says, so that it is written over.
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let kind = fs::symlink_metadata(path)?.file_type();
+    let mut content = Vec::new();
+    if kind.is_file() {
+        fs::File::open(path)?
+            .take(LONGEST)
+            .read_to_end(&mut content)?;
+    } else if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(content)
+}
+
 /// Whose folder it is. Nobody's where the keys are not whole, as after a power
 /// cut: then it is written again, not taken for another's and removed.
 fn owner(dir: &Path) -> Option<String> {
-    let read = |name: &str| fs::read_to_string(dir.join("keys").join(name)).ok();
+    let read = |name: &str| String::from_utf8(content(&dir.join("keys").join(name)).ok()?).ok();
     PrivateKey::parse(read("private.key")?.trim()).ok()?;
     let public = PublicKey::parse(read("public.key")?.trim()).ok()?;
     Some(public.to_string())
@@ -294,6 +323,17 @@ mod tests {
         assert!(matches!(first, DnsConf::There(_)) && seen() == first);
         private_file(&file, b"a: 2").unwrap();
         assert!(matches!(seen(), DnsConf::There(_)) && seen() != first);
+    }
+
+    #[test]
+    fn a_folder_in_another_spelling_is_nobodys_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let kept = ["user_Abcd", "user_ abcd", "user_abcd\t"];
+        for name in kept {
+            folder(root.path(), name, "");
+            assert!(remove(&settings(root.path()), name).is_err(), "{name:?}");
+        }
+        assert!(observe(&settings(root.path())).unwrap().is_empty());
     }
 
     #[test]

@@ -260,5 +260,8 @@ pub trait SpecSource: Send + Sync + 'static {
 
 /// The name a folder below `users/` belongs to, where it is one of ours in form.
 pub fn tenant_of_folder(folder: &str) -> Option<TenantName> {
-    TenantName::parse(folder.strip_prefix("user_")?).ok()
+    let name = TenantName::parse(folder.strip_prefix("user_")?).ok()?;
+    // What a person typed is forgiven blanks and capitals; a folder that has
+    // them is somebody else's.
+    (name.folder() == folder).then_some(name)
 }

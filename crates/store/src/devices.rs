@@ -143,7 +143,7 @@ impl DeviceRow {
         let bad = |column| corrupt(column, r.id);
         Ok(DeviceRecord {
             id: DeviceId(r.id),
-            label: DeviceLabel::parse(&r.device_label).map_err(|_| bad("device_label"))?,
+            label: DeviceLabel::stored(&r.device_label),
             address: r.vpn_ip.parse().map_err(|_| bad("vpn_ip"))?,
             public_key: PublicKey::parse(&r.public_key).map_err(|_| bad("public_key"))?,
             has_private_key: r.has_private_key != 0,

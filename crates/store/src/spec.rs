@@ -227,7 +227,7 @@ impl Store {
         let bad = |column| corrupt(column, r.id);
         Ok(SpecDevice {
             id: DeviceId(r.id),
-            label: DeviceLabel::parse(&r.device_label).map_err(|_| bad("device_label"))?,
+            label: DeviceLabel::stored(&r.device_label),
             address: r.vpn_ip.parse().map_err(|_| bad("vpn_ip"))?,
             public_key: PublicKey::parse(&r.public_key).map_err(|_| bad("public_key"))?,
             preshared_key: self.open_preshared(&r.public_key, &r.preshared_key)?,

@@ -15,8 +15,8 @@ pub(super) fn read(folder: &Path) -> Result<Settings, ConfigError> {
     let (toml, json) = (folder.join("config.toml"), folder.join("config.json"));
     match (content(&toml)?, content(&json)?) {
         (Some(_), Some(_)) => Err(ConfigError::Both(toml)),
-        (Some(text), None) => parse_toml(toml, &text),
-        (None, Some(text)) => parse_json(json, &text),
+        (Some(text), None) => parse(toml, &text),
+        (None, Some(text)) => parse(json, &text),
         (None, None) => Ok(Settings::default()),
     }
 }
@@ -29,6 +29,15 @@ fn content(path: &Path) -> Result<Option<String>, ConfigError> {
             path: path.to_owned(),
             source,
         }),
+    }
+}
+
+/// The settings in a file's text, by the file's name TOML or JSON.
+pub(super) fn parse(path: PathBuf, text: &str) -> Result<Settings, ConfigError> {
+    if path.extension().is_some_and(|e| e == "json") {
+        parse_json(path, text)
+    } else {
+        parse_toml(path, text)
     }
 }
 

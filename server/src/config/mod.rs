@@ -106,6 +106,15 @@ impl Config {
         Self::resolve(root, flags.over(file))
     }
 
+    /// What a file's text alone makes, without flags. The file's name says
+    /// whether it is TOML or JSON (`.json`), and stands in the errors.
+    ///
+    /// # Errors
+    /// A sentence that names the setting or the file.
+    pub fn of_text(root: PathBuf, file: PathBuf, text: &str) -> Result<Self, ConfigError> {
+        Self::resolve(root, file::parse(file, text)?)
+    }
+
     fn resolve(root: PathBuf, s: Settings) -> Result<Self, ConfigError> {
         use error::bad;
         let listen = s.listen.as_deref().unwrap_or(defaults::LISTEN);

@@ -77,9 +77,11 @@ impl Config {
     }
 }
 
-/// A TOML string; its basic strings escape as JSON's do.
+/// A TOML string; its basic strings escape as JSON's do, and besides the one
+/// control character that JSON leaves as it is.
 fn text(value: impl Display) -> String {
-    serde_json::Value::String(value.to_string()).to_string()
+    let json = serde_json::Value::String(value.to_string()).to_string();
+    json.replace('\u{7f}', "\\u007f")
 }
 
 fn list<T: Display>(values: &[T]) -> String {

@@ -144,13 +144,14 @@ fn what_config_prints_can_be_read_again() {
         "--max-tenants",
         "50",
     ];
-    let config = Config::load(flags(&args)).unwrap();
+    let mut config = Config::load(flags(&args)).unwrap();
     assert_eq!(config.public_host, "[2001:db8::1]");
     assert_eq!(config.memory_reserve(), Some(700 << 20));
     assert_eq!(config.max_tenants, Some(50));
     let nobody = flags(&["--root", "/nowhere", "--max-tenants", "0"]);
     let refused = Config::load(nobody).unwrap_err().to_string();
     assert!(refused.contains("max_tenants"), "{refused}");
+    config.docker_host = Some("\u{0}\u{1f}\"\\\u{7f}\u{85}\u{2028}".to_owned());
     let again = parse_toml("x".into(), &config.to_toml()).unwrap();
     let again = Config::resolve("/nowhere".into(), again).unwrap();
     assert_eq!(again.to_toml(), config.to_toml());

@@ -15,7 +15,8 @@ pub struct Authority {
 impl Authority {
     /// Reads `host` or `host:port`, in small letters and without the dot that
     /// may end a name. `None` for anything that is not a plain host name:
-    /// user information, brackets, blanks, letters beyond ASCII.
+    /// user information, brackets, blanks, letters beyond ASCII, an empty part
+    /// between dots.
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = match text.split_once(':') {
             None => (text, None),
@@ -28,7 +29,8 @@ impl Authority {
         };
         let host = host.strip_suffix('.').unwrap_or(host);
         let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-');
-        if host.is_empty() || host.len() > LONGEST || !host.bytes().all(plain) {
+        let whole = host.split('.').all(|part| !part.is_empty());
+        if !whole || host.len() > LONGEST || !host.bytes().all(plain) {
             return None;
         }
         Some(Self {
@@ -65,6 +67,29 @@ impl fmt::Display for Authority {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_reads_the_same_again() {
+        for text in [
+            "a.example",
+            "A.example.",
+            "a.example.:80",
+            "a.example:00080",
+        ] {
+            let read = Authority::parse(text).unwrap();
+            assert_eq!(Authority::parse(&read.to_string()), Some(read), "{text}");
+        }
+        for text in [
+            ".",
+            "..",
+            ".a.example",
+            "a..example",
+            "a.example..",
+            "a.example..:80",
+        ] {
+            assert_eq!(Authority::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn an_origin_is_this_host_or_not() {

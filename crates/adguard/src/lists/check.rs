@@ -38,7 +38,7 @@ pub struct Summary {
 
 /// Reads a list in pieces.
 #[derive(Debug)]
-pub(crate) struct Checker {
+pub struct Checker {
     most: u64,
     line: Vec<u8>,
     bytes: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Checker {
 
 impl Checker {
     /// Begins a text of `most` bytes at most.
-    pub(crate) fn new(most: u64) -> Self {
+    pub fn new(most: u64) -> Self {
         Self {
             most,
             line: Vec::new(),
@@ -59,7 +59,10 @@ impl Checker {
     }
 
     /// Reads on.
-    pub(crate) fn feed(&mut self, mut piece: &[u8]) -> Result<(), Reason> {
+    ///
+    /// # Errors
+    /// Why it is no list, as far as can be said by now.
+    pub fn feed(&mut self, mut piece: &[u8]) -> Result<(), Reason> {
         self.bytes += piece.len() as u64;
         if self.bytes > self.most {
             return Err(Reason::TooLarge);
@@ -77,7 +80,10 @@ impl Checker {
     }
 
     /// Ends the text.
-    pub(crate) fn finish(mut self) -> Result<Summary, Reason> {
+    ///
+    /// # Errors
+    /// Why it is no list.
+    pub fn finish(mut self) -> Result<Summary, Reason> {
         self.take_line()?;
         if self.rules == 0 {
             return Err(Reason::Empty);

@@ -6,6 +6,8 @@
 mod check;
 mod fetch;
 
+#[doc(hidden)]
+pub use check::Checker;
 pub use check::{Reason, Summary};
 
 use domain::Timestamp;

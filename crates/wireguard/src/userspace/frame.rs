@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 /// A message that could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FrameError {
+pub enum FrameError {
     /// The socket failed.
     #[error("the connection failed")]
     Io(#[from] io::Error),
@@ -25,7 +25,7 @@ pub(crate) enum FrameError {
 }
 
 /// The next message, or `None` where the other side has closed.
-pub(crate) async fn read<T: DeserializeOwned>(
+pub async fn read<T: DeserializeOwned>(
     from: &mut (impl AsyncBufRead + Unpin),
     max: usize,
 ) -> Result<Option<T>, FrameError> {
@@ -68,7 +68,7 @@ fn append(line: &mut Zeroizing<Vec<u8>>, part: &[u8]) {
 }
 
 /// Writes a message.
-pub(crate) async fn write(
+pub async fn write(
     to: &mut (impl AsyncWrite + Unpin),
     message: &impl Serialize,
     max: usize,

@@ -7,9 +7,12 @@
 
 mod device;
 mod devices;
-mod frame;
+// Public for the fuzz targets (crates/fuzzing) only.
+#[doc(hidden)]
+pub mod frame;
 pub mod host;
-mod protocol;
+#[doc(hidden)]
+pub mod protocol;
 mod spawn;
 
 use crate::{events, failure::refused, links::Links};

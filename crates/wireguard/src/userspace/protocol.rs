@@ -22,19 +22,19 @@ use std::{
 use zeroize::Zeroizing;
 
 /// Changes whenever a message's meaning does.
-pub(crate) const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 /// Names the service in the greeting.
-pub(crate) const SERVICE: &str = "maliknode wg-userspace";
+pub const SERVICE: &str = "maliknode wg-userspace";
 /// A request's length, bytes: 253 peers take 40 KB.
-pub(crate) const MAX_REQUEST: usize = 1 << 20;
+pub const MAX_REQUEST: usize = 1 << 20;
 /// A reply's length, bytes: a page of [`PAGE`] devices takes 2.5 MB at most.
-pub(crate) const MAX_REPLY: usize = 8 << 20;
+pub const MAX_REPLY: usize = 8 << 20;
 /// Interfaces in one reply.
-pub(crate) const PAGE: usize = 32;
+pub const PAGE: usize = 32;
 
 /// The child's first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Hello {
+pub struct Hello {
     /// [`SERVICE`].
     pub service: String,
     /// [`VERSION`] of the child.
@@ -46,7 +46,7 @@ pub(crate) struct Hello {
 /// What the server asks.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
-pub(crate) enum Request {
+pub enum Request {
     /// Make or correct an interface.
     Ensure(WireInterface),
     /// Change single peers.
@@ -70,7 +70,7 @@ pub(crate) enum Request {
 /// What the child answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
-pub(crate) enum Reply {
+pub enum Reply {
     /// It is done.
     Done,
     /// It is not done, and why.
@@ -93,7 +93,7 @@ pub(crate) enum Reply {
 
 /// 32 secret bytes in base64. On the socket only: prints as `[redacted]`.
 #[derive(Clone)]
-pub(crate) struct WireSecret(Zeroizing<String>);
+pub struct WireSecret(Zeroizing<String>);
 
 impl Serialize for WireSecret {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -115,7 +115,7 @@ impl fmt::Debug for WireSecret {
 
 /// An interface as it should be.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct WireInterface {
+pub struct WireInterface {
     pub slot: Slot,
     pub owner: String,
     pub private_key: WireSecret,
@@ -125,7 +125,7 @@ pub(crate) struct WireInterface {
 
 /// A peer as it should be.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct WirePeer {
+pub struct WirePeer {
     pub key: PublicKey,
     pub preshared_key: WireSecret,
     pub address: Ipv4Addr,
@@ -133,7 +133,7 @@ pub(crate) struct WirePeer {
 
 /// An interface as the child has it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct WireDevice {
+pub struct WireDevice {
     pub slot: Slot,
     /// The link's index: a link of the same name may be another.
     pub index: u32,
@@ -144,7 +144,7 @@ pub(crate) struct WireDevice {
 
 /// A peer as the child has it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct WireObservedPeer {
+pub struct WireObservedPeer {
     pub key: PublicKey,
     pub preshared_key: Option<WireSecret>,
     pub allowed_ips: BTreeSet<IpNet>,
@@ -152,7 +152,7 @@ pub(crate) struct WireObservedPeer {
 
 /// A peer's counters.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct WireCounters {
+pub struct WireCounters {
     pub slot: Slot,
     pub key: PublicKey,
     pub last_handshake: Option<Timestamp>,
@@ -164,7 +164,7 @@ pub(crate) struct WireCounters {
 /// A key on the wire that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key in the message is not 32 bytes of base64")]
-pub(crate) struct BadKey;
+pub struct BadKey;
 
 impl From<&PrivateKey> for WireSecret {
     fn from(k: &PrivateKey) -> Self {
@@ -230,7 +230,7 @@ fn wire_peers(peers: &BTreeMap<PublicKey, PeerSpec>) -> Vec<WirePeer> {
 }
 
 /// The peers of a message.
-pub(crate) fn peers(wire: Vec<WirePeer>) -> Result<BTreeMap<PublicKey, PeerSpec>, BadKey> {
+pub fn peers(wire: Vec<WirePeer>) -> Result<BTreeMap<PublicKey, PeerSpec>, BadKey> {
     let parse = |w: WirePeer| {
         let spec = PeerSpec {
             preshared_key: w.preshared_key.preshared()?,

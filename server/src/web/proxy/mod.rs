@@ -3,9 +3,9 @@
 //! CSP and a sign-in of its own; all three are ours ([`super::origin`],
 //! [`page`], the session of this host).
 
-mod bodies;
-mod page;
-mod policy;
+pub mod bodies;
+pub mod page;
+pub mod policy;
 
 use crate::web::{
     WebState,
@@ -32,7 +32,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use policy::Verdict;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use tower_sessions::Session;
 
 /// Requests of one tenant on their way to its AdGuard Home, answers that are
@@ -250,13 +250,9 @@ fn starting(parts: &Parts, f: &Failure) -> Response {
 
 /// The request as AdGuard Home gets it.
 fn outgoing(parts: &Parts, body: Bytes, target: &DnsTarget) -> Option<hyper::Request<Full<Bytes>>> {
-    let query = parts.uri.query().map_or(String::new(), |q| format!("?{q}"));
-    let uri: Uri = format!("http://{}{}{query}", target.address, parts.uri.path())
-        .parse()
-        .ok()?;
     let mut request = hyper::Request::builder()
         .method(parts.method.clone())
-        .uri(uri);
+        .uri(uri_at(target.address, &parts.uri)?);
     if let Some(headers) = request.headers_mut() {
         copy(&parts.headers, headers);
         if body.is_empty() {
@@ -274,6 +270,14 @@ fn outgoing(parts: &Parts, body: Bytes, target: &DnsTarget) -> Option<hyper::Req
         headers.insert(header::AUTHORIZATION, basic);
     }
     request.body(Full::new(body)).ok()
+}
+
+/// The same path and query at a container's address.
+pub fn uri_at(address: SocketAddr, asked: &Uri) -> Option<Uri> {
+    let query = asked.query().map_or(String::new(), |q| format!("?{q}"));
+    format!("http://{address}{}{query}", asked.path())
+        .parse()
+        .ok()
 }
 
 fn copy(from: &HeaderMap, to: &mut HeaderMap) {

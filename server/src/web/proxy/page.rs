@@ -15,12 +15,12 @@ use sha2::{Digest, Sha256};
 const LARGEST: usize = 256 * 1024;
 
 /// Whether a path is one of the UI's HTML pages, which is read on the way.
-pub(super) fn is_page(path: &str) -> bool {
+pub fn is_page(path: &str) -> bool {
     path == "/" || path.ends_with(".html")
 }
 
 /// The answer as the browser gets it.
-pub(super) async fn incoming(answer: Response<Body>, asked: &Uri) -> Response<Body> {
+pub async fn incoming(answer: Response<Body>, asked: &Uri) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
     let named: Vec<HeaderName> = parts
         .headers
@@ -69,7 +69,7 @@ pub(super) async fn incoming(answer: Response<Body>, asked: &Uri) -> Response<Bo
 }
 
 /// Where a redirect leads, on this host: AdGuard Home knows no other.
-fn path_of(location: &str) -> &str {
+pub fn path_of(location: &str) -> &str {
     let path = match location.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |i| &rest[i..]),
         None => location,
@@ -91,7 +91,7 @@ fn policy(scripts: &[String]) -> HeaderValue {
 
 /// The hashes of a page's inline scripts (CSP Level 3, 6.7.3.3: of the text
 /// between the tags). Eight at most: more than any page of the UI has.
-fn inline_scripts(html: &str) -> Vec<String> {
+pub fn inline_scripts(html: &str) -> Vec<String> {
     let mut hashes = Vec::new();
     let mut rest = html;
     while let Some(start) = rest.find("<script") {

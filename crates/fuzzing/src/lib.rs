@@ -1,0 +1,79 @@
+//! What must hold of everything that reads what others wrote: a function of
+//! bytes for each reader, which panics where it does not hold.
+//!
+//! libFuzzer drives them (`fuzz/`, `./dev fuzz`), and so does a plain test
+//! (`tests/seeds.rs`) with the seeds and some thousand changes of them. What
+//! each of them claims stands in its module; docs/RELIABILITY.md has a table.
+
+mod adguard_clients;
+mod adguard_config;
+mod block_list;
+mod bytes;
+mod configuration;
+mod control_socket;
+mod docker;
+mod folders;
+mod host;
+mod names;
+mod nft_listing;
+mod proxy_answers;
+mod proxy_bodies;
+mod proxy_policy;
+mod wgconf;
+
+/// A reader of what others wrote, and what must hold of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of its libFuzzer program, seeds and dictionary below `fuzz/`.
+    pub name: &'static str,
+    /// Panics where something does not hold.
+    pub body: fn(&[u8]),
+}
+
+macro_rules! targets {
+    ($($name:ident),* $(,)?) => {
+        /// All of them.
+        pub const TARGETS: &[Target] = &[
+            $(Target { name: stringify!($name), body: $name::run },)*
+        ];
+    };
+}
+
+targets!(
+    adguard_clients,
+    adguard_config,
+    block_list,
+    configuration,
+    control_socket,
+    docker,
+    folders,
+    host,
+    names,
+    nft_listing,
+    proxy_answers,
+    proxy_bodies,
+    proxy_policy,
+    wgconf,
+);
+
+/// The body of the target of this name.
+///
+/// # Panics
+/// Where there is none: the program's name is wrong.
+pub fn body(name: &str) -> fn(&[u8]) {
+    TARGETS
+        .iter()
+        .find(|t| t.name == name)
+        .unwrap_or_else(|| panic!("there is no target {name}"))
+        .body
+}
+
+/// Runs what is asynchronous in a reader to its end.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime without I/O needs nothing");
+    }
+    RUNTIME.with(|r| r.block_on(work))
+}

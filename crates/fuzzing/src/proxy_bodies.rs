@@ -1,0 +1,60 @@
+//! Bodies of AdGuard Home's API that are read and written anew.
+//!
+//! - What is handed on is one object with known keys, each once and in their
+//!   own spelling, and is handed on unchanged a second time.
+//! - A list's source in it is on the web, or a shared list; the query log is
+//!   kept a week at most.
+
+use serde_json::{Map, Value};
+use server::web::proxy::bodies::{Body, rewrite};
+
+pub(crate) fn run(data: &[u8]) {
+    let Some((kind, body)) = data.split_first() else {
+        return;
+    };
+    let kind = [Body::AddUrl, Body::SetUrl, Body::DnsConfig, Body::QueryLog][usize::from(kind % 4)];
+    let Ok(clean) = rewrite(kind, body) else {
+        return;
+    };
+    assert_eq!(rewrite(kind, &clean).as_ref(), Ok(&clean), "changed again");
+    assert!(clean.is_ascii() || std::str::from_utf8(&clean).is_ok());
+    let object: Map<String, Value> = serde_json::from_slice(&clean).expect("an object");
+    let known = |o: &Map<String, Value>| {
+        // The letters Go folds to others are beyond ASCII.
+        let plain = |k: &String| {
+            k.bytes()
+                .all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        };
+        assert!(o.keys().all(plain), "{o:?}");
+        assert!(!o.contains_key("upstream_dns_file"));
+    };
+    known(&object);
+    match kind {
+        Body::AddUrl => source(&object["url"]),
+        Body::SetUrl => {
+            let data = object["data"].as_object().expect("data is an object");
+            known(data);
+            source(&data["url"]);
+        }
+        Body::QueryLog => {
+            let interval = object
+                .get("interval")
+                .map(|v| v.as_f64().expect("a number"));
+            assert!(interval.is_none_or(|ms| ms <= 7.0 * 86_400_000.0));
+        }
+        Body::DnsConfig => {}
+    }
+}
+
+fn source(url: &Value) {
+    let url = url.as_str().expect("a text").to_ascii_lowercase();
+    let shared = url
+        .strip_prefix("/lists/")
+        .and_then(|f| f.strip_suffix(".txt"));
+    let shared = shared.is_some_and(|id| id.parse::<u128>().is_ok() || id.len() > 30);
+    assert!(
+        shared || url.starts_with("https://") || url.starts_with("http://"),
+        "{url}"
+    );
+    assert!(!shared || !url.contains(".."));
+}

@@ -1,0 +1,128 @@
+//! What of AdGuard Home a browser may ask for, by method and path.
+//!
+//! - Read in every way a server or a proxy on the way might read it (decoded
+//!   once or more, with dots, doubled slashes, backslashes, parameters, capital
+//!   letters), a path that leads to something closed is refused.
+//! - A path that is let through can be read in one way only, and is asked for
+//!   at the container's address and nowhere else.
+
+use axum::http::{Method, Uri};
+use server::web::proxy::{
+    policy::{Verdict, judge},
+    uri_at,
+};
+
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::PATCH,
+    Method::OPTIONS,
+];
+
+/// What no browser may reach, and all below it.
+const CLOSED: &[&str] = &[
+    "control/tls",
+    "control/dhcp",
+    "control/update",
+    "control/install",
+    "control/login",
+    "install",
+    "install.html",
+    "dns-query",
+    "apple",
+    "debug",
+    "resolve",
+];
+
+pub(crate) fn run(data: &[u8]) {
+    let Some((method, rest)) = data.split_first() else {
+        return;
+    };
+    let text = String::from_utf8_lossy(rest);
+    // As a text that is no URI's path at all, and as what is left of a URI.
+    holds(*method, &text);
+    if let Ok(uri) = text.parse::<Uri>() {
+        holds(*method, uri.path());
+        let method = &METHODS[usize::from(*method) % METHODS.len()];
+        if matches!(
+            judge(method, uri.path()),
+            Verdict::Forward | Verdict::Check(_)
+        ) {
+            let address = ([10, 92, 1, 1], 3000).into();
+            let out = uri_at(address, &uri).expect("what is let through can be asked for");
+            assert_eq!(out.authority().map(|a| a.as_str()), Some("10.92.1.1:3000"));
+            assert_eq!(out.scheme_str(), Some("http"));
+            assert_eq!((out.path(), out.query()), (uri.path(), uri.query()));
+        }
+    }
+}
+
+fn holds(method: u8, path: &str) {
+    let method = &METHODS[usize::from(method) % METHODS.len()];
+    match judge(method, path) {
+        Verdict::Forward | Verdict::Check(_) => {}
+        Verdict::SignOut => return assert_eq!(path, "/control/logout"),
+        Verdict::ToStart => {
+            let known = ["/control/login", "/login.html"];
+            return assert!(known.contains(&path.to_ascii_lowercase().as_str()));
+        }
+        Verdict::Refuse(why) => return assert!(!why.is_empty()),
+    }
+    assert!(path.starts_with('/') && path.len() <= 256);
+    let mut reading = path.to_owned();
+    // Each decoding may uncover another.
+    for _ in 0..4 {
+        let plain = plainly(&reading);
+        assert_eq!(
+            format!("/{plain}"),
+            path.to_ascii_lowercase(),
+            "two readings"
+        );
+        let closed =
+            |c: &&&str| plain == **c || plain.strip_prefix(**c).is_some_and(|r| r.starts_with('/'));
+        let found = CLOSED.iter().find(closed);
+        assert!(
+            found.is_none() || plain == "control/tls/status",
+            "{path} is open"
+        );
+        reading = decoded(&reading);
+    }
+}
+
+/// A path as the most forgiving reader takes it: without its slash in front.
+fn plainly(path: &str) -> String {
+    let path = path.replace('\\', "/").to_lowercase();
+    let path: String = path.chars().filter(|c| !c.is_control()).collect();
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part.split(';').next().unwrap_or_default().trim() {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn decoded(path: &str) -> String {
+    let bytes = path.as_bytes();
+    let (mut out, mut i) = (Vec::new(), 0);
+    while i < bytes.len() {
+        let code = path.get(i + 1..i + 3).filter(|_| bytes[i] == b'%');
+        match code.and_then(|c| u8::from_str_radix(c, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                i += 3;
+            }
+            None => {
+                out.push(bytes[i]);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,4 @@
+//! `fuzzing::control_socket`, driven by libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("control_socket")(data));
