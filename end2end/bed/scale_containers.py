@@ -130,6 +130,7 @@ def containers(bench):
 def connect(tenant, namespace):
     """A device of this tenant in a namespace of its own; its gateway's address."""
     form = {"label": "asking", "routing": "everything", "policy": "standard"}
+    tenant.browser.connection.close()  # the server has hung up on who was idle for so long; the next request connects anew
     device = re.search(r"/devices/(\d+)", tenant.post("add_device", form)[0])[1]
     conf = tenant.browser.get(tenant.host, f"/devices/{device}/config")[2]
     value = {k.strip(): v.strip() for k, _, v in (line.partition("=") for line in conf.splitlines())}
