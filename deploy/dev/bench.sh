@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The figures, measured in a test bed (end2end/bed/bench.py).
+# The figures, measured in a test bed (end2end/bed/bench.py; at size, end2end/bed/scale.py).
 
 help_bench() {
   cat <<TEXT
@@ -12,13 +12,36 @@ test bed, within five minutes. It prints a table; each figure stands beside what
   script and WASM           compressed, as browsers get them
 --json FILE also writes every single measurement. Missed aims are marked 'over' and do not make it fail; what could
 not be measured does. On a busy machine trust the ratios only. The test bed needs root, by sudo where needed.
+
+./dev bench scale [--tenants N] [--json FILE]: the same at size, within half an hour:
+  a full node               1,000 tenants x 20 devices, simulated containers and real tunnels: made from nothing, a pass
+                            without a change, one change, statistics, the firewall, cold start, memory
+  real containers           as many tenants as memory and four minutes hold, at least 50 (--tenants N: N at most): memory
+                            of each, sign-ups among others, DNS through the tunnel beside the container asked directly
 TEXT
 }
 
+# The example that fills a node, beside the product and with its flags.
+build_full_node() {
+  cd "$ROOT"
+  cargo build "${LOCKED[@]}" --release -p control --example full_node
+}
+
 cmd_bench() {
-  local json='' options=()
+  local json='' tenants='' program=bench.py options=()
+  if [ "${1:-}" = scale ]; then
+    program=scale.py
+    shift
+  fi
   while [ $# -gt 0 ]; do
     case $1 in
+    --tenants | --tenants=*)
+      [ "$program" = scale.py ] || die "--tenants is for ./dev bench scale."
+      case $1 in *=*) tenants=${1#*=} ;; *) tenants=${2:-} && shift ;; esac
+      [[ $tenants =~ ^[0-9]+$ ]] || die "--tenants needs a number."
+      [ $# -eq 0 ] || shift
+      continue
+      ;;
     --json) json=${2:-} && shift ;;
     --json=*) json=${1#*=} ;;
     *) die "./dev bench does not know '$1'; see ./dev bench --help." ;;
@@ -31,11 +54,19 @@ cmd_bench() {
     : >"$json" || die "$json cannot be written."
     options=(--json "$json")
   fi
+  [ -z "$tenants" ] || options+=(--tenants "$tenants")
   with_lock setup_all --tests
   step "Build|some minutes the first time" build_product release
   export MALIKNODE_BIN
   MALIKNODE_BIN=$(binary_of release)
-  say
-  say "Measuring, about two minutes"
-  as_root_with_env bash "$BED" "$(command -v python3)" -B "$ROOT/end2end/bed/bench.py" "${options[@]}"
+  if [ "$program" = scale.py ]; then
+    step "Build of the full node" build_full_node
+    export MALIKNODE_FULL_NODE=$CARGO_TARGET_DIR/release/examples/full_node
+    say
+    say "Measuring at size, some ten minutes (half an hour at most)"
+  else
+    say
+    say "Measuring, about two minutes"
+  fi
+  as_root_with_env bash "$BED" "$(command -v python3)" -B "$ROOT/end2end/bed/$program" "${options[@]}"
 }

@@ -232,6 +232,63 @@ def show(rows):
     print("\n".join(lines))
 
 
+def measure(bench, sections, limit):
+    """Runs sections one after another, `limit` seconds at most; returns what could not be measured."""
+    failed, left = [], list(sections)
+    signal.signal(signal.SIGALRM, overrun)
+    signal.alarm(limit)
+    try:
+        while left:
+            section = left.pop(0)
+            print(f"… {section.__name__}", flush=True)
+            try:
+                section(bench)
+            except Exception as e:
+                failed.append(f"{section.__name__}: {type(e).__name__}: {e}")
+    except Overrun:
+        failed += [f"{s.__name__}: {limit} s were over" for s in (section, *left)]
+    finally:
+        signal.alarm(0)
+    return failed
+
+
+def end(server):
+    server.send_signal(signal.SIGTERM)
+    try:
+        server.wait(15)
+    except subprocess.TimeoutExpired:
+        server.kill()
+
+
+def machine_since(begun, load):
+    return {"cores": os.cpu_count(), "kernel": platform.release(), "load_at_start": load, "seconds": round(time.monotonic() - begun)}
+
+
+def write(file, machine, bench):
+    Path(file).write_text(json.dumps({"machine": machine, "rows": [asdict(r) for r in bench.rows], "raw": bench.raw}, indent=1) + "\n")
+
+
+def complain(failed, log):
+    """What was not measured, and what the server's log warned of."""
+    complaints = [line for line in log.read_text().splitlines() if " WARN " in line or " ERROR " in line] if log.exists() else []
+    for line in failed:
+        print(f"not measured: {line}", file=sys.stderr)
+    if complaints:
+        print(f"{len(complaints)} warnings in the server's log, the last:", *complaints[-8:], sep="\n  ", file=sys.stderr)
+
+
+def with_tenants(section):
+    """The section, refused where not all tenants are there."""
+
+    def checked(bench):
+        if len(bench.tenants) < TENANTS:
+            raise RuntimeError(f"needs {TENANTS} tenants")
+        section(bench)
+
+    checked.__name__ = section.__name__
+    return checked
+
+
 def main():
     parser = argparse.ArgumentParser(description="The figures of MalikNode; ./dev bench runs it.")
     parser.add_argument("--json", metavar="FILE", help="write every single measurement too")
@@ -239,32 +296,14 @@ def main():
     if os.environ.get("MALIKNODE_BED") != "1" or "MALIKNODE_BIN" not in os.environ:
         sys.exit("bench.py runs inside a test bed: ./dev bench")
     os.setsid()  # for go_first(): a session that is this program's and the server's alone
-    signal.signal(signal.SIGALRM, overrun)
-    signal.alarm(LIMIT)
-    begun, load, failed = time.monotonic(), os.getloadavg()[0], []
+    begun, load = time.monotonic(), os.getloadavg()[0]
     server, log = start()
     bench = Bench(server.pid)
-    sections = [sizes, tenants, devices, pages, memory]
     try:
-        while sections:
-            section = sections.pop(0)
-            print(f"… {section.__name__}", flush=True)
-            try:
-                if section in (devices, pages, memory) and len(bench.tenants) < TENANTS:
-                    raise RuntimeError(f"needs {TENANTS} tenants")
-                section(bench)
-            except Exception as e:
-                failed.append(f"{section.__name__}: {type(e).__name__}: {e}")
-    except Overrun:
-        failed += [f"{s.__name__}: {LIMIT} s were over" for s in (section, *sections)]
+        failed = measure(bench, [sizes, tenants, *map(with_tenants, (devices, pages, memory))], LIMIT)
     finally:
-        signal.alarm(0)
-        server.send_signal(signal.SIGTERM)
-        try:
-            server.wait(15)
-        except subprocess.TimeoutExpired:
-            server.kill()
-    machine = {"cores": os.cpu_count(), "kernel": platform.release(), "load_at_start": load, "seconds": round(time.monotonic() - begun)}
+        end(server)
+    machine = machine_since(begun, load)
     print()
     show(bench.rows)
     if bench.raw.get("tenants"):
@@ -274,12 +313,8 @@ def main():
               "tunnel {tunnel}, DNS {dns}.".format(**parts))
     print("{cores} cores, Linux {kernel}, load {load_at_start:.1f} at the start, measured in {seconds} s, devices and pages at the highest priority.".format(**machine))
     if options.json:
-        Path(options.json).write_text(json.dumps({"machine": machine, "rows": [asdict(r) for r in bench.rows], "raw": bench.raw}, indent=1) + "\n")
-    complaints = [line for line in log.read_text().splitlines() if " WARN " in line or " ERROR " in line]
-    for line in failed:
-        print(f"not measured: {line}", file=sys.stderr)
-    if complaints:
-        print(f"{len(complaints)} warnings in the server's log, the last:", *complaints[-8:], sep="\n  ", file=sys.stderr)
+        write(options.json, machine, bench)
+    complain(failed, log)
     sys.exit(1 if failed else 0)
 
 

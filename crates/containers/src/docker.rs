@@ -2,7 +2,7 @@
 
 use crate::{
     ContainerSettings,
-    body::{self, STOP_SECS, is_ours},
+    body::{self, REVISION, STOP_SECS, is_ours},
     engine::{Engine, Trouble},
     events, image, listed,
     words::{foreign, not_removed, not_started},

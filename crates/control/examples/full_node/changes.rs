@@ -1,0 +1,172 @@
+//! What somebody waits for: a device added and deleted, a change of the
+//! firewall.
+
+use crate::{
+    measure::{Cpu, Figures, Outcome},
+    rig::Rig,
+};
+use control::NewDevice;
+use domain::{DeviceId, FilterPolicy, PublicKey, Routing, Slot};
+use provisioning::{
+    Firewall, WireGuard, observed::ObservedFirewallTenant, ports::FirewallChange,
+    spec::FirewallTenant,
+};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    net::Ipv4Addr,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Of so many devices the last one is looked for in the tunnel itself.
+const LOOKED_AT: usize = 25;
+/// Firewall changes measured.
+const TIMES: usize = 50;
+
+/// Devices added, from the request until the answer, by when the tunnel has the
+/// peer; then deleted again. Without the mesh and in it, where the firewall is
+/// changed too.
+pub async fn devices(rig: &Rig, when: &str, times: usize, figures: &mut Figures) -> Outcome<()> {
+    let everybody = rig.everybody().await?;
+    for (mesh, how) in [(false, ""), (true, " in the mesh")] {
+        let mut added: Vec<(usize, DeviceId)> = Vec::new();
+        let cpu = Cpu::now(rig).await?;
+        for n in 0..times {
+            // Spread over the slots; 7 and 1,000 share no factor.
+            let who = n * 7 % everybody.len();
+            let new = NewDevice {
+                label: format!("change {n}"),
+                routing: Routing::Everything,
+                policy: FilterPolicy::Standard,
+                mesh,
+            };
+            let held = &everybody[who];
+            let begun = Instant::now();
+            let device = rig.control.add_device(&held.scope, new).await?;
+            figures.note(&format!("device added{how} {when}"), begun.elapsed());
+            added.push((who, device.id));
+            if added.len().is_multiple_of(LOOKED_AT) {
+                let key = PublicKey::parse(&device.public_key)?;
+                has_peer(rig, held.slot, key).await?;
+            }
+        }
+        let used = Cpu::now(rig).await?.since(&cpu);
+        figures.cpu(&format!("{times} devices added{how} {when}"), used);
+        for (who, id) in added {
+            let begun = Instant::now();
+            rig.control.delete_device(&everybody[who].scope, id).await?;
+            figures.note(&format!("device deleted{how} {when}"), begun.elapsed());
+        }
+    }
+    Ok(())
+}
+
+async fn has_peer(rig: &Rig, slot: Slot, key: PublicKey) -> Outcome<()> {
+    let interfaces = rig.wireguard.observe().await?;
+    let peers = interfaces.get(&slot).map(|i| &i.peers);
+    if peers.is_some_and(|p| p.contains_key(&key)) {
+        return Ok(());
+    }
+    Err(format!("a device was answered for, and {slot}'s tunnel does not have it").into())
+}
+
+/// Firewall changes by the port, each beside a bare `nft` with the same text. No
+/// node runs meanwhile: it would undo them.
+pub async fn firewall(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
+    let standing = rig.firewall.observe().await?.tenants;
+    let everybody = rig.everybody().await?;
+    let plan = rig.settings.addresses;
+    let held = &everybody[everybody.len() / 2];
+    let slot = held.slot;
+    let now = standing.get(&slot).ok_or("no elements to change")?;
+    let guest = plan.device(slot, 250);
+    let without = tenant(slot, now, &rig.settings)?;
+    let mut with = without.clone();
+    with.mesh.insert(guest);
+    for _ in 0..TIMES {
+        for (what, from, to, verb) in [
+            ("firewall element added", &without, &with, "add"),
+            ("firewall element deleted", &with, &without, "delete"),
+        ] {
+            let begun = Instant::now();
+            rig.firewall.apply(&change(from, to)).await?;
+            figures.note(what, begun.elapsed());
+            let other = plan.device(slot, 251);
+            figures.note(&format!("{what}, nft"), bare(&element(verb, slot, other))?);
+        }
+    }
+    for _ in 0..TIMES / 5 {
+        let gone = FirewallChange {
+            remove: BTreeMap::from([(slot, now.clone())]),
+            ..FirewallChange::default()
+        };
+        let begun = Instant::now();
+        rig.firewall.apply(&gone).await?;
+        figures.note("firewall tenant removed", begun.elapsed());
+        let back = FirewallChange {
+            set: vec![(ObservedFirewallTenant::default(), without.clone())],
+            ..FirewallChange::default()
+        };
+        let begun = Instant::now();
+        rig.firewall.apply(&back).await?;
+        figures.note("firewall tenant made", begun.elapsed());
+    }
+    let all = standing.iter().map(|(slot, now)| {
+        let t = tenant(*slot, now, &rig.settings)?;
+        Ok((now.clone(), t))
+    });
+    let whole = FirewallChange {
+        rebuild: true,
+        set: all.collect::<Outcome<_>>()?,
+        ..FirewallChange::default()
+    };
+    for _ in 0..3 {
+        let begun = Instant::now();
+        rig.firewall.apply(&whole).await?;
+        figures.note("firewall rebuilt", begun.elapsed());
+    }
+    Ok(())
+}
+
+fn change(from: &FirewallTenant, to: &FirewallTenant) -> FirewallChange {
+    FirewallChange {
+        set: vec![(ObservedFirewallTenant::of(from), to.clone())],
+        ..FirewallChange::default()
+    }
+}
+
+/// A tenant's elements as the node would ask for them.
+fn tenant(
+    slot: Slot,
+    now: &ObservedFirewallTenant,
+    settings: &provisioning::NodeSettings,
+) -> Outcome<FirewallTenant> {
+    Ok(FirewallTenant {
+        slot,
+        subnet: settings.addresses.subnet(slot),
+        gateway: settings.addresses.gateway(slot),
+        dns: now.dns.ok_or("a tenant without DNS in the firewall")?,
+        mesh: now.mesh.clone(),
+    })
+}
+
+fn element(verb: &str, slot: Slot, address: Ipv4Addr) -> String {
+    format!("{verb} element inet maliknode mesh {{ \"wg{slot}\" . {address} }}\n")
+}
+
+/// What a script would do.
+fn bare(text: &str) -> Outcome<Duration> {
+    let begun = Instant::now();
+    let mut nft = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = nft.stdin.take() {
+        stdin.write_all(text.as_bytes())?;
+    }
+    if !nft.wait()?.success() {
+        return Err(format!("nft refused {text:?}").into());
+    }
+    Ok(begun.elapsed())
+}

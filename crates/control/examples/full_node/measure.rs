@@ -1,0 +1,95 @@
+//! What is measured with: CPU time and memory of processes, and the figures as
+//! they are collected.
+
+use crate::rig::Rig;
+use nix::{
+    sys::{
+        resource::{UsageWho, getrusage},
+        time::TimeValLike,
+    },
+    time::{clock_getcpuclockid, clock_gettime},
+    unistd::Pid,
+};
+use std::{collections::BTreeMap, error::Error, fs, time::Duration};
+
+/// What a measurement ends with.
+pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Every single value, by the figure's name.
+#[derive(Debug, Default)]
+pub struct Figures(BTreeMap<String, Vec<f64>>);
+
+impl Figures {
+    /// A time, in seconds.
+    pub fn note(&mut self, what: &str, took: Duration) {
+        self.number(what, took.as_secs_f64());
+    }
+
+    /// Any number.
+    pub fn number(&mut self, what: &str, value: f64) {
+        self.0.entry(what.to_owned()).or_default().push(value);
+    }
+
+    /// Processor time by who used it, in seconds.
+    pub fn cpu(&mut self, what: &str, cpu: Cpu) {
+        self.note(&format!("{what}, cpu of server"), cpu.server);
+        self.note(&format!("{what}, cpu of commands"), cpu.commands);
+        self.note(&format!("{what}, cpu of tunnels"), cpu.tunnels);
+    }
+
+    /// As JSON on stdout.
+    pub fn print(&self) -> Outcome<()> {
+        println!("{}", serde_json::to_string(&self.0)?);
+        Ok(())
+    }
+}
+
+/// Processor time used so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    /// This process: what is the server's in the product.
+    server: Duration,
+    /// Programs it ran to their end, `nft` above all.
+    commands: Duration,
+    /// The userspace WireGuard.
+    tunnels: Duration,
+}
+
+impl Cpu {
+    /// Until now.
+    pub async fn now(rig: &Rig) -> Outcome<Self> {
+        let child = Pid::from_raw(i32::try_from(rig.wireguard.pid().await?)?);
+        let tunnels = clock_gettime(clock_getcpuclockid(child)?)?;
+        Ok(Self {
+            server: used(UsageWho::RUSAGE_SELF)?,
+            commands: used(UsageWho::RUSAGE_CHILDREN)?,
+            tunnels: Duration::from(tunnels),
+        })
+    }
+
+    /// What was used after an earlier look. A child that was started between
+    /// them has used all it has.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            server: self.server.saturating_sub(earlier.server),
+            commands: self.commands.saturating_sub(earlier.commands),
+            tunnels: self.tunnels.saturating_sub(earlier.tunnels),
+        }
+    }
+}
+
+fn used(who: UsageWho) -> Outcome<Duration> {
+    let usage = getrusage(who)?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(Duration::from_micros(u64::try_from(micros)?))
+}
+
+/// MB of RAM that are a process' own, shared pages by share (proc(5),
+/// `smaps_rollup`).
+pub fn pss(process: &str) -> Outcome<f64> {
+    let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let line = text.lines().find_map(|l| l.strip_prefix("Pss:"));
+    let kb = line.and_then(|l| l.trim().strip_suffix(" kB"));
+    let kb: f64 = kb.ok_or("smaps_rollup has no Pss")?.parse()?;
+    Ok(kb / 1024.0)
+}

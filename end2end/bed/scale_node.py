@@ -1,0 +1,107 @@
+"""A full node, for scale.py: runs crates/control/examples/full_node three times over one folder (making all of it, a server that
+was restarted, a server and its tunnels from nothing) and makes rows of its figures.
+"""
+
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from bench import ms, p50_p99, percentile
+from bench_beside import output, programs
+
+TENANTS, DEVICES = 1000, 20
+
+
+def run(*arguments):
+    done = subprocess.run([os.environ["MALIKNODE_FULL_NODE"], *arguments], stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"full_node {arguments[0]} ended with {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def end_tunnels(socket):
+    """Kills the userspace WireGuard of this socket and waits until its tunnels are gone."""
+    for pid in programs(socket):
+        os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + 60
+    while any(name.startswith("wg") for _, name in os_links()):
+        if time.monotonic() > end:
+            raise RuntimeError("the tunnels did not go with their process")
+        time.sleep(0.05)
+
+
+def os_links():
+    return [(link["ifindex"], link["ifname"]) for link in json.loads(output("ip", "-j", "link"))]
+
+
+def full_node(bench):
+    # On the machine's disk, because SQLite waits for it; the rest of a bed is in memory.
+    root = tempfile.mkdtemp(prefix="full-node.", dir=os.environ.get("MALIKNODE_CACHE", "/var/tmp"))
+    socket = f"{root}/run/wg-userspace.sock"
+    try:
+        made = run("make", "--root", root, f"--tenants={TENANTS}", f"--devices={DEVICES}")
+        bench.raw["full node"] = made
+        rows(bench, made)
+        again = run("start", "--root", root)
+        end_tunnels(socket)
+        cold = run("start", "--root", root)
+        bench.raw |= {"server restarted": again, "cold start": cold}
+        starts(bench, cold, again)
+    finally:
+        end_tunnels(socket)
+        for family in ("inet", "bridge"):
+            subprocess.run(["nft", "delete", "table", family, "maliknode"], capture_output=True)
+        shutil.rmtree(root)
+
+
+def cpu(figures, what):
+    """CPU of the server with the commands it ran, and of the tunnels' process, each time."""
+    by = {who: figures[f"{what}, cpu of {who}"] for who in ("server", "commands", "tunnels")}
+    return [sum(pair) for pair in zip(by["server"], by["commands"])], by["tunnels"]
+
+
+def ratio(figures, beside):
+    return ", ".join(f"{percentile(figures, s) / percentile(beside, s):.2f} x" for s in (0.5, 0.99))
+
+
+def rows(bench, f):
+    median = statistics.median
+    created, inserted = f["create"][0], f["rows"][0]
+    bench.add(f"{TENANTS:,} x {DEVICES} made from nothing, tunnels in force", f"{created:.1f} s", f"their rows: {inserted:.1f} s", f"{created / inserted:.2f} x")
+    own, child = cpu(f, "pass")
+    bench.add(f"pass without a change, CPU, median of {len(own)}", ms(median(own)), f"the tunnels' process: {ms(median(child))}",
+              aim="100 ms", ok=median(own) <= 0.1)
+    bench.add("  the dearest", ms(max(own)), f"the tunnels' process: {ms(max(child))}")
+    for what, aim in (("device added", 0.010), ("device added in the mesh", 0.010), ("device deleted", None), ("device deleted in the mesh", None)):
+        full, one = f[f"{what} among all"], f[f"{what} at one tenant"]
+        goal = {"aim": "p99 10 ms", "ok": percentile(full, 0.99) <= aim} if aim else {}
+        bench.add(f"{what}, request to tunnel, {len(full)} times", p50_p99(full), f"at one tenant: {p50_p99(one)}", ratio(full, one), **goal)
+    if min(f["counters"]) < TENANTS * DEVICES:
+        raise RuntimeError(f"statistics of {min(f['counters']):.0f} devices only")
+    read, stored = f["statistics read"], f["statistics stored"]
+    for what, times, aim in (("read", read, 0.06), ("stored, all changed", stored, 0.1)):
+        own, child = cpu(f, f"statistics {what.split(',')[0]}")
+        bench.add(f"{TENANTS * DEVICES:,} counters {what}, median of {len(times)}", ms(median(times)),
+                  f"CPU: server {ms(median(own))}, tunnels {ms(median(child))}", aim=f"{aim * 1000:.0f} ms", ok=median(times) <= aim)
+    for verb in ("added", "deleted"):
+        own, nft = f[f"firewall element {verb}"], f[f"firewall element {verb}, nft"]
+        bench.add(f"firewall element {verb}, {len(own)} times", p50_p99(own), f"nft -f - alone: {p50_p99(nft)}", ratio(own, nft),
+                  "p99 10 ms", percentile(own, 0.99) <= 0.010)
+    for what in ("made", "removed"):
+        times = f[f"firewall tenant {what}"]
+        bench.add(f"  a tenant's elements {what}, {len(times)} times", p50_p99(times))
+    bench.add("  all written anew, median of 3", ms(median(f["firewall rebuilt"])))
+    for who in ("server", "tunnels"):
+        full, one = f[f"memory of {who} at all tenants"][0], f[f"memory of {who} at one tenant"][0]
+        bench.add(f"memory of {who}", f"{full:.0f} MB", f"at one tenant: {one:.0f} MB", f"{full / one:.1f} x")
+
+
+def starts(bench, cold, again):
+    first, second = cold["start"][0], again["start"][0]
+    bench.add("cold start, until all tunnels are in force", f"{first:.1f} s", f"tunnels stayed, server restarted: {second:.1f} s", f"{first / second:.1f} x")
