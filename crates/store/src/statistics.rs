@@ -7,20 +7,20 @@
 //!
 //! # Why it is packed
 //! A row for each device and bucket would be 3,581 rows for each device in
-//! use, 71 million for 20,000: 1.9 GB in SQLite at 27 bytes, 7 GB in PostgreSQL
-//! at 95 and more; and a reading of 20,000 devices took 170 ms to write in
-//! SQLite and 560 ms in PostgreSQL. A ring of buckets for each device would be
-//! no more rows than devices, but every reading would write every ring anew,
-//! 115 MB in ten seconds.
+//! use, 71 million for 20,000: 1.9 GB in SQLite at 27 bytes, 10 GB in PostgreSQL
+//! at 139; and a reading of 20,000 devices took 170 ms to write in SQLite and
+//! 440 to 660 ms in PostgreSQL. A ring of buckets for each device would be no
+//! more rows than devices, but every reading would write every ring anew, by
+//! reckoning 115 MB in ten seconds.
 //!
 //! So a bucket is one row for a *tenant*, with the shares of its devices packed
 //! into some bytes ([`crate::packed`]), and it is written once, when it is
 //! full. Until then its sums stand in the tenant's one row of `tenant_traffic`,
 //! beside the counters. A reading therefore writes two rows for each tenant in
-//! use and nothing for others, all in one transaction of some ten milliseconds
-//! (docs/PERFORMANCE.md has the figures, `examples/year.rs` takes them), so a
-//! person's change hardly waits for it. A bucket that is full while nothing
-//! goes through its tenant is written with the tenant's next bytes.
+//! use and nothing for others, all in one transaction, short enough that a
+//! person's change hardly waits for it (docs/PERFORMANCE.md). A bucket that is
+//! full while nothing goes through its tenant is written with the tenant's next
+//! bytes.
 //!
 //! `bandwidth_stats` stays what can be read with plain SQL: a device's bytes
 //! since its row before, an hour or more, for two days. Tenants take turns, so
