@@ -23,7 +23,7 @@
 //! bytes.
 //!
 //! `bandwidth_stats` stays what can be read with plain SQL: a device's bytes
-//! since its row before, an hour or more, for two days. Tenants take turns, so
+//! since its row before, six hours or more, for a week. Tenants take turns, so
 //! that it adds little to any reading.
 //!
 //! Invariant: one recorder per node. Two would both add the same bytes.
@@ -41,11 +41,11 @@ use std::{
 };
 
 /// A tenant's devices get rows in `bandwidth_stats` this often …
-const TELL_EVERY: i64 = 3_600_000;
+const TELL_EVERY: i64 = 6 * 3_600_000;
 /// … this many tenants with one reading …
 const TELL_TENANTS: usize = 10;
 /// … and they are kept so long.
-const TOLD_FOR: i64 = 2 * 86_400_000;
+const TOLD_FOR: i64 = 7 * 86_400_000;
 /// Rows of it removed in one statement.
 const PRUNE: i64 = 2_000;
 

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bed;
+mod calendar;
 mod cluster;
 mod crowd;
 mod devices;
@@ -92,7 +93,8 @@ const ON_DISK: &[Case] = cases! {
         another_key_is_refused_at_the_door
         a_sealed_value_moved_to_another_row_does_not_open
         session_ids_and_tokens_are_kept_hashed;
-    statistics: bandwidth_stats_tells_a_devices_bytes_every_hour
+    statistics: bandwidth_stats_tells_a_devices_bytes_every_six_hours
+        a_year_of_graphs_stays_small
         a_deleted_tenants_traffic_goes_with_it;
     crowd: deleting_tenants_and_recording_do_not_block_each_other
         a_node_that_carries_seven_takes_seven_of_a_hundred_at_once
