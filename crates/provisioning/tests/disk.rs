@@ -12,7 +12,8 @@ use std::{
 use testkit::samples;
 
 /// Ways to stand where a file should, in place of what stood there.
-const THINGS: [(&str, fn(&Path)); 5] = [
+type Thing = (&'static str, fn(&Path));
+const THINGS: [Thing; 5] = [
     ("a socket", |p| drop(UnixListener::bind(p).unwrap())),
     ("a link to nowhere", |p| symlink("nowhere", p).unwrap()),
     ("a pipe", |p| {

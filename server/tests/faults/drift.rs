@@ -44,13 +44,16 @@ struct World {
     report: Vec<String>,
 }
 
+/// Says what is not as it should be yet.
+type Mended<'w> = Box<dyn FnMut(&World) -> Result<(), String> + 'w>;
+
 /// Something another hand does, and how it is known to be mended.
 struct Meddling<'w> {
     what: &'static str,
     /// What the log must say, without the name of whose it is.
     told: &'static str,
     doing: Box<dyn FnMut(&mut World) + 'w>,
-    mended: Box<dyn FnMut(&World) -> Result<(), String> + 'w>,
+    mended: Mended<'w>,
     /// Answers that Bobby may miss.
     losses: u32,
 }
@@ -511,17 +514,12 @@ fn folders() -> Vec<Meddling<'static>> {
             .then_some(())
             .ok_or("the key is cut off".to_owned())
     };
-    let of = |what,
-              told,
-              doing: Box<dyn FnMut(&mut World)>,
-              mended: Box<dyn FnMut(&World) -> Result<(), String>>| {
-        Meddling {
-            what,
-            told,
-            doing,
-            mended,
-            losses: 0,
-        }
+    let of = |what, told, doing: Box<dyn FnMut(&mut World)>, mended: Mended<'static>| Meddling {
+        what,
+        told,
+        doing,
+        mended,
+        losses: 0,
     };
     vec![
         of(

@@ -6,8 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bed;
+#[allow(dead_code, reason = "the fault tests use the rest")]
 mod browser;
 mod dns;
+#[allow(dead_code, reason = "the fault tests use the rest")]
 mod stack;
 
 use bed::{at, flows, open_stream, pings, tcp_reaches, tcp_says, udp_reaches};

@@ -6,7 +6,7 @@ use super::{Port, sources::Sources};
 use crate::{
     observed::{
         ContainerState, DnsConf, Known, ObservedContainer, ObservedDnsClient, ObservedFirewall,
-        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer, content_hash,
+        ObservedFirewallTenant, ObservedInterface, ObservedPeer, content_hash,
     },
     plan::Step,
     ports::FirewallChange,
