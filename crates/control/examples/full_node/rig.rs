@@ -3,7 +3,7 @@
 
 use crate::measure::{Figures, Outcome, pss};
 use async_trait::async_trait;
-use control::{Control, ControlParts, ControlSettings, Entropy, StoreSpecs};
+use control::{CapacitySettings, Control, ControlParts, ControlSettings, Entropy, StoreSpecs};
 use domain::{AddressPlan, Slot, TenantScope, Timestamp};
 use firewall::{FirewallSettings, Nft};
 use provisioning::{
@@ -93,6 +93,7 @@ fn core(store: &Store, ports: &NodePorts, settings: &NodeSettings) -> (Node, Nod
             excluded_slots: BTreeSet::new(),
             sign_ups_per_hour: 0,
         },
+        capacity: CapacitySettings::default(),
     });
     (node, handle, control)
 }
