@@ -20,8 +20,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::fro
 
 /// What changes the state of a container or the presence of an image.
 const ACTIONS: &[&str] = &[
-    "create", "start", "die", "oom", "destroy", "pause", "unpause", "rename", "pull", "load",
-    "tag", "untag", "import", "delete",
+    "create", "start", "die", "stop", "oom", "destroy", "pause", "unpause", "rename", "pull",
+    "load", "tag", "untag", "import", "delete",
 ];
 
 /// Hints for as long as the stream is held.
