@@ -265,8 +265,9 @@ impl Containers for Docker {
                     self.remove_ours(&id).await?;
                 }
                 // dockerd died between starting it and writing that down:
-                // containerd holds its task, and it can never start again.
-                Err(t) if t.says("task") && t.says("already exists") => {
+                // containerd holds its task or its id, and it can never start
+                // again ("task <id> already exists", "id already in use").
+                Err(t) if t.says("already exists") || t.says("id already in use") => {
                     self.remove_ours(&id).await?;
                 }
                 // Somebody paused it: DNS should run, so it goes on.
