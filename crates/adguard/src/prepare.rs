@@ -2,6 +2,10 @@
 //! each list where AdGuard Home looks for it before it has read any (else the
 //! first 5 s are unfiltered), and, last, the configuration. Where that is,
 //! everything is.
+//!
+//! The container writes to these folders too, and may be in the hands of
+//! somebody who broke into it: nothing here follows a link, so that none leads
+//! us, who are root, elsewhere. The container does not run meanwhile.
 
 use crate::lists::Lists;
 use domain::ErrorCode;
@@ -11,10 +15,15 @@ use provisioning::{
     spec::DnsInstance,
 };
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     time::SystemTime,
 };
+
+/// Most that is read of a configuration, bytes: one with a thousand rules of
+/// the tenant's own has some 100 kB.
+const LONGEST: u64 = 16 << 20;
 
 /// AdGuard Home's configuration in its folder.
 pub(crate) fn config_path(dns: &DnsInstance) -> PathBuf {
@@ -43,12 +52,22 @@ pub(crate) fn write(
         return Ok(());
     }
     let config = config_path(dns);
-    private_dir(&dns.work_dir.join("data"))?;
-    private_dir(&dns.work_dir.join("data/filters"))?;
+    own_dir(&dns.work_dir.join("data"))?;
+    own_dir(&dns.work_dir.join("data/filters"))?;
     for list in lists.lists() {
         copy(&lists.path(list), &copy_path(dns, &list.file_name()))?;
     }
     private_file(&config, render().as_bytes())
+}
+
+/// A folder in what the container can write to: a link, or whatever else stands
+/// in its place, is taken away first.
+fn own_dir(dir: &Path) -> PortResult<()> {
+    match fs::symlink_metadata(dir) {
+        Ok(about) if !about.is_dir() => fs::remove_file(dir).map_err(|e| failed(dir, e))?,
+        _ => {}
+    }
+    private_dir(dir)
 }
 
 /// Whether AdGuard Home has not looked at a list since it changed: it sets its
@@ -81,10 +100,20 @@ pub enum Stands {
 /// not be written over.
 fn stands(dns: &DnsInstance) -> PortResult<Stands> {
     let path = config_path(dns);
-    match fs::read(&path) {
+    let read = || -> io::Result<Stands> {
+        // Neither a link, nor a pipe, which would be read for ever.
+        if !fs::symlink_metadata(&path)?.is_file() {
+            return Ok(Stands::Anothers);
+        }
+        let mut text = Vec::new();
+        fs::File::open(&path)?
+            .take(LONGEST)
+            .read_to_end(&mut text)?;
+        Ok(whose(&text, &dns.password_hash))
+    };
+    match read() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Stands::Nothing),
-        Err(e) => Err(failed(&path, e)),
-        Ok(text) => Ok(whose(&text, &dns.password_hash)),
+        other => other.map_err(|e| failed(&path, e)),
     }
 }
 
@@ -150,7 +179,10 @@ fn failed(path: &Path, e: io::Error) -> PortError {
 mod tests {
     use super::*;
     use domain::{Secret, Slot};
-    use std::net::Ipv4Addr;
+    use std::{
+        net::Ipv4Addr,
+        os::unix::fs::{PermissionsExt, symlink},
+    };
 
     fn instance(root: &Path, hash: &str) -> DnsInstance {
         DnsInstance {
@@ -204,5 +236,36 @@ mod tests {
                 .join("adguard_data.before/work/querylog.json")
                 .exists()
         );
+    }
+
+    #[test]
+    fn no_link_of_the_containers_leads_out_of_its_folders() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let victim = outside.path().join("shadow");
+        fs::write(&victim, "root:$2b$04$first").unwrap();
+        fs::set_permissions(outside.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let lists = Lists::new(root.path().join("lists"), vec![]).unwrap();
+        let dns = instance(root.path(), "$2b$04$first");
+        for (link, to) in [
+            (config_path(&dns), victim.as_path()),
+            (dns.work_dir.join("data"), outside.path()),
+            (dns.work_dir.join("data/filters"), outside.path()),
+        ] {
+            let _ = fs::remove_dir_all(root.path().join("adguard_data"));
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            fs::create_dir_all(&dns.conf_dir).unwrap();
+            symlink(to, &link).unwrap();
+            write(&dns, &lists, || "$2b$04$first, ours".to_owned()).unwrap();
+            assert!(!fs::symlink_metadata(&link).unwrap().is_symlink());
+            assert_eq!(
+                fs::read_to_string(config_path(&dns)).unwrap(),
+                "$2b$04$first, ours"
+            );
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "root:$2b$04$first");
+            assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+            let mode = fs::metadata(outside.path()).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o755);
+        }
     }
 }

@@ -161,7 +161,8 @@ fn request(s: &ContainerSettings) -> NetworkCreateRequest {
 /// Why Docker did not make the network, in words.
 fn refused(t: Trouble, s: &ContainerSettings) -> PortError {
     let range = s.addresses.containers;
-    if t.says("overlaps") {
+    // By version: "Pool overlaps with other one", "networks have overlapping IPv4".
+    if t.says("overlap") {
         return t.with(
             ErrorCode::BadConfiguration,
             format!(

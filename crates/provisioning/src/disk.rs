@@ -186,7 +186,7 @@ fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
 }
 
 fn dns_conf(file: &Path) -> DnsConf {
-    match fs::metadata(file) {
+    match fs::symlink_metadata(file) {
         Ok(about) => DnsConf::There(FileStamp {
             inode: about.ino(),
             written: i128::from(about.mtime()) * 1_000_000_000 + i128::from(about.mtime_nsec()),

@@ -9,8 +9,8 @@
 
 use crate::{DatabaseUrl, Result, StoreError};
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
-    Transaction,
+    ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
+    SqlitePool, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -111,6 +111,10 @@ impl Db {
         }
     }
 
+    /// The one connection that writes is replaced where it still believes in
+    /// a transaction: SQLite ends one by itself when the disk is full
+    /// (sqlite.org/lang_transaction.html), the rollback then fails, and sqlx
+    /// would refuse every further transaction for ever.
     async fn sqlite(path: &Path) -> Result<Self> {
         create_private(path)?;
         let options = SqliteConnectOptions::new()
@@ -123,7 +127,10 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let write = pool(1).connect_with(options.clone()).await;
+        let write = pool(1)
+            .before_acquire(|c, _| Box::pin(async { Ok(!c.is_in_transaction()) }))
+            .connect_with(options.clone())
+            .await;
         let write = write.map_err(|e| unopenable(format!("the database {}", path.display()), e))?;
         let read = pool(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "1"));
         Ok(Self::Sqlite { read, write })
@@ -279,4 +286,31 @@ fn create_private(path: &Path) -> Result<()> {
 
 fn unopenable(what: String, source: sqlx::Error) -> StoreError {
     StoreError::Unopenable { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_transaction_that_sqlite_ended_by_itself_there_are_others() {
+        let root = tempfile::tempdir().unwrap();
+        let db = Db::sqlite(&root.path().join("d.sqlite")).await.unwrap();
+        let Db::Sqlite { write, .. } = db else {
+            unreachable!()
+        };
+        sqlx::query("CREATE TABLE t (a)")
+            .execute(&write)
+            .await
+            .unwrap();
+        let mut tx = write.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *tx).await.unwrap();
+        drop(tx);
+        let mut tx = write.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::query("INSERT INTO t VALUES (1)")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
 }

@@ -19,7 +19,9 @@ use provisioning::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::IpAddr,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -283,6 +285,7 @@ impl Containers for FakeMachine {
                 state: ContainerState::Running,
             });
         }
+        write_conf(spec)?;
         s.dns.entry(spec.address.into()).or_default().running = true;
         Ok(())
     }
@@ -352,6 +355,18 @@ impl DnsFilter for FakeMachine {
         self.gate("dns.counts").await?;
         Ok(QueryCounts::default())
     }
+}
+
+/// Where the tenant's folder is a real one, its container finds a
+/// configuration there, as a real one does.
+fn write_conf(spec: &ContainerSpec) -> PortResult<()> {
+    let folder = spec.conf_dir.parent().and_then(Path::parent);
+    if !folder.is_some_and(Path::is_dir) {
+        return Ok(());
+    }
+    fs::create_dir_all(&spec.conf_dir)
+        .and_then(|()| fs::write(spec.conf_dir.join("AdGuardHome.yaml"), "{}"))
+        .map_err(|e| PortError::new(ErrorCode::DiskUnavailable, e.to_string()))
 }
 
 #[async_trait]

@@ -3,6 +3,7 @@
 //! throw-away network link that shows whether the kernel has WireGuard.
 
 mod checks;
+mod disk;
 mod memory;
 mod network;
 
@@ -117,7 +118,11 @@ impl Report {
 
 /// Looks at everything.
 pub async fn examine(config: &Config) -> Report {
-    let mut checks = vec![checks::rights(), checks::folders(config)];
+    let mut checks = vec![
+        checks::rights(),
+        checks::folders(config),
+        disk::check(config),
+    ];
     // Those that may wait for somebody, side by side.
     let (wireguard, nft, docker, memory, database) = tokio::join!(
         checks::wireguard(config),

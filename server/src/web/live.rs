@@ -29,8 +29,6 @@ use tower_sessions::{Session, session::Id};
 
 /// Streams of one tenant at a time: a household's open pages, not a leak.
 pub const STREAMS: usize = 20;
-/// Shortest time between two events, so that a burst of changes is one.
-const PAUSE: Duration = Duration::from_millis(150);
 /// A comment at least this often: proxies close what is silent.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often a stream looks whether its session is still there.
@@ -41,6 +39,17 @@ const LOOK: Duration = Duration::from_secs(5);
 enum Kind {
     Dashboard,
     Progress,
+}
+
+impl Kind {
+    /// Shortest time between two events, so that a burst of changes is one.
+    /// For a part that gets ready somebody waits, and there are few of them.
+    fn pause(self) -> Duration {
+        match self {
+            Self::Dashboard => Duration::from_millis(150),
+            Self::Progress => Duration::from_millis(15),
+        }
+    }
 }
 
 /// GET `/live`: event `dashboard`, a `DashboardView` as JSON.
@@ -134,7 +143,7 @@ impl Live {
                 self.look_at = Instant::now() + LOOK;
             }
             if let Some(at) = self.sent_at {
-                tokio::time::sleep_until(at + PAUSE).await;
+                tokio::time::sleep_until(at + self.kind.pause()).await;
             }
             let text = match self.read().await {
                 Ok(text) => text,

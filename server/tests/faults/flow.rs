@@ -4,6 +4,7 @@
 use super::{ALLOWED, dns, dns::Answer, internet, stack::Device};
 use std::{
     net::Ipv4Addr,
+    ops::AddAssign,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +25,14 @@ pub struct Seen {
     pub lost: u32,
     /// The longest an answer took.
     pub longest: Duration,
+}
+
+impl AddAssign for Seen {
+    fn add_assign(&mut self, more: Self) {
+        self.answered += more.answered;
+        self.lost += more.lost;
+        self.longest = self.longest.max(more.longest);
+    }
 }
 
 /// See the module. Ends when it is dropped.
