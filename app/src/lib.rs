@@ -27,6 +27,8 @@ pub mod ui;
 pub mod account;
 pub mod dashboard;
 pub mod devices;
+#[cfg(feature = "ssr")]
+pub mod events;
 pub mod landing;
 pub mod mesh;
 #[cfg(feature = "ssr")]

@@ -2,8 +2,8 @@
 //! them.
 
 use crate::{
-    account, context::HostKind, context::RequestContext, dashboard, devices, errors, head::Head,
-    landing, mesh, operator, progress, sign_in, sign_up, ui::format::escape,
+    account, context::HostKind, context::RequestContext, dashboard, devices, errors, events,
+    head::Head, landing, mesh, operator, progress, sign_in, sign_up, ui::format::escape,
 };
 use axum::http::{HeaderName, HeaderValue, header};
 use leptos::{nonce::use_nonce, prelude::*};
@@ -163,6 +163,11 @@ pub fn App() -> impl IntoView {
                 <Route
                     path=path!("/mesh")
                     view=only_on!(HostKind::Tenant(_), mesh::MeshPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/events")
+                    view=only_on!(HostKind::Tenant(_), events::EventsPage)
                     ssr=SsrMode::Async
                 />
                 <Route

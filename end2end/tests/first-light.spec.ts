@@ -72,10 +72,23 @@ test("no page has errors in the console, and every picture of state has words", 
   const name = newName("calm");
   await signUp(page, name);
   const id = await addDevice(page, name, "Tablet");
-  for (const path of ["/", "/devices", `/devices/${id}`, "/mesh", "/account"]) {
+  for (const path of ["/", "/devices", `/devices/${id}`, "/mesh", "/events", "/account"]) {
     await page.goto(home(name) + path);
     await expect(page.getByRole("heading").first()).toBeVisible();
     await expect(page.locator("main")).toBeVisible();
   }
   expect(errors).toEqual([]);
+});
+
+test("events are one step away, and say so while there are none @phone @nojs", async ({ page }) => {
+  const name = newName("quiet");
+  await signUp(page, name);
+  await page.goto(`${home(name)}/`);
+  await page.getByRole("link", { name: "Events", exact: true }).click();
+  await expect(page).toHaveURL(`${home(name)}/events`);
+  await expect(page.getByRole("heading", { name: "Events", exact: true })).toBeVisible();
+  await expect(page.getByText("Nothing has happened yet")).toBeVisible();
+  await expect(page.getByText("Tunnel up · DNS answering")).toBeVisible();
+  const last = await page.getByRole("link", { name: "Account", exact: true }).boundingBox();
+  expect(last!.x + last!.width, "every entry of the navigation fits").toBeLessThanOrEqual(page.viewportSize()!.width);
 });

@@ -48,6 +48,8 @@ enum Command {
         #[command(subcommand)]
         command: OperatorCommand,
     },
+    /// Print the event log: what failed, what works again, what another hand changed
+    Events(EventsQuery),
     /// The tenants
     Tenant {
         #[command(subcommand)]
@@ -59,6 +61,40 @@ enum Command {
         #[arg(long, default_value = userspace::DEFAULT_SOCKET)]
         socket: PathBuf,
     },
+}
+
+/// Which events, and how.
+#[derive(Debug, clap::Args)]
+pub struct EventsQuery {
+    /// Only this tenant's
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// Only those of the last e.g. 30m, 12h or 7d
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub since: Option<std::time::Duration>,
+    /// So many at most, the newest; 20,000 are kept, for 90 days
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub limit: u32,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads `30m`, `12h` or `7d`, up to a thousand years.
+fn span(text: &str) -> Result<std::time::Duration, String> {
+    let each = match text.as_bytes().last() {
+        Some(b'm') => 60,
+        Some(b'h') => 3_600,
+        Some(b'd') => 86_400,
+        _ => return Err("say e.g. 30m, 12h or 7d".to_owned()),
+    };
+    let number = text[..text.len() - 1].parse::<u32>();
+    let number = number.map_err(|_| "say e.g. 30m, 12h or 7d".to_owned())?;
+    let seconds = u64::from(number) * each;
+    if seconds > 365_000 * 86_400 {
+        return Err("that is before there were computers".to_owned());
+    }
+    Ok(std::time::Duration::from_secs(seconds))
 }
 
 #[derive(Debug, Subcommand)]
@@ -136,6 +172,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Operator {
                 command: OperatorCommand::Reset { name },
             } => done(commands::reset_operator(&config, &name).await),
+            Command::Events(query) => done(commands::events(&config, &query).await),
             Command::Tenant {
                 command: TenantCommand::List,
             } => done(commands::list_tenants(&config).await),
@@ -189,6 +226,26 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_span_of_time_is_a_number_with_its_unit() {
+        for (text, seconds) in [("30m", 1_800), ("12h", 43_200), ("7d", 604_800), ("0m", 0)] {
+            assert_eq!(span(text).map(|d| d.as_secs()), Ok(seconds));
+        }
+        for text in [
+            "",
+            "7",
+            "d",
+            "-1d",
+            "1.5h",
+            "7 d",
+            "99999999999d",
+            "365001d",
+            "7ü",
+        ] {
+            assert!(span(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -3,12 +3,16 @@
 // A test that cannot go on ends there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use domain::{AddressPlan, Secret, Slot, TenantName};
+use provisioning::{Clock, SystemClock};
 use std::{
+    collections::BTreeSet,
     fs,
     net::TcpListener,
     path::Path,
     process::{Command, Output},
 };
+use store::{DatabaseUrl, LOCAL_NODE, NewEvent, NewTenant, Sealer, Store};
 
 struct Run {
     code: Option<i32>,
@@ -114,4 +118,93 @@ fn tenants_and_operators_are_managed_without_a_server() {
     assert!(again.out.contains("password ") && again.out != reset.out);
     let other = maliknode(root.path(), &["operator", "reset", "nobody"], &[]);
     assert_eq!(other.code, Some(1));
+}
+
+/// A tenant in a database that is there, and two days of events.
+async fn write_events(root: &Path) {
+    let central = root.join("central_api");
+    let sealer = Sealer::from_key_file(&central.join("seal.key")).unwrap();
+    let url = DatabaseUrl::Sqlite(central.join("database.sqlite"));
+    let store = Store::open(&url, sealer).await.unwrap();
+    let now = SystemClock.now();
+    let yesterday = now.plus_millis(-86_400_000);
+    let lina = NewTenant {
+        name: TenantName::parse("lina").unwrap(),
+        password_hash: Secret::new("hash"),
+        plan: "home".to_owned(),
+        private_key: testkit::samples::key(1, 0),
+        dns_password: Secret::new("dns"),
+        dns_password_hash: "hash".to_owned(),
+        now: yesterday,
+    };
+    let (plan, none) = (AddressPlan::default(), BTreeSet::new());
+    let lina = store.create_tenant(lina, &plan, &none).await.unwrap();
+    let event = |at, tenant: Option<(Slot, TenantName)>, kind: &str, detail: &str| NewEvent {
+        at,
+        tenant,
+        kind: kind.to_owned(),
+        detail: detail.to_owned(),
+    };
+    let events = [
+        event(
+            yesterday,
+            None,
+            "node.disk_unavailable.failed",
+            "The disk is full.",
+        ),
+        event(
+            now,
+            Some((lina.slot, lina.name)),
+            "part.dns.back",
+            "lina's DNS filter works again.",
+        ),
+    ];
+    store.record_events(LOCAL_NODE, &events).await.unwrap();
+    store.close().await;
+}
+
+#[test]
+fn events_are_printed_oldest_first_and_only_those_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let events = |args: &[&str]| {
+        let args: Vec<_> = ["events"].iter().chain(args).copied().collect();
+        maliknode(root.path(), &args, &[])
+    };
+    let none = events(&[]);
+    assert_eq!(none.out, "Nothing has happened.\n", "{}", none.err);
+    assert_eq!(events(&["--json"]).out, "[]\n");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(write_events(root.path()));
+
+    let lines = |run: Run| {
+        assert_eq!(run.code, Some(0), "{}", run.err);
+        let lines = run
+            .out
+            .lines()
+            .map(|l| l[l.find("  ").unwrap()..].trim().to_owned());
+        lines.collect::<Vec<_>>()
+    };
+    let node = "node.disk_unavailable.failed The disk is full.";
+    let lina = "part.dns.back                lina's DNS filter works again.";
+    assert_eq!(lines(events(&[])), [node, lina]);
+    assert_eq!(lines(events(&["--limit", "1"])), [lina]);
+    assert_eq!(lines(events(&["--tenant", "lina"])), [lina]);
+    assert_eq!(lines(events(&["--since", "12h"])), [lina]);
+    assert_eq!(lines(events(&["--since", "2d"])), [node, lina]);
+    let json: serde_json::Value = serde_json::from_str(&events(&["--json"]).out).unwrap();
+    assert_eq!(json[0]["tenant"], serde_json::Value::Null);
+    assert_eq!(json[1]["tenant"], "lina");
+    assert_eq!(json[1]["sentence"], "lina's DNS filter works again.");
+    assert!(json[1]["at"].as_str().unwrap().ends_with('Z'));
+
+    let nobody = events(&["--tenant", "nobody"]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(
+        nobody.err.contains("there is no tenant nobody"),
+        "{}",
+        nobody.err
+    );
+    let when = events(&["--since", "yesterday"]);
+    assert_eq!(when.code, Some(2));
+    assert!(when.err.contains("12h"), "{}", when.err);
 }

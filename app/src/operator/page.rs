@@ -2,7 +2,9 @@
 
 use super::tenants::Tenants;
 use crate::{
-    context, forms,
+    context,
+    events::EventList,
+    forms,
     ui::{
         Area, Centered, EmptyState, Field, Glyph, Here, Note, PageHead, PageShell, RelativeTime,
         TopError, format, load,
@@ -10,7 +12,7 @@ use crate::{
 };
 use domain::{
     ErrorCode, Failure, Problem, TenantId, Timestamp,
-    view::{AuditRow, CapacityView, OperatorView, TenantRow},
+    view::{AuditRow, CapacityView, EventRow, OperatorView, TenantRow},
 };
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
@@ -31,6 +33,7 @@ pub fn OperatorPage() -> impl IntoView {
             now,
             wireguard,
             tenants,
+            events,
             audit,
             ..
         } = view;
@@ -43,6 +46,7 @@ pub fn OperatorPage() -> impl IntoView {
                 <NeedsYou problems=problems/>
                 <Figures figures=figures/>
                 <Tenants tenants=tenants search=search/>
+                <Events rows=events now=now/>
                 <Audit rows=audit now=now/>
             </PageShell>
         })
@@ -189,6 +193,31 @@ fn Figures(figures: [Figure; 4]) -> impl IntoView {
                 })
                 .collect_view()}
         </div>
+    }
+}
+
+#[component]
+fn Events(rows: Vec<EventRow>, now: Timestamp) -> impl IntoView {
+    let list = if rows.is_empty() {
+        view! {
+            <EmptyState
+                glyph=Glyph::Alert
+                title="Nothing has happened yet"
+                text="What fails, what works again, and what another hand changed on this machine is told here."
+            />
+        }
+        .into_any()
+    } else {
+        view! { <EventList rows=rows now=now/> }.into_any()
+    };
+    view! {
+        <section class="card" aria-labelledby="events">
+            <div class="hd">
+                <h2 id="events">"Events"</h2>
+                <span class="xs">"newest first; all of them: " <code>"maliknode events"</code></span>
+            </div>
+            {list}
+        </section>
     }
 }
 

@@ -28,12 +28,16 @@ pub enum Here {
     Devices,
     /// A tenant's mesh.
     Mesh,
+    /// A tenant's events.
+    Events,
     /// A tenant's account.
     Account,
     /// The operator's home.
     Home,
     /// The operator's tenants.
     Tenants,
+    /// The operator's event log.
+    Log,
     /// The operator's audit log.
     Audit,
 }
@@ -42,17 +46,19 @@ type Entry = (Option<Here>, Glyph, &'static str, &'static str);
 
 /// Address, text and picture of each entry. DNS is AdGuard Home itself for now:
 /// it opens on its own host, signed on.
-const TENANT: [Entry; 5] = [
+const TENANT: [Entry; 6] = [
     (Some(Here::Overview), Glyph::Home, "/", "Overview"),
     (Some(Here::Devices), Glyph::Devices, "/devices", "Devices"),
     (Some(Here::Mesh), Glyph::Mesh, "/mesh", "Mesh"),
     (None, Glyph::Shield, "/dns/open", "DNS"),
+    (Some(Here::Events), Glyph::Log, "/events", "Events"),
     (Some(Here::Account), Glyph::Person, "/account", "Account"),
 ];
 
-const OPERATOR: [Entry; 3] = [
+const OPERATOR: [Entry; 4] = [
     (Some(Here::Home), Glyph::Home, "/", "Home"),
     (Some(Here::Tenants), Glyph::People, "/#tenants", "Tenants"),
+    (Some(Here::Log), Glyph::Alert, "/#events", "Events"),
     (Some(Here::Audit), Glyph::Log, "/#audit", "Audit log"),
 ];
 

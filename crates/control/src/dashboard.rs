@@ -21,7 +21,7 @@ type Channels = (
 );
 
 impl Control {
-    fn status(&self, t: &TenantRecord) -> TenantStatus {
+    pub(crate) fn status(&self, t: &TenantRecord) -> TenantStatus {
         self.0
             .node
             .tenant(t.slot)

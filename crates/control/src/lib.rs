@@ -9,6 +9,7 @@ mod capacity;
 mod dashboard;
 mod devices;
 mod entropy;
+mod events;
 mod failures;
 mod hasher;
 mod kept;
@@ -36,6 +37,7 @@ pub use specs::StoreSpecs;
 
 use capacity::Capacity;
 use domain::{AddressPlan, NodeId, Slot};
+use events::{Pace, Recorder};
 use hasher::Hasher;
 use limiter::Limiter;
 use meter::Meter;
@@ -98,6 +100,7 @@ struct Inner {
     lock_outs: Limiter,
     meter: Arc<Meter>,
     capacity: Capacity,
+    recorder: Recorder,
     watching: Watching,
 }
 
@@ -115,6 +118,13 @@ impl Control {
         Self(Arc::new(Inner {
             meter: Arc::new(Meter::new(store.clone(), node.clone(), clock.clone())),
             capacity: Capacity::new(capacity, node.clone()),
+            recorder: Recorder::new(
+                store.clone(),
+                node.clone(),
+                clock.clone(),
+                settings.node,
+                Pace::default(),
+            ),
             hasher: Hasher::new(),
             sign_ins: Limiter::new(5, 60_000),
             sign_ups: Limiter::new(settings.sign_ups_per_hour, 3_600_000),
@@ -129,8 +139,9 @@ impl Control {
         }))
     }
 
-    /// Reads and stores statistics, measures what tenants cost, and drops what has expired, until dropped.
-    /// One of these runs beside the server.
+    /// Reads and stores statistics, measures what tenants cost, writes the event
+    /// log, and drops what has expired, until dropped. One of these runs beside
+    /// the server.
     pub async fn run(&self) {
         let housekeeping = async {
             let mut hours = tokio::time::interval(std::time::Duration::from_secs(3600));
@@ -139,14 +150,22 @@ impl Control {
                 self.tidy().await;
             }
         };
-        tokio::join!(self.0.meter.run(), self.0.capacity.run(), housekeeping);
+        tokio::join!(
+            self.0.meter.run(),
+            self.0.capacity.run(),
+            self.0.recorder.run(),
+            housekeeping
+        );
     }
 
     /// Drops tickets, old events and old audit entries that nobody can ask for
     /// any more.
     async fn tidy(&self) {
-        /// What somebody did, and what happened, is kept for a year.
-        const AUDIT_MILLIS: i64 = 365 * 86_400_000;
+        const DAY: i64 = 86_400_000;
+        /// What somebody did is kept for a year.
+        const AUDIT_MILLIS: i64 = 365 * DAY;
+        /// What happened, for a quarter.
+        const EVENTS_MILLIS: i64 = 90 * DAY;
         let now = self.0.clock.now();
         if let Err(e) = self.0.store.prune_tickets(now).await {
             tracing::warn!(error = ?e, "expired tickets could not be removed");
@@ -155,6 +174,7 @@ impl Control {
         if let Err(e) = self.0.store.prune_audit(until).await {
             tracing::warn!(error = ?e, "old audit entries could not be removed");
         }
+        let until = now.plus_millis(-EVENTS_MILLIS);
         if let Err(e) = self.0.store.prune_events(until).await {
             tracing::warn!(error = ?e, "old events could not be removed");
         }

@@ -1,6 +1,6 @@
 //! The operator: the account, the first page, and acting on tenants.
 
-use crate::{Control, failures::store_failure};
+use crate::{Control, events, failures::store_failure};
 use domain::{
     ErrorCode, Failure, OperatorScope, Secret, TenantId, TenantScope,
     view::{ONLINE_MILLIS, OperatorView, TenantRow},
@@ -67,8 +67,9 @@ impl Control {
     pub async fn operator_view(&self, _scope: &OperatorScope) -> Result<OperatorView, Failure> {
         let inner = &self.0;
         let now = inner.clock.now();
-        let (tenants, audit) = tokio::try_join!(
+        let (tenants, events, audit) = tokio::try_join!(
             inner.store.tenants(now.plus_millis(-ONLINE_MILLIS)),
+            inner.store.events_recent(events::OF_ALL),
             inner.store.audit_recent(AUDIT_LINES)
         )
         .map_err(store_failure)?;
@@ -102,6 +103,7 @@ impl Control {
             capacity,
             problems,
             tenants: rows.collect(),
+            events: events::to_operator(events),
             audit,
         })
     }

@@ -215,8 +215,46 @@ pub struct OperatorView {
     pub problems: Vec<crate::status::Problem>,
     /// All tenants, by slot.
     pub tenants: Vec<TenantRow>,
+    /// The newest events, newest first.
+    pub events: Vec<EventRow>,
     /// The newest entries of the audit log, newest first.
     pub audit: Vec<AuditRow>,
+}
+
+/// What sort of event it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventSort {
+    /// Another hand had changed something, which is put right.
+    Found,
+    /// Something failed, and for longer than a moment.
+    Failed,
+    /// What had failed works again.
+    Back,
+    /// Anything else.
+    Note,
+}
+
+/// One line of the event log, in the words of who reads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What sort of event it was.
+    pub sort: EventSort,
+    /// What happened.
+    pub sentence: String,
+}
+
+/// What happened to a tenant's network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventsView {
+    /// The server's clock when this was made.
+    pub now: Timestamp,
+    /// How the tenant's parts are by now.
+    pub status: TenantStatus,
+    /// The newest events, newest first.
+    pub rows: Vec<EventRow>,
 }
 
 /// How many more tenants fit on the node, and what decides it.

@@ -108,6 +108,16 @@ impl StoreError {
         }
     }
 
+    /// Whether no statement would work just now, as opposed to this one: the
+    /// database is away, or its disk is full or read-only.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::TimedOut => true,
+            Self::Database(e) | Self::Unopenable { source: e, .. } => outage(e).is_some(),
+            _ => false,
+        }
+    }
+
     /// Whether the statement broke a uniqueness constraint.
     pub(crate) fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(e)) if e.is_unique_violation())

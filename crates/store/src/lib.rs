@@ -45,7 +45,7 @@ mod url;
 pub use audit::AuditEntry;
 pub use devices::{DeviceChange, DeviceRecord, DeviceSecret, NewDevice};
 pub use error::{Result, StoreError};
-pub use events::Event;
+pub use events::{Event, NewEvent};
 pub use operators::{OperatorId, OperatorRecord};
 pub use seal::{Purpose, SealError, Sealer};
 pub use series::UsageDay;

@@ -2,7 +2,7 @@
 //! over a whole table.
 
 use crate::{
-    Store,
+    LOCAL_NODE, Store,
     batch::select_in,
     db::Either,
     events,
@@ -33,6 +33,7 @@ async fn what_runs_often_walks_over_no_whole_table() {
         statements.push(series::buckets(table));
     }
     statements.push(select_in(&rollup::old_days(1), 500, ""));
+    statements.push(select_in(&events::held(LOCAL_NODE), 500, ""));
     statements.extend(
         [
             spec::TENANTS,

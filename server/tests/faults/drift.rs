@@ -20,7 +20,7 @@ use provisioning::{
     spec::{InterfaceSpec, PeerSpec},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::IpAddr,
     path::PathBuf,
@@ -74,6 +74,7 @@ fn what_other_hands_do_is_put_right_in_ten_seconds_and_nobody_else_notices() {
     world.a_client_inside_adguard_home();
     world.a_folder_lost_under_a_running_container();
     world.what_others_made_stands();
+    world.the_event_log_has_it();
     println!("{}", world.report.join("\n"));
 }
 
@@ -176,6 +177,43 @@ impl World {
             "not ours"
         );
         assert!(resolves(&self.bobs, self.bobs_gateway));
+    }
+
+    /// Each kind of meddling stands in Alice's events, and none in Bobby's.
+    fn the_event_log_has_it(&self) {
+        let kinds = |tenant: &str| -> BTreeSet<String> {
+            let mut command = (self.stack.how()).command(&["events", "--tenant", tenant, "--json"]);
+            let out = command.output().expect("the program runs");
+            assert!(out.status.success(), "{out:?}");
+            let events: Vec<serde_json::Value> =
+                serde_json::from_slice(&out.stdout).expect("it is JSON");
+            let kinds = events.iter().filter_map(|e| e["kind"].as_str());
+            kinds.map(str::to_owned).collect()
+        };
+        let meddlings = [
+            "interface_gone",
+            "interface_down",
+            "address_changed",
+            "key_changed",
+            "peers_changed",
+            "container_gone",
+            "container_stopped",
+            "container_paused",
+            "elements_changed",
+            "conf_changed",
+            "keys_damaged",
+            "clients_changed",
+        ];
+        converges("Alice's events", LIMIT, || {
+            let found = kinds("alice");
+            let missing = meddlings.iter().find(|k| !found.contains(&format!("drift.{k}")));
+            missing.map_or(Ok(()), |k| Err(format!("no {k} in {found:?}")))
+        });
+        let bobs = kinds("bobby");
+        assert!(
+            meddlings.iter().all(|k| !bobs.contains(&format!("drift.{k}"))),
+            "{bobs:?}"
+        );
     }
 
     /// By AdGuard Home's own API, as its web interface does it.

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod edges;
+mod events;
 mod live;
 mod pages;
 mod sessions;
@@ -40,6 +41,8 @@ async fn nobody_reaches_what_belongs_to_somebody_else() {
     let [alice, mallory] = [s.sign_up("alice").await, s.sign_up("mallory").await];
     let device = s.add_device(&alice, "alices-phone").await;
     let theirs = s.add_device(&mallory, "mallorys-phone").await;
+    s.happened(Some(&alice), "drift.key_changed", "alices-phone")
+        .await;
     let operator = s.operator().await;
     let before = s.everything().await;
 

@@ -26,6 +26,7 @@ async fn a_page_has_its_title_its_status_and_its_content() {
             "Mesh",
             "alices &lt;phone&gt;, 10.88.1.2, not connected yet",
         ),
+        ("/events", "Events", "Nothing has happened yet"),
         ("/account", "Account", "Delete alice for good"),
         ("/progress", "Making your network", "Keys"),
     ] {

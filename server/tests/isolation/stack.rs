@@ -12,13 +12,13 @@ use control::{
 };
 use domain::{AddressPlan, FilterPolicy, Routing, Secret, TenantName, TenantScope, Timestamp};
 use http_body_util::BodyExt;
-use provisioning::{Node, NodePorts, SystemClock};
+use provisioning::{Clock, Node, NodePorts, SystemClock};
 use server::{
     config::Base,
     web::{Web, WebParts, host::Site, web},
 };
 use std::{sync::Arc, time::Duration};
-use store::{LOCAL_NODE, Store};
+use store::{LOCAL_NODE, NewEvent, Store};
 use testkit::{fakes::FakeMachine, samples};
 use tokio::{sync::watch, task::JoinHandle};
 use tower::ServiceExt;
@@ -89,6 +89,11 @@ pub struct Answer {
 impl Answer {
     pub fn tells_of(&self, text: &str) -> bool {
         self.body.contains(text)
+    }
+
+    /// How often it tells of it.
+    pub fn count(&self, text: &str) -> usize {
+        self.body.matches(text).count()
     }
 
     /// Whether that is all it says.
@@ -453,6 +458,24 @@ impl Stack {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("{} is not ready", tenant.name);
+    }
+
+    /// Has an event in the log that concerns a tenant, or the node.
+    pub async fn happened(&self, tenant: Option<&Tenant>, kind: &str, detail: &str) {
+        let mut concerned = None;
+        if let Some(tenant) = tenant {
+            let record = self.store.tenant(&self.scope(&tenant.name).await).await;
+            let record = record.unwrap();
+            concerned = Some((record.slot, record.name));
+        }
+        let event = NewEvent {
+            at: SystemClock.now(),
+            tenant: concerned,
+            kind: kind.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let written = self.store.record_events(LOCAL_NODE, &[event]).await;
+        written.unwrap();
     }
 
     pub async fn delete(&self, name: &str) {

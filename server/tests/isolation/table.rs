@@ -73,6 +73,7 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         (Method::GET, "/devices/{id}", String::new(), Tenant),
         (Method::GET, "/devices/{id}/delete", String::new(), Tenant),
         (Method::GET, "/mesh", String::new(), Tenant),
+        (Method::GET, "/events", String::new(), Tenant),
         (Method::GET, "/account", String::new(), Tenant),
         (Method::GET, "/tenants/{id}/delete", String::new(), Operator),
         // Routes beside the pages.

@@ -75,7 +75,9 @@ const EVERYWHERE: &[Case] = cases! {
         the_audit_log_is_newest_first_and_outlives_the_tenant
         the_database_says_that_it_is_well;
     events: events_are_newest_first_for_the_operator_and_for_their_tenant
-        events_are_bounded_by_number_length_and_age;
+        what_befell_one_who_left_is_no_later_tenants
+        events_are_bounded_by_number_length_and_age
+        one_tenant_pushes_nobody_else_out_of_the_event_log;
     crowd: sixty_four_sign_ups_at_once_share_no_slot
         one_name_is_given_to_one_of_many_at_once
         one_label_and_the_last_place_are_given_once;
