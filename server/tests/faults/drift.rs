@@ -206,12 +206,16 @@ impl World {
         ];
         converges("Alice's events", LIMIT, || {
             let found = kinds("alice");
-            let missing = meddlings.iter().find(|k| !found.contains(&format!("drift.{k}")));
+            let missing = meddlings
+                .iter()
+                .find(|k| !found.contains(&format!("drift.{k}")));
             missing.map_or(Ok(()), |k| Err(format!("no {k} in {found:?}")))
         });
         let bobs = kinds("bobby");
         assert!(
-            meddlings.iter().all(|k| !bobs.contains(&format!("drift.{k}"))),
+            meddlings
+                .iter()
+                .all(|k| !bobs.contains(&format!("drift.{k}"))),
             "{bobs:?}"
         );
     }
