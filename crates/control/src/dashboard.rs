@@ -6,7 +6,7 @@ use domain::{
     view::{DashboardView, ProgressView},
 };
 use futures_util::stream::{self, BoxStream, StreamExt};
-use store::TenantRecord;
+use store::{Overview, TenantRecord};
 
 /// AdGuard Home's port for API and UI, in the container.
 const DNS_UI_PORT: u16 = 3000;
@@ -42,12 +42,15 @@ impl Control {
     pub async fn dashboard(&self, scope: &TenantScope) -> Result<DashboardView, Failure> {
         let inner = &self.0;
         let now = inner.clock.now();
-        let (tenant, devices, month_bytes) = tokio::try_join!(
-            inner.store.tenant(scope),
-            inner.store.devices(scope),
-            inner.store.month_bytes(scope, month_start(now))
-        )
-        .map_err(store_failure)?;
+        let Overview {
+            tenant,
+            devices,
+            month_bytes,
+        } = inner
+            .store
+            .overview(scope, month_start(now))
+            .await
+            .map_err(store_failure)?;
         let status = self.status(&tenant);
         let queries = status
             .dns

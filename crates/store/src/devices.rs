@@ -118,6 +118,12 @@ macro_rules! device_columns {
     };
 }
 
+pub(crate) const DEVICES: &str = concat!(
+    "SELECT ",
+    device_columns!(),
+    " FROM peers WHERE user_id = $1 ORDER BY id"
+);
+
 const ONE: &str = concat!(
     "SELECT ",
     device_columns!(),
@@ -131,7 +137,7 @@ pub(crate) fn corrupt(column: &str, id: i64) -> StoreError {
 impl DeviceRow {
     /// With what its tenant's counters say of it. The columns say what the
     /// version before counted, until the device is read for the first time.
-    fn with(self, counters: &Counters) -> Result<DeviceRecord> {
+    pub(crate) fn with(self, counters: &Counters) -> Result<DeviceRecord> {
         let mut r = self;
         let count = |n: i64| u64::try_from(n).unwrap_or(0);
         let (mut rx_total, mut tx_total) = (count(r.rx_total), count(r.tx_total));
@@ -169,12 +175,7 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn devices(&self, scope: &TenantScope) -> Result<Vec<DeviceRecord>> {
-        let sql = concat!(
-            "SELECT ",
-            device_columns!(),
-            " FROM peers WHERE user_id = $1 ORDER BY id"
-        );
-        let rows = fetch_all!(self.db.reader(), DeviceRow, sql, scope.tenant().0)?;
+        let rows = fetch_all!(self.db.reader(), DeviceRow, DEVICES, scope.tenant().0)?;
         let counters = self.counters(scope).await?;
         rows.into_iter().map(|r| r.with(&counters)).collect()
     }

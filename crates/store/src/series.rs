@@ -28,11 +28,6 @@ pub(crate) const COUNTERS: &str = "SELECT counters FROM tenant_traffic WHERE use
 pub(crate) const DAYS: &str = "SELECT day, rx_bytes, tx_bytes, devices FROM usage_days \
      WHERE user_id = $1 AND day >= $2 ORDER BY day";
 
-pub(crate) const MONTH: &str = "SELECT \
-     (SELECT CAST(COALESCE(SUM(rx_bytes + tx_bytes), 0) AS BIGINT) \
-        FROM usage_days WHERE user_id = $1 AND day >= $2), \
-     (SELECT counters FROM tenant_traffic WHERE user_id = $1)";
-
 /// By the key, bucket for bucket: the tenants of a bucket stand together, not
 /// the buckets of a tenant.
 pub(crate) fn buckets(table: &str) -> String {
@@ -85,27 +80,6 @@ impl Store {
             add(bucket, bytes);
         }
         Ok(points)
-    }
-
-    /// The tenant's bytes, both ways, since a UTC midnight; those of deleted
-    /// devices too.
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn month_bytes(&self, scope: &TenantScope, month_start: Timestamp) -> Result<u64> {
-        let (tenant, since) = (scope.tenant().0, month_start.0);
-        let row = fetch_optional!(
-            self.db.reader(),
-            (i64, Option<Vec<u8>>),
-            MONTH,
-            tenant,
-            since
-        )?;
-        let (full, counters) = row.unwrap_or_default();
-        let counters = decode(tenant, counters.as_deref())?;
-        let open = open_sum(&counters, Span::Year, None).filter(|(day, _)| *day >= since);
-        let open = open.map_or(0, |(_, b)| b.rx.saturating_add(b.tx));
-        Ok(unsigned(full).saturating_add(open))
     }
 
     /// The tenant's bytes by day, oldest first; days without traffic are not
@@ -161,6 +135,13 @@ pub(crate) async fn counters_in(tx: &mut Tx, scope: &TenantScope) -> Result<Coun
     let tenant = scope.tenant().0;
     let row = fetch_optional!(tx.on(), (Vec<u8>,), COUNTERS, tenant)?;
     decode(tenant, row.as_ref().map(|(b,)| b.as_slice()))
+}
+
+/// Bytes of the days since `since` that are over, with those of today.
+pub(crate) fn month_bytes(full_days: i64, counters: &Counters, since: Timestamp) -> u64 {
+    let open = open_sum(counters, Span::Year, None).filter(|(day, _)| *day >= since.0);
+    let open = open.map_or(0, |(_, b)| b.rx.saturating_add(b.tx));
+    unsigned(full_days).saturating_add(open)
 }
 
 async fn exists(tx: &mut Tx, scope: &TenantScope, device: Option<DeviceId>) -> Result<()> {

@@ -117,7 +117,7 @@ pub struct TenantListing {
 }
 
 #[derive(sqlx::FromRow)]
-struct TenantRow {
+pub(crate) struct TenantRow {
     id: i64,
     username: String,
     password_hash: String,
@@ -136,6 +136,8 @@ macro_rules! tenant_columns {
          users.wg_public_key, users.created_at"
     };
 }
+
+pub(crate) use tenant_columns;
 
 impl TryFrom<TenantRow> for TenantRecord {
     type Error = StoreError;

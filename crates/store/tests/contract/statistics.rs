@@ -78,19 +78,24 @@ pub async fn counters_become_totals_and_days(bed: &Bed) {
         short,
         [(midnight, 150, 1_000), (midnight.plus_millis(DAY), 5, 7)]
     );
-    assert_eq!(store.month_bytes(&s, midnight).await.unwrap(), 1_162);
+    assert_eq!(
+        store.overview(&s, midnight).await.unwrap().month_bytes,
+        1_162
+    );
     assert_eq!(
         store
-            .month_bytes(&s, midnight.plus_millis(DAY))
+            .overview(&s, midnight.plus_millis(DAY))
             .await
-            .unwrap(),
+            .unwrap()
+            .month_bytes,
         12
     );
     assert_eq!(
         store
-            .month_bytes(&s, midnight.plus_millis(2 * DAY))
+            .overview(&s, midnight.plus_millis(2 * DAY))
             .await
-            .unwrap(),
+            .unwrap()
+            .month_bytes,
         0
     );
 }
@@ -112,7 +117,10 @@ pub async fn counters_that_begin_again_lose_nothing(bed: &Bed) {
             .unwrap();
         assert_eq!(totals(&store, &s, &d[0]).await, expected, "step {i}");
     }
-    assert_eq!(store.month_bytes(&s, Timestamp(0)).await.unwrap(), 421);
+    assert_eq!(
+        store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
+        421
+    );
 }
 
 pub async fn unknown_peers_and_doubles_do_no_harm(bed: &Bed) {
@@ -247,7 +255,10 @@ pub async fn a_clock_that_goes_back_loses_nothing(bed: &Bed) {
     assert_eq!(graph(&store, &s, None, Span::Year, end).await, expected);
     let hour = graph(&store, &s, Some(&d[0]), Span::Hour, NOW.plus_millis(2_000)).await;
     assert_eq!(hour, [(0, 30, 3)]);
-    assert_eq!(store.month_bytes(&s, Timestamp(0)).await.unwrap(), 66);
+    assert_eq!(
+        store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
+        66
+    );
     assert_eq!(store.usage(&s, Timestamp(0)).await.unwrap().len(), 3);
 }
 
@@ -279,7 +290,10 @@ pub async fn what_no_graph_reaches_is_pruned_in_bites(bed: &Bed) {
         let kept = graph(&store, &s, None, span, end).await;
         assert_eq!(kept.len(), usize::from(span != Span::Hour), "{span:?}");
     }
-    assert_eq!(store.month_bytes(&s, Timestamp(0)).await.unwrap(), 60);
+    assert_eq!(
+        store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
+        60
+    );
     assert_eq!(totals(&store, &s, &d[0]).await, (60, 0));
 }
 
@@ -309,7 +323,10 @@ pub async fn a_deleted_device_still_counts_for_its_tenant(bed: &Bed) {
     let batch = [sample(&d[0], 40, 2), sample(&d[1], 1, 0)];
     store.record_statistics(&batch, NOW).await.unwrap();
     store.delete_device(&s, d[0].id, NOW).await.unwrap();
-    assert_eq!(store.month_bytes(&s, Timestamp(0)).await.unwrap(), 43);
+    assert_eq!(
+        store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
+        43
+    );
     // What its interface still shows for a moment is nobody's.
     let batch = [sample(&d[0], 50, 2), sample(&d[1], 2, 0)];
     let later = NOW.plus_millis(20_000);
@@ -322,7 +339,10 @@ pub async fn a_deleted_device_still_counts_for_its_tenant(bed: &Bed) {
         let sum: u64 = points.iter().map(|p| p.rx_bytes + p.tx_bytes).sum();
         assert_eq!(sum, 44, "{span:?}");
     }
-    assert_eq!(store.month_bytes(&s, Timestamp(0)).await.unwrap(), 44);
+    assert_eq!(
+        store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
+        44
+    );
     assert_eq!(store.tenants(Timestamp(0)).await.unwrap()[0].devices, 1);
 }
 
