@@ -32,7 +32,7 @@ use crate::{
     },
     spec::{NodeSettings, NodeSpec},
 };
-use board::{Board, Facts};
+use board::{Board, Picture};
 use domain::{ErrorCode, Slot};
 use handle::Shared;
 use lanes::Lanes;
@@ -178,7 +178,7 @@ impl Node {
                     let every = 1 + tenants.saturating_sub(1) / DNS_A_TICK;
                     self.sources.mark_all(count.is_multiple_of(every));
                     self.board.mark_waiting();
-                    self.shared.retain(self.spec.as_deref());
+                    self.spec.iter().for_each(|spec| self.shared.retain(spec));
                     count = count.wrapping_add(1);
                 }
                 () = self.shared.nudge.notified() => self.spec_wanted = true,
@@ -224,7 +224,7 @@ impl Node {
                         self.spec_error = None;
                         self.spec = Some(Arc::new(spec));
                         self.shared.set_spec(self.spec.clone());
-                        self.shared.retain(self.spec.as_deref());
+                        self.spec.iter().for_each(|spec| self.shared.retain(spec));
                         self.sources.spec_changed();
                     }
                     Err(e) => {
@@ -328,16 +328,16 @@ impl Node {
     }
 
     fn publish(&mut self, spec: &Arc<NodeSpec>, pending: &Pending) {
-        let facts = Facts {
+        let picture = Picture {
             spec,
             sources: &self.sources,
             settings: &self.settings,
             planner: &self.planner,
             lanes: &self.lanes,
         };
-        self.board.tell(&facts, &self.shared);
+        self.board.tell(&picture, &self.shared);
         if self.checked {
-            self.board.check(&facts);
+            self.board.check(&picture);
         }
         let observed = self.sources.observed();
         // Of a tenant who is gone, or of an earlier one in somebody's slot: even

@@ -229,7 +229,7 @@ fn nobody() -> Now {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn after_any_history_the_kept_plan_is_the_whole_one(

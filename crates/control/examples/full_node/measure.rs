@@ -72,7 +72,7 @@ impl Figures {
 }
 
 /// Processor time used so far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
     /// This process: what is the server's in the product.
     server: Duration,
@@ -92,6 +92,15 @@ impl Cpu {
             commands: used(UsageWho::RUSAGE_CHILDREN)?,
             tunnels: Duration::from(tunnels),
         })
+    }
+
+    /// Both together.
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            server: self.server + other.server,
+            commands: self.commands + other.commands,
+            tunnels: self.tunnels + other.tunnels,
+        }
     }
 
     /// What was used after an earlier look. A child that was started between

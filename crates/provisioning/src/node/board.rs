@@ -15,7 +15,7 @@ use std::{
 use tokio::time::Instant;
 
 /// What a tenant's status is made from.
-pub(super) struct Facts<'a> {
+pub(super) struct Picture<'a> {
     pub spec: &'a Arc<NodeSpec>,
     pub sources: &'a Sources,
     pub settings: &'a NodeSettings,
@@ -23,7 +23,7 @@ pub(super) struct Facts<'a> {
     pub lanes: &'a Lanes,
 }
 
-impl Facts<'_> {
+impl Picture<'_> {
     /// How a tenant's parts are, and whether tunnel and elements are in force.
     fn of(&self, t: &TenantSpec) -> (TenantStatus, bool) {
         let observed = self.sources.observed();
@@ -88,15 +88,15 @@ impl Board {
     }
 
     /// Tells what has changed.
-    pub fn tell(&mut self, facts: &Facts, shared: &Shared) {
+    pub fn tell(&mut self, picture: &Picture, shared: &Shared) {
         let now = Instant::now();
-        let generation = facts.spec.generation;
+        let generation = picture.spec.generation;
         for slot in std::mem::take(&mut self.stale) {
-            let Some(t) = facts.spec.tenants.get(&slot) else {
+            let Some(t) = picture.spec.tenants.get(&slot) else {
                 self.tenants.remove(&slot);
                 continue;
             };
-            let (status, applied) = facts.of(t);
+            let (status, applied) = picture.of(t);
             let told = self.tenants.entry(slot).or_insert_with(|| Told {
                 clocks: PartClocks::new(now),
                 status: status.clone(),
@@ -118,17 +118,17 @@ impl Board {
     ///
     /// # Panics
     /// Where somebody has not.
-    pub fn check(&self, facts: &Facts) {
+    pub fn check(&self, picture: &Picture) {
         let told: BTreeMap<Slot, (TenantStatus, bool)> = self
             .tenants
             .iter()
             .map(|(slot, told)| (*slot, (told.status.clone(), told.applied)))
             .collect();
-        let so: BTreeMap<Slot, (TenantStatus, bool)> = facts
+        let so: BTreeMap<Slot, (TenantStatus, bool)> = picture
             .spec
             .tenants
             .values()
-            .map(|t| (t.slot, facts.of(t)))
+            .map(|t| (t.slot, picture.of(t)))
             .collect();
         assert_eq!(told, so, "told, and so");
     }

@@ -125,8 +125,7 @@ impl Shared {
     }
 
     /// Forgets tenants that left; who still watches sees `None`.
-    pub(crate) fn retain(&self, spec: Option<&NodeSpec>) {
-        let Some(spec) = spec else { return };
+    pub(crate) fn retain(&self, spec: &NodeSpec) {
         self.tenants().retain(|slot, sender| {
             let stays = spec.tenants.contains_key(slot);
             if !stays {

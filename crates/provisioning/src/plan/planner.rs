@@ -7,7 +7,7 @@ use super::{
     view::{ContainerIndex, Tenants, View},
 };
 use crate::{
-    observed::{ContainerState, Observed},
+    observed::{ContainerState, Observed, ObservedContainer},
     pending::Pending,
     spec::{NodeSettings, NodeSpec},
     touched::Touched,
@@ -114,8 +114,7 @@ impl Planner {
         let tenants = touched.slots.iter().filter_map(|s| spec.tenants.get(s));
         touched.names.extend(tenants.map(|t| t.name.to_string()));
 
-        let mut lanes = Plan::new();
-        let mut moved = touched.everything;
+        let (mut lanes, mut moved) = (Plan::new(), touched.everything);
         for slot in &touched.slots {
             lanes.insert(Lane::Tunnel(*slot), tunnel::plan(&view, *slot));
             lanes.insert(Lane::Container(*slot), containers::plan(&view, *slot));
@@ -127,15 +126,7 @@ impl Planner {
                 None => drop(self.elements.remove(slot)),
             }
         }
-        for name in &touched.names {
-            let folder = format!("{}{name}", TenantName::FOLDER_PREFIX);
-            let tenant = self.tenants.by_name.get(name);
-            let step = match tenant.and_then(|slot| spec.tenants.get(slot)) {
-                Some(t) => folders::plan(&view, t),
-                None => folders::plan_stray(&view, &folder),
-            };
-            lanes.insert(Lane::Folder(folder), step.into_iter().collect());
-        }
+        lanes.extend(touched.names.iter().map(|name| folder_lane(&view, name)));
         if moved {
             let rebuild = observed.firewall.known().is_some_and(|f| !f.complete);
             let change = elements::transaction(rebuild, &self.elements);
@@ -144,20 +135,9 @@ impl Planner {
         }
         if touched.containers || touched.everything {
             self.plan.retain(|lane, _| !matches!(lane, Lane::Stray(_)));
-            let strays = observed.containers.known();
-            let strays = strays.into_iter().flat_map(|c| view.containers.strays(c));
-            lanes.extend(
-                strays
-                    .filter(|x| x.state != ContainerState::Removing)
-                    .map(|x| {
-                        let remove = Step::RemoveContainer(x.id.clone());
-                        (Lane::Stray(x.id.clone()), vec![remove])
-                    }),
-            );
+            lanes.extend(stray_lanes(&view));
         }
-        let missing = observed.containers.known().is_some_and(|c| !c.image);
-        let wanted = missing && spec.tenants.values().any(|t| !t.suspended);
-        let fetch = wanted.then_some(Step::FetchImage);
+        let fetch = misses_image(&view).then_some(Step::FetchImage);
         lanes.insert(Lane::Image, fetch.into_iter().collect());
         for (lane, steps) in lanes {
             match steps.is_empty() {
@@ -199,6 +179,35 @@ impl Planner {
         touched.names.extend(starts.map(TenantName::to_string));
         self.pending = pending.clone();
     }
+}
+
+/// What is to be done about a name's folder: a tenant's, or one that is left.
+fn folder_lane(v: &View, name: &str) -> (Lane, Vec<Step>) {
+    let folder = format!("{}{name}", TenantName::FOLDER_PREFIX);
+    let slot = v.tenants.by_name.get(name);
+    let step = match slot.and_then(|slot| v.spec.tenants.get(slot)) {
+        Some(t) => folders::plan(v, t),
+        None => folders::plan_stray(v, &folder),
+    };
+    (Lane::Folder(folder), step.into_iter().collect())
+}
+
+/// What is to be done about containers that have no slot.
+fn stray_lanes(v: &View) -> Plan {
+    let known = v.observed.containers.known().into_iter();
+    let strays = known.flat_map(|c| v.containers.strays(c));
+    let standing = strays.filter(|x| x.state != ContainerState::Removing);
+    let lane = |x: &ObservedContainer| {
+        let remove = Step::RemoveContainer(x.id.clone());
+        (Lane::Stray(x.id.clone()), vec![remove])
+    };
+    standing.map(lane).collect()
+}
+
+/// Whether there is no image and somebody needs it.
+fn misses_image(v: &View) -> bool {
+    let containers = v.observed.containers.known();
+    containers.is_some_and(|c| !c.image) && v.spec.tenants.values().any(|t| !t.suspended)
 }
 
 /// Every slot that anything is known of.
