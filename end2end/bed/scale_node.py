@@ -82,6 +82,9 @@ def rows(bench, f):
         full, one = f[f"{what} among all"], f[f"{what} at one tenant"]
         goal = {"aim": "p99 10 ms", "ok": percentile(full, 0.99) <= aim} if aim else {}
         bench.add(f"{what}, request to tunnel, {len(full)} times", p50_p99(full), f"at one tenant: {p50_p99(one)}", ratio(full, one), **goal)
+    for how in ("", " in the mesh"):
+        own, child = cpu(f, f"100 devices added{how} among all")
+        bench.add(f"  CPU of each{how}", ms(own[0] / 100), f"the tunnels' process: {ms(child[0] / 100)}")
     if min(f["counters"]) < TENANTS * DEVICES:
         raise RuntimeError(f"statistics of {min(f['counters']):.0f} devices only")
     read, stored = f["statistics read"], f["statistics stored"]

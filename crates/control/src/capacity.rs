@@ -215,7 +215,7 @@ mod tests {
             specs.change(|spec| {
                 for n in 1..=held {
                     let t = samples::tenant(&settings, n, 0);
-                    spec.tenants.insert(t.slot, t);
+                    spec.tenants.insert(t.slot, t.into());
                 }
             });
             let ports = NodePorts {

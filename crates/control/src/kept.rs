@@ -247,14 +247,15 @@ fn parse(text: &str) -> Option<NodeSpec> {
     let mut tenant: Option<TenantSpec> = None;
     for line in lines {
         if let Some(line) = line.strip_prefix("tenant ") {
-            spec.tenants.extend(tenant.take().map(|t| (t.slot, t)));
+            spec.tenants
+                .extend(tenant.take().map(|t| (t.slot, Arc::new(t))));
             tenant = Some(parse_tenant(line)?);
         } else {
             let (id, device) = parse_device(line.strip_prefix("device ")?)?;
             tenant.as_mut()?.devices.insert(id, device);
         }
     }
-    spec.tenants.extend(tenant.map(|t| (t.slot, t)));
+    spec.tenants.extend(tenant.map(|t| (t.slot, Arc::new(t))));
     Some(spec)
 }
 

@@ -9,7 +9,7 @@ use provisioning::{
     spec::{DeviceSpec, NodeSpec, TenantSpec},
 };
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use store::{SpecTenant, Store, StoreError};
@@ -52,7 +52,7 @@ impl StoreSpecs {
                 tenants: read
                     .tenants
                     .into_iter()
-                    .map(|t| (t.slot, tenant(t)))
+                    .map(|t| (t.slot, Arc::new(tenant(t))))
                     .collect(),
             },
             whole: Instant::now(),
@@ -74,7 +74,8 @@ impl StoreSpecs {
         spec.generation = changes.generation;
         spec.tenants.retain(|slot, _| !changes.gone.contains(slot));
         let changed = changes.changed.into_iter();
-        spec.tenants.extend(changed.map(|t| (t.slot, tenant(t))));
+        spec.tenants
+            .extend(changed.map(|t| (t.slot, Arc::new(tenant(t)))));
         Ok(Some(kept))
     }
 

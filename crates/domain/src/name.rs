@@ -108,6 +108,11 @@ impl TenantName {
     /// Most characters: with `-dns` it still fits a DNS label (63).
     pub const MAX: usize = 32;
 
+    /// How the name of a tenant's AdGuard Home container begins.
+    pub const CONTAINER_PREFIX: &str = "adguard_user_";
+    /// How the name of a tenant's folder begins.
+    pub const FOLDER_PREFIX: &str = "user_";
+
     /// Checks what a person typed. Capital letters and outer blanks are
     /// forgiven, as DNS itself does not tell capitals apart.
     ///
@@ -155,12 +160,12 @@ impl TenantName {
 
     /// The name of the tenant's AdGuard Home container.
     pub fn container(&self) -> String {
-        format!("adguard_user_{}", self.0)
+        format!("{}{}", Self::CONTAINER_PREFIX, self.0)
     }
 
     /// The tenant's folder below `users/`.
     pub fn folder(&self) -> String {
-        format!("user_{}", self.0)
+        format!("{}{}", Self::FOLDER_PREFIX, self.0)
     }
 }
 

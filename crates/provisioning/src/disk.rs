@@ -3,7 +3,11 @@
 //! files 0600, each written whole by rename, so a reader never sees a half.
 //!
 //! Nothing here is the truth: the spec is, and a file that differs is written
-//! again. That is why nothing is flushed to the disk by force.
+//! again. That is why nothing is flushed to the disk by force. And that is why
+//! a file that is the one that was read before is not read again (`seen.rs`):
+//! there are three of each tenant, looked at every few seconds.
+
+mod seen;
 
 use crate::{
     Turns,
@@ -13,13 +17,14 @@ use crate::{
 };
 use async_trait::async_trait;
 use domain::{ErrorCode, PrivateKey, PublicKey, Slot, TenantName};
+use seen::Seen;
 use std::{
     collections::BTreeMap,
     fs,
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Calls on their way to the disk at one time.
@@ -34,6 +39,7 @@ const LONGEST: u64 = 1 << 20;
 pub struct Disk {
     settings: Arc<NodeSettings>,
     turns: Turns,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl Disk {
@@ -42,6 +48,7 @@ impl Disk {
         Self {
             settings: Arc::new(settings),
             turns: Turns::of(AT_ONCE),
+            seen: Arc::default(),
         }
     }
 
@@ -57,7 +64,15 @@ impl Disk {
 #[async_trait]
 impl Folders for Disk {
     async fn observe(&self) -> PortResult<BTreeMap<String, ObservedFolder>> {
-        self.blocking(observe).await
+        let seen = self.seen.clone();
+        let look = move |s: &NodeSettings| {
+            // Two looks at one time do not happen; one after a panic knows less.
+            let before = std::mem::take(&mut *lock(&seen));
+            let (folders, now) = observe(s, before)?;
+            *lock(&seen) = now;
+            Ok(folders)
+        };
+        self.blocking(look).await
     }
 
     async fn open(&self, name: &TenantName) -> PortResult<()> {
@@ -75,6 +90,10 @@ impl Folders for Disk {
         let folder = folder.to_owned();
         self.blocking(move |s| remove(s, &folder)).await
     }
+}
+
+fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PortError {
@@ -133,11 +152,15 @@ pub fn private_file(path: &Path, content: &[u8]) -> PortResult<()> {
     })
 }
 
-fn observe(settings: &NodeSettings) -> PortResult<BTreeMap<String, ObservedFolder>> {
+/// The folders, and what was seen for the next look.
+fn observe(
+    settings: &NodeSettings,
+    mut seen: Seen,
+) -> PortResult<(BTreeMap<String, ObservedFolder>, Seen)> {
     let users = settings.users_dir();
-    let mut folders = BTreeMap::new();
+    let (mut folders, mut now) = (BTreeMap::new(), Seen::default());
     let entries = match fs::read_dir(&users) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(folders),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((folders, now)),
         other => other.map_err(failed("Reading", &users))?,
     };
     for entry in entries {
@@ -150,7 +173,7 @@ fn observe(settings: &NodeSettings) -> PortResult<BTreeMap<String, ObservedFolde
             // A removal that a crash cut short, or that is under way.
             remove_tree(&entry.path())?;
         } else if is_dir && tenant_of_folder(&name).is_some() {
-            match observe_folder(&entry.path()) {
+            match now.folder(&mut seen, &entry.path(), &name) {
                 Ok(folder) => drop(folders.insert(name, folder)),
                 Err(e) if e.is_not_found() => {}
                 // One bad folder hides no other. It differs from every spec, so
@@ -162,13 +185,13 @@ fn observe(settings: &NodeSettings) -> PortResult<BTreeMap<String, ObservedFolde
             }
         }
     }
-    Ok(folders)
+    Ok((folders, now))
 }
 
 fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
     let mut folder = ObservedFolder {
         owner: owner(dir),
-        dns_conf: dns_conf(&dir.join("adguard_data/conf/AdGuardHome.yaml")),
+        dns_conf: dns_conf(&dir.join(DNS_CONF)),
         ..ObservedFolder::default()
     };
     for entry in fs::read_dir(dir).map_err(failed("Reading", dir))? {
@@ -184,6 +207,9 @@ fn observe_folder(dir: &Path) -> PortResult<ObservedFolder> {
     }
     Ok(folder)
 }
+
+/// AdGuard Home's configuration in a tenant's folder.
+const DNS_CONF: &str = "adguard_data/conf/AdGuardHome.yaml";
 
 fn dns_conf(file: &Path) -> DnsConf {
     match fs::symlink_metadata(file) {
@@ -287,6 +313,10 @@ mod tests {
         }
     }
 
+    fn look(root: &Path) -> BTreeMap<String, ObservedFolder> {
+        observe(&settings(root), Seen::default()).unwrap().0
+    }
+
     fn folder(root: &Path, name: &str, public: &str) {
         let keys = root.join("users").join(name).join("keys");
         private_dir(&keys).unwrap();
@@ -303,7 +333,7 @@ mod tests {
         folder(root.path(), "user_empty", "");
         folder(root.path(), "user_odd", &key);
         fs::create_dir(root.path().join("users/user_odd/wg1.conf")).unwrap();
-        let found = observe(&settings(root.path())).unwrap();
+        let found = look(root.path());
         assert_eq!(found["user_whole"].owner.as_deref(), Some(key.as_str()));
         assert_eq!(found["user_empty"].owner, None);
         assert_eq!(found["user_odd"], ObservedFolder::default());
@@ -314,7 +344,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         folder(root.path(), "user_abcd", "");
         let conf = root.path().join("users/user_abcd/adguard_data/conf");
-        let seen = || observe(&settings(root.path())).unwrap()["user_abcd"].dns_conf;
+        let seen = || look(root.path())["user_abcd"].dns_conf;
         assert_eq!(seen(), DnsConf::Missing);
         private_dir(&conf).unwrap();
         let file = conf.join("AdGuardHome.yaml");
@@ -333,7 +363,7 @@ mod tests {
             folder(root.path(), name, "");
             assert!(remove(&settings(root.path()), name).is_err(), "{name:?}");
         }
-        assert!(observe(&settings(root.path())).unwrap().is_empty());
+        assert!(look(root.path()).is_empty());
     }
 
     #[test]
@@ -341,10 +371,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         folder(root.path(), ".gone_user_abcd", "");
         folder(root.path(), "user_abcd", "");
-        assert_eq!(observe(&settings(root.path())).unwrap().len(), 1);
+        assert_eq!(look(root.path()).len(), 1);
         assert!(!root.path().join("users/.gone_user_abcd").exists());
         remove(&settings(root.path()), "user_abcd").unwrap();
-        assert!(observe(&settings(root.path())).unwrap().is_empty());
+        assert!(look(root.path()).is_empty());
         assert_eq!(fs::read_dir(root.path().join("users")).unwrap().count(), 0);
         remove(&settings(root.path()), "user_abcd").unwrap();
         assert!(remove(&settings(root.path()), "../users").is_err());

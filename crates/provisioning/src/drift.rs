@@ -276,13 +276,13 @@ pub fn changed_dns(spec: &NodeSpec, before: &Before, now: &crate::Observed) -> V
     let (Before::Folders(old), Some(new)) = (before, now.folders.known()) else {
         return vec![];
     };
-    let changed = |t: &&TenantSpec| {
+    let changed = |t: &TenantSpec| {
         let (was, is) = (old.get(&t.name.folder()), new.get(&t.name.folder()));
         let (was, is) = (was.map(|f| f.dns_conf), is.map(|f| f.dns_conf));
         matches!((was, is), (Some(DnsConf::There(a)), Some(DnsConf::There(b))) if a != b)
     };
     let active = spec.tenants.values().filter(|t| !t.suspended);
-    active.filter(changed).map(|t| t.slot).collect()
+    active.filter(|t| changed(t)).map(|t| t.slot).collect()
 }
 
 fn interface(
@@ -332,6 +332,10 @@ fn container(
     old: &ObservedContainers,
     new: &ObservedContainers,
 ) -> Option<Found> {
+    // Whose containers are all the same is not in `old`.
+    if !old.ours.iter().any(|x| x.slot == Some(t.slot)) {
+        return None;
+    }
     let name = t.name.container();
     let find = |c: &ObservedContainers| -> Option<ContainerState> {
         let wanted = t.container(s);

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod ports;
 pub mod spec;
 mod status;
+pub mod touched;
 mod turns;
 
 pub use drift::{Drift, Found};

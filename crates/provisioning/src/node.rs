@@ -3,15 +3,19 @@
 //! One task owns all state and never waits for the machine. Reading the spec,
 //! observing a port and carrying out a lane's steps are tasks of their own
 //! whose answers come back as messages; after every answer the plan is made
-//! anew from what is known by then. So a slow container engine delays no
-//! tunnel, a failing tenant delays nobody, and there is no state in flight
-//! that a crash could lose.
+//! anew from what is known by then, for whoever the answer was about. So a slow
+//! container engine delays no tunnel, a failing tenant delays nobody, and there
+//! is no state in flight that a crash could lose.
 
+mod answers;
+mod asking;
+mod board;
 mod doubt;
 mod guard;
 mod handle;
 pub(crate) mod lanes;
 mod predict;
+mod source;
 mod sources;
 
 pub use handle::{NodeHandle, NodeState, TenantState};
@@ -22,19 +26,27 @@ use crate::{
         Known, ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
     },
     pending::Pending,
-    plan::{Lane, Plan, Step, is_ours, plan},
+    plan::{Lane, Planner, Step, is_ours, plan},
     ports::{
         Containers, DnsFilter, Firewall, Folders, PortError, PortResult, SpecSource, WireGuard,
     },
     spec::{NodeSettings, NodeSpec},
-    status,
 };
+use board::{Board, Picture};
 use domain::{ErrorCode, Slot};
 use handle::Shared;
 use lanes::Lanes;
 use sources::Sources;
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc::{self, UnboundedSender},
+    time::Instant,
+};
 
 /// How often everything is read again, whatever events said: the bound on
 /// how long a lost event can stay unnoticed.
@@ -97,7 +109,10 @@ pub struct Node {
     spec_error: Option<PortError>,
     sources: Sources,
     lanes: Lanes,
-    clocks: BTreeMap<Slot, status::PartClocks>,
+    planner: Planner,
+    board: Board,
+    foreign: BTreeSet<Slot>,
+    checked: bool,
 }
 
 impl Node {
@@ -120,9 +135,21 @@ impl Node {
             spec_error: None,
             sources: Sources::default(),
             lanes: Lanes::default(),
-            clocks: BTreeMap::new(),
+            planner: Planner::default(),
+            board: Board::default(),
+            foreign: BTreeSet::new(),
+            checked: false,
         };
         (node, NodeHandle::new(shared))
+    }
+
+    /// Compares every plan with one that is made from nothing, and what is told
+    /// of everybody with what is so. It panics where they differ: for
+    /// simulations.
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        self.checked = true;
+        self
     }
 
     /// Runs until `shutdown` completes. What is in force stays in force.
@@ -150,6 +177,8 @@ impl Node {
                     let tenants = self.spec.as_ref().map_or(0, |s| s.tenants.len());
                     let every = 1 + tenants.saturating_sub(1) / DNS_A_TICK;
                     self.sources.mark_all(count.is_multiple_of(every));
+                    self.board.mark_waiting();
+                    self.spec.iter().for_each(|spec| self.shared.retain(spec));
                     count = count.wrapping_add(1);
                 }
                 () = self.shared.nudge.notified() => self.spec_wanted = true,
@@ -195,6 +224,8 @@ impl Node {
                         self.spec_error = None;
                         self.spec = Some(Arc::new(spec));
                         self.shared.set_spec(self.spec.clone());
+                        self.spec.iter().for_each(|spec| self.shared.retain(spec));
+                        self.sources.spec_changed();
                     }
                     Err(e) => {
                         tracing::warn!(error = ?e, "the spec could not be loaded; the last one stays in force");
@@ -242,6 +273,7 @@ impl Node {
                 self.sources.mark_lane(&lane, &steps);
             }
         }
+        self.board.mark_lane(&lane, &steps);
         self.lanes.finish(lane, steps, result);
     }
 
@@ -263,58 +295,63 @@ impl Node {
             .read(&self.ports, &self.settings, &spec, &self.outbox);
         let mut pending = self.lanes.pending();
         self.sources.add_doubts(&mut pending);
-        let plan = plan(&spec, self.sources.observed(), &pending, &self.settings);
+        let touched = self.sources.take_touched();
+        let observed = self.sources.observed();
+        let planned = self
+            .planner
+            .renew(&spec, observed, &pending, &self.settings, touched);
+        if self.checked {
+            let whole = plan(&spec, observed, &pending, &self.settings);
+            assert_eq!(self.planner.plan(), &whole, "planned, and to be planned");
+        }
         let newest = self.shared.newest_spec();
-        self.lanes.start(
-            &plan,
+        let lanes = self.lanes.start(
+            self.planner.plan(),
             &spec,
             &newest,
             &self.ports,
             &self.settings,
             &self.outbox,
         );
-        self.publish(&spec, &plan, &pending);
+        for lane in &lanes {
+            let steps = self.planner.plan().get(lane);
+            self.board.mark_lane(lane, steps.map_or(&[], Vec::as_slice));
+        }
+        if !planned.is_empty() {
+            let interfaces = self.sources.observed().wireguard.known();
+            let foreign = interfaces.into_iter().flatten();
+            let foreign = foreign.filter(|(_, i)| !is_ours(i));
+            self.foreign = foreign.map(|(slot, _)| *slot).collect();
+        }
+        self.board.mark(planned);
+        self.publish(&spec, &pending);
     }
 
-    fn publish(&mut self, spec: &Arc<NodeSpec>, plan: &Plan, pending: &Pending) {
-        let observed = self.sources.observed();
-        let readable = observed.wireguard.known().is_some() && observed.firewall.known().is_some();
-        let now = Instant::now();
-        self.clocks
-            .retain(|slot, _| spec.tenants.contains_key(slot));
-        for t in spec.tenants.values() {
-            let mut s = status::status(t, observed, &self.settings, &self.lanes);
-            self.clocks
-                .entry(t.slot)
-                .or_insert_with(|| status::PartClocks::new(now))
-                .stamp(&mut s, now);
-            let applied =
-                readable && !self.sources.in_doubt(t.slot) && !self.lanes.touches(t.slot, plan);
-            self.shared.set_tenant(t, spec.generation, applied, s);
+    fn publish(&mut self, spec: &Arc<NodeSpec>, pending: &Pending) {
+        let picture = Picture {
+            spec,
+            sources: &self.sources,
+            settings: &self.settings,
+            planner: &self.planner,
+            lanes: &self.lanes,
+        };
+        self.board.tell(&picture, &self.shared);
+        if self.checked {
+            self.board.check(&picture);
         }
-        self.shared.retain(spec);
+        let observed = self.sources.observed();
         // Of a tenant who is gone, or of an earlier one in somebody's slot: even
         // of the same name, whose keys and peers are still to be replaced.
-        let leaving = |slot: &Slot, i: &ObservedInterface| {
-            is_ours(i) && plan.contains_key(&Lane::Tunnel(*slot))
-        };
         let leaving = observed.wireguard.known().map(|w| {
-            let standing = w.iter().filter(|(slot, i)| leaving(slot, i));
-            standing
-                .map(|(slot, _)| *slot)
+            let tunnels = self.planner.plan().keys().filter_map(|lane| match lane {
+                Lane::Tunnel(slot) => Some(*slot),
+                _ => None,
+            });
+            tunnels
+                .filter(|slot| w.get(slot).is_some_and(is_ours))
                 .chain(pending.tunnels.iter().copied())
                 .collect()
         });
-        let foreign = observed
-            .wireguard
-            .known()
-            .map(|w| {
-                w.iter()
-                    .filter(|(_, i)| !is_ours(i))
-                    .map(|(s, _)| *s)
-                    .collect()
-            })
-            .unwrap_or_default();
         let mut problems: Vec<_> = self.spec_error.iter().map(PortError::problem).collect();
         let mut unknown = |e: Option<&PortError>| problems.extend(e.map(PortError::problem));
         unknown(observed.firewall.error());
@@ -327,7 +364,7 @@ impl Node {
         self.shared.set_node(NodeState {
             generation: spec.generation,
             problems,
-            foreign_slots: foreign,
+            foreign_slots: self.foreign.clone(),
             leaving,
         });
     }
@@ -339,6 +376,17 @@ pub(crate) fn unread<T>() -> Known<T> {
         ErrorCode::Busy,
         "It is being looked at.",
     )))
+}
+
+/// Sends what the work comes to.
+pub(crate) fn answer(
+    out: &UnboundedSender<Message>,
+    work: impl Future<Output = Message> + Send + 'static,
+) {
+    let out = out.clone();
+    tokio::spawn(async move {
+        let _ = out.send(work.await);
+    });
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -260,7 +260,7 @@ pub trait SpecSource: Send + Sync + 'static {
 
 /// The name a folder below `users/` belongs to, where it is one of ours in form.
 pub fn tenant_of_folder(folder: &str) -> Option<TenantName> {
-    let name = TenantName::parse(folder.strip_prefix("user_")?).ok()?;
+    let name = TenantName::parse(folder.strip_prefix(TenantName::FOLDER_PREFIX)?).ok()?;
     // What a person typed is forgiven blanks and capitals; a folder that has
     // them is somebody else's.
     (name.folder() == folder).then_some(name)

@@ -10,6 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Everything a node should hold. What is not in it, and carries our name or
@@ -18,8 +19,9 @@ use std::{
 pub struct NodeSpec {
     /// Grows with every change; a node refuses to go back.
     pub generation: u64,
-    /// The tenants, by slot.
-    pub tenants: BTreeMap<Slot, TenantSpec>,
+    /// The tenants, by slot. Shared: whoever has not changed since the last
+    /// spec is the very same one.
+    pub tenants: BTreeMap<Slot, Arc<TenantSpec>>,
 }
 
 /// One tenant on a node.
@@ -167,16 +169,9 @@ impl ContainerSpec {
         )
     }
 
-    /// Whether a container of this revision may stay. Where the image is not
-    /// there (`image`), one of another image may: a new one could not be made,
-    /// and the tenant would be without a filter.
+    /// Whether a container of this revision may stay: see [`is_fitting_revision`].
     pub fn is_fitting(&self, revision: &str, image: bool) -> bool {
-        if image {
-            return revision == self.revision();
-        }
-        revision
-            .split_once('.')
-            .is_some_and(|(own, _)| own == self.own_revision())
+        is_fitting_revision(&self.revision(), revision, image)
     }
 
     fn own_revision(&self) -> String {
@@ -193,6 +188,16 @@ impl ContainerSpec {
         );
         format!("{:016x}", content_hash(text.as_bytes()))
     }
+}
+
+/// Whether a container of the revision `found` may stay where one of `wanted` is
+/// wanted. Where the image is not there (`image`), one of another image may: a
+/// new one could not be made, and the tenant would be without a filter.
+pub fn is_fitting_revision(wanted: &str, found: &str, image: bool) -> bool {
+    let own = |(own, _image)| own;
+    let (found_own, wanted_own) = (found.split_once('.'), wanted.split_once('.'));
+    let same_but_image = found_own.is_some() && found_own.map(own) == wanted_own.map(own);
+    found == wanted || !image && same_but_image
 }
 
 /// A tenant's AdGuard Home, as its API is reached and its files are written.

@@ -3,7 +3,7 @@
 use crate::{
     node::lanes::Lanes,
     observed::{ContainerState, Known, Observed, ObservedFirewallTenant},
-    plan::{Lane, is_ours, peer_change, wanted_firewall_of},
+    plan::{ContainerIndex, Lane, is_ours, peer_change, wanted_elements},
     ports::PortError,
     spec::{NodeSettings, TenantSpec},
 };
@@ -18,6 +18,7 @@ pub(crate) fn status(
     t: &TenantSpec,
     o: &Observed,
     s: &NodeSettings,
+    containers: &ContainerIndex,
     lanes: &Lanes,
 ) -> TenantStatus {
     if t.suspended {
@@ -32,9 +33,9 @@ pub(crate) fn status(
         };
     }
     TenantStatus {
-        firewall: firewall(t, o, s, lanes),
+        firewall: firewall(t, o, s, containers, lanes),
         tunnel: tunnel(t, o, s, lanes),
-        dns: dns(t, o, lanes),
+        dns: dns(t, o, containers, lanes),
     }
 }
 
@@ -54,8 +55,14 @@ fn not_there(lane: &Lane, lanes: &Lanes, unread: Option<&PortError>) -> Part {
     }
 }
 
-fn firewall(t: &TenantSpec, o: &Observed, s: &NodeSettings, lanes: &Lanes) -> Part {
-    let wanted = ObservedFirewallTenant::of(&wanted_firewall_of(t, o, s));
+fn firewall(
+    t: &TenantSpec,
+    o: &Observed,
+    s: &NodeSettings,
+    containers: &ContainerIndex,
+    lanes: &Lanes,
+) -> Part {
+    let wanted = ObservedFirewallTenant::of(&wanted_elements(t, o, s, containers));
     match &o.firewall {
         Known::Known(f) if f.complete && f.tenants.get(&t.slot) == Some(&wanted) => READY,
         other => not_there(&Lane::Firewall, lanes, other.error()),
@@ -87,7 +94,7 @@ fn tunnel(t: &TenantSpec, o: &Observed, s: &NodeSettings, lanes: &Lanes) -> Part
     }
 }
 
-fn dns(t: &TenantSpec, o: &Observed, lanes: &Lanes) -> Part {
+fn dns(t: &TenantSpec, o: &Observed, index: &ContainerIndex, lanes: &Lanes) -> Part {
     let lane = Lane::Container(t.slot);
     let containers = match &o.containers {
         Known::Known(c) => c,
@@ -99,12 +106,9 @@ fn dns(t: &TenantSpec, o: &Observed, lanes: &Lanes) -> Part {
             sentence: sentence.to_owned(),
         })
     };
-    match containers
-        .ours
-        .iter()
-        .find(|c| c.slot == Some(t.slot) && c.name == t.name.container())
-        .map(|c| c.state)
-    {
+    let name = t.name.container();
+    let mut own = index.of_slot(t.slot, containers);
+    match own.find(|c| c.name == name).map(|c| c.state) {
         Some(ContainerState::Running) => match o.dns.get(&t.slot) {
             Some(Known::Known(d)) if d.running => READY,
             _ => Part::Working,
@@ -113,7 +117,7 @@ fn dns(t: &TenantSpec, o: &Observed, lanes: &Lanes) -> Part {
             ErrorCode::DnsUnavailable,
             "Your DNS filter keeps stopping and is being started again.",
         ),
-        _ if containers.foreign.contains(&t.name.container()) => problem(
+        _ if containers.foreign.contains(&name) => problem(
             ErrorCode::NameForeign,
             "The server has another container of your DNS filter's name. The operator can remove it.",
         ),

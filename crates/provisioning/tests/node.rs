@@ -52,7 +52,7 @@ impl Bed {
     async fn add(&self, n: u16, devices: u8) -> u64 {
         let t = samples::tenant(&self.settings, n, devices);
         let generation = self.specs.change(|s| {
-            s.tenants.insert(t.slot, t);
+            s.tenants.insert(t.slot, t.into());
         });
         self.node.nudge();
         generation
@@ -289,11 +289,8 @@ async fn a_device_change_is_one_call_to_one_tunnel() {
     bed.machine.state().calls.clear();
     let generation = bed.specs.change(|s| {
         let (id, device) = samples::device(&bed.settings, slot(3), 7);
-        s.tenants
-            .get_mut(&slot(3))
-            .unwrap()
-            .devices
-            .insert(id, device);
+        let tenant = s.tenants.get_mut(&slot(3)).unwrap();
+        Arc::make_mut(tenant).devices.insert(id, device);
     });
     assert!(
         bed.node
@@ -320,7 +317,7 @@ async fn a_suspended_tenant_keeps_its_folder_and_nothing_else() {
     bed.add(1, 1).await;
     bed.ready(1).await;
     bed.specs
-        .change(|s| s.tenants.get_mut(&slot(1)).unwrap().suspended = true);
+        .change(|s| Arc::make_mut(s.tenants.get_mut(&slot(1)).unwrap()).suspended = true);
     bed.node.nudge();
     bed.until("tunnel, elements and container are gone", || {
         let s = bed.machine.state();
@@ -353,8 +350,9 @@ async fn a_new_tenant_of_an_old_name_gets_none_of_the_old_ones_data() {
     .await;
     std::fs::write(dir.join("query.log"), "what somebody looked up").unwrap();
     // Deleted and taken again before the node looked: same name, same slot, other keys.
-    bed.specs
-        .change(|s| s.tenants.get_mut(&slot(1)).unwrap().private_key = samples::key(9, 9));
+    bed.specs.change(|s| {
+        Arc::make_mut(s.tenants.get_mut(&slot(1)).unwrap()).private_key = samples::key(9, 9)
+    });
     bed.node.nudge();
     let key = samples::key(9, 9).public().to_string();
     bed.until("the folder is the new tenant's", || {

@@ -123,19 +123,22 @@ impl Store {
     }
 
     /// Removes what is too old for any graph, a bite of it: at most two buckets
-    /// of each length, so that nobody waits long behind it. One call for each
-    /// reading keeps up, and catches up. Returns how many rows went.
+    /// of each length, so that nobody waits long behind it, in one transaction,
+    /// which the disk is waited for once. One call for each reading keeps up,
+    /// and catches up. Returns how many rows went.
     ///
     /// # Errors
     /// What the database said.
     pub async fn prune_statistics(&self, now: Timestamp) -> Result<u64> {
         let before = now.0.saturating_sub(TOLD_FOR);
-        let mut gone = execute!(self.db.writer(), PRUNE_TOLD, before, PRUNE)?;
+        let mut tx = self.db.begin().await?;
+        let mut gone = execute!(tx.on(), PRUNE_TOLD, before, PRUNE)?;
         for (span, table) in TABLES {
             let sql = sqlx::AssertSqlSafe(prune(table));
             let (begin, step) = (span.begin(now).0, span.step_millis());
-            gone += execute!(self.db.writer(), sql, begin, step)?;
+            gone += execute!(tx.on(), sql, begin, step)?;
         }
+        tx.commit().await?;
         Ok(gone)
     }
 

@@ -32,6 +32,7 @@ pub async fn devices(rig: &Rig, when: &str, times: usize, figures: &mut Figures)
     for (mesh, how) in [(false, ""), (true, " in the mesh")] {
         let mut added: Vec<(usize, DeviceId)> = Vec::new();
         let cpu = Cpu::now(rig).await?;
+        let mut looking = Cpu::default();
         for n in 0..times {
             // Spread over the slots; 7 and 1,000 share no factor.
             let who = n * 7 % everybody.len();
@@ -48,10 +49,12 @@ pub async fn devices(rig: &Rig, when: &str, times: usize, figures: &mut Figures)
             added.push((who, device.id));
             if added.len().is_multiple_of(LOOKED_AT) {
                 let key = PublicKey::parse(&device.public_key)?;
+                let before = Cpu::now(rig).await?;
                 has_peer(rig, held.slot, key).await?;
+                looking = looking.plus(&Cpu::now(rig).await?.since(&before));
             }
         }
-        let used = Cpu::now(rig).await?.since(&cpu);
+        let used = Cpu::now(rig).await?.since(&cpu).since(&looking);
         figures.cpu(&format!("{times} devices added{how} {when}"), used);
         for (who, id) in added {
             let begun = Instant::now();

@@ -4,7 +4,8 @@
 //!
 //! It changes links and rules of the machine it runs on: only in a test bed.
 //! `end2end/bed/scale.py` runs it there and makes a table of what it prints:
-//! JSON, each figure's name with every single value (seconds, MB, counts).
+//! JSON, each figure's name with every single value (seconds, MB, counts). As it
+//! goes, it tells a line of each figure on stderr.
 
 mod changes;
 mod measure;
@@ -138,6 +139,7 @@ async fn make(root: &Path, tenants: u16, devices: u8) -> Outcome<()> {
     Userspace::stop(&rig::socket(root)).await?;
     rig.firewall.remove_all().await?;
 
+    figures.tell();
     say("rows of all");
     let begun = Instant::now();
     rows::make(&rig.store, 2..=tenants, devices).await?;
@@ -154,18 +156,22 @@ async fn make(root: &Path, tenants: u16, devices: u8) -> Outcome<()> {
     figures.cpu("create", Cpu::now(&rig).await?.since(&cpu));
     rig.stands(tenants, devices).await?;
 
+    figures.tell();
     say("passes without a change");
     quiet::passes(&rig, &mut figures).await?;
     quiet::parts(&rig, &mut figures).await?;
 
+    figures.tell();
     say("one change");
     changes::devices(&rig, "among all", 100, &mut figures).await?;
 
+    figures.tell();
     say("statistics");
     quiet::statistics(&rig, &mut figures).await?;
     rig.memory("at all tenants", &mut figures).await?;
     rig.stands(tenants, devices).await?;
 
+    figures.tell();
     say("firewall");
     rig.stop().await?;
     changes::firewall(&rig, &mut figures).await?;

@@ -17,7 +17,11 @@ pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Every single value, by the figure's name.
 #[derive(Debug, Default)]
-pub struct Figures(BTreeMap<String, Vec<f64>>);
+pub struct Figures {
+    values: BTreeMap<String, Vec<f64>>,
+    /// How many values of each have been told.
+    told: BTreeMap<String, usize>,
+}
 
 impl Figures {
     /// A time, in seconds.
@@ -27,7 +31,7 @@ impl Figures {
 
     /// Any number.
     pub fn number(&mut self, what: &str, value: f64) {
-        self.0.entry(what.to_owned()).or_default().push(value);
+        self.values.entry(what.to_owned()).or_default().push(value);
     }
 
     /// Processor time by who used it, in seconds.
@@ -37,15 +41,38 @@ impl Figures {
         self.note(&format!("{what}, cpu of tunnels"), cpu.tunnels);
     }
 
+    /// What has come since it was told last, a line each on stderr: a run that
+    /// is ended from outside has then said what it found.
+    pub fn tell(&mut self) {
+        for (what, values) in &self.values {
+            let told = self.told.entry(what.clone()).or_default();
+            if *told == values.len() {
+                continue;
+            }
+            *told = values.len();
+            let mut sorted = values.clone();
+            sorted.sort_by(f64::total_cmp);
+            let at = |share: usize| sorted[(sorted.len() - 1) * share / 100];
+            eprintln!(
+                "    {what}: {} times, p50 {:.4}, p99 {:.4}, most {:.4}",
+                sorted.len(),
+                at(50),
+                at(99),
+                at(100)
+            );
+        }
+    }
+
     /// As JSON on stdout.
-    pub fn print(&self) -> Outcome<()> {
-        println!("{}", serde_json::to_string(&self.0)?);
+    pub fn print(&mut self) -> Outcome<()> {
+        self.tell();
+        println!("{}", serde_json::to_string(&self.values)?);
         Ok(())
     }
 }
 
 /// Processor time used so far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
     /// This process: what is the server's in the product.
     server: Duration,
@@ -65,6 +92,15 @@ impl Cpu {
             commands: used(UsageWho::RUSAGE_CHILDREN)?,
             tunnels: Duration::from(tunnels),
         })
+    }
+
+    /// Both together.
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            server: self.server + other.server,
+            commands: self.commands + other.commands,
+            tunnels: self.tunnels + other.tunnels,
+        }
     }
 
     /// What was used after an earlier look. A child that was started between

@@ -12,7 +12,7 @@ fn spec(generation: u64, tenants: u16) -> NodeSpec {
     let tenants = (1..=tenants).map(|n| {
         let mut t = samples::tenant(&s, n, (n % 5) as u8);
         t.suspended = n % 3 == 0;
-        (t.slot, t)
+        (t.slot, t.into())
     });
     NodeSpec {
         generation,
@@ -37,7 +37,8 @@ fn a_spec_comes_back_as_it_was_and_nobody_else_reads_it() {
     let mode = fs::metadata(kept.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let text = fs::read_to_string(kept.path()).unwrap();
-    let key = spec(5, 1).tenants.into_values().next().unwrap().private_key;
+    let tenant = spec(5, 1).tenants.into_values().next().unwrap();
+    let key = &tenant.private_key;
     assert!(!text.contains(key.expose().as_str()) && !text.contains("tenant"));
 }
 

@@ -46,7 +46,9 @@ fn tenant(n: u16) -> TenantSpec {
 fn spec() -> NodeSpec {
     NodeSpec {
         generation: 1,
-        tenants: [1, 2].map(|n| (Slot::new(n).unwrap(), tenant(n))).into(),
+        tenants: [1, 2]
+            .map(|n| (Slot::new(n).unwrap(), tenant(n).into()))
+            .into(),
     }
 }
 
@@ -144,7 +146,8 @@ fn what_never_was_as_the_spec_wants_it_is_work_and_no_finding() {
     assert_eq!(whats(&Before::Wireguard(before), &now), []);
     // A tenant who was suspended, and whose interface we took away.
     let mut spec = spec();
-    spec.tenants.get_mut(&Slot::FIRST).unwrap().suspended = true;
+    let first = spec.tenants.get_mut(&Slot::FIRST).unwrap();
+    std::sync::Arc::make_mut(first).suspended = true;
     let mut gone = interfaces();
     gone.remove(&Slot::FIRST);
     let now = Observed {

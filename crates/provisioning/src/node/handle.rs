@@ -112,6 +112,18 @@ impl Shared {
         });
     }
 
+    /// The tenants of these slots are in force at another generation too:
+    /// nothing of theirs has changed with it.
+    pub(crate) fn set_applied(&self, slots: impl Iterator<Item = Slot>, generation: u64) {
+        let tenants = self.tenants();
+        for sender in slots.filter_map(|slot| tenants.get(&slot)) {
+            sender.send_if_modified(|state| {
+                let state = state.as_mut().filter(|s| s.applied != generation);
+                state.map(|s| s.applied = generation).is_some()
+            });
+        }
+    }
+
     /// Forgets tenants that left; who still watches sees `None`.
     pub(crate) fn retain(&self, spec: &NodeSpec) {
         self.tenants().retain(|slot, sender| {

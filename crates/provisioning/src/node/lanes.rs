@@ -72,7 +72,8 @@ fn backoff(lane: &Lane, failures: u32) -> Duration {
 
 impl Lanes {
     /// Starts every planned lane that is free. A lane that failed waits, unless
-    /// what is wanted of it has changed since.
+    /// what is wanted of it has changed since. The lanes that were started, and
+    /// those that are forgotten because nothing is planned for them any more.
     pub(crate) fn start(
         &mut self,
         plan: &Plan,
@@ -81,16 +82,23 @@ impl Lanes {
         ports: &NodePorts,
         settings: &Arc<NodeSettings>,
         out: &UnboundedSender<Message>,
-    ) {
+    ) -> Vec<Lane> {
         let now = Instant::now();
-        self.lanes
-            .retain(|lane, s| s.running.is_some() || plan.contains_key(lane));
+        let mut changed = Vec::new();
+        self.lanes.retain(|lane, s| {
+            let stays = s.running.is_some() || plan.contains_key(lane);
+            if !stays {
+                changed.push(lane.clone());
+            }
+            stays
+        });
         for (lane, steps) in plan {
             let state = self.lanes.entry(lane.clone()).or_default();
             let waits = state.not_before.is_some_and(|t| t > now) && state.failed == *steps;
             if state.running.is_some() || waits {
                 continue;
             }
+            changed.push(lane.clone());
             let retried = state.failures > 0;
             state.running = Some(steps.clone());
             state.starts = match steps.as_slice() {
@@ -120,6 +128,7 @@ impl Lanes {
                 let _ = out.send(Message::Done(lane, steps, work.spec, result));
             });
         }
+        changed
     }
 
     /// What a lane has to wait for before its turn.

@@ -27,7 +27,7 @@ pub(crate) fn predict(
         Step::Firewall(change) => {
             let observed = if change.rebuild {
                 // Every slot's elements: a reading under way is of no use.
-                sources.changed(Port::Firewall)
+                sources.firewall_changed()
             } else {
                 let set = change.set.iter().map(|(_, t)| t.slot);
                 let slots: Vec<_> = change.remove.keys().copied().chain(set).collect();
@@ -61,7 +61,9 @@ pub(crate) fn predict(
             }
         }
         Step::RemoveContainer(id) => {
-            if let Known::Known(c) = &mut sources.changed(Port::Containers).containers {
+            if let Some((c, touched)) = sources.containers_changed() {
+                let gone = c.ours.iter().filter(|x| x.id == *id);
+                gone.for_each(|x| touched.container(x));
                 c.ours.retain(|x| x.id != *id);
             }
         }
@@ -69,21 +71,25 @@ pub(crate) fn predict(
             let Some(t) = spec.tenants.get(slot) else {
                 return;
             };
-            if let Known::Known(c) = &mut sources.changed(Port::Containers).containers {
+            if let Some((c, touched)) = sources.containers_changed() {
                 let name = t.name.container();
+                let gone = c.ours.iter().filter(|x| x.name == name);
+                gone.for_each(|x| touched.container(x));
                 c.ours.retain(|x| x.name != name);
                 // The engine takes a name wherever it takes an id.
-                c.ours.push(ObservedContainer {
+                let started = ObservedContainer {
                     id: name.clone(),
                     name,
                     slot: Some(*slot),
                     revision: t.container(settings).revision(),
                     state: ContainerState::Running,
-                });
+                };
+                touched.container(&started);
+                c.ours.push(started);
             }
-            if let Known::Known(f) = &mut sources.changed(Port::Folders).folders
-                && let Some(seen) = f.get_mut(&t.name.folder())
-            {
+            let folder = t.name.folder();
+            let folders = sources.folder_changed(&folder);
+            if let Some(seen) = folders.and_then(|f| f.get_mut(&folder)) {
                 seen.dns_conf = DnsConf::Unseen;
             }
             sources.mark(Port::Containers);
@@ -94,7 +100,7 @@ pub(crate) fn predict(
             let Some(t) = spec.tenants.get(slot) else {
                 return;
             };
-            if let Some(Known::Known(d)) = sources.dns_changed(*slot).dns.get_mut(slot) {
+            if let Some(d) = sources.dns_changed(*slot) {
                 d.clients = t
                     .clients()
                     .into_iter()
@@ -115,11 +121,12 @@ pub(crate) fn predict(
             let Some(t) = spec.tenants.get(slot) else {
                 return;
             };
-            if let Known::Known(f) = &mut sources.changed(Port::Folders).folders {
+            let folder = t.name.folder();
+            if let Some(f) = sources.folder_changed(&folder) {
                 let hash = content_hash(t.wg_conf().expose().as_bytes());
                 let wg_confs = [(format!("{}.conf", slot.interface()), hash)].into();
-                let stood = f.contains_key(&t.name.folder());
-                let seen = f.entry(t.name.folder()).or_default();
+                let stood = f.contains_key(&folder);
+                let seen = f.entry(folder).or_default();
                 seen.wg_confs = wg_confs;
                 seen.owner = Some(t.private_key.public().to_string());
                 if !stood {
@@ -129,7 +136,7 @@ pub(crate) fn predict(
             }
         }
         Step::RemoveFolder(name) => {
-            if let Known::Known(f) = &mut sources.changed(Port::Folders).folders {
+            if let Some(f) = sources.folder_changed(name) {
                 f.remove(name);
             }
         }

@@ -12,134 +12,55 @@
 //! reading that began later was believed. Nothing is called applied before.
 
 use super::{
-    Message, NodePorts, Port,
-    doubt::Doubt,
+    Message, NodePorts, Port, answer,
+    asking::Asking,
     guard::{OBSERVE, guarded},
+    source::Source,
     unread,
 };
 use crate::{
-    drift::Before,
     observed::{
         ContainerState, Known, Observed, ObservedContainers, ObservedDns, ObservedFirewall,
         ObservedFolder, ObservedInterface,
     },
     pending::Pending,
-    plan::{Lane, Step, is_ours},
-    ports::{DnsFilter, PortResult},
-    spec::{DnsInstance, NodeSettings, NodeSpec},
+    plan::{Lane, Step},
+    spec::{NodeSettings, NodeSpec},
+    touched::Touched,
 };
 use domain::{Slot, TenantName};
 use futures_util::{StreamExt, stream::BoxStream};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
-use tokio::{
-    sync::{Semaphore, mpsc::UnboundedSender},
-    task::JoinSet,
-    time::Instant,
-};
-
-/// Overtaken answers in a row before one is believed.
-const OVERTAKEN_MAX: u8 = 3;
-
-/// AdGuard Homes asked at one time.
-const DNS_AT_ONCE: usize = 32;
-
-/// How long a starting AdGuard Home is asked before the others' turn.
-const DNS_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Answers in which an AdGuard Home was silent before it is asked with less
-/// patience and less often.
-const DNS_STARTING: u32 = 4;
-
-/// Between two times that a silent AdGuard Home is asked: doubled from the
-/// first to the last.
-const DNS_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
-
-#[derive(Debug, Default)]
-struct Source {
-    epoch: u64,
-    dirty: bool,
-    reading: bool,
-    overtaken: u8,
-    not_before: Option<Instant>,
-    /// Slots that steps changed since the reading began.
-    touched: BTreeSet<Slot>,
-    doubt: Doubt,
-    /// AdGuard Homes only: answers in a row in which it did not run.
-    silent: u32,
-}
-
-impl Source {
-    fn dirty() -> Self {
-        Self {
-            dirty: true,
-            ..Self::default()
-        }
-    }
-
-    /// Begins a reading where one is due.
-    fn begin(&mut self, now: Instant) -> Option<u64> {
-        let due = self.dirty && !self.reading && self.not_before.is_none_or(|t| t <= now);
-        due.then(|| {
-            (self.dirty, self.reading, self.not_before) = (false, true, None);
-            self.touched.clear();
-            self.doubt.reading_begins();
-            self.epoch
-        })
-    }
-
-    /// Ends a reading; whether its answer is to be believed.
-    fn end(&mut self, epoch: u64) -> bool {
-        self.reading = false;
-        let fresh = epoch == self.epoch;
-        self.overtaken = if fresh { 0 } else { self.overtaken + 1 };
-        self.dirty |= !fresh;
-        if self.overtaken > OVERTAKEN_MAX {
-            self.overtaken = 0;
-            return true;
-        }
-        fresh
-    }
-
-    /// Ends a reading of a port that is kept by slot; whether its answer is to
-    /// be believed for the slots that no step touched meanwhile.
-    fn end_by_slot(&mut self, epoch: u64, known: bool) -> bool {
-        self.reading = false;
-        // Without a picture of our own there is nothing to keep for them.
-        let believed = epoch == self.epoch && (known || self.touched.is_empty());
-        self.dirty |= !believed || !self.touched.is_empty();
-        if believed {
-            self.doubt.reading_believed(&self.touched);
-        }
-        believed
-    }
-}
+use tokio::{sync::mpsc::UnboundedSender, task::JoinSet, time::Instant};
 
 /// What was known of a port before it could not be read: what it is compared
 /// with once it can be again.
 #[derive(Debug, Default)]
-struct Lost {
-    wireguard: Option<BTreeMap<Slot, ObservedInterface>>,
-    firewall: Option<ObservedFirewall>,
-    containers: Option<ObservedContainers>,
-    folders: Option<BTreeMap<String, ObservedFolder>>,
+pub(super) struct Lost {
+    pub(super) wireguard: Option<BTreeMap<Slot, ObservedInterface>>,
+    pub(super) firewall: Option<ObservedFirewall>,
+    pub(super) containers: Option<ObservedContainers>,
+    pub(super) folders: Option<BTreeMap<String, ObservedFolder>>,
 }
 
 /// See the module.
 pub(crate) struct Sources {
-    observed: Observed,
-    lost: Lost,
-    wireguard: Source,
-    firewall: Source,
-    containers: Source,
-    folders: Source,
-    dns: BTreeMap<Slot, Source>,
-    asking: Arc<Semaphore>,
+    pub(super) observed: Observed,
+    pub(super) lost: Lost,
+    pub(super) wireguard: Source,
+    pub(super) firewall: Source,
+    pub(super) containers: Source,
+    pub(super) folders: Source,
+    pub(super) asking: Asking,
+    /// Who has a running container may have changed.
+    pub(super) crew_changed: bool,
+    /// What of the observation has changed since somebody asked.
+    pub(super) touched: Touched,
     /// Slots with an interface of ours when that could be read last.
-    stood: BTreeSet<Slot>,
+    pub(super) stood: BTreeSet<Slot>,
 }
 
 impl Default for Sources {
@@ -157,8 +78,9 @@ impl Default for Sources {
             firewall: Source::dirty(),
             containers: Source::dirty(),
             folders: Source::dirty(),
-            dns: BTreeMap::new(),
-            asking: Arc::new(Semaphore::new(DNS_AT_ONCE)),
+            asking: Asking::default(),
+            crew_changed: true,
+            touched: Touched::default(),
             stood: BTreeSet::new(),
         }
     }
@@ -169,6 +91,16 @@ impl Sources {
         &self.observed
     }
 
+    /// What of the observation has changed since this was asked last.
+    pub(crate) fn take_touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// The spec has changed, and with it who is there.
+    pub(crate) fn spec_changed(&mut self) {
+        self.crew_changed = true;
+    }
+
     /// The observation, for writing into it what a step made of some slots of a
     /// port that is kept by slot.
     pub(crate) fn changed_slots(
@@ -176,8 +108,51 @@ impl Sources {
         port: Port,
         slots: impl IntoIterator<Item = Slot>,
     ) -> &mut Observed {
+        let slots: BTreeSet<Slot> = slots.into_iter().collect();
+        self.touched.slots.extend(&slots);
         self.source(port).touched.extend(slots);
         &mut self.observed
+    }
+
+    /// The same for the whole table.
+    pub(crate) fn firewall_changed(&mut self) -> &mut Observed {
+        self.touched.everything = true;
+        self.firewall.epoch += 1;
+        &mut self.observed
+    }
+
+    /// The containers, for writing a step's outcome into them and telling which
+    /// it was about; readings that are under way become old.
+    pub(crate) fn containers_changed(&mut self) -> Option<(&mut ObservedContainers, &mut Touched)> {
+        self.containers.epoch += 1;
+        self.crew_changed = true;
+        match &mut self.observed.containers {
+            Known::Known(c) => Some((c, &mut self.touched)),
+            Known::Unknown(_) => None,
+        }
+    }
+
+    /// The same for a tenant's folder.
+    pub(crate) fn folder_changed(
+        &mut self,
+        folder: &str,
+    ) -> Option<&mut BTreeMap<String, ObservedFolder>> {
+        self.folders.epoch += 1;
+        self.touched.folder(folder);
+        match &mut self.observed.folders {
+            Known::Known(f) => Some(f),
+            Known::Unknown(_) => None,
+        }
+    }
+
+    /// The same for one AdGuard Home.
+    pub(crate) fn dns_changed(&mut self, slot: Slot) -> Option<&mut ObservedDns> {
+        self.asking.changed(slot);
+        self.touched.slots.insert(slot);
+        match self.observed.dns.get_mut(&slot) {
+            Some(Known::Known(d)) => Some(d),
+            _ => None,
+        }
     }
 
     /// Whether it is not known what a failed step made of a slot's tunnel or
@@ -200,19 +175,6 @@ impl Sources {
         if self.observed.wireguard.known().is_none() {
             pending.tunnels.extend(&self.stood);
         }
-    }
-
-    /// The observation, for writing a step's outcome into it; readings of the
-    /// port that are under way become old.
-    pub(crate) fn changed(&mut self, port: Port) -> &mut Observed {
-        self.source(port).epoch += 1;
-        &mut self.observed
-    }
-
-    /// The same for one AdGuard Home.
-    pub(crate) fn dns_changed(&mut self, slot: Slot) -> &mut Observed {
-        self.dns.entry(slot).or_insert_with(Source::dirty).epoch += 1;
-        &mut self.observed
     }
 
     fn source(&mut self, port: Port) -> &mut Source {
@@ -243,8 +205,7 @@ impl Sources {
     }
 
     pub(crate) fn mark_dns(&mut self, slot: Slot) {
-        let source = self.dns.entry(slot).or_insert_with(Source::dirty);
-        (source.dirty, source.not_before) = (true, None);
+        self.asking.mark(slot);
     }
 
     /// A container's start makes its tenant's folder, who may have left
@@ -266,7 +227,7 @@ impl Sources {
             self.mark(port);
         }
         if dns {
-            self.dns.values_mut().for_each(|s| s.dirty = true);
+            self.asking.mark_all();
         }
     }
 
@@ -299,72 +260,7 @@ impl Sources {
     pub(crate) fn next_retry(&self) -> Option<Instant> {
         // Nobody is asked while it is not known who is there.
         self.observed.containers.known()?;
-        self.dns
-            .values()
-            .filter(|s| s.dirty && !s.reading)
-            .filter_map(|s| s.not_before)
-            .min()
-    }
-
-    /// Takes an answer in; what it takes the place of, where there was something.
-    pub(crate) fn take(&mut self, message: Message) -> Option<Before> {
-        match message {
-            Message::Wireguard(e, mut r) => {
-                let now = &mut self.observed.wireguard;
-                let known = now.known().is_some();
-                if !self.wireguard.end_by_slot(e, known) {
-                    return None;
-                }
-                if let (Ok(new), Some(now)) = (&mut r, now.known()) {
-                    keep(&self.wireguard.touched, now, new);
-                }
-                if let (Err(_), Some(now)) = (&r, now.known()) {
-                    let ours = now.iter().filter(|(_, i)| is_ours(i));
-                    self.stood = ours.map(|(slot, _)| *slot).collect();
-                }
-                take_in(r, now, &mut self.lost.wireguard).map(Before::Wireguard)
-            }
-            Message::Firewall(e, mut r) => {
-                let now = &mut self.observed.firewall;
-                let known = now.known().is_some();
-                if !self.firewall.end_by_slot(e, known) {
-                    return None;
-                }
-                if let (Ok(new), Some(now)) = (&mut r, now.known()) {
-                    keep(&self.firewall.touched, &now.tenants, &mut new.tenants);
-                }
-                take_in(r, now, &mut self.lost.firewall).map(Before::Firewall)
-            }
-            Message::Containers(e, r) if self.containers.end(e) => {
-                let now = &mut self.observed.containers;
-                take_in(r, now, &mut self.lost.containers).map(Before::Containers)
-            }
-            Message::Folders(e, r) if self.folders.end(e) => {
-                let now = &mut self.observed.folders;
-                take_in(r, now, &mut self.lost.folders).map(Before::Folders)
-            }
-            Message::Containers(..) | Message::Folders(..) => None,
-            Message::Dns(slot, e, r) => {
-                let source = self.dns.get_mut(&slot)?;
-                if source.end(e) {
-                    if r.as_ref().is_ok_and(|d| d.running) {
-                        source.silent = 0;
-                    } else {
-                        let doublings = source.silent.saturating_sub(DNS_STARTING).min(10);
-                        let wait = DNS_AGAIN.0.saturating_mul(1 << doublings).min(DNS_AGAIN.1);
-                        source.silent = source.silent.saturating_add(1);
-                        source.dirty = true;
-                        source.not_before = Some(Instant::now() + wait);
-                    }
-                    return match self.observed.dns.insert(slot, r.into()) {
-                        Some(Known::Known(before)) => Some(Before::Dns(slot, before)),
-                        _ => None,
-                    };
-                }
-                None
-            }
-            Message::Spec(_) | Message::Event(_) | Message::Done(..) => None,
-        }
+        self.asking.next_retry()
     }
 
     /// Starts every reading that is due.
@@ -400,100 +296,25 @@ impl Sources {
                 Message::Folders(e, guarded(OBSERVE, port.observe()).await)
             });
         }
-        self.read_dns(ports, settings, spec, out, now);
-    }
-
-    fn read_dns(
-        &mut self,
-        ports: &NodePorts,
-        settings: &NodeSettings,
-        spec: &NodeSpec,
-        out: &UnboundedSender<Message>,
-        now: Instant,
-    ) {
         let Known::Known(containers) = &self.observed.containers else {
             return;
         };
-        let running: BTreeSet<Slot> = containers
-            .ours
-            .iter()
-            .filter(|c| c.state == ContainerState::Running)
-            .filter_map(|c| c.slot)
-            .filter(|s| spec.tenants.get(s).is_some_and(|t| !t.suspended))
-            .collect();
-        self.observed.dns.retain(|s, _| running.contains(s));
-        self.dns.retain(|s, _| running.contains(s));
-        for slot in running {
-            let source = self.dns.entry(slot).or_insert_with(Source::dirty);
-            let (Some(epoch), Some(t)) = (source.begin(now), spec.tenants.get(&slot)) else {
-                continue;
-            };
-            let patience = if source.silent < DNS_STARTING {
-                DNS_PATIENCE
-            } else {
-                Duration::ZERO
-            };
-            let (port, dns, asking) = (ports.dns.clone(), t.dns(settings), self.asking.clone());
-            answer(out, async move {
-                let _turn = asking.acquire_owned().await;
-                let asked = ask(port.as_ref(), &dns, patience);
-                Message::Dns(slot, epoch, guarded(OBSERVE, asked).await)
+        if std::mem::take(&mut self.crew_changed) {
+            let running = containers.ours.iter();
+            let running = running.filter(|c| c.state == ContainerState::Running);
+            let active = |slot: &Slot| spec.tenants.get(slot).is_some_and(|t| !t.suspended);
+            let running: BTreeSet<Slot> = running.filter_map(|c| c.slot).filter(active).collect();
+            self.observed.dns.retain(|slot, _| {
+                let stays = running.contains(slot);
+                if !stays {
+                    self.touched.slots.insert(*slot);
+                }
+                stays
             });
+            self.asking.only(running);
         }
+        self.asking.ask(&ports.dns, settings, spec, out);
     }
-}
-
-/// Asks until it answers for real or patience ends: a container that was just
-/// started answers after 45-150 ms, and somebody is watching a progress page.
-async fn ask(
-    port: &dyn DnsFilter,
-    dns: &DnsInstance,
-    patience: Duration,
-) -> PortResult<ObservedDns> {
-    let end = Instant::now() + patience;
-    let mut wait = Duration::from_millis(10);
-    loop {
-        let answer = port.observe(dns).await;
-        if answer.as_ref().is_ok_and(|d| d.running) || Instant::now() + wait > end {
-            return answer;
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 3 / 2).min(Duration::from_millis(200));
-    }
-}
-
-/// Puts an answer in the place of what was known, which is returned if the new
-/// one can be compared with it.
-fn take_in<T>(result: PortResult<T>, into: &mut Known<T>, lost: &mut Option<T>) -> Option<T> {
-    if let Err(e) = &result {
-        tracing::warn!(code = %e.code, error = %e, cause = ?e.cause, "could not be read; nothing is changed there");
-    }
-    match (std::mem::replace(into, result.into()), &*into) {
-        (Known::Known(before), Known::Known(_)) => Some(before),
-        (Known::Unknown(_), Known::Known(_)) => lost.take(),
-        (Known::Known(before), Known::Unknown(_)) => {
-            *lost = Some(before);
-            None
-        }
-        (Known::Unknown(_), Known::Unknown(_)) => None,
-    }
-}
-
-/// Puts what we know of some slots in place of what an older answer says.
-fn keep<V: Clone>(slots: &BTreeSet<Slot>, now: &BTreeMap<Slot, V>, answer: &mut BTreeMap<Slot, V>) {
-    for slot in slots {
-        match now.get(slot) {
-            Some(v) => drop(answer.insert(*slot, v.clone())),
-            None => drop(answer.remove(slot)),
-        }
-    }
-}
-
-fn answer(out: &UnboundedSender<Message>, work: impl Future<Output = Message> + Send + 'static) {
-    let out = out.clone();
-    tokio::spawn(async move {
-        let _ = out.send(work.await);
-    });
 }
 
 /// Forwards the ports' events as marks.

@@ -92,6 +92,8 @@ async fn live(sim: &Sim, last: bool) -> Result<Duration, String> {
     stuck.into_iter().for_each(|after| sim.settle_at(after));
     let settings = samples::settings(Path::new("/simulated"));
     let (node, handle) = Node::new(sim.ports(), settings);
+    let checked = sim.state().checked;
+    let node = if checked { node.checked() } else { node };
     let polls = Polls::default();
     let mut running = tokio::spawn(Counted {
         node: Box::pin(node.run(std::future::pending())),

@@ -71,8 +71,14 @@ pub struct State {
     calls_to_live: Option<u64>,
     /// The machine's time at the beginning of this life, and that moment.
     life: (Duration, Option<Instant>),
+    /// Whether each plan is compared with a whole one.
+    pub(crate) checked: bool,
     trace: Trace,
 }
+
+/// In every so many histories each plan, and what is told of everybody, is
+/// compared with what is made from nothing.
+const CHECKED: u64 = 4;
 
 type Effect = Box<dyn FnOnce(&mut State) + Send>;
 
@@ -150,6 +156,7 @@ impl Sim {
             listeners: Vec::new(),
             calls_to_live: None,
             life: (Duration::ZERO, None),
+            checked: loud || seed.is_multiple_of(CHECKED),
             trace: Trace { loud, hash: seed },
         };
         let kinds: Vec<_> = state.faults.kinds().collect();

@@ -14,7 +14,7 @@ use provisioning::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 /// Few, so that names and slots are soon used again.
@@ -213,7 +213,7 @@ impl World {
             self.history.remove(0);
         }
         self.history.push(before.clone());
-        let leaver = |t: &&TenantSpec| match self.spec.tenants.get(&slot) {
+        let leaver = |t: &&Arc<TenantSpec>| match self.spec.tenants.get(&slot) {
             Some(now) => now.private_key.public() != t.private_key.public(),
             None => true,
         };
@@ -238,7 +238,7 @@ impl World {
             }
         };
         let t = self.tenant(slot, &name);
-        self.spec.tenants.insert(slot, t);
+        self.spec.tenants.insert(slot, t.into());
         Some((slot, "signs up"))
     }
 
@@ -246,14 +246,14 @@ impl World {
         let slots: Vec<_> = self.spec.tenants.keys().copied().collect();
         let slot = self.rng.pick(slots)?;
         let t = self.spec.tenants.remove(&slot)?;
-        self.removed.extend(t.devices.into_values());
+        self.removed.extend(t.devices.values().cloned());
         Some((slot, "leaves"))
     }
 
     fn change(&mut self) -> Option<(Slot, &'static str)> {
         let all: Vec<_> = self.spec.tenants.keys().copied().collect();
         let slot = self.rng.pick(all)?;
-        let mut t = self.spec.tenants.get(&slot)?.clone();
+        let mut t = TenantSpec::clone(self.spec.tenants.get(&slot)?);
         let ids: Vec<_> = t.devices.keys().copied().collect();
         let choice = self.rng.below(10);
         let what = match (choice, self.rng.pick(ids)) {
@@ -286,7 +286,7 @@ impl World {
             }
             (_, None) => return None,
         };
-        self.spec.tenants.insert(slot, t);
+        self.spec.tenants.insert(slot, t.into());
         Some((slot, what))
     }
 

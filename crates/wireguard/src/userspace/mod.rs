@@ -11,6 +11,7 @@ mod devices;
 #[doc(hidden)]
 pub mod frame;
 pub mod host;
+mod pages;
 #[doc(hidden)]
 pub mod protocol;
 mod spawn;
@@ -24,7 +25,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use nix::unistd::Uid;
-use protocol::{Hello, MAX_REPLY, MAX_REQUEST, Reply, Request, SERVICE, VERSION, WireDevice};
+use protocol::{Hello, MAX_REPLY, MAX_REQUEST, Reply, Request, SERVICE, VERSION};
 use provisioning::{
     observed::{ObservedInterface, PeerStatistics},
     ports::{PeerChange, PortError, PortResult, WireGuard},
@@ -153,24 +154,6 @@ impl Userspace {
             other => Err(unexpected(&other)),
         }
     }
-
-    async fn devices(&self) -> PortResult<Vec<WireDevice>> {
-        let mut all: Vec<WireDevice> = Vec::new();
-        loop {
-            let after = all.last().map(|d| d.slot);
-            match self.child.call(&Request::Devices { after }).await? {
-                Reply::Devices { devices, more } => {
-                    // A page that does not get on would go on for ever.
-                    let more = more && !devices.is_empty();
-                    all.extend(devices);
-                    if !more {
-                        return Ok(all);
-                    }
-                }
-                other => return Err(unexpected(&other)),
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -216,20 +199,13 @@ impl WireGuard for Userspace {
     }
 
     async fn statistics(&self) -> PortResult<Vec<PeerStatistics>> {
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            match self.child.call(&Request::Statistics { after }).await? {
-                Reply::Statistics { counters, next } => {
-                    all.extend(counters.into_iter().map(PeerStatistics::from));
-                    if next <= after {
-                        return Ok(all);
-                    }
-                    after = next;
-                }
-                other => return Err(unexpected(&other)),
-            }
-        }
+        // Two conversations: while one half is read here, the child gathers
+        // the other.
+        let middle = Slot::new(Slot::LAST.get() / 2);
+        let halves = tokio::try_join!(self.counters(None, middle), self.counters(middle, None));
+        let (mut all, rest) = halves?;
+        all.extend(rest);
+        Ok(all)
     }
 
     fn events(&self) -> BoxStream<'static, ()> {

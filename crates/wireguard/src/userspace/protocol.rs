@@ -69,7 +69,7 @@ pub enum Request {
 
 /// What the child answers.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "reply", rename_all = "snake_case")]
+#[serde(tag = "reply", rename_all = "snake_case", try_from = "FlatReply")]
 pub enum Reply {
     /// It is done.
     Done,
@@ -89,6 +89,54 @@ pub enum Reply {
         counters: Vec<WireCounters>,
         next: Option<Slot>,
     },
+}
+
+/// A reply as it is read: with the members of all of them. Told apart by a tag
+/// within, each page of 20,000 peers would be held as a tree first, which takes
+/// several times as long as reading it.
+#[derive(Deserialize)]
+struct FlatReply {
+    reply: Kind,
+    code: Option<ErrorCode>,
+    sentence: Option<String>,
+    cause: Option<String>,
+    devices: Option<Vec<WireDevice>>,
+    more: Option<bool>,
+    counters: Option<Vec<WireCounters>>,
+    next: Option<Slot>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Done,
+    Refused,
+    Devices,
+    Statistics,
+}
+
+impl TryFrom<FlatReply> for Reply {
+    type Error = &'static str;
+    fn try_from(flat: FlatReply) -> Result<Self, Self::Error> {
+        Ok(match flat.reply {
+            Kind::Done => Self::Done,
+            Kind::Refused => Self::Refused {
+                code: flat.code.ok_or("a refusal without a code")?,
+                sentence: flat.sentence.ok_or("a refusal without a sentence")?,
+                cause: flat.cause,
+            },
+            Kind::Devices => Self::Devices {
+                devices: flat.devices.ok_or("a page without devices")?,
+                more: flat
+                    .more
+                    .ok_or("a page that does not say whether it is the last")?,
+            },
+            Kind::Statistics => Self::Statistics {
+                counters: flat.counters.ok_or("a page without counters")?,
+                next: flat.next,
+            },
+        })
+    }
 }
 
 /// 32 secret bytes in base64. On the socket only: prints as `[redacted]`.

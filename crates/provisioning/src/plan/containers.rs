@@ -1,0 +1,88 @@
+//! A slot's container and its AdGuard Home.
+
+use super::{Step, view::View};
+use crate::{
+    observed::{ContainerState, DnsConf, Known, ObservedDns},
+    spec::{TenantSpec, is_fitting_revision},
+};
+use domain::Slot;
+
+/// What is to be done about the slot's containers.
+pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
+    let Known::Known(c) = &v.observed.containers else {
+        return vec![];
+    };
+    let active = v.active(slot);
+    let (mut kept, mut going, mut steps) = (None, false, vec![]);
+    for x in v.containers.of_slot(slot, c) {
+        let fits = kept.is_none()
+            && active.is_some_and(|t| {
+                x.name == t.name.container()
+                    && fits(v, slot, &x.revision, c.image)
+                    && !matches!(x.state, ContainerState::Paused | ContainerState::Dead)
+                    && !has_lost_its_conf(v, t, x.state)
+            });
+        if fits {
+            kept = Some(x.state);
+            continue;
+        }
+        going = true;
+        if x.state != ContainerState::Removing {
+            steps.push(Step::RemoveContainer(x.id.clone()));
+        }
+    }
+    let Some(t) = active else {
+        return steps;
+    };
+    // A name or an address is only free once its holder is observed gone.
+    let mut holders = v.containers.of_name(&t.name);
+    let name_held =
+        c.foreign.contains(&t.name.container()) || holders.any(|holder| holder != Some(slot));
+    // Nor is an earlier tenant's started from the same folder meanwhile.
+    let busy = v.pending.starts.contains(&t.name);
+    // An earlier tenant's data are not handed to a new one of the same name,
+    // nor its tunnel to a new one in the slot.
+    if going || name_held || busy || !v.is_own_folder(t) || v.anothers_stands(slot) {
+        return steps;
+    }
+    match kept {
+        Some(ContainerState::Stopped) => vec![Step::StartContainer(slot)],
+        None if c.image => vec![Step::StartContainer(slot)],
+        Some(_) | None => steps,
+    }
+}
+
+/// Whether a container of that revision is what the slot's tenant should have.
+pub(super) fn fits(v: &View, slot: Slot, revision: &str, image: bool) -> bool {
+    let made = v.tenants.made.get(&slot);
+    made.is_some_and(|m| is_fitting_revision(&m.revision, revision, image))
+}
+
+/// Whether a container runs without the configuration it was started from.
+fn has_lost_its_conf(v: &View, t: &TenantSpec, state: ContainerState) -> bool {
+    let folders = v.observed.folders.known();
+    let folder = folders.and_then(|f| f.get(&t.name.folder()));
+    state == ContainerState::Running && folder.is_some_and(|f| f.dns_conf == DnsConf::Missing)
+}
+
+/// What is to be done about the slot's AdGuard Home.
+pub(super) fn plan_dns(v: &View, slot: Slot) -> Vec<Step> {
+    match (v.active(slot), v.observed.dns.get(&slot)) {
+        (Some(t), Some(Known::Known(d))) if d.running && !clients_match(t, d) => {
+            vec![Step::SetClients(slot)]
+        }
+        _ => vec![],
+    }
+}
+
+/// Whether AdGuard Home's clients are the tenant's devices. (Where a client had
+/// to be given another name than its device's, the port says the device's.)
+fn clients_match(t: &TenantSpec, d: &ObservedDns) -> bool {
+    let wanted = t.clients();
+    wanted.len() == d.clients.len()
+        && wanted.iter().all(|(id, w)| {
+            d.clients.get(id).is_some_and(|c| {
+                c.name == w.name && c.addresses == [w.address].into() && c.policy == Some(w.policy)
+            })
+        })
+}
