@@ -27,6 +27,10 @@ fn costs_nothing(f: &Failure) -> bool {
     )
 }
 
+/// What somebody is told whose account was made, and who could not be let in.
+const MADE: &str =
+    "is made, but you could not be signed in just now. Sign in with your new password.";
+
 impl Control {
     /// The plans to choose from, in the order the landing page shows them.
     ///
@@ -77,7 +81,8 @@ impl Control {
     ///
     /// # Errors
     /// What is wrong with the form at its field; `NodeFull` with nothing made;
-    /// `TooManyTries`.
+    /// `TooManyTries`. Where the tenant was made and only the ticket could not
+    /// be, the sentence says so.
     pub async fn sign_up(&self, form: SignUp, from: IpAddr) -> Result<Arrival, Failure> {
         let inner = &self.0;
         let name = self.check_name(&form.name).await?;
@@ -105,7 +110,12 @@ impl Control {
             }
         };
         inner.node.nudge();
-        self.arrival(&tenant).await
+        // Committed: it is done, whatever fails from here on.
+        self.arrival(&tenant, None).await.map_err(|f| match f.code {
+            // Deleted again since.
+            ErrorCode::NotFound => f,
+            code => Failure::new(code, format!("“{}” {MADE}", tenant.name)),
+        })
     }
 
     async fn make_tenant(&self, form: &SignUp, name: TenantName) -> Result<TenantRecord, Failure> {
@@ -160,12 +170,12 @@ impl Control {
     }
 
     /// Removes a tenant with everything of theirs, and waits (3 s at most)
-    /// until nothing carries packets for them any more. The node clears up
-    /// after them in any case.
+    /// until nothing carries packets for them any more. Whether that is so; the
+    /// node clears up after them in any case.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn delete_tenant(&self, scope: &TenantScope) -> Result<(), Failure> {
+    pub async fn delete_tenant(&self, scope: &TenantScope) -> Result<bool, Failure> {
         let inner = &self.0;
         let tenant = inner.store.tenant(scope).await.map_err(store_failure)?;
         inner
@@ -189,6 +199,6 @@ impl Control {
             tracing::warn!(tenant = %tenant.name, "deleted, but the node has not let go of it yet");
         }
         inner.watching.changed(scope.tenant());
-        Ok(())
+        Ok(gone)
     }
 }

@@ -71,8 +71,12 @@ impl Control {
         let tenant = self
             .one_try(format!("tenant {shown}"), &shown, from, check)
             .await?;
-        self.note_begin(&shown, from, Some(tenant.id)).await?;
-        self.arrival(&tenant).await
+        let entry = self.begins(&shown, from, Some(tenant.id));
+        match self.arrival(&tenant, Some(entry)).await {
+            // Deleted since the password was found right.
+            Err(f) if f.code == ErrorCode::NotFound => Err(refused()),
+            arrival => arrival,
+        }
     }
 
     /// Checks an operator's name and password; limited as tenants' sign-ins are.
@@ -104,7 +108,8 @@ impl Control {
             .one_try(format!("operator {name}"), &shown, from, check)
             .await?;
         let scope = OperatorScope::issue(operator.name);
-        self.note_begin(&scope.actor(), from, None).await?;
+        let entry = self.begins(&scope.actor(), from, None);
+        inner.store.audit(entry).await.map_err(store_failure)?;
         Ok(OperatorArrival {
             proof: proof(&operator.password_hash),
             scope,
@@ -162,21 +167,16 @@ impl Control {
         }
     }
 
-    async fn note_begin(
-        &self,
-        who: &str,
-        from: IpAddr,
-        tenant: Option<TenantId>,
-    ) -> Result<(), Failure> {
-        let entry = AuditEntry {
+    /// The line that says that somebody came in.
+    fn begins(&self, who: &str, from: IpAddr, tenant: Option<TenantId>) -> AuditEntry {
+        AuditEntry {
             at: self.0.clock.now(),
             actor: who.to_owned(),
             action: "session.begin".to_owned(),
             object: who.to_owned(),
             detail: address_key(from),
             tenant,
-        };
-        self.0.store.audit(entry).await.map_err(store_failure)
+        }
     }
 
     /// Writes a lock-out down: once in ten minutes for an account or address,

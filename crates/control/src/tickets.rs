@@ -6,14 +6,21 @@ use crate::{
     requests::{Arrival, Audience, Redeemed},
 };
 use domain::{ErrorCode, Failure, Secret, TenantId, TenantName, TenantScope};
-use store::{NewTicket, SessionKey, TenantRecord, TicketHolder, TokenHash};
+use store::{AuditEntry, NewTicket, SessionKey, TenantRecord, TicketHolder, TokenHash};
 
 /// How long a ticket is good for.
 const TICKET_MILLIS: i64 = 60_000;
 
 impl Control {
-    pub(crate) async fn arrival(&self, tenant: &TenantRecord) -> Result<Arrival, Failure> {
-        let ticket = self.ticket(tenant.id, Audience::Dashboard, None).await?;
+    /// A ticket for the tenant's dashboard, and the line that says so, if any.
+    pub(crate) async fn arrival(
+        &self,
+        tenant: &TenantRecord,
+        entry: Option<AuditEntry>,
+    ) -> Result<Arrival, Failure> {
+        let ticket = self
+            .ticket(tenant.id, Audience::Dashboard, None, entry)
+            .await?;
         Ok(Arrival {
             name: tenant.name.clone(),
             ticket,
@@ -25,6 +32,7 @@ impl Control {
         tenant: TenantId,
         audience: Audience,
         parent: Option<&SessionKey>,
+        entry: Option<AuditEntry>,
     ) -> Result<Secret, Failure> {
         let ticket = self.0.entropy.token()?;
         let now = self.0.clock.now();
@@ -35,6 +43,7 @@ impl Control {
             parent,
             now,
             expires: now.plus_millis(TICKET_MILLIS),
+            entry,
         };
         let made = self.0.store.create_ticket(new);
         made.await.map_err(store_failure)?;
@@ -45,14 +54,14 @@ impl Control {
     /// with the dashboard's session it was asked with.
     ///
     /// # Errors
-    /// `TooManyTries`, `DatabaseUnavailable`.
+    /// `NotFound`, `TooManyTries`, `DatabaseUnavailable`.
     pub async fn dns_ticket(
         &self,
         scope: &TenantScope,
         session: &SessionKey,
     ) -> Result<Secret, Failure> {
         self.count_change(scope)?;
-        self.ticket(scope.tenant(), Audience::Dns, Some(session))
+        self.ticket(scope.tenant(), Audience::Dns, Some(session), None)
             .await
     }
 

@@ -12,8 +12,16 @@ use domain::{
 };
 use futures_util::StreamExt;
 use provisioning::{Node, NodePorts};
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
-use store::{LOCAL_NODE, Store};
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use store::{DatabaseUrl, LOCAL_NODE, Sealer, Store};
 use testkit::{
     fakes::{FakeClock, FakeMachine},
     samples,
@@ -43,9 +51,26 @@ async fn bed_measured(
     sign_ups_per_hour: u32,
     capacity: CapacitySettings,
 ) -> Bed {
+    let store = Store::memory().await.unwrap();
+    bed_over(
+        store,
+        Entropy::system(),
+        excluded,
+        sign_ups_per_hour,
+        capacity,
+    )
+    .await
+}
+
+async fn bed_over(
+    store: Store,
+    entropy: Entropy,
+    excluded: BTreeSet<Slot>,
+    sign_ups_per_hour: u32,
+    capacity: CapacitySettings,
+) -> Bed {
     let root = tempfile::tempdir().unwrap();
     let machine = FakeMachine::new();
-    let store = Store::memory().await.unwrap();
     let clock = FakeClock::at(Timestamp::from_secs(1_795_478_400));
     let all = Arc::new(machine.clone());
     let ports = NodePorts {
@@ -62,7 +87,7 @@ async fn bed_measured(
         store: store.clone(),
         node: handle,
         clock: Arc::new(clock.clone()),
-        entropy: Entropy::system(),
+        entropy,
         settings: ControlSettings {
             addresses: AddressPlan::default(),
             public_host: "vpn.example.org".to_owned(),
@@ -251,6 +276,33 @@ async fn a_database_that_is_away_is_no_wrong_password() {
         let operator = control.operator_sign_in("admin", &password, FROM).await;
         assert_eq!(code(operator), ErrorCode::DatabaseUnavailable);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_made_is_told_of_though_nobody_could_be_let_in() {
+    let root = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::Sqlite(root.path().join("d.sqlite"));
+    let open = async || {
+        let sealer = Sealer::from_key([7; 32]);
+        Store::open(&url, sealer).await.unwrap()
+    };
+    let store = open().await;
+    // The second token is the ticket's, and is drawn once the account is there.
+    let (tokens, closes) = (AtomicUsize::new(0), store.clone());
+    let entropy = Entropy::from_fn(move |into| {
+        if into.len() == 24 && tokens.fetch_add(1, Ordering::SeqCst) == 1 {
+            let close = || tokio::runtime::Handle::current().block_on(closes.close());
+            tokio::task::block_in_place(close);
+        }
+        getrandom::fill(into).map_err(|e| e.to_string())
+    });
+    let capacity = CapacitySettings::default();
+    let bed = bed_over(store, entropy, BTreeSet::new(), 0, capacity).await;
+    let told = bed.control.sign_up(form("lina"), FROM).await.unwrap_err();
+    assert_eq!(told.code, ErrorCode::DatabaseUnavailable);
+    assert!(told.sentence.starts_with("“lina” is made"), "{told}");
+    let name = TenantName::parse("lina").unwrap();
+    assert!(open().await.name_taken(&name).await.unwrap());
 }
 
 #[tokio::test]
@@ -648,8 +700,21 @@ async fn a_tenant_who_is_deleted_is_cut_off_before_the_answer() {
         bed.machine.fail("wireguard.delete", false);
     };
     let (deleted, ()) = tokio::join!(bed.control.delete_tenant(&lina), heals);
-    deleted.unwrap();
+    assert!(deleted.unwrap(), "nothing of theirs carries packets");
     assert!(bed.machine.state().interfaces.is_empty());
+}
+
+#[tokio::test]
+async fn a_tenant_who_is_deleted_and_not_cut_off_yet_is_told_as_just_that() {
+    let bed = bed().await;
+    let lina = bed.tenant("lina").await;
+    bed.control
+        .add_device(&lina, device("Phone"))
+        .await
+        .unwrap();
+    bed.machine.fail("wireguard.delete", true);
+    assert!(!bed.control.delete_tenant(&lina).await.unwrap());
+    assert!(!bed.machine.state().interfaces.is_empty());
 }
 
 /// What the audit log says was done to whom, oldest first.

@@ -118,6 +118,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the statement named a row that is not there.
+    pub(crate) fn is_foreign_key_violation(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(e)) if e.is_foreign_key_violation())
+    }
+
     /// Whether the statement broke a uniqueness constraint.
     pub(crate) fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(e)) if e.is_unique_violation())

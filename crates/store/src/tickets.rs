@@ -2,7 +2,7 @@
 //! itself is in the redirect only; the database knows its hash.
 
 use crate::{
-    OperatorId, Result, SessionKey, Store,
+    AuditEntry, OperatorId, Result, SessionKey, Store, StoreError, audit,
     db::{execute, fetch_optional},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -49,6 +49,9 @@ pub struct NewTicket<'a> {
     pub now: Timestamp,
     /// Good until then.
     pub expires: Timestamp,
+    /// What is written down with it: in the same transaction, so that nobody
+    /// is said to have come in who was given nothing.
+    pub entry: Option<AuditEntry>,
 }
 
 /// A ticket that was taken.
@@ -65,7 +68,7 @@ impl Store {
     /// newest of the others.
     ///
     /// # Errors
-    /// What the database said.
+    /// [`StoreError::NotFound`] where the holder is gone, with nothing written.
     pub async fn create_ticket(&self, new: NewTicket<'_>) -> Result<()> {
         let (user, operator) = match new.holder {
             TicketHolder::Tenant(id) => (Some(id.0), None),
@@ -79,7 +82,7 @@ impl Store {
         execute!(tx.on(), sql, user, operator, new.now.0, KEPT - 1)?;
         let sql = "INSERT INTO tickets (token_hash, user_id, operator_id, audience, parent, \
                    expires) VALUES ($1, $2, $3, $4, $5, $6)";
-        execute!(
+        let made = execute!(
             tx.on(),
             sql,
             new.token.0.as_str(),
@@ -88,7 +91,16 @@ impl Store {
             new.audience,
             new.parent.map(SessionKey::as_str),
             new.expires.0
-        )?;
+        );
+        match made {
+            Ok(_) => {}
+            // Somebody deleted them since they were found.
+            Err(e) if e.is_foreign_key_violation() => return Err(StoreError::NotFound),
+            Err(e) => return Err(e),
+        }
+        if let Some(entry) = new.entry {
+            audit::write(&mut tx, entry).await?;
+        }
         tx.commit().await
     }
 

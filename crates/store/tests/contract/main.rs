@@ -70,6 +70,7 @@ const EVERYWHERE: &[Case] = cases! {
         a_ticket_redeemed_by_many_at_once_works_for_one
         tickets_end_with_their_tenant_and_when_they_expire
         a_ticket_tells_the_session_it_came_from
+        a_ticket_is_written_down_with_it_and_not_without
         of_many_tickets_the_newest_ten_are_good
         sessions_keep_tower_sessions_contract
         the_audit_log_is_newest_first_and_outlives_the_tenant

@@ -119,6 +119,7 @@ pub async fn session_ids_and_tokens_are_kept_hashed(bed: &Bed) {
         parent: None,
         now: NOW,
         expires: NOW,
+        entry: None,
     };
     store.create_ticket(new).await.unwrap();
     let mut record = Record {

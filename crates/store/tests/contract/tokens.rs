@@ -5,7 +5,8 @@ use domain::Secret;
 use futures_util::future::join_all;
 use std::{collections::HashMap, time::Duration};
 use store::{
-    AuditEntry, NewTicket, SessionKey, Sessions, Store, TakenTicket, TicketHolder, TokenHash,
+    AuditEntry, NewTicket, SessionKey, Sessions, Store, StoreError, TakenTicket, TicketHolder,
+    TokenHash,
 };
 use time::OffsetDateTime;
 use tower_sessions::{
@@ -32,6 +33,7 @@ async fn issue(
         parent: None,
         now: NOW,
         expires: NOW.plus_millis(millis),
+        entry: None,
     };
     store.create_ticket(new).await.unwrap();
 }
@@ -110,10 +112,42 @@ pub async fn a_ticket_tells_the_session_it_came_from(bed: &Bed) {
         parent: Some(&parent),
         now: NOW,
         expires: NOW.plus_millis(1),
+        entry: None,
     };
     store.create_ticket(new).await.unwrap();
     let taken = store.redeem_ticket(&token, "dns", NOW).await.unwrap();
     assert_eq!(taken.and_then(|t| t.parent), Some(parent));
+}
+
+pub async fn a_ticket_is_written_down_with_it_and_not_without(bed: &Bed) {
+    let store = bed.store().await;
+    let t = sign_up(&store, "abcd").await;
+    let entry = |actor: &str| AuditEntry {
+        at: NOW,
+        actor: actor.to_owned(),
+        action: "session.begin".to_owned(),
+        object: "abcd".to_owned(),
+        detail: String::new(),
+        tenant: Some(t.id),
+    };
+    let (here, late) = (token("here"), token("late"));
+    let new = |token, actor| NewTicket {
+        token,
+        holder: TicketHolder::Tenant(t.id),
+        audience: "h",
+        parent: None,
+        now: NOW,
+        expires: NOW.plus_millis(1),
+        entry: Some(entry(actor)),
+    };
+    store.create_ticket(new(&here, "here")).await.unwrap();
+    store.delete_tenant(&scope(&t), NOW).await.unwrap();
+    // Whoever was deleted between a right password and the ticket.
+    let refused = store.create_ticket(new(&late, "late")).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
+    let written = store.audit_recent(10).await.unwrap().into_iter();
+    let begun = written.filter(|r| r.action == "session.begin");
+    assert_eq!(begun.map(|r| r.actor).collect::<Vec<_>>(), ["here"]);
 }
 
 pub async fn of_many_tickets_the_newest_ten_are_good(bed: &Bed) {

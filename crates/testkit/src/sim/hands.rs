@@ -9,7 +9,7 @@ use provisioning::{
 
 impl State {
     /// Does one of the things this seed has, if there is something to do it to.
-    pub(super) fn meddle(&mut self) {
+    pub fn meddle(&mut self) {
         let has = |f: &Fault| *f >= Fault::ForeignInterface && self.faults.has(*f);
         let kinds: Vec<_> = Fault::ALL.iter().copied().filter(has).collect();
         let Some(kind) = self.rng.pick(kinds) else {
@@ -197,7 +197,7 @@ impl State {
     }
 
     /// What other programs hold is free again, and somebody gets the image.
-    pub(super) fn hands_off(&mut self) {
+    pub fn hands_off(&mut self) {
         self.machine.held_ports.clear();
         self.machine.image = true;
         self.note(|| "from now on nothing goes wrong".to_owned());

@@ -49,7 +49,7 @@ pub fn run(sim: &Sim) -> Result<Report, String> {
             .map_err(|e| e.to_string())?;
         let result = runtime.block_on(async {
             let result = live(sim, life == lives).await;
-            sim.state().pause();
+            sim.ends();
             result
         });
         drop(runtime);
@@ -61,6 +61,36 @@ pub fn run(sim: &Sim) -> Result<Report, String> {
         converged,
         changes: s.changes,
     })
+}
+
+impl Sim {
+    /// A process begins; the `last` one does not die. What an earlier one asked
+    /// for, and what is late, still happens.
+    pub fn begins(&self, last: bool) {
+        let stuck: Vec<Duration> = {
+            let mut s = self.state();
+            s.begin_life(last);
+            let now = s.now();
+            s.late.iter().map(|l| l.due.saturating_sub(now)).collect()
+        };
+        stuck.into_iter().for_each(|after| self.settle_at(after));
+    }
+
+    /// The process is no more; the machine's time goes on with the next one's.
+    pub fn ends(&self) {
+        self.state().pause();
+    }
+
+    /// The process dies now: whoever waits for [`Sim::died`] is told.
+    pub fn dies(&self) {
+        self.death.notify_one();
+    }
+
+    /// Waits until the process dies, in the middle of a call or by
+    /// [`Sim::dies`].
+    pub async fn died(&self) {
+        self.death.notified().await;
+    }
 }
 
 impl State {
@@ -83,13 +113,7 @@ impl State {
 }
 
 async fn live(sim: &Sim, last: bool) -> Result<Duration, String> {
-    let stuck: Vec<Duration> = {
-        let mut s = sim.state();
-        s.begin_life(last);
-        let now = s.now();
-        s.late.iter().map(|l| l.due.saturating_sub(now)).collect()
-    };
-    stuck.into_iter().for_each(|after| sim.settle_at(after));
+    sim.begins(last);
     let settings = samples::settings(Path::new("/simulated"));
     let (node, handle) = Node::new(sim.ports(), settings);
     let checked = sim.state().checked;
@@ -109,7 +133,7 @@ async fn live(sim: &Sim, last: bool) -> Result<Duration, String> {
     };
     let result = tokio::select! {
         biased;
-        () = sim.death.notified() => Ok(Duration::ZERO),
+        () = sim.died() => Ok(Duration::ZERO),
         ended = &mut running => Err(format!("the node ended: {ended:?}")),
         result = story => result,
     };

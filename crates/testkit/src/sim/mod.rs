@@ -443,8 +443,8 @@ impl State {
         self.listeners.push((of, to));
     }
 
-    /// Keeps the first thing that must not be.
-    fn check(&mut self, after: &str) {
+    /// Keeps the first thing that must not be, in [`State::violation`].
+    pub fn check(&mut self, after: &str) {
         if self.violation.is_some() {
             return;
         }

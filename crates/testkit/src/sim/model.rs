@@ -32,6 +32,12 @@ pub struct Revocation {
     pub acknowledged: bool,
 }
 
+/// A revocation that somebody was told is in force.
+const TOLD: Revocation = Revocation {
+    generation: 0,
+    acknowledged: true,
+};
+
 /// What somebody has done.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Act {
@@ -313,6 +319,27 @@ impl World {
         for ((of, _), r) in &mut self.mesh {
             r.acknowledged |= *of == slot && r.generation <= generation;
         }
+    }
+
+    /// Somebody was told that a key is no peer of a slot's interface any more,
+    /// by a model with a database of its own.
+    pub fn cut_off(&mut self, slot: Slot, key: PublicKey) {
+        self.keys.insert((slot, key), TOLD);
+    }
+
+    /// A key may be a peer again from now on.
+    pub fn let_in(&mut self, slot: Slot, key: PublicKey) {
+        self.keys.remove(&(slot, key));
+    }
+
+    /// Somebody was told that an address is not in the mesh any more.
+    pub fn set_apart(&mut self, slot: Slot, address: Ipv4Addr) {
+        self.mesh.insert((slot, address), TOLD);
+    }
+
+    /// Addresses of a slot may be in the mesh again from now on.
+    pub fn let_mesh(&mut self, slot: Slot) {
+        self.mesh.retain(|(of, _), _| *of != slot);
     }
 
     /// Somebody was told that nothing carries packets any more for who left a
