@@ -197,8 +197,9 @@ pub fn plan(clients: &[Object], wanted: &BTreeMap<String, DnsClient>) -> Vec<Cha
 }
 
 /// Emits updates so that none clashes with what stands at that moment. Where
-/// they wait for each other (two devices swap labels), one is parked under its
-/// mark alone and gets its turn later.
+/// they wait for each other (two devices swap labels), one is parked with its
+/// mark alone, under a name that nobody has or waits for, and gets its turn
+/// later. Once all are parked, no two wait for each other.
 fn in_order(
     now: &mut [Object],
     mut updates: Vec<(usize, String, Object)>,
@@ -215,19 +216,32 @@ fn in_order(
         }
         let park = updates.iter().find_map(|(i, mark, _)| {
             let mut data = now[*i].clone();
-            data.insert("name".to_owned(), mark.as_str().into());
+            let name = parking_name(now, &updates, mark);
+            data.insert("name".to_owned(), name.into());
             data.insert("ids".to_owned(), json!([mark]));
             (!parked.contains(i) && !clashes(now, *i, &data)).then_some((*i, data))
         });
         let Some((i, data)) = park else {
-            // Only names like our marks lead here. What is left is found again
-            // at the next observation.
+            // AdGuard Home would have two clients of one id. What is left is
+            // found again at the next observation.
             return;
         };
         parked.insert(i);
         changes.push(update(&now[i], &data));
         now[i] = data;
     }
+}
+
+/// The mark, with a number where somebody is called like it: a tenant may give
+/// a device any label.
+fn parking_name(now: &[Object], updates: &[(usize, String, Object)], mark: &str) -> String {
+    let targets = updates.iter().map(|(_, _, to)| to);
+    let taken: BTreeSet<&str> = now.iter().chain(targets).map(name_of).collect();
+    let numbered = (2_u32..).map(|n| format!("{mark} ({n})"));
+    std::iter::once(mark.to_owned())
+        .chain(numbered)
+        .find(|name| !taken.contains(name.as_str()))
+        .unwrap_or_else(|| mark.to_owned())
 }
 
 /// Whether AdGuard Home would refuse `to` in place of client `i`.

@@ -68,7 +68,10 @@ fn holds(method: u8, path: &str) {
         Verdict::ToStart => {
             let path = path.to_ascii_lowercase();
             let page = path == "/login.html" || path.starts_with("/login.html/");
-            return assert!(page || path == "/control/login", "{path} leads to the start");
+            return assert!(
+                page || path == "/control/login",
+                "{path} leads to the start"
+            );
         }
         Verdict::Refuse(why) => return assert!(!why.is_empty()),
     }
