@@ -2,6 +2,9 @@
 //! when the database does not answer. Sealed, because it holds every private
 //! key; written whole by rename, some seconds after a change, so that a burst
 //! of changes is one writing and nobody waits for it.
+//!
+//! What was revoked must not come back with it: a change that takes something
+//! away removes the file before it is in force, and so before anybody is told.
 
 use async_trait::async_trait;
 use domain::{
@@ -16,7 +19,7 @@ use provisioning::{
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use store::{Purpose, Sealer};
@@ -100,6 +103,21 @@ impl KeptSpec {
         disk::private_file(&self.path, sealed.as_bytes())
     }
 
+    /// Removes the file for good: not even a power cut brings it back.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn forget(&self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(e),
+            Ok(()) => match self.path.parent() {
+                Some(folder) => fs::File::open(folder)?.sync_all(),
+                None => Ok(()),
+            },
+        }
+    }
+
     fn whose(&self) -> String {
         format!("node {}", self.node.0)
     }
@@ -129,8 +147,10 @@ pub struct KeepingSpecs<S> {
     kept: KeptSpec,
     /// The spec that waits to be written.
     waiting: Arc<Mutex<Option<NodeSpec>>>,
-    /// The generation that was loaded last.
-    seen: Mutex<Option<u64>>,
+    /// Held by whoever writes or removes the file.
+    file: Arc<Mutex<()>>,
+    /// What was loaded last.
+    seen: Mutex<Option<NodeSpec>>,
 }
 
 impl<S: SpecSource> KeepingSpecs<S> {
@@ -140,24 +160,23 @@ impl<S: SpecSource> KeepingSpecs<S> {
             source,
             kept,
             waiting: Arc::default(),
+            file: Arc::default(),
             seen: Mutex::default(),
         }
     }
 
     /// Has a spec written soon; with it whichever follows until then.
     fn keep(&self, spec: &NodeSpec) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.replace(spec.clone()).is_some() {
+        if held(&self.waiting).replace(spec.clone()).is_some() {
             return;
         }
-        let (kept, waiting) = (self.kept.clone(), self.waiting.clone());
+        let (kept, waiting, file) = (self.kept.clone(), self.waiting.clone(), self.file.clone());
         tokio::spawn(async move {
             tokio::time::sleep(GATHER).await;
             let write = move || {
-                let spec = waiting
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take();
+                // Before the spec is taken: nobody removes the file in between.
+                let _file = held(&file);
+                let spec = held(&waiting).take();
                 spec.map_or(Ok(()), |spec| kept.write(&spec))
             };
             match tokio::task::spawn_blocking(write).await {
@@ -169,16 +188,57 @@ impl<S: SpecSource> KeepingSpecs<S> {
             }
         });
     }
+
+    /// Removes the file, after whoever is writing it. That it cannot be is no
+    /// reason to let in who was revoked.
+    async fn forget(&self) {
+        let (kept, file) = (self.kept.clone(), self.file.clone());
+        let forget = move || {
+            let _file = held(&file);
+            kept.forget()
+        };
+        match tokio::task::spawn_blocking(forget).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => {
+                tracing::error!(error = %e, "the copy of an older spec could not be removed: without the database a start would let in who was revoked since")
+            }
+            Err(e) => tracing::error!(error = %e, "removing the copy of an older spec broke off"),
+        }
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whole after any panic: every change is one assignment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether somebody could do something by the old spec that the new one no
+/// longer allows.
+fn revokes(old: &NodeSpec, new: &NodeSpec) -> bool {
+    old.tenants.iter().any(|(slot, was)| {
+        let is = new.tenants.get(slot);
+        let is = is.filter(|t| t.name == was.name && t.private_key == was.private_key);
+        let Some(is) = is.filter(|t| was.suspended || !t.suspended) else {
+            return true;
+        };
+        !Arc::ptr_eq(was, is)
+            && was.devices.iter().any(|(id, had)| {
+                let has = is.devices.get(id);
+                has.is_none_or(|d| d.public_key != had.public_key || (had.mesh && !d.mesh))
+            })
+    })
 }
 
 #[async_trait]
 impl<S: SpecSource> SpecSource for KeepingSpecs<S> {
     async fn load(&self) -> PortResult<NodeSpec> {
         let spec = self.source.load().await?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.replace(spec.generation) != Some(spec.generation) {
-            drop(seen);
+        let before = held(&self.seen).replace(spec.clone());
+        if before.as_ref().map(|b| b.generation) != Some(spec.generation) {
             self.keep(&spec);
+        }
+        if before.is_some_and(|before| revokes(&before, &spec)) {
+            self.forget().await;
         }
         Ok(spec)
     }

@@ -103,3 +103,62 @@ async fn many_changes_are_one_writing_and_the_newest_is_kept() {
     }
     assert_eq!(kept.load().await.unwrap(), spec(10, 2));
 }
+
+/// Gives whatever it was told last.
+struct Told(Arc<Mutex<NodeSpec>>);
+
+#[async_trait]
+impl SpecSource for Told {
+    async fn load(&self) -> PortResult<NodeSpec> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_revoked_does_not_come_back_with_the_file() {
+    let root = tempfile::tempdir().unwrap();
+    let kept = file(root.path());
+    let told = Arc::new(Mutex::new(spec(1, 4)));
+    let specs = KeepingSpecs::new(Told(told.clone()), kept.clone());
+    let change = |f: &dyn Fn(&mut TenantSpec)| {
+        let mut spec = told.lock().unwrap();
+        spec.generation += 1;
+        let slot = Slot::new(4).unwrap();
+        let mut t = TenantSpec::clone(&spec.tenants[&slot]);
+        f(&mut t);
+        spec.tenants.insert(slot, t.into());
+    };
+    let written = async || {
+        while kept.read().unwrap() != Some(told.lock().unwrap().clone()) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    specs.load().await.unwrap();
+    written().await;
+    // What takes nothing away leaves the file, for it lets nobody in who is not.
+    change(&|t| t.dns_password_hash = "another".to_owned());
+    specs.load().await.unwrap();
+    assert!(kept.read().unwrap().is_some());
+    written().await;
+
+    let first = |t: &TenantSpec| *t.devices.keys().next().unwrap();
+    let revocations: [&dyn Fn(&mut TenantSpec); 3] = [
+        &|t| t.devices.values_mut().for_each(|d| d.mesh = false),
+        &|t| drop(t.devices.remove(&first(t))),
+        &|t| t.suspended = true,
+    ];
+    for revoke in revocations {
+        change(revoke);
+        specs.load().await.unwrap();
+        assert!(kept.read().unwrap().is_none(), "it is in force by now");
+        written().await;
+    }
+    {
+        let mut spec = told.lock().unwrap();
+        spec.generation += 1;
+        spec.tenants.pop_first();
+    }
+    specs.load().await.unwrap();
+    assert!(kept.read().unwrap().is_none());
+    written().await;
+}
