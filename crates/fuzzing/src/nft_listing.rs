@@ -76,7 +76,10 @@ fn stands(data: &[u8]) {
     let Ok(listed) = serde_json::from_slice::<Value>(data) else {
         return;
     };
-    let added = listed["nftables"].as_array().expect("a list").clone();
+    // serde takes a list of a struct's fields for the struct; nft prints none.
+    let Some(added) = listed["nftables"].as_array().cloned() else {
+        return;
+    };
     let all: Vec<Value> = OWN.iter().cloned().chain(added.clone()).collect();
     let whole = json!({"nftables": all}).to_string();
     // An object may have several kinds at once, of which nft gives one.

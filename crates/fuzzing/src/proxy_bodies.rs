@@ -1,7 +1,8 @@
 //! Bodies of AdGuard Home's API that are read and written anew.
 //!
 //! - What is handed on is one object with known keys, each once and in their
-//!   own spelling, and is handed on unchanged a second time.
+//!   own spelling, and is handed on unchanged a second time (but for the last
+//!   digits of floating point numbers, which serde_json does not keep).
 //! - A list's source in it is on the web, or a shared list; the query log is
 //!   kept a week at most.
 
@@ -16,7 +17,8 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(clean) = rewrite(kind, body) else {
         return;
     };
-    assert_eq!(rewrite(kind, &clean).as_ref(), Ok(&clean), "changed again");
+    let again = rewrite(kind, &clean).expect("what was handed on is taken");
+    assert_eq!(rounded(&again), rounded(&clean), "changed again");
     assert!(clean.is_ascii() || std::str::from_utf8(&clean).is_ok());
     let object: Map<String, Value> = serde_json::from_slice(&clean).expect("an object");
     let known = |o: &Map<String, Value>| {
@@ -44,6 +46,21 @@ pub(crate) fn run(data: &[u8]) {
         }
         Body::DnsConfig => {}
     }
+}
+
+/// The text, with twelve digits of each number that is no integer.
+fn rounded(text: &[u8]) -> Value {
+    fn round(v: Value) -> Value {
+        match v {
+            Value::Number(n) if n.is_f64() => {
+                format!("{:.11e}", n.as_f64().unwrap_or(f64::NAN)).into()
+            }
+            Value::Array(all) => all.into_iter().map(round).collect(),
+            Value::Object(all) => all.into_iter().map(|(k, v)| (k, round(v))).collect(),
+            other => other,
+        }
+    }
+    round(serde_json::from_slice(text).expect("JSON"))
 }
 
 fn source(url: &Value) {
