@@ -26,6 +26,8 @@ pub struct Listing {
 
 #[derive(Debug, Default)]
 struct ListedChain {
+    /// Whether it was listed itself, and not only a rule of it.
+    declared: bool,
     /// Type, hook, priority and policy of a base chain.
     base: Option<(String, String, i64, String)>,
     /// The rules' comments, in order; a rule of another hand may have none.
@@ -57,7 +59,10 @@ impl Listing {
                     c.policy.unwrap_or_default(),
                 )
             });
-            self.chains.entry(c.name).or_default().base = base;
+            let chain = self.chains.entry(c.name).or_default();
+            // nft lists a chain once; of two, one could hide the other.
+            self.strange |= std::mem::replace(&mut chain.declared, true);
+            chain.base = base;
         }
         if let Some(r) = object.rule {
             self.chains
