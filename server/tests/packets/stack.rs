@@ -318,9 +318,17 @@ impl Stack {
         let file = conf_file(&interface);
         fs::write(&file, stripped).expect("a file");
         run(namespace, &["wireguard-go", &interface]);
-        run(
-            namespace,
-            &["wg", "setconf", &interface, &file.to_string_lossy()],
+        // Its control socket is there a moment before the process that goes on
+        // in the background serves it.
+        until(
+            "wireguard-go takes its configuration",
+            Duration::from_secs(5),
+            || {
+                let mut wg = Command::new("nsenter");
+                wg.arg(format!("--net=/run/netns/{namespace}"));
+                wg.args(["wg", "setconf", &interface]).arg(&file);
+                wg.output().is_ok_and(|o| o.status.success()).then_some(())
+            },
         );
         run(
             namespace,
