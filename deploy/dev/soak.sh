@@ -23,7 +23,15 @@ suite_soak_drift() {
   done
 }
 
-suite_soak_boot() { MALIKNODE_BOOT_TENANTS=$SOAK_TENANTS faults boot; }
+# Each AdGuard Home and the test's own client take an inotify instance, of which a user has 128 by default.
+suite_soak_boot() {
+  local limit=/proc/sys/fs/inotify/max_user_instances was rc=0
+  was=$(cat "$limit")
+  if [ "$was" -lt 4096 ]; then as_root sh -c "echo 4096 >$limit"; fi
+  MALIKNODE_BOOT_TENANTS=$SOAK_TENANTS faults boot || rc=$?
+  as_root sh -c "echo $was >$limit"
+  return "$rc"
+}
 
 cmd_soak() {
   local chosen=() name
