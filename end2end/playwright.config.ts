@@ -3,16 +3,19 @@
 import { existsSync } from "node:fs";
 import { defineConfig, devices } from "@playwright/test";
 
-// The distribution's browser: nothing is downloaded where it is there. Undefined means Playwright's own,
+// The distribution's browser, if there is one, so that none is downloaded. Undefined means Playwright's own,
 // which ./dev installs on Ubuntu, where `chromium` is a snap and does not run in a namespace.
 const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/google-chrome"].find(
   (path) => path && existsSync(path),
 );
 
+// This file leaves the browser's address limited, so it runs alone and after all other tests.
+const signInLimits = "**/sign-in-limits.spec.ts";
+
 export default defineConfig({
   testDir: "tests",
   outputDir: "test-results",
-  // One stack, and the tests look at its state: side by side they would see each other's tenants.
+  // All tests share one server and read its state: in parallel they would see each other's tenants.
   workers: 1,
   fullyParallel: false,
   forbidOnly: !!process.env.CI,
@@ -22,7 +25,7 @@ export default defineConfig({
   expect: { timeout: 20_000 },
   reporter: process.env.CI ? [["list"]] : [["list"], ["html", { open: "never" }]],
   use: {
-    // Chromium resolves *.localhost to loopback, which is the bed's own inside a bed.
+    // Chromium resolves *.localhost to loopback; inside a bed that is the bed's own.
     baseURL: process.env.BASE ?? "http://localhost:8085",
     screenshot: "only-on-failure",
     trace: "retain-on-failure",
@@ -34,7 +37,7 @@ export default defineConfig({
         "--disable-gpu",
         "--disable-quic",
         "--no-first-run",
-        // Without these it looks for its vendor's hosts at every start.
+        // Without these it contacts its vendor's hosts at every start.
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
@@ -42,16 +45,25 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: "desktop", use: { ...devices["Desktop Chrome"] } },
+    { name: "desktop", testIgnore: signInLimits, use: { ...devices["Desktop Chrome"] } },
     {
       name: "phone",
+      testIgnore: signInLimits,
       grep: /@phone/,
       use: { ...devices["Desktop Chrome"], viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
     },
     {
       name: "nojs",
+      testIgnore: signInLimits,
       grep: /@nojs/,
       use: { ...devices["Desktop Chrome"], javaScriptEnabled: false },
+    },
+    {
+      // Playwright runs the dependencies in full first, also if only this project is selected; --no-deps skips them.
+      name: "sign-in-limits",
+      testMatch: signInLimits,
+      dependencies: ["desktop", "phone", "nojs"],
+      use: { ...devices["Desktop Chrome"] },
     },
   ],
 });

@@ -1,57 +1,57 @@
-//! What a request is, before any page looks at it: which host, who is signed
-//! in. The server's middleware builds it once and puts it into the request's
-//! extensions; pages and server functions read it from there.
+//! The context of a request: its host and the signed-in account. The server's
+//! middleware builds it once and stores it in the request's extensions; pages and
+//! server functions read it from there.
 
 use control::Control;
 use domain::{Failure, OperatorScope, TenantName, TenantScope};
 use leptos::prelude::{use_context, with_context};
 use std::net::IpAddr;
 
-/// Which of the installation's hosts was asked. `<name>-dns` and `api` hosts
-/// never reach the pages.
+/// The kind of host a request is for. Requests for `<name>-dns` and `api` hosts do
+/// not reach the pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostKind {
     /// `<base>`: landing, plans, sign-up.
     Base,
     /// `<name>.<base>`: a tenant's dashboard.
     Tenant(TenantName),
-    /// `admin.<base>`: the operator.
+    /// `admin.<base>`: the operator's pages.
     Operator,
 }
 
-/// A request's circumstances.
+/// The context of one request.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// The host asked.
+    /// The host the request is for.
     pub host: HostKind,
-    /// The base with its port as people type it, e.g. `localhost:8085`.
+    /// The base domain with its port as in a browser, e.g. `localhost:8085`.
     pub base: String,
-    /// `http` or `https`, as the browser sees it.
+    /// The browser's scheme, `http` or `https`.
     pub scheme: &'static str,
-    /// Set where a session on this very host belongs to this tenant.
+    /// The tenant whose session this is, if there is one on this host.
     pub tenant: Option<TenantScope>,
-    /// Set where a session on the operator's host is an operator's.
+    /// The operator whose session this is, on the operator's host only.
     pub operator: Option<OperatorScope>,
-    /// Where the request came from (behind a trusted proxy: the client).
+    /// The client's address, also behind a trusted proxy.
     pub from: IpAddr,
 }
 
 impl RequestContext {
-    /// `http://<sub>.<base><path>`.
+    /// Returns `<scheme>://<sub>.<base><path>`.
     pub fn url(&self, sub: &str, path: &str) -> String {
         format!("{}://{sub}.{}{path}", self.scheme, self.base)
     }
 
-    /// The request being answered.
+    /// Returns the context of the current request.
     ///
     /// # Errors
-    /// Outside a request (which is a fault of ours): an internal failure.
+    /// [`domain::ErrorCode::Internal`] outside a request, which is a bug.
     pub fn current() -> Result<Self, Failure> {
         Self::with(Self::clone)
     }
 
-    /// Reads the request being answered where it lies: `use_context` would copy
-    /// every header first.
+    /// Calls `read` with the context of the current request, without a copy:
+    /// `use_context` would clone every header first.
     ///
     /// # Errors
     /// As [`Self::current`].
@@ -62,27 +62,28 @@ impl RequestContext {
     }
 }
 
-/// The core, from the server's context.
+/// Returns `control` from the server's context.
 ///
 /// # Errors
-/// Where the server did not provide it (a fault of ours): an internal failure.
+/// [`domain::ErrorCode::Internal`] if the server did not provide it, which is a
+/// bug.
 pub fn control() -> Result<Control, Failure> {
     use_context::<Control>()
         .ok_or_else(|| Failure::new(domain::ErrorCode::Internal, "The server is still starting."))
 }
 
-/// The signed-in tenant's permission.
+/// Returns the signed-in tenant's permission.
 ///
 /// # Errors
-/// [`domain::ErrorCode::SignedOut`].
+/// [`domain::ErrorCode::SignedOut`] without a session.
 pub fn tenant() -> Result<TenantScope, Failure> {
     RequestContext::with(|c| c.tenant.clone())?.ok_or_else(Failure::signed_out)
 }
 
-/// The signed-in operator's permission.
+/// Returns the signed-in operator's permission.
 ///
 /// # Errors
-/// [`domain::ErrorCode::SignedOut`].
+/// [`domain::ErrorCode::SignedOut`] without a session.
 pub fn operator() -> Result<OperatorScope, Failure> {
     RequestContext::with(|c| c.operator.clone())?.ok_or_else(Failure::signed_out)
 }

@@ -1,6 +1,6 @@
 //! The lines of every page's head that name the built files. Leptos' own
-//! components read the file with the hashes again for each page; here it is
-//! read once, and only the nonce is put in anew.
+//! components read the file with the hashes for each page; here it is read once,
+//! and only the nonce is replaced for each answer.
 
 use leptos::{
     nonce::{Nonce, provide_nonce, use_nonce},
@@ -9,15 +9,15 @@ use leptos::{
 };
 use leptos_meta::{HashedStylesheet, ServerMetaContext, provide_meta_context};
 
-/// The links to style, script and WASM, as HTML without the nonces.
+/// The links to style, script and wasm, as HTML without the nonces.
 #[derive(Clone, Debug)]
 pub struct Head {
-    /// What stands between the nonces.
+    /// The HTML between the nonces.
     parts: std::sync::Arc<[String]>,
 }
 
 impl Head {
-    /// Reads which files there are.
+    /// Reads the names of the built files.
     pub fn new(options: LeptosOptions) -> Self {
         Owner::new().with(|| {
             provide_nonce();
@@ -38,7 +38,7 @@ impl Head {
         })
     }
 
-    /// The lines for one answer.
+    /// Returns the lines for one answer, with its nonce.
     pub fn html(&self) -> impl IntoView + use<> {
         let nonce = use_nonce().map(|n| n.to_string()).unwrap_or_default();
         InertElement::new(self.parts.join(&nonce))
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_answer_has_its_own_nonce_and_the_same_files() {
+    fn answers_differ_in_their_nonce_only() {
         let options = LeptosOptions::builder().output_name("maliknode").build();
         let head = Head::new(options);
         let page = || {

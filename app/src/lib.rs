@@ -1,10 +1,10 @@
-//! The pages of MalikNode: Leptos components, islands and server functions, a
+//! The pages of MalikNode: Leptos components, islands and server functions, one
 //! folder per feature.
 //!
 //! A feature's `mod.rs` holds what the browser needs too (islands, server
-//! functions, their forms); its `page.rs` exists on the server only and may
-//! call `control` directly. Pages are rendered whole before the first byte
-//! leaves (`SsrMode::Async`), so nothing depends on JavaScript to appear.
+//! functions, their forms). Its `page.rs` is compiled for the server only and
+//! may call `control` directly. Pages are rendered completely before the first
+//! byte is sent (`SsrMode::Async`), so they are readable without JavaScript.
 #![recursion_limit = "512"]
 #![allow(
     missing_docs,
@@ -16,26 +16,25 @@ pub mod context;
 #[cfg(feature = "ssr")]
 mod head;
 #[cfg(feature = "ssr")]
+mod loader;
+#[cfg(feature = "ssr")]
 mod shell;
 
 pub mod errors;
+pub mod event_stream;
 pub mod forms;
-pub mod icons;
-pub mod live;
+pub mod tenant;
 pub mod ui;
 
 pub mod account;
-pub mod dashboard;
 pub mod devices;
 #[cfg(feature = "ssr")]
 pub mod events;
-pub mod landing;
 pub mod mesh;
 #[cfg(feature = "ssr")]
 pub mod operator;
-pub mod progress;
-pub mod sign_in;
-pub mod sign_up;
+pub mod overview;
+pub mod public;
 
 #[cfg(feature = "ssr")]
 pub use head::Head;

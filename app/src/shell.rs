@@ -1,9 +1,14 @@
-//! The page around every page, the routes, and what each host shows under
-//! them.
+//! The HTML document around every page, and the routes with what each host shows
+//! under them.
 
 use crate::{
-    account, context::HostKind, context::RequestContext, dashboard, devices, errors, events,
-    head::Head, landing, mesh, operator, progress, sign_in, sign_up, ui::format::escape,
+    account,
+    context::{HostKind, RequestContext},
+    devices, errors, events,
+    head::Head,
+    mesh, operator, overview,
+    public::{landing, progress, sign_in, sign_up},
+    ui::format::escape,
 };
 use axum::http::{HeaderName, HeaderValue, header};
 use leptos::{nonce::use_nonce, prelude::*};
@@ -14,9 +19,9 @@ use leptos_router::{
     path,
 };
 
-/// The HTML document. `/theme.js` comes first and blocks: it sets the chosen
-/// theme before anything is painted. It is a file and not inline because the
-/// page's policy allows no inline script but Leptos' own, which has a nonce.
+/// Returns the HTML document. `/theme.js` is first and blocks rendering: it sets
+/// the chosen theme before anything is painted. It is a file because the page's
+/// policy allows no inline script except Leptos' own, which has a nonce.
 pub fn shell(head: &Head) -> impl IntoView + use<> {
     view! {
         <!DOCTYPE html>
@@ -38,10 +43,10 @@ pub fn shell(head: &Head) -> impl IntoView + use<> {
     }
 }
 
-/// The policy of every page: nothing from elsewhere, no inline style, no
-/// inline script but Leptos' own by its nonce. `form-action` names the
-/// installation's hosts because Chromium applies it to redirects too: a
-/// sign-up or sign-in leads to the tenant's host, a deleted account to the base.
+/// Returns the policy of every page: no other origins, no inline style, no inline
+/// script except Leptos' own by its nonce. `form-action` names the installation's
+/// hosts because Chromium applies it to redirects too: a sign-up or sign-in leads
+/// to the tenant's host, a deleted account to the base.
 pub fn content_security_policy(nonce: &str, context: Option<&RequestContext>) -> String {
     let tenants = context.map_or(String::new(), |c| {
         format!(" {0}://*.{1} {0}://{1}", c.scheme, c.base)
@@ -54,8 +59,8 @@ pub fn content_security_policy(nonce: &str, context: Option<&RequestContext>) ->
     )
 }
 
-/// Sets the policy on the answer. Done here because the nonce is born with the
-/// render and known nowhere else.
+/// Sets the policy on the answer. It is set here because the nonce is created by
+/// the render and not known outside it.
 fn set_policy() {
     let (Some(response), Some(nonce)) =
         (use_context::<leptos_axum::ResponseOptions>(), use_nonce())
@@ -67,30 +72,30 @@ fn set_policy() {
     if let Ok(value) = HeaderValue::from_str(&policy) {
         response.insert_header(header::CONTENT_SECURITY_POLICY, value);
     }
-    // A page shows one person's things as they are now.
+    // A page shows one account's current data.
     response.insert_header(
         HeaderName::from_static("cache-control"),
         HeaderValue::from_static("no-store"),
     );
 }
 
-/// Which host this request asked; `None` outside a request.
+/// Returns the host of this request, `None` outside a request.
 fn host() -> Option<HostKind> {
     RequestContext::with(|c| c.host.clone()).ok()
 }
 
-/// `/` on each host.
+/// Renders `/` on each host.
 #[component]
-fn Front() -> impl IntoView {
+fn Home() -> impl IntoView {
     match host() {
         Some(HostKind::Base) => view! { <landing::page::LandingPage/> }.into_any(),
-        Some(HostKind::Tenant(_)) => view! { <dashboard::OverviewPage/> }.into_any(),
+        Some(HostKind::Tenant(_)) => view! { <overview::OverviewPage/> }.into_any(),
         Some(HostKind::Operator) => view! { <operator::page::OperatorPage/> }.into_any(),
         None => view! { <errors::page::NotFound/> }.into_any(),
     }
 }
 
-/// `/sign-in` on each host.
+/// Renders `/sign-in` on each host.
 #[component]
 fn SignIn() -> impl IntoView {
     match host() {
@@ -103,7 +108,7 @@ fn SignIn() -> impl IntoView {
     }
 }
 
-/// A page of one kind of host; elsewhere it does not exist.
+/// Restricts a page to one kind of host; on others it is not found.
 macro_rules! only_on {
     ($pattern:pat, $page:path) => {
         || match host() {
@@ -113,8 +118,8 @@ macro_rules! only_on {
     };
 }
 
-/// All pages. Every route renders whole (`SsrMode::Async`), so that status and
-/// redirects are known before the first byte and nothing waits for a script.
+/// All pages. Every route is rendered completely (`SsrMode::Async`), so that status
+/// and redirects are known before the first byte and no content waits for a script.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
@@ -123,12 +128,12 @@ pub fn App() -> impl IntoView {
         <Title formatter=|title: String| if title.is_empty() {
             "MalikNode".to_owned()
         } else {
-            // Leptos writes it into the page as it is, and it may hold a label.
+            // Leptos does not escape it, and it may contain a label.
             format!("{} · MalikNode", escape(&title))
         }/>
         <Router>
             <Routes fallback=|| view! { <errors::page::NotFound/> }>
-                <Route path=path!("/") view=Front ssr=SsrMode::Async/>
+                <Route path=path!("/") view=Home ssr=SsrMode::Async/>
                 <Route path=path!("/sign-in") view=SignIn ssr=SsrMode::Async/>
                 <Route
                     path=path!("/sign-up")
@@ -190,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_lets_a_sign_up_reach_its_own_host_and_nothing_else() {
+    fn the_policy_allows_forms_to_own_hosts_only() {
         let context = RequestContext {
             host: HostKind::Base,
             base: "localhost:8085".to_owned(),

@@ -1,5 +1,5 @@
-//! Tells Cargo that the embedded migrations are sources too: the macro that
-//! embeds them cannot see a file that was added since.
+//! Makes Cargo rebuild the crate when a migration is added. The macro that embeds
+//! the migrations does not detect new files.
 
 fn main() {
     println!("cargo:rerun-if-changed=../../migrations");

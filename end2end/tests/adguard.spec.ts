@@ -1,8 +1,8 @@
-// The tenant's own AdGuard Home, signed on, on an origin of its own.
+// The tenant's own AdGuard Home, signed in, on its own origin.
 import { expect, test } from "@playwright/test";
-import { addDevice, home, newName, signUp } from "./people";
+import { addDevice, home, newName, signUp } from "./steps";
 
-test("Open AdGuard Home leads to the real dashboard, signed on", async ({ page }) => {
+test("AdGuard Home opens signed in and with limits", async ({ page }) => {
   const name = newName("guard");
   await signUp(page, name);
   await addDevice(page, name, "Study");
@@ -12,29 +12,29 @@ test("Open AdGuard Home leads to the real dashboard, signed on", async ({ page }
   const guard = await opened;
   await guard.waitForURL(new RegExp(`^${home(`${name}-dns`).replaceAll(".", "\\.")}/`));
   await expect(guard).toHaveTitle(/AdGuard Home/);
-  // Its own page has asked its own API by then: a dashboard, not a sign-in.
+  // The page has called its API by then: it is the dashboard, not a sign-in.
   await expect(guard.getByText("DNS Queries").first()).toBeVisible({ timeout: 30_000 });
   await expect(guard.locator("input[type=password]")).toHaveCount(0);
 
-  // The device is a client there, under its label.
+  // The device is a client in AdGuard Home, under its label.
   const clients = await guard.evaluate(async () => (await fetch("/control/clients")).json());
   expect(clients.clients.map((c: { name: string }) => c.name)).toContain("Study");
   const filtering = await guard.evaluate(async () => (await fetch("/control/filtering/status")).json());
   expect(filtering.enabled).toBe(true);
   expect(filtering.filters.some((f: { rules_count: number }) => f.rules_count > 0)).toBe(true);
 
-  // What would lead out of the tenant's own filter is refused.
+  // Requests that would affect more than the tenant's own filter are refused.
   for (const path of ["/control/update", "/control/tls/configure", "/control//dhcp/../dhcp/set_config", "/control/install/configure"]) {
     const status = await guard.evaluate(
       async (p) => (await fetch(p, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" })).status,
       path,
     );
-    // 400: its UI takes 403 for "signed out" and would send the person away.
+    // The status is 400 because the UI of AdGuard Home treats 403 as signed out.
     expect(status, path).toBe(400);
   }
 });
 
-test("nobody else gets in", async ({ page, browser }) => {
+test("AdGuard Home refuses other visitors", async ({ page, browser }) => {
   const name = newName("lock");
   await signUp(page, name);
   const stranger = await (await browser.newContext()).newPage();

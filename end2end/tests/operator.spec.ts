@@ -1,11 +1,11 @@
-// The operator: signs in with what the first start printed, sees and stops tenants.
+// The operator signs in with the credentials the first start printed, and suspends tenants.
 import { readFileSync } from "node:fs";
 import { expect, test } from "@playwright/test";
-import { home, newName, signUp } from "./people";
+import { home, newName, signUp } from "./steps";
 
 const log = () => readFileSync(process.env.MALIKNODE_SERVER_LOG!, "utf8");
 
-test("the operator signs in, suspends and resumes a tenant", async ({ page, browser }) => {
+test("the operator suspends and resumes a tenant", async ({ page, browser }) => {
   const name = newName("paid");
   const tenant = await (await browser.newContext()).newPage();
   await signUp(tenant, name);
@@ -34,7 +34,7 @@ test("the operator signs in, suspends and resumes a tenant", async ({ page, brow
   await expect(page.getByText("tenant.suspend").first()).toBeVisible();
 });
 
-test("an address nobody has is a page that says so @nojs", async ({ page }) => {
+test("an unknown host has an error page @nojs", async ({ page }) => {
   const answer = await page.goto(home("not.a-tenant"));
   expect(answer?.status()).toBe(421);
   await expect(page.getByRole("heading").first()).toBeVisible();

@@ -1,17 +1,17 @@
-//! The wasm entry: hydrates the islands, nothing else.
+//! The wasm entry point: it hydrates the islands.
 
-/// Called by the page's script once the module is loaded.
+/// Hydrates the islands. The page's script calls it once the module is loaded.
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
-    // Links the islands' own exports into this module.
+    // Links the islands' exports into this module.
     #[allow(unused_imports)]
     use app::*;
     console_error_panic_hook::set_once();
     leptos::mount::hydrate_islands();
-    // From here on what needs a script works: the style shows it, and hides what
-    // only a page without one needs.
+    // The islands work from here on: the style shows elements that need a script
+    // and hides those for pages without one.
     if let Some(page) = leptos::prelude::document().document_element() {
-        // Fails only for a name that is none.
+        // Fails only for an invalid attribute name.
         let _ = page.set_attribute("data-live", "");
     }
 }

@@ -1,4 +1,4 @@
-//! `fuzzing::adguard_config`, driven by libFuzzer.
+//! `fuzzing::adguard_config`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("adguard_config")(data));

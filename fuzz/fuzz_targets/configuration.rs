@@ -1,4 +1,4 @@
-//! `fuzzing::configuration`, driven by libFuzzer.
+//! `fuzzing::configuration`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("configuration")(data));

@@ -1,4 +1,4 @@
-//! `fuzzing::docker`, driven by libFuzzer.
+//! `fuzzing::docker`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("docker")(data));

@@ -1,4 +1,4 @@
-//! `fuzzing::folders`, driven by libFuzzer.
+//! `fuzzing::folders`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("folders")(data));

@@ -1,4 +1,4 @@
-//! `fuzzing::host`, driven by libFuzzer.
+//! `fuzzing::host`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("host")(data));

@@ -1,4 +1,4 @@
-//! `fuzzing::names`, driven by libFuzzer.
+//! `fuzzing::names`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("names")(data));

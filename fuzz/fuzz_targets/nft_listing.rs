@@ -1,4 +1,4 @@
-//! `fuzzing::nft_listing`, driven by libFuzzer.
+//! `fuzzing::nft_listing`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("nft_listing")(data));

@@ -1,4 +1,4 @@
-//! `fuzzing::proxy_bodies`, driven by libFuzzer.
+//! `fuzzing::proxy_bodies`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("proxy_bodies")(data));

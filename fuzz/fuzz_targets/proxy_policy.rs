@@ -1,4 +1,4 @@
-//! `fuzzing::proxy_policy`, driven by libFuzzer.
+//! `fuzzing::proxy_policy`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("proxy_policy")(data));

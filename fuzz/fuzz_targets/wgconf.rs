@@ -1,4 +1,4 @@
-//! `fuzzing::wgconf`, driven by libFuzzer.
+//! `fuzzing::wgconf`, run by libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::body("wgconf")(data));

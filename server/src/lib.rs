@@ -1,19 +1,21 @@
-//! The control plane as a program: configuration, the command line, the
-//! machine's real sides put together, and the web in front of the core.
+//! The control plane as a program: the configuration, the command line, the
+//! machine's backends, and the web in front of the core.
 //!
-//! Invariant: no rule of the business here. What a person can ask for is in
+//! Invariant: there are no business rules here. What a person can ask for is in
 //! `control`, what the machine should be in `provisioning`.
-// The pages are deep types, and an optimised build lays them out.
+// The pages are deeply nested types, and an optimised build computes their layout.
 #![recursion_limit = "512"]
 
 pub mod accept;
+pub mod backends;
 pub mod cli;
-pub mod commands;
 pub mod config;
+mod console;
+mod degraded;
 pub mod doctor;
-pub mod machine;
-pub mod memory;
+pub mod lazy_wireguard;
 pub mod serve;
-mod stand_in;
+mod shutdown;
 pub mod start_error;
+pub mod storage;
 pub mod web;

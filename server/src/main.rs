@@ -1,19 +1,19 @@
 //! The binary `maliknode`.
-// The pages are deep types, and an optimised build lays them out.
+// The pages are deeply nested types, and an optimised build computes their layout.
 #![recursion_limit = "512"]
 
 use clap::Parser;
 use server::cli::{self, Cli};
 use std::process::ExitCode;
 
-/// Has glibc give large blocks back to the system when they are freed. A
-/// password's hash takes 19 MiB for some milliseconds; left alone, glibc learns
-/// from the first to keep such blocks, one for each of its arenas (measured at
-/// 8 tenants: 130 MB against 35).
+/// Makes glibc return large blocks to the system when they are freed. Hashing a
+/// password takes 19 MiB for some milliseconds; by default glibc learns from
+/// the first such block to cache them, one for each of its arenas (measured
+/// with 8 tenants: 130 MB instead of 35).
 #[cfg(target_env = "gnu")]
-fn give_large_blocks_back() {
-    // SAFETY: mallopt(3) changes two numbers of the allocator; no other thread
-    // runs yet. Where it refuses, memory use is higher and nothing else.
+fn return_large_blocks_to_the_system() {
+    // SAFETY: mallopt(3) sets two numbers of the allocator, and no other thread
+    // runs yet. If it fails, the process only uses more memory.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 4 << 20);
@@ -22,6 +22,6 @@ fn give_large_blocks_back() {
 
 fn main() -> ExitCode {
     #[cfg(target_env = "gnu")]
-    give_large_blocks_back();
+    return_large_blocks_to_the_system();
     cli::run(Cli::parse())
 }

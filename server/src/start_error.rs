@@ -1,62 +1,51 @@
-//! Why the program does not start, or a command does not work: a sentence
-//! that says what to do, with the cause kept.
+//! Why the program does not start, or why a command fails. Each message says
+//! what to do, and each error has its cause.
 
 use domain::Failure;
 use provisioning::PortError;
+use seal::SealError;
 use std::{io, net::SocketAddr};
-use store::{SealError, StoreError};
+use store::StoreError;
 
-/// See the module.
+/// Why the program does not start, or why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be listened on.
     #[error("{}", listen(*address, source))]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// What the system said.
         source: io::Error,
     },
-    /// Another server works in the same root.
+    /// Another server uses the same root folder.
     #[error("another maliknode serves from {0} already: stop it first, or choose another --root")]
     Running(std::path::PathBuf),
-    /// A folder or file of ours cannot be used.
-    #[error("{what} cannot be used: run MalikNode as root, or choose another --root")]
-    Folder {
-        /// Which.
-        what: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A folder or file of the installation cannot be used.
+    #[error("{path} cannot be used: run MalikNode as root, or choose another --root")]
+    Folder { path: String, source: io::Error },
     /// The database cannot be used.
-    #[error("{sentence}")]
-    Store {
-        /// What to tell people.
-        sentence: String,
-        /// What the database said.
-        source: StoreError,
-    },
+    #[error("{message}")]
+    Store { message: String, source: StoreError },
     /// The key file cannot be used.
     #[error("the key file cannot be used")]
     Key(#[from] SealError),
-    /// Something of the machine that nothing works without.
+    /// A part of the machine without which nothing works.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// The core says no.
+    /// The core refuses.
     #[error("{0}")]
     Failure(#[from] Failure),
     /// The web server ended by itself.
     #[error("the web server has ended")]
     Web(#[source] io::Error),
-    /// The command needs a word more.
+    /// The command line lacks an argument.
     #[error("{0}")]
     Usage(String),
 }
 
 impl StartError {
-    /// Whether it is the database that does not answer or cannot be read, as
-    /// opposed to one that says no: then tunnels need not wait for it.
-    pub const fn is_no_database(&self) -> bool {
+    /// Returns whether the database does not answer or cannot be read, as
+    /// opposed to one that refuses: then tunnels need not wait for it.
+    pub const fn is_database_unavailable(&self) -> bool {
         matches!(
             self,
             Self::Store {
@@ -73,7 +62,7 @@ impl StartError {
 impl From<StoreError> for StartError {
     fn from(source: StoreError) -> Self {
         Self::Store {
-            sentence: source.failure().sentence,
+            message: source.failure().message,
             source,
         }
     }
@@ -82,10 +71,10 @@ impl From<StoreError> for StartError {
 fn listen(address: SocketAddr, e: &io::Error) -> String {
     match e.kind() {
         io::ErrorKind::AddrInUse => {
-            let mut other = address;
-            other.set_port(address.port().checked_add(1).unwrap_or(8085));
+            let mut suggestion = address;
+            suggestion.set_port(address.port().checked_add(1).unwrap_or(8085));
             format!(
-                "{address} is taken by another program: choose another with --listen {other}, or find it with `ss -ltnp 'sport = :{}'`",
+                "{address} is taken by another program: choose another with --listen {suggestion}, or find it with `ss -ltnp 'sport = :{}'`",
                 address.port()
             )
         }
@@ -109,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_told_with_what_to_do() {
+    fn a_taken_port_is_reported_with_a_fix() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let source = std::net::TcpListener::bind(address).unwrap_err();

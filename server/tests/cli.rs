@@ -1,10 +1,11 @@
-//! The program itself: what it prints and how it ends. Nothing here gets as
-//! far as touching the machine.
-// A test that cannot go on ends there.
+//! The program itself: its output and its exit codes. No test here changes the
+//! machine.
+// A test that cannot continue panics.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use domain::{AddressPlan, Secret, Slot, TenantName};
 use provisioning::{Clock, SystemClock};
+use seal::Sealer;
 use std::{
     collections::BTreeSet,
     fs,
@@ -12,7 +13,7 @@ use std::{
     path::Path,
     process::{Command, Output},
 };
-use store::{DatabaseUrl, LOCAL_NODE, NewEvent, NewTenant, Sealer, Store};
+use store::{DatabaseUrl, LOCAL_NODE, NewEvent, NewTenant, Store};
 
 struct Run {
     code: Option<i32>,
@@ -43,7 +44,7 @@ fn root(config: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_flag_goes_before_the_environment_and_that_before_the_file() {
+fn flags_override_the_environment_and_the_file() {
     let root = root("listen = \"127.0.0.1:1\"\nbase = \"file.example\"\nscheme = \"https\"\n");
     let env = [
         ("MALIKNODE_BASE", "env.example"),
@@ -66,7 +67,7 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
 }
 
 #[test]
-fn an_unknown_setting_ends_the_start_by_its_name() {
+fn an_unknown_setting_is_named_and_refused() {
     let root = root("listn = \"127.0.0.1:1\"\n");
     for command in ["serve", "doctor", "config"] {
         let run = maliknode(root.path(), &[command], &[]);
@@ -81,7 +82,7 @@ fn an_unknown_setting_ends_the_start_by_its_name() {
 }
 
 #[test]
-fn a_taken_port_ends_the_start_before_anything_is_made() {
+fn a_taken_port_ends_the_start_first() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let root = tempfile::tempdir().unwrap();
@@ -101,12 +102,12 @@ fn tenants_and_operators_are_managed_without_a_server() {
     let root = tempfile::tempdir().unwrap();
     let list = maliknode(root.path(), &["tenant", "list"], &[]);
     assert_eq!(list.code, Some(0), "{}", list.err);
-    let none = maliknode(root.path(), &["tenant", "delete", "nobody", "--yes"], &[]);
-    assert_eq!(none.code, Some(1));
+    let missing = maliknode(root.path(), &["tenant", "delete", "nobody", "--yes"], &[]);
+    assert_eq!(missing.code, Some(1));
     assert!(
-        none.err.contains("there is no tenant nobody"),
+        missing.err.contains("there is no tenant nobody"),
         "{}",
-        none.err
+        missing.err
     );
     let reset = maliknode(root.path(), &["operator", "reset", "admin"], &[]);
     assert!(
@@ -120,7 +121,7 @@ fn tenants_and_operators_are_managed_without_a_server() {
     assert_eq!(other.code, Some(1));
 }
 
-/// A tenant in a database that is there, and two days of events.
+/// Creates a tenant and events of two days in the database.
 async fn write_events(root: &Path) {
     let central = root.join("central_api");
     let sealer = Sealer::from_key_file(&central.join("seal.key")).unwrap();
@@ -164,7 +165,7 @@ async fn write_events(root: &Path) {
 }
 
 #[test]
-fn events_are_printed_oldest_first_and_only_those_asked_for() {
+fn events_are_filtered_and_printed_oldest_first() {
     let root = tempfile::tempdir().unwrap();
     let events = |args: &[&str]| {
         let args: Vec<_> = ["events"].iter().chain(args).copied().collect();
@@ -194,7 +195,7 @@ fn events_are_printed_oldest_first_and_only_those_asked_for() {
     let json: serde_json::Value = serde_json::from_str(&events(&["--json"]).out).unwrap();
     assert_eq!(json[0]["tenant"], serde_json::Value::Null);
     assert_eq!(json[1]["tenant"], "lina");
-    assert_eq!(json[1]["sentence"], "lina's DNS filter works again.");
+    assert_eq!(json[1]["message"], "lina's DNS filter works again.");
     assert!(json[1]["at"].as_str().unwrap().ends_with('Z'));
 
     let nobody = events(&["--tenant", "nobody"]);

@@ -1,4 +1,4 @@
-//! The tenant's account: plan and use, signing out, and the end of it all.
+//! The tenant's account: plan and use, signing out, and deleting the account.
 
 #[cfg(feature = "ssr")]
 mod page;
@@ -15,32 +15,32 @@ use crate::{
 use domain::{Failure, Field};
 use leptos::prelude::*;
 
-/// Deletes the account once its name was typed, and leads to the landing page.
+/// Deletes the account if its name was typed, and redirects to the landing page.
 ///
 /// # Errors
-/// Another name than the account's; what `Control::delete_tenant` refuses.
+/// A name that is not the account's, and the failures of `Control::delete_tenant`.
 #[cfg(feature = "ssr")]
-#[server(endpoint = "delete_account")]
+#[server(prefix = "/do", endpoint = "delete_account")]
 pub async fn delete_account(name: String) -> Result<(), AppError> {
     use crate::context;
     let deleted = async {
         let (context, control) = (context::RequestContext::current()?, context::control()?);
         let scope = context.tenant.clone().ok_or_else(Failure::signed_out)?;
         if name.trim().to_lowercase() != scope.name().as_str() {
-            return Err(other_name(scope.name().as_str()));
+            return Err(wrong_name(scope.name().as_str()));
         }
         control.delete_tenant(&scope).await?;
         Ok(context)
     }
     .await;
     let context = deleted.map_err(|f| forms::refuse(f, "/account", &[("name", &name)]))?;
-    forms::go(&format!("{}://{}/", context.scheme, context.base));
+    forms::redirect(&format!("{}://{}/", context.scheme, context.base));
     Ok(())
 }
 
-/// What was typed is not the account's name.
+/// Returns the failure for a name that is not the account's.
 #[cfg(feature = "ssr")]
-pub fn other_name(name: &str) -> Failure {
+pub fn wrong_name(name: &str) -> Failure {
     Failure::at(
         Field::Name,
         domain::ErrorCode::ChoiceUnknown,
@@ -48,12 +48,11 @@ pub fn other_name(name: &str) -> Failure {
     )
 }
 
-/// Asks for the account's name before it is deleted.
+/// The form that deletes the account. It asks for the account's name.
 #[island]
 pub fn DeleteAccountForm(
-    /// The account's name.
     name: String,
-    /// What was typed before.
+    /// The name as typed before.
     typed: String,
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
@@ -66,10 +65,10 @@ pub fn DeleteAccountForm(
         <form
             class="grid gap-3"
             method="post"
-            action="/api/delete_account"
+            action="/do/delete_account"
             on:submit=move |event| form.submit(event)
         >
-            <TopError sentence=form.on_top(&[Field::Name])/>
+            <TopError message=form.on_top(&[Field::Name])/>
             <FormField id="name" label="The account's name" note=note>
                 <input
                     id="name"

@@ -1,32 +1,32 @@
 //! `/account`.
 
-use super::{DeleteAccountForm, other_name};
+use super::{DeleteAccountForm, wrong_name};
 use crate::{
     context, forms,
-    ui::{Glyph, Here, Icon, PageHead, PageShell, format, load},
+    loader::load,
+    ui::{Glyph, Icon, NavItem, PageHead, PageShell, format},
 };
 use domain::{Failure, Field, Plan};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-/// The account.
 #[component]
 pub fn AccountPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
     let query = use_query_map().get_untracked();
-    let failure = forms::told(|key| query.get(key));
+    let failure = forms::failure_from_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
         let view = control.dashboard(&scope).await?;
         let name = view.name.clone();
         let typed = failure.as_ref().and_then(|_| query.get("name"));
-        // The query's code is a general one; the name's sentence is ours.
+        // The query contains only the code; the message for a wrong name is made here.
         let failure = failure.map(|f| match f.field {
-            Some(Field::Name) => other_name(&name),
+            Some(Field::Name) => wrong_name(&name),
             _ => f,
         });
         Ok::<_, Failure>(view! {
-            <PageShell here=Here::Account who=name.clone() title="Account">
+            <PageShell current=NavItem::Account who=name.clone() title="Account">
                 <PageHead title="Account"/>
                 <PlanCard plan=view.plan devices=view.devices.len() used=view.month_bytes/>
                 <section class="card row px-[18px] py-4" aria-labelledby="out-title">
@@ -55,7 +55,7 @@ pub fn AccountPage() -> impl IntoView {
     })
 }
 
-/// What the plan holds and how much of it is used.
+/// The limits of the plan and how much of them is used.
 #[component]
 fn PlanCard(plan: Plan, devices: usize, used: u64) -> impl IntoView {
     let meter = |label: &'static str, max: u64, value: u64| {

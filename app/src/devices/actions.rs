@@ -1,8 +1,8 @@
-//! What can be done to devices: the server functions behind every form. Each
-//! works by a plain POST; what a script calls too answers with data instead of
-//! a redirect.
+//! The server functions that add, change and delete devices. Each works by a
+//! plain POST. Those that a script calls too answer the script with data instead
+//! of a redirect.
 
-use super::Back;
+use super::ReturnPage;
 use crate::{
     context,
     forms::{self, AppError},
@@ -10,8 +10,8 @@ use crate::{
 use domain::{DeviceId, ErrorCode, Failure, FilterPolicy, Routing, view::DeviceRow};
 use leptos::prelude::*;
 
-/// "on" and "off" as forms send them.
-fn switch(value: &str) -> Result<bool, Failure> {
+/// Parses "on" and "off", as forms send them.
+fn parse_switch(value: &str) -> Result<bool, Failure> {
     match value {
         "on" => Ok(true),
         "off" => Ok(false),
@@ -19,11 +19,11 @@ fn switch(value: &str) -> Result<bool, Failure> {
     }
 }
 
-/// Adds a device and leads to its page.
+/// Adds a device and redirects to its page.
 ///
 /// # Errors
-/// What `Control::add_device` refuses.
-#[server(endpoint = "add_device")]
+/// The failures of `Control::add_device`.
+#[server(prefix = "/do", endpoint = "add_device")]
 pub async fn add_device(
     label: String,
     routing: String,
@@ -50,16 +50,16 @@ pub async fn add_device(
         ];
         forms::refuse(failure, "/devices/new", &typed)
     })?;
-    forms::go(&format!("/devices/{}?new=1", device.id));
+    forms::redirect(&format!("/devices/{}?new=1", device.id));
     Ok(())
 }
 
-/// Changes label, policy and mesh: the form on the device's page. An unticked
-/// box sends nothing, so a missing `mesh` is off here.
+/// Changes label, policy and mesh, for the form on the device's page. An unchecked
+/// box is not sent, so a missing `mesh` means off.
 ///
 /// # Errors
-/// What `Control::change_device` refuses.
-#[server(endpoint = "change_device")]
+/// The failures of `Control::change_device`.
+#[server(prefix = "/do", endpoint = "change_device")]
 pub async fn change_device(
     id: DeviceId,
     label: String,
@@ -86,64 +86,65 @@ pub async fn change_device(
         forms::refuse(failure, &page, &typed)
     })?;
     let saved = if changed.in_force { "now" } else { "later" };
-    forms::go(&format!("{page}?saved={saved}"));
+    forms::redirect(&format!("{page}?saved={saved}"));
     Ok(())
 }
 
-/// Changes one thing in a row of the table. With `back` (a plain POST) the
-/// browser returns there; a script gets the device as it is now.
+/// Changes one setting in a row of the table. With `back` (a plain POST) the
+/// browser is redirected to that page; a script receives the changed device.
 ///
 /// # Errors
-/// What `Control::change_device` refuses.
-#[server(endpoint = "set_device")]
+/// The failures of `Control::change_device`.
+#[server(prefix = "/do", endpoint = "set_device")]
 pub async fn set_device(
     id: DeviceId,
     policy: Option<String>,
     mesh: Option<String>,
-    back: Option<Back>,
+    back: Option<ReturnPage>,
 ) -> Result<DeviceRow, AppError> {
     let changed = async {
         let (control, scope) = (context::control()?, context::tenant()?);
         let change = control::DeviceChange {
             label: None,
             policy: policy.map(|p| p.parse()).transpose()?,
-            mesh: mesh.map(|m| switch(&m)).transpose()?,
+            mesh: mesh.map(|m| parse_switch(&m)).transpose()?,
         };
         control.change_device(&scope, id, change).await
     }
     .await;
-    let page = back.unwrap_or(Back::Overview).path();
+    let page = back.unwrap_or(ReturnPage::Overview).path();
     let device = changed
         .map_err(|failure| forms::refuse(failure, page, &[]))?
         .device;
     if back.is_some() {
-        forms::go(page);
+        forms::redirect(page);
     }
     Ok(device.into())
 }
 
-/// Deletes a device. With `back` (the page that asks) the browser goes there
-/// afterwards; a script stays where it is.
+/// Deletes a device. With `back` (the confirmation page sends it) the browser is
+/// redirected to that page; a script stays on its page.
 ///
 /// # Errors
-/// What `Control::delete_device` refuses.
-#[server(endpoint = "delete_device")]
-pub async fn delete_device(id: DeviceId, back: Option<Back>) -> Result<(), AppError> {
+/// The failures of `Control::delete_device`.
+#[server(prefix = "/do", endpoint = "delete_device")]
+pub async fn delete_device(id: DeviceId, back: Option<ReturnPage>) -> Result<(), AppError> {
     let deleted = async {
         let (control, scope) = (context::control()?, context::tenant()?);
         control.delete_device(&scope, id).await
     }
     .await;
     deleted.map_err(|failure| {
-        // It is deleted, only not yet cut off, and its page is gone.
+        // It is deleted but not yet disconnected, and its page does not exist any
+        // more.
         let page = match failure.code {
-            ErrorCode::NotYetInForce => Back::Devices.path().to_owned(),
+            ErrorCode::NotYetInForce => ReturnPage::Devices.path().to_owned(),
             _ => format!("/devices/{id}/delete"),
         };
         forms::refuse(failure, &page, &[])
     })?;
     if let Some(back) = back {
-        forms::go(back.path());
+        forms::redirect(back.path());
     }
     Ok(())
 }
@@ -153,9 +154,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_switch_is_on_or_off_and_nothing_else() {
-        assert_eq!(switch("on").ok(), Some(true));
-        assert_eq!(switch("off").ok(), Some(false));
-        assert!(switch("true").is_err());
+    fn a_switch_is_on_or_off() {
+        assert_eq!(parse_switch("on").ok(), Some(true));
+        assert_eq!(parse_switch("off").ok(), Some(false));
+        assert!(parse_switch("true").is_err());
     }
 }

@@ -8,21 +8,19 @@ use domain::{DeviceId, DeviceLabel, Failure, Field, FilterPolicy, Routing};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What stands in the inputs when the page is rendered: what was typed before
-/// a refusal, or what the device has.
+/// The values of the inputs when the page is rendered: what was typed before a
+/// refusal, or the device's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Typed {
-    /// The label.
+pub struct DeviceInput {
     pub label: String,
-    /// What the device routes.
+    /// Which traffic the device sends through the tunnel.
     pub routing: Routing,
-    /// Its DNS policy.
     pub policy: FilterPolicy,
     /// Whether it is in the mesh.
     pub mesh: bool,
 }
 
-impl Default for Typed {
+impl Default for DeviceInput {
     fn default() -> Self {
         Self {
             label: String::new(),
@@ -33,9 +31,9 @@ impl Default for Typed {
     }
 }
 
-impl Typed {
-    /// These values with those of a query in their place, where it has any.
-    pub fn or(self, get: impl Fn(&str) -> Option<String>) -> Self {
+impl DeviceInput {
+    /// Replaces these values by those of a query, as far as it has valid ones.
+    pub fn with_query(self, get: impl Fn(&str) -> Option<String>) -> Self {
         Self {
             label: get("label").unwrap_or(self.label),
             routing: get("routing")
@@ -49,11 +47,11 @@ impl Typed {
     }
 }
 
-/// Adds a device.
+/// The form that adds a device.
 #[island]
 pub fn AddForm(
-    /// What stands in the inputs.
-    typed: Typed,
+    /// The values of the inputs.
+    input: DeviceInput,
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
@@ -63,11 +61,11 @@ pub fn AddForm(
         <form
             class="grid gap-5"
             method="post"
-            action="/api/add_device"
+            action="/do/add_device"
             on:submit=move |event| form.submit(event)
         >
-            <TopError sentence=form.on_top(&[Field::Label, Field::Routing, Field::Policy])/>
-            <LabelField form=form label=typed.label autofocus=true/>
+            <TopError message=form.on_top(&[Field::Label, Field::Routing, Field::Policy])/>
+            <LabelField form=form label=input.label autofocus=true/>
             <fieldset class="grid gap-2" aria-describedby="routing-note">
                 <legend class="label mb-1.5">"What goes through the tunnel"</legend>
                 {Routing::ALL
@@ -79,7 +77,7 @@ pub fn AddForm(
                                     type="radio"
                                     name="routing"
                                     value=r.as_str()
-                                    checked=r == typed.routing
+                                    checked=r == input.routing
                                 />
                                 <span>
                                     <span class="block font-semibold">{r.title()}</span>
@@ -93,8 +91,8 @@ pub fn AddForm(
                     {move || routing_error.get().map(|s| format!("⚠ {s}"))}
                 </p>
             </fieldset>
-            <PolicyField form=form policy=typed.policy/>
-            <MeshField mesh=typed.mesh/>
+            <PolicyField form=form policy=input.policy/>
+            <MeshField mesh=input.mesh/>
             <div class="row">
                 <Submit busy=form.busy text="Add device" waiting="Adding it …"/>
                 <a class="btn btn-q" href="/devices">"Cancel"</a>
@@ -103,13 +101,12 @@ pub fn AddForm(
     }
 }
 
-/// Changes a device's label, policy and mesh.
+/// The form that changes a device's label, policy and mesh.
 #[island]
 pub fn ChangeForm(
-    /// The device.
     id: DeviceId,
-    /// What stands in the inputs.
-    typed: Typed,
+    /// The values of the inputs.
+    input: DeviceInput,
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
@@ -118,14 +115,14 @@ pub fn ChangeForm(
         <form
             class="grid gap-4"
             method="post"
-            action="/api/change_device"
+            action="/do/change_device"
             on:submit=move |event| form.submit(event)
         >
-            <TopError sentence=form.on_top(&[Field::Label, Field::Policy])/>
+            <TopError message=form.on_top(&[Field::Label, Field::Policy])/>
             <input type="hidden" name="id" value=id.to_string()/>
-            <LabelField form=form label=typed.label autofocus=false/>
-            <PolicyField form=form policy=typed.policy/>
-            <MeshField mesh=typed.mesh/>
+            <LabelField form=form label=input.label autofocus=false/>
+            <PolicyField form=form policy=input.policy/>
+            <MeshField mesh=input.mesh/>
             <div class="row">
                 <Submit busy=form.busy text="Save" waiting="Saving …"/>
                 <a class="btn btn-q btn-d ms-auto" href=format!("/devices/{id}/delete")>
@@ -140,7 +137,7 @@ pub fn ChangeForm(
 fn LabelField(form: Form, label: String, autofocus: bool) -> impl IntoView {
     let error = form.at(Field::Label);
     let note = Signal::derive(move || {
-        Note::or_hint(error.get(), "What you call it, for example “My phone”.")
+        Note::or_hint(error.get(), "A name for it, for example “My phone”.")
     });
     view! {
         <FormField id="label" label="Label" note=note>
@@ -162,7 +159,7 @@ fn LabelField(form: Form, label: String, autofocus: bool) -> impl IntoView {
     }
 }
 
-/// The policy's menu; what the chosen one means stands below it.
+/// The policy's menu, with the meaning of the chosen policy below it.
 #[component]
 fn PolicyField(form: Form, policy: FilterPolicy) -> impl IntoView {
     let error = form.at(Field::Policy);
@@ -226,8 +223,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_typed_comes_back_and_nonsense_does_not() {
-        let typed = Typed::default().or(|key| {
+    fn valid_values_of_a_query_fill_the_inputs() {
+        let input = DeviceInput::default().with_query(|key| {
             [
                 ("label", "My phone"),
                 ("routing", "dns"),
@@ -239,14 +236,17 @@ mod tests {
             .map(|(_, v)| (*v).to_owned())
         });
         assert_eq!(
-            typed,
-            Typed {
+            input,
+            DeviceInput {
                 label: "My phone".into(),
                 routing: Routing::Dns,
                 policy: FilterPolicy::Standard,
                 mesh: false
             }
         );
-        assert_eq!(Typed::default().or(|_| None), Typed::default());
+        assert_eq!(
+            DeviceInput::default().with_query(|_| None),
+            DeviceInput::default()
+        );
     }
 }

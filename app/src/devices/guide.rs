@@ -1,24 +1,24 @@
-//! How to connect, on each kind of device. Tabs without a script: radio
-//! buttons, and the list that belongs to the chosen one is shown.
+//! Instructions for connecting each kind of device, as tabs without a script:
+//! radio buttons, of which the checked one shows its list.
 
-use crate::ui::{Glyph, Icon};
 use leptos::prelude::*;
 
-/// A platform: id, name, where WireGuard comes from, steps. The steps' `**`
-/// marks are bold.
+/// A platform with its steps.
 struct Platform {
     id: &'static str,
     name: &'static str,
-    shown: &'static str,
+    /// The classes that show its list while its button is checked. They are written
+    /// out so that Tailwind finds them.
+    list_class: &'static str,
+    /// Text between `**` is bold.
     steps: &'static [&'static str],
 }
 
-/// The class names are whole words here so that Tailwind finds them.
 const PLATFORMS: [Platform; 5] = [
     Platform {
         id: "iphone",
         name: "iPhone",
-        shown: "hidden group-has-[#on-iphone:checked]:grid",
+        list_class: "hidden group-has-[#on-iphone:checked]:grid",
         steps: &[
             "Install **WireGuard** from the App Store.",
             "Tap **+**, then **Create from QR code**.",
@@ -28,7 +28,7 @@ const PLATFORMS: [Platform; 5] = [
     Platform {
         id: "android",
         name: "Android",
-        shown: "hidden group-has-[#on-android:checked]:grid",
+        list_class: "hidden group-has-[#on-android:checked]:grid",
         steps: &[
             "Install **WireGuard** from the Play Store or F-Droid.",
             "Tap **+**, then **Scan from QR code**.",
@@ -38,7 +38,7 @@ const PLATFORMS: [Platform; 5] = [
     Platform {
         id: "windows",
         name: "Windows",
-        shown: "hidden group-has-[#on-windows:checked]:grid",
+        list_class: "hidden group-has-[#on-windows:checked]:grid",
         steps: &[
             "Install **WireGuard** from wireguard.com/install.",
             "Download the .conf file on this page.",
@@ -48,7 +48,7 @@ const PLATFORMS: [Platform; 5] = [
     Platform {
         id: "macos",
         name: "macOS",
-        shown: "hidden group-has-[#on-macos:checked]:grid",
+        list_class: "hidden group-has-[#on-macos:checked]:grid",
         steps: &[
             "Install **WireGuard** from the App Store.",
             "Download the .conf file on this page.",
@@ -58,7 +58,7 @@ const PLATFORMS: [Platform; 5] = [
     Platform {
         id: "linux",
         name: "Linux",
-        shown: "hidden group-has-[#on-linux:checked]:grid",
+        list_class: "hidden group-has-[#on-linux:checked]:grid",
         steps: &[
             "Install **wireguard-tools** with your package manager.",
             "Download the .conf file and move it to **/etc/wireguard/**, readable by root only.",
@@ -67,7 +67,6 @@ const PLATFORMS: [Platform; 5] = [
     },
 ];
 
-/// The instructions.
 #[component]
 pub fn Guide() -> impl IntoView {
     view! {
@@ -96,7 +95,7 @@ pub fn Guide() -> impl IntoView {
                 .iter()
                 .map(|p| {
                     view! {
-                        <ol class=format!("{} list-decimal gap-2 ps-5", p.shown)>
+                        <ol class=format!("{} list-decimal gap-2 ps-5", p.list_class)>
                             {p
                                 .steps
                                 .iter()
@@ -110,7 +109,7 @@ pub fn Guide() -> impl IntoView {
     }
 }
 
-/// `**bold**` as `<b>`.
+/// Renders `**bold**` as `<b>`.
 fn emphasised(step: &'static str) -> impl IntoView {
     step.split("**")
         .enumerate()
@@ -122,15 +121,4 @@ fn emphasised(step: &'static str) -> impl IntoView {
             }
         })
         .collect_view()
-}
-
-/// The way back to the devices, above a device's page.
-#[component]
-pub fn BackToDevices() -> impl IntoView {
-    view! {
-        <a class="s inline-flex items-center gap-1 hover:underline" href="/devices">
-            <span class="inline-flex rtl:-scale-x-100"><Icon glyph=Glyph::Back class="icon-s"/></span>
-            "Devices"
-        </a>
-    }
 }

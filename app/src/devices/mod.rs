@@ -1,10 +1,10 @@
-//! A tenant's devices: the table, adding one, connecting it, changing and
-//! deleting it.
+//! A tenant's devices: the table, and the pages that add, connect, change and
+//! delete a device.
 
 #[cfg(feature = "ssr")]
 mod actions;
-mod back;
 mod confirm;
+mod endpoints;
 mod forms;
 #[cfg(feature = "ssr")]
 mod guide;
@@ -13,49 +13,46 @@ mod order;
 mod page;
 #[cfg(feature = "ssr")]
 mod qr;
+mod return_page;
 mod row;
 mod setup;
 mod table;
+mod table_state;
 
 #[cfg(feature = "ssr")]
 pub use actions::{
     AddDevice, ChangeDevice, DeleteDevice, SetDevice, add_device, change_device, delete_device,
     set_device,
 };
-pub use back::Back;
-pub use forms::{AddForm, ChangeForm, Typed};
+pub use forms::{AddForm, ChangeForm, DeviceInput};
 #[cfg(feature = "ssr")]
 pub use page::{DeleteDevicePage, DevicePage, DevicesPage, NewDevicePage};
+pub use return_page::ReturnPage;
 pub use setup::{CopyConfig, FirstHandshake};
 pub use table::DevicesCard;
 
 use crate::{
-    dashboard::{Troubles, live::Live},
-    live::Reconnecting,
+    event_stream::Reconnecting,
+    tenant::{LiveData, ProblemBanners},
 };
 use domain::{Failure, view::DashboardView};
 use leptos::prelude::*;
 
-/// Where a row's changes go.
-const SET: &str = "/api/set_device";
-/// Where a device is deleted.
-const DELETE: &str = "/api/delete_device";
-
 /// The devices page's content, live.
 #[island]
 pub fn LiveDevices(
-    /// What the server knew when it rendered the page.
+    /// The data at the time the page was rendered.
     initial: DashboardView,
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
-    let live = Live::start(initial);
+    let live = LiveData::start(initial);
     view! {
         <div class="row">
             <h1>"Devices"</h1>
-            <Reconnecting open=live.open/>
+            <Reconnecting connected=live.connected/>
         </div>
-        <Troubles live=live/>
-        <DevicesCard live=live back=Back::Devices failure=failure/>
+        <ProblemBanners live=live/>
+        <DevicesCard live=live return_page=ReturnPage::Devices failure=failure/>
     }
 }

@@ -1,37 +1,36 @@
-//! Which devices the table shows and in which order. Pure.
+//! Which devices the table shows, and in which order. The functions are pure.
 //!
-//! The order is made anew when somebody searches, sorts, adds or deletes, and
-//! not at every event: rows that change places under a pointer or a focus are
-//! worse than an order that is two seconds old.
+//! The order is computed on a search, a change of the sorting, an addition or a
+//! deletion, and not at every event: rows that move under a pointer or a focus
+//! are worse than an order that is two seconds old.
 
 use domain::{DeviceId, view::DeviceRow};
 use std::cmp::Reverse;
 
-/// What the table is sorted by.
+/// The sorting of the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Column {
-    /// As they were added.
+    /// In the order of addition.
     #[default]
     Added,
-    /// By label.
     Label,
-    /// By last handshake, the newest first.
+    /// By last handshake, newest first.
     Handshake,
-    /// By speed now, the fastest first.
+    /// By current speed, fastest first.
     Speed,
-    /// By bytes in all, the most first.
+    /// By total bytes, most first.
     Total,
 }
 
-/// The ids to show, in order. `query` is matched against label, address and
-/// policy, without regard to case; all its words have to be found.
+/// Returns the ids to show, in order. A device matches if each word of `query`
+/// occurs in its label, address or policy, in any case.
 pub fn order(devices: &[DeviceRow], query: &str, by: Column) -> Vec<DeviceId> {
     let words: Vec<String> = query
         .to_lowercase()
         .split_whitespace()
         .map(str::to_owned)
         .collect();
-    let mut shown: Vec<&DeviceRow> = devices
+    let mut matching: Vec<&DeviceRow> = devices
         .iter()
         .filter(|d| {
             let text = format!("{} {} {}", d.label, d.address, d.policy.title()).to_lowercase();
@@ -40,25 +39,25 @@ pub fn order(devices: &[DeviceRow], query: &str, by: Column) -> Vec<DeviceId> {
         .collect();
     match by {
         Column::Added => {}
-        Column::Label => shown.sort_by_key(|d| d.label.to_lowercase()),
-        Column::Handshake => shown.sort_by_key(|d| Reverse(d.last_handshake)),
-        Column::Speed => shown.sort_by_key(|d| Reverse(d.down_bps.saturating_add(d.up_bps))),
-        Column::Total => shown.sort_by_key(|d| Reverse(d.down_bytes.saturating_add(d.up_bytes))),
+        Column::Label => matching.sort_by_key(|d| d.label.to_lowercase()),
+        Column::Handshake => matching.sort_by_key(|d| Reverse(d.last_handshake)),
+        Column::Speed => matching.sort_by_key(|d| Reverse(d.down_bps.saturating_add(d.up_bps))),
+        Column::Total => matching.sort_by_key(|d| Reverse(d.down_bytes.saturating_add(d.up_bytes))),
     }
-    shown.iter().map(|d| d.id).collect()
+    matching.iter().map(|d| d.id).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::state::tests::device;
+    use crate::tenant::fixture::device;
 
     fn ids(order: Vec<DeviceId>) -> Vec<i64> {
         order.into_iter().map(|id| id.0).collect()
     }
 
     #[test]
-    fn every_word_of_a_search_has_to_be_found() {
+    fn a_search_matches_all_its_words() {
         let all = [
             device(1, "My phone", None),
             device(2, "Work Laptop", None),
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn sorting_puts_first_what_one_looks_for_and_keeps_ties() {
+    fn sorting_is_descending_and_stable() {
         let mut all = vec![
             device(1, "b", None),
             device(2, "A", Some(50)),

@@ -1,26 +1,28 @@
-//! The devices' pages. Somebody else's device and one that never was look the
-//! same: 404.
+//! The devices' pages. Another tenant's device and a device that does not exist
+//! have the same answer: 404.
 
 use super::{
-    AddForm, Back, ChangeForm, CopyConfig, FirstHandshake, LiveDevices, Typed, confirm,
-    guide::{BackToDevices, Guide},
-    qr,
+    AddForm, ChangeForm, CopyConfig, DeviceInput, FirstHandshake, LiveDevices, ReturnPage, confirm,
+    endpoints::DELETE_DEVICE, guide::Guide, qr,
 };
 use crate::{
     context, forms,
-    ui::{Glyph, Here, Icon, PageHead, PageShell, RelativeTime, TopError, format, load},
+    loader::load,
+    ui::{Glyph, Icon, NavItem, PageHead, PageShell, RelativeTime, TopError, format},
 };
 use domain::{DeviceId, Failure, TenantScope, view::DeviceView};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-/// The core and the permission to use it, read before anything is awaited.
+/// Returns `control` and the tenant's permission. It is called before anything is
+/// awaited.
 fn ready() -> Result<(control::Control, TenantScope), Failure> {
     Ok((context::control()?, context::tenant()?))
 }
 
-/// The device that the address names. What is no number is no device.
-fn asked() -> Result<DeviceId, Failure> {
+/// Returns the id of the device in the address. An id that is not a number is not
+/// found.
+fn requested_device() -> Result<DeviceId, Failure> {
     use_params_map()
         .get_untracked()
         .get("id")
@@ -28,17 +30,17 @@ fn asked() -> Result<DeviceId, Failure> {
         .ok_or_else(Failure::not_found)
 }
 
-/// `/devices`: the table alone.
+/// `/devices`: the table.
 #[component]
 pub fn DevicesPage() -> impl IntoView {
     let ready = ready();
     let query = use_query_map().get_untracked();
-    let failure = forms::told(|key| query.get(key));
+    let failure = forms::failure_from_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
         let view = control.dashboard(&scope).await?;
         Ok::<_, Failure>(view! {
-            <PageShell here=Here::Devices who=view.name.clone() title="Devices">
+            <PageShell current=NavItem::Devices who=view.name.clone() title="Devices">
                 <LiveDevices initial=view failure=failure/>
             </PageShell>
         })
@@ -50,13 +52,13 @@ pub fn DevicesPage() -> impl IntoView {
 pub fn NewDevicePage() -> impl IntoView {
     let ready = ready();
     let query = use_query_map().get_untracked();
-    let failure = forms::told(|key| query.get(key));
-    let typed = Typed::default().or(|key| query.get(key));
+    let failure = forms::failure_from_query(|key| query.get(key));
+    let input = DeviceInput::default().with_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
         let view = control.dashboard(&scope).await?;
-        let (there, limit) = (view.devices.len(), usize::from(view.plan.devices));
-        let full = (there >= limit).then(|| {
+        let (count, limit) = (view.devices.len(), usize::from(view.plan.devices));
+        let full = (count >= limit).then(|| {
             view! {
                 <p class="banner banner-warn" role="status">
                     <Icon glyph=Glyph::Alert/>
@@ -68,26 +70,26 @@ pub fn NewDevicePage() -> impl IntoView {
             }
         });
         Ok::<_, Failure>(view! {
-            <PageShell here=Here::Devices who=view.name.clone() title="Add a device">
+            <PageShell current=NavItem::Devices who=view.name.clone() title="Add a device">
                 <BackToDevices/>
                 <PageHead title="Add a device">
-                    <span class="chip">{format!("{there} of {limit}")}</span>
+                    <span class="chip">{format!("{count} of {limit}")}</span>
                 </PageHead>
                 {full}
                 <div class="card max-w-[620px] p-[22px] max-md:p-4">
-                    <AddForm typed=typed failure=failure/>
+                    <AddForm input=input failure=failure/>
                 </div>
             </PageShell>
         })
     })
 }
 
-/// `/devices/:id`: its code and file, how to use them, its settings.
+/// `/devices/:id`: the device's code and file, instructions and settings.
 #[component]
 pub fn DevicePage() -> impl IntoView {
-    let ready = ready().and_then(|(control, scope)| Ok((control, scope, asked()?)));
+    let ready = ready().and_then(|(control, scope)| Ok((control, scope, requested_device()?)));
     let query = use_query_map().get_untracked();
-    let failure = forms::told(|key| query.get(key));
+    let failure = forms::failure_from_query(|key| query.get(key));
     let new = query.get("new").is_some();
     let saved = query.get("saved").filter(|_| failure.is_none());
     load(async move {
@@ -95,22 +97,22 @@ pub fn DevicePage() -> impl IntoView {
         let device = control.device(&scope, id).await?;
         let config = control.device_config(&scope, id).await?.render();
         let now = control.now();
-        let typed = Typed {
+        let input = DeviceInput {
             label: device.label.clone(),
             routing: device.routing,
             policy: device.policy,
             mesh: device.mesh,
         };
-        let typed = match failure {
-            Some(_) => typed.or(|key| query.get(key)),
-            None => typed,
+        let input = match failure {
+            Some(_) => input.with_query(|key| query.get(key)),
+            None => input,
         };
         let (label, address, routing) = (
             device.label.clone(),
             device.address.clone(),
             device.routing.title(),
         );
-        let waiting = device.clone().into();
+        let device_row = device.clone().into();
         let notice = if new {
             Some("It is on your network as soon as it scans this code.")
         } else {
@@ -121,7 +123,7 @@ pub fn DevicePage() -> impl IntoView {
         };
         Ok::<_, Failure>(view! {
             <PageShell
-                here=Here::Devices
+                current=NavItem::Devices
                 who=scope.name().as_str().to_owned()
                 title=label.clone()
             >
@@ -148,7 +150,7 @@ pub fn DevicePage() -> impl IntoView {
                         <Code id=id config=config.to_string() label=label/>
                         <div class="grid min-w-[min(280px,100%)] flex-1 content-start gap-4">
                             <Guide/>
-                            <FirstHandshake device=waiting now=now/>
+                            <FirstHandshake device=device_row now=now/>
                         </div>
                     </div>
                 </section>
@@ -158,7 +160,7 @@ pub fn DevicePage() -> impl IntoView {
                             <h2 id="settings-title">"Settings"</h2>
                         </div>
                         <div class="px-[18px] pb-[18px]">
-                            <ChangeForm id=id typed=typed failure=failure/>
+                            <ChangeForm id=id input=input failure=failure/>
                         </div>
                     </section>
                     <Facts device=device now=now/>
@@ -168,7 +170,7 @@ pub fn DevicePage() -> impl IntoView {
     })
 }
 
-/// The code, the file and the text of a configuration.
+/// A configuration as code, file and text.
 #[component]
 fn Code(id: DeviceId, config: String, label: String) -> impl IntoView {
     let code = match qr::draw(&config) {
@@ -210,13 +212,13 @@ fn Code(id: DeviceId, config: String, label: String) -> impl IntoView {
                 </pre>
             </details>
             <p class="xs text-center">
-                "Whoever has this code is this device on your network. Use it once, on it alone."
+                "Anyone with this code can use your network as this device. Use it once, on this device only."
             </p>
         </div>
     }
 }
 
-/// What is known of a device.
+/// The facts about a device.
 #[component]
 fn Facts(device: DeviceView, now: domain::Timestamp) -> impl IntoView {
     let row = |name: &'static str, value: AnyView| {
@@ -254,19 +256,19 @@ fn Facts(device: DeviceView, now: domain::Timestamp) -> impl IntoView {
     }
 }
 
-/// `/devices/:id/delete`: asks once, by name.
+/// `/devices/:id/delete`: confirms the deletion.
 #[component]
 pub fn DeleteDevicePage() -> impl IntoView {
-    let ready = ready().and_then(|(control, scope)| Ok((control, scope, asked()?)));
+    let ready = ready().and_then(|(control, scope)| Ok((control, scope, requested_device()?)));
     let query = use_query_map().get_untracked();
-    let failure = forms::told(|key| query.get(key)).map(|f| f.sentence);
+    let failure = forms::failure_from_query(|key| query.get(key)).map(|f| f.message);
     load(async move {
         let (control, scope, id) = ready?;
         let device = control.device(&scope, id).await?;
         let title = format!("Delete {}?", device.label);
         Ok::<_, Failure>(view! {
             <PageShell
-                here=Here::Devices
+                current=NavItem::Devices
                 who=scope.name().as_str().to_owned()
                 title=title.clone()
             >
@@ -274,16 +276,16 @@ pub fn DeleteDevicePage() -> impl IntoView {
                 <div class="card grid max-w-[520px] gap-3 p-[22px]">
                     <h1>"Delete " <bdi>{device.label.clone()}</bdi> "?"</h1>
                     <p class="s">
-                        {format!("{}. ", device.address)} {confirm::MEANING}
+                        {format!("{}. ", device.address)} {confirm::EXPLANATION}
                     </p>
-                    <TopError sentence=Signal::stored(failure)/>
+                    <TopError message=Signal::stored(failure)/>
                     <form
                         class="row"
                         method="post"
-                        action=super::DELETE
+                        action=DELETE_DEVICE
                     >
                         <input type="hidden" name="id" value=id.to_string()/>
-                        <input type="hidden" name="back" value=Back::Devices.as_str()/>
+                        <input type="hidden" name="back" value=ReturnPage::Devices.as_str()/>
                         <button class="btn btn-pd">"Delete it"</button>
                         <a class="btn" href=format!("/devices/{id}")>"Keep it"</a>
                     </form>
@@ -291,4 +293,15 @@ pub fn DeleteDevicePage() -> impl IntoView {
             </PageShell>
         })
     })
+}
+
+/// The link to the list of devices, above a device's page.
+#[component]
+fn BackToDevices() -> impl IntoView {
+    view! {
+        <a class="s inline-flex items-center gap-1 hover:underline" href="/devices">
+            <span class="inline-flex rtl:-scale-x-100"><Icon glyph=Glyph::Back class="icon-s"/></span>
+            "Devices"
+        </a>
+    }
 }

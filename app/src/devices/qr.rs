@@ -1,25 +1,25 @@
-//! A configuration as a QR code: one SVG path, drawn on the server.
+//! Draws a configuration as a QR code: one SVG path, made on the server.
 
 use qrcodegen::{QrCode, QrCodeEcc};
 use std::fmt::Write;
 
 /// The quiet zone around a code, in modules (ISO/IEC 18004: 4). It is part of
 /// the picture, and white on a dark page too.
-pub const QUIET: i32 = 4;
+pub const QUIET_ZONE: i32 = 4;
 
-/// A code, ready to draw.
+/// A QR code, ready to draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drawing {
-    /// The side of the square in modules, quiet zone included.
+    /// The side of the square in modules, including the quiet zone.
     pub side: i32,
-    /// The dark modules.
+    /// The path of the dark modules.
     pub path: String,
 }
 
-/// Draws `text`; `None` where it is longer than a code can hold (2,953 bytes).
+/// Draws `text`. Returns `None` if it is longer than a code can hold (2,953 bytes).
 ///
-/// Error correction is at least "low" and raised as far as the size allows: a
-/// screen is clean, and fewer modules scan better on a cheap camera.
+/// Error correction is at least "low" and as high as the size allows: a screen is
+/// clean, and a cheap camera scans fewer modules better.
 pub fn draw(text: &str) -> Option<Drawing> {
     let code = QrCode::encode_text(text, QrCodeEcc::Low).ok()?;
     let size = code.size();
@@ -34,13 +34,18 @@ pub fn draw(text: &str) -> Option<Drawing> {
             if x > start {
                 let run = x - start;
                 // Writing into a String cannot fail.
-                let _ = write!(path, "M{} {}h{run}v1h-{run}z", start + QUIET, y + QUIET);
+                let _ = write!(
+                    path,
+                    "M{} {}h{run}v1h-{run}z",
+                    start + QUIET_ZONE,
+                    y + QUIET_ZONE
+                );
             }
             x += 1;
         }
     }
     Some(Drawing {
-        side: size + 2 * QUIET,
+        side: size + 2 * QUIET_ZONE,
         path,
     })
 }
@@ -49,7 +54,7 @@ pub fn draw(text: &str) -> Option<Drawing> {
 mod tests {
     use super::*;
 
-    /// The squares that a path fills.
+    /// Returns the modules that a path fills.
     fn squares(path: &str) -> std::collections::BTreeSet<(i32, i32)> {
         path.split('M')
             .skip(1)
@@ -68,22 +73,22 @@ mod tests {
     }
 
     #[test]
-    fn the_path_is_the_code_and_leaves_the_quiet_zone() {
+    fn the_path_draws_the_code_inside_its_quiet_zone() {
         let text = "[Interface]\nPrivateKey = x\nAddress = 10.88.1.2/32\n".repeat(5);
         let drawing = draw(&text).unwrap();
         let code = QrCode::encode_text(&text, QrCodeEcc::Low).unwrap();
         let drawn = squares(&drawing.path);
         for y in 0..drawing.side {
             for x in 0..drawing.side {
-                // Outside of the code get_module is light.
-                let dark = code.get_module(x - QUIET, y - QUIET);
+                // Outside of the code `get_module` returns light.
+                let dark = code.get_module(x - QUIET_ZONE, y - QUIET_ZONE);
                 assert_eq!(drawn.contains(&(x, y)), dark, "{x} {y}");
             }
         }
     }
 
     #[test]
-    fn what_no_code_can_hold_is_not_drawn() {
+    fn a_text_too_long_for_a_code_is_refused() {
         assert_eq!(draw(&"x".repeat(2_954)), None);
         assert!(draw(&"x".repeat(2_953)).is_some());
     }

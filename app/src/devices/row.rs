@@ -1,13 +1,13 @@
-//! One device in the table. The row is one value of texts: an event makes it
-//! anew and changes only those texts that are different.
+//! One device in the table. All its texts are one value: an event computes it
+//! again and updates only the texts that differ.
 
 use super::{
-    SET,
-    table::{Desk, MESH_OFF, MESH_ON},
+    endpoints::SET_DEVICE,
+    table_state::{MESH_OFF_FORM, MESH_ON_FORM, TableState},
 };
 use crate::{
-    dashboard::{
-        live::Follow,
+    tenant::{
+        Derived,
         state::{self, Connection},
     },
     ui::{Glyph, format},
@@ -18,26 +18,26 @@ use domain::{
 };
 use leptos::{either::Either, ev, html, prelude::*, task::spawn_local};
 
-/// What a row says.
+/// What a row shows.
 #[derive(Clone, PartialEq)]
-struct Told {
+struct RowContent {
     label: String,
     connection: Connection,
     glyph: Glyph,
-    brief: String,
+    short_status: String,
     handshake: Option<Timestamp>,
     ago: String,
-    now: String,
+    speed: String,
     down: String,
     up: String,
     policy: FilterPolicy,
     mesh: bool,
 }
 
-impl Told {
+impl RowContent {
     fn of(device: &Device, view: &DashboardView) -> Self {
         let connection = Connection::of(device, view.now);
-        let now = if connection == Connection::Online {
+        let speed = if connection == Connection::Online {
             let [down, up] = [device.down_bps, device.up_bps].map(format::megabits);
             format!("{down} / {up}")
         } else {
@@ -47,11 +47,11 @@ impl Told {
         Self {
             label: device.label.clone(),
             connection,
-            glyph: state::glyph(&device.label),
-            brief: state::brief(device, view.now),
+            glyph: state::device_glyph(&device.label),
+            short_status: state::short_status(device, view.now),
             handshake: device.last_handshake,
             ago: ago.unwrap_or_default(),
-            now,
+            speed,
             down: format::bytes(device.down_bytes),
             up: format::bytes(device.up_bytes),
             policy: device.policy,
@@ -60,26 +60,27 @@ impl Told {
     }
 }
 
-/// A device's row. The roles are said in full: on a phone rows are no table to
-/// the style, and would be none to a screen reader.
+/// A device's row. The roles are explicit: on a phone the style displays rows as
+/// cards, and a screen reader would otherwise not see a table.
 #[component]
 pub fn DeviceRow(
-    /// What the rows share.
-    desk: Desk,
-    /// The device as it is now.
-    first: Device,
+    table: TableState,
+    /// The device at the time the row is created.
+    initial: Device,
 ) -> impl IntoView {
-    let id = first.id;
-    let address = first.address.clone();
+    let id = initial.id;
+    let address = initial.address.clone();
     let page = format!("/devices/{id}");
-    let why = page.clone();
+    let help = page.clone();
     let delete = format!("{page}/delete");
-    let row = desk.live.device(first, Told::of);
-    let ask = move |event: ev::MouseEvent| {
+    let row = table.live.derive_device(initial, RowContent::of);
+    let confirm = move |event: ev::MouseEvent| {
         // A click that opens a tab stays a link.
         if !(event.ctrl_key() || event.meta_key() || event.shift_key()) {
             event.prevent_default();
-            desk.doomed.set(Some((id, row.with(|r| r.label.clone()))));
+            table
+                .pending_delete
+                .set(Some((id, row.with(|r| r.label.clone()))));
         }
     };
     view! {
@@ -92,14 +93,14 @@ pub fn DeviceRow(
                         aria-label=move || row.with(|r| r.connection.text())
                         title=move || row.with(|r| r.connection.text())
                     ></span>
-                    <i class=move || row.with(|r| r.glyph.in_a_row()) aria-hidden="true"></i>
+                    <i class=move || row.with(|r| r.glyph.row_class()) aria-hidden="true"></i>
                     <div class="min-w-0">
                         <a class="device-name" href=page.clone() title=move || row.with(|r| r.label.clone())>
                             <bdi>{move || row.with(|r| r.label.clone())}</bdi>
                         </a>
                         <div class="xs num">
                             {address}
-                            <span class="mob">" · " {move || row.with(|r| r.brief.clone())}</span>
+                            <span class="mob">" · " {move || row.with(|r| r.short_status.clone())}</span>
                         </div>
                     </div>
                 </div>
@@ -118,7 +119,7 @@ pub fn DeviceRow(
                     None => {
                         Either::Right(
                             view! {
-                                <a class="chip chip-warn" href=why.clone()>
+                                <a class="chip chip-warn" href=help.clone()>
                                     {Connection::Never.text()} " · why?"
                                 </a>
                             },
@@ -126,13 +127,13 @@ pub fn DeviceRow(
                     }
                 }}
             </td>
-            <td role="cell" class="hide e num">{move || row.with(|r| r.now.clone())}</td>
+            <td role="cell" class="hide e num">{move || row.with(|r| r.speed.clone())}</td>
             <td role="cell" class="hide e num">
                 {move || row.with(|r| r.down.clone())}
                 <span class="s block">{move || row.with(|r| r.up.clone())}</span>
             </td>
-            <td role="cell" class="hide"><Policy desk=desk id=id row=row/></td>
-            <td role="cell" class="hide"><Mesh desk=desk id=id row=row/></td>
+            <td role="cell" class="hide"><Policy table=table id=id row=row/></td>
+            <td role="cell" class="hide"><Mesh table=table id=id row=row/></td>
             <td role="cell" class="e">
                 <a
                     class="btn btn-q btn-s btn-icon icon-after g-more"
@@ -145,21 +146,21 @@ pub fn DeviceRow(
                     href=delete
                     title="Delete"
                     aria-label=move || row.with(|r| format!("Delete {}", r.label))
-                    on:click=ask
+                    on:click=confirm
                 ></a>
             </td>
         </tr>
     }
 }
 
-/// The policy's menu. With a script a choice counts at once; without, the
-/// button beside it sends it.
+/// The policy's menu. With a script a choice is sent at once; without one, the
+/// button beside the menu sends it.
 #[component]
-fn Policy(desk: Desk, id: DeviceId, row: Follow<Told>) -> impl IntoView {
-    let first = row.with(|r| r.policy);
+fn Policy(table: TableState, id: DeviceId, row: Derived<RowContent>) -> impl IntoView {
+    let initial = row.with(|r| r.policy);
     let menu = NodeRef::<html::Select>::new();
     let busy = RwSignal::new(false);
-    let choose = move || {
+    let send_choice = move || {
         let Some(menu) = menu.get_untracked().filter(|_| !busy.get_untracked()) else {
             return;
         };
@@ -167,33 +168,34 @@ fn Policy(desk: Desk, id: DeviceId, row: Follow<Told>) -> impl IntoView {
         spawn_local(async move {
             loop {
                 let wanted = menu.value();
-                let taken = desk.change(id, "policy", &wanted).await;
-                if !taken {
+                let applied = table.change(id, "policy", &wanted).await;
+                if !applied {
                     menu.set_value(untrack(|| row.with(|r| r.policy)).as_str());
                 }
-                // Arrow keys choose faster than the server answers.
-                if !taken || menu.value() == wanted {
+                // With arrow keys the choice changes faster than the server answers.
+                if !applied || menu.value() == wanted {
                     break;
                 }
             }
             busy.set(false);
         });
     };
-    Effect::new(move |before: Option<FilterPolicy>| {
+    Effect::new(move |previous: Option<FilterPolicy>| {
         let policy = row.with(|r| r.policy);
         let Some(menu) = menu.get_untracked() else {
             return policy;
         };
-        if before.is_some_and(|b| b != policy) && !busy.get_untracked() {
+        if previous.is_some_and(|p| p != policy) && !busy.get_untracked() {
             menu.set_value(policy.as_str());
-        } else if before.is_none() && menu.value() != policy.as_str() {
-            // Chosen before the script came, and its button has just gone.
-            choose();
+        } else if previous.is_none() && menu.value() != policy.as_str() {
+            // The choice was made before the script was loaded, which has just
+            // hidden the button that would send it.
+            send_choice();
         }
         policy
     });
     view! {
-        <form method="post" action=SET class="flex gap-1.5">
+        <form method="post" action=SET_DEVICE class="flex gap-1.5">
             <input type="hidden" name="id" value=id.to_string()/>
             <select
                 class="field policy"
@@ -203,32 +205,32 @@ fn Policy(desk: Desk, id: DeviceId, row: Follow<Told>) -> impl IntoView {
                 aria-label=move || row.with(|r| format!("DNS policy of {}", r.label))
                 aria-busy=move || busy.get().to_string()
                 node_ref=menu
-                on:change=move |_| choose()
+                on:change=move |_| send_choice()
             >
                 {FilterPolicy::ALL
                     .map(|p| {
                         view! {
-                            <option value=p.as_str() selected=p == first>
+                            <option value=p.as_str() selected=p == initial>
                                 {p.title()}
                             </option>
                         }
                     })
                     .collect_view()}
             </select>
-            <button class="btn btn-s plain-only" name="back" value=desk.back.as_str()>
+            <button class="btn btn-s plain-only" name="back" value=table.return_page.as_str()>
                 "Set"
             </button>
         </form>
     }
 }
 
-/// In the mesh or not: a switch that is a button of one of the table's two
-/// forms, and says of which device.
+/// The mesh switch: a button of one of the table's two switch forms, with the
+/// device's id as its value.
 #[component]
-fn Mesh(desk: Desk, id: DeviceId, row: Follow<Told>) -> impl IntoView {
+fn Mesh(table: TableState, id: DeviceId, row: Derived<RowContent>) -> impl IntoView {
     let on = move || row.with(|r| r.mesh);
     let busy = RwSignal::new(false);
-    let turn = move |event: ev::MouseEvent| {
+    let toggle = move |event: ev::MouseEvent| {
         event.prevent_default();
         if busy.get_untracked() {
             return;
@@ -236,7 +238,7 @@ fn Mesh(desk: Desk, id: DeviceId, row: Follow<Told>) -> impl IntoView {
         busy.set(true);
         let wanted = if untrack(on) { "off" } else { "on" };
         spawn_local(async move {
-            desk.change(id, "mesh", wanted).await;
+            table.change(id, "mesh", wanted).await;
             busy.set(false);
         });
     };
@@ -244,7 +246,7 @@ fn Mesh(desk: Desk, id: DeviceId, row: Follow<Told>) -> impl IntoView {
         <button
             class="sw"
             role="switch"
-            form=move || if on() { MESH_OFF } else { MESH_ON }
+            form=move || if on() { MESH_OFF_FORM } else { MESH_ON_FORM }
             name="id"
             value=id.to_string()
             aria-checked=move || on().to_string()
@@ -253,7 +255,7 @@ fn Mesh(desk: Desk, id: DeviceId, row: Follow<Told>) -> impl IntoView {
             title=move || {
                 if on() { "Other mesh devices may reach it" } else { "Other devices may not reach it" }
             }
-            on:click=turn
+            on:click=toggle
         ></button>
     }
 }

@@ -1,9 +1,9 @@
-//! What connecting a device needs of a script: waiting for its first
-//! handshake, and copying its configuration.
+//! The islands for connecting a device: waiting for its first handshake, and
+//! copying its configuration.
 
 use crate::{
-    dashboard::state::Connection,
-    live::{Reconnecting, decoded, follow},
+    event_stream::{Reconnecting, decode, subscribe},
+    tenant::state::Connection,
     ui::RelativeTime,
 };
 use domain::{
@@ -12,30 +12,29 @@ use domain::{
 };
 use leptos::prelude::*;
 
-/// Waits for a device's handshake and turns green by itself.
+/// Shows whether a device is connected, live.
 #[island]
 pub fn FirstHandshake(
-    /// The device.
     device: DeviceRow,
-    /// The server's clock when it was looked at.
+    /// The server's clock when the device was read.
     now: Timestamp,
 ) -> impl IntoView {
     let id: DeviceId = device.id;
-    let seen = RwSignal::new((device, now));
-    let open = RwSignal::new(true);
-    let on = move |text: String| {
-        let Some(view) = decoded::<DashboardView>(&text) else {
+    let latest = RwSignal::new((device, now));
+    let connected = RwSignal::new(true);
+    let on_event = move |text: String| {
+        let Some(view) = decode::<DashboardView>(&text) else {
             return;
         };
         let now = view.now;
         if let Some(device) = view.devices.into_iter().find(|d| d.id == id) {
-            seen.set((device, now));
+            latest.set((device, now));
         }
     };
-    follow("/live", "dashboard", open, Box::new(on));
-    let connection = Memo::new(move |_| seen.with(|(d, now)| Connection::of(d, *now)));
+    subscribe("/live", "dashboard", connected, Box::new(on_event));
+    let connection = Memo::new(move |_| latest.with(|(d, now)| Connection::of(d, *now)));
     let handshake = move || {
-        seen.with(|(d, now)| {
+        latest.with(|(d, now)| {
             d.last_handshake
                 .map(|at| view! { <RelativeTime at=at now=*now/> })
         })
@@ -44,7 +43,8 @@ pub fn FirstHandshake(
         <div class="card flex items-center gap-3 px-3.5 py-3">
             <span class=move || connection.get().tone().dot() aria-hidden="true"></span>
             <div>
-                // Only what changes once is told to screen readers, not every second.
+                // A live region announces each change, so it holds only this text
+                // and not the times below, which change every second.
                 <p class="font-semibold" role="status">
                     {move || match connection.get() {
                         Connection::Online => "Connected",
@@ -63,25 +63,24 @@ pub fn FirstHandshake(
                     }}
                 </p>
             </div>
-            <span class="ms-auto"><Reconnecting open=open/></span>
+            <span class="ms-auto"><Reconnecting connected=connected/></span>
         </div>
     }
 }
 
-/// Copies the text of the element `target`. Browsers allow that on HTTPS and on
-/// localhost only; elsewhere the text is selected, ready for Ctrl+C.
+/// Copies the text of the element `target`. Browsers allow it on HTTPS and on
+/// localhost only; on other addresses the text is selected, ready for Ctrl+C.
 #[island]
 pub fn CopyConfig(
     /// The id of the element whose text is copied.
     target: String,
 ) -> impl IntoView {
-    let said = RwSignal::new("");
+    let result = RwSignal::new("");
     let copy = move |_| {
         #[cfg(feature = "hydrate")]
-        copy_or_select(&target, said);
-        // On the server nobody clicks.
+        copy_or_select(&target, result);
         #[cfg(not(feature = "hydrate"))]
-        let _ = (&target, said);
+        let _ = (&target, result);
     };
     view! {
         <button type="button" class="btn live-only" on:click=copy>
@@ -89,33 +88,33 @@ pub fn CopyConfig(
             "Copy"
         </button>
         <span class="s w-full text-center empty:hidden" role="status">
-            {said}
+            {result}
         </span>
     }
 }
 
 #[cfg(feature = "hydrate")]
-fn copy_or_select(target: &str, said: RwSignal<&'static str>) {
+fn copy_or_select(target: &str, result: RwSignal<&'static str>) {
     use wasm_bindgen::JsValue;
     let Some(element) = document().get_element_by_id(target) else {
         return;
     };
     let text = element.text_content().unwrap_or_default();
     let navigator = window().navigator();
-    // Undefined where the page came over plain HTTP from elsewhere.
+    // `clipboard` is undefined on a page loaded over plain HTTP from another host.
     let allowed = js_sys::Reflect::get(&navigator, &JsValue::from_str("clipboard"))
         .is_ok_and(|c| c.is_object());
     leptos::task::spawn_local(async move {
         if allowed {
             let written = navigator.clipboard().write_text(&text);
             if wasm_bindgen_futures::JsFuture::from(written).await.is_ok() {
-                said.set("Copied. Clear your clipboard when you are done: it holds the key.");
+                result.set("Copied. Clear your clipboard when you are done: it holds the key.");
                 return;
             }
         }
-        // Show it: what is not shown cannot be selected.
+        // Hidden text cannot be selected.
         if let Ok(Some(details)) = element.closest("details") {
-            // Only fails for a malformed name.
+            // Fails only for a malformed name.
             let _ = details.set_attribute("open", "");
         }
         let selected = window()
@@ -123,7 +122,7 @@ fn copy_or_select(target: &str, said: RwSignal<&'static str>) {
             .ok()
             .flatten()
             .is_some_and(|s| s.select_all_children(&element).is_ok());
-        said.set(if selected {
+        result.set(if selected {
             "Selected. Press Ctrl+C (⌘C on a Mac) to copy."
         } else {
             "Copy the text below."

@@ -1,97 +1,55 @@
 //! The devices table, which is a list of cards on a phone. Rows are keyed by
-//! device: an event changes texts, never the rows.
+//! device: an event changes the texts of a row and never replaces the row.
 
 use super::{
-    SET,
-    back::Back,
     confirm::ConfirmDelete,
+    endpoints::SET_DEVICE,
     order::{Column, order},
+    return_page::ReturnPage,
     row::DeviceRow,
+    table_state::{MESH_OFF_FORM, MESH_ON_FORM, TableState},
 };
 use crate::{
-    dashboard::live::Live,
-    forms::send,
-    live::decoded,
+    tenant::LiveData,
     ui::{EmptyState, Glyph, Icon, TopError},
 };
 use domain::{DeviceId, Failure};
 use leptos::{ev, html, prelude::*};
 
-/// The forms whose buttons are the rows' mesh switches.
-pub const MESH_ON: &str = "mesh-on";
-/// See [`MESH_ON`].
-pub const MESH_OFF: &str = "mesh-off";
-
-/// What the rows share.
-#[derive(Clone, Copy)]
-pub struct Desk {
-    /// The page's data.
-    pub live: Live,
-    /// The page the table stands on.
-    pub back: Back,
-    /// What went wrong last, in a sentence.
-    pub error: RwSignal<Option<String>>,
-    /// The device whose deletion is being asked about, with its label.
-    pub doomed: RwSignal<Option<(DeviceId, String)>>,
-}
-
-impl Desk {
-    /// Changes one thing of a device and shows what came of it. Says whether it
-    /// was done.
-    pub async fn change(self, id: DeviceId, what: &str, value: &str) -> bool {
-        // Keys of ours and a number: nothing needs encoding.
-        let body = format!("id={id}&{what}={value}");
-        match send(SET.to_owned(), Some(body)).await {
-            Ok(answer) => {
-                self.error.set(None);
-                if let Some(device) = decoded(&answer.text) {
-                    self.live.put(device);
-                }
-                true
-            }
-            Err(failure) => {
-                self.error.set(Some(failure.sentence));
-                false
-            }
-        }
-    }
-}
-
-/// The devices with everything that can be done to them in place.
+/// The card with all devices: search, sorting, settings and deletion.
 #[component]
 pub fn DevicesCard(
-    /// The page's data.
-    live: Live,
-    /// The page it stands on.
-    back: Back,
+    live: LiveData,
+    /// The page that contains the card.
+    return_page: ReturnPage,
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
-    let desk = Desk {
+    let table = TableState {
         live,
-        back,
-        error: RwSignal::new(failure.map(|f| f.sentence)),
-        doomed: RwSignal::new(None),
+        return_page,
+        error: RwSignal::new(failure.map(|f| f.message)),
+        pending_delete: RwSignal::new(None),
     };
     let query = RwSignal::new(String::new());
-    let by = RwSignal::new(Column::default());
-    let all = live.follow(|v| v.devices.iter().map(|d| d.id).collect::<Vec<DeviceId>>());
-    // Not at every event: see `order`.
+    let sort_by = RwSignal::new(Column::default());
+    let all = live.derive(|v| v.devices.iter().map(|d| d.id).collect::<Vec<DeviceId>>());
+    // This memo does not run at every event; `order` has the reason.
     let shown = Memo::new(move |_| {
         all.with(|_| ());
         live.view
-            .with_untracked(|v| query.with(|q| order(&v.devices, q, by.get())))
+            .with_untracked(|v| query.with(|q| order(&v.devices, q, sort_by.get())))
     });
     let limit = live.view.with_untracked(|v| v.plan.devices);
     let heading = NodeRef::<html::H2>::new();
-    let none = move || all.with(Vec::is_empty);
+    let is_empty = move || all.with(Vec::is_empty);
     view! {
         <section class="card" aria-labelledby="devices-title">
             <div class="hd">
                 <h2 id="devices-title" tabindex="-1" node_ref=heading>"Devices"</h2>
                 <span class="chip">{move || all.with(|all| format!("{} of {limit}", all.len()))}</span>
                 <span class="ms-auto"></span>
-                <Show when=move || !none()>
+                <Show when=move || !is_empty()>
                     <Search query=query/>
                 </Show>
                 <a class="btn btn-p" href="/devices/new">
@@ -100,29 +58,29 @@ pub fn DevicesCard(
                 </a>
             </div>
             <div class="px-[18px] [&>:not(:empty)]:pb-3">
-                <TopError sentence=desk.error/>
+                <TopError message=table.error/>
             </div>
-            <SwitchForm id=MESH_ON to="on" back=back/>
-            <SwitchForm id=MESH_OFF to="off" back=back/>
-            <Show when=move || !none() fallback=NoDevice>
+            <SwitchForm id=MESH_ON_FORM value="on" return_page=return_page/>
+            <SwitchForm id=MESH_OFF_FORM value="off" return_page=return_page/>
+            <Show when=move || !is_empty() fallback=NoDevices>
                 <div class="scroll">
                     <table class="table cards" role="table">
                         <thead role="rowgroup">
                             <tr role="row">
-                                <SortBy by=by column=Column::Label class="" text="Device"/>
+                                <SortBy sort_by=sort_by column=Column::Label class="" text="Device"/>
                                 <SortBy
-                                    by=by
+                                    sort_by=sort_by
                                     column=Column::Handshake
                                     class=""
                                     text="Last handshake"
                                 />
                                 <SortBy
-                                    by=by
+                                    sort_by=sort_by
                                     column=Column::Speed
                                     class="e"
                                     text="Down / up now, Mb/s"
                                 />
-                                <SortBy by=by column=Column::Total class="e" text="Down, up in all"/>
+                                <SortBy sort_by=sort_by column=Column::Total class="e" text="Down, up in all"/>
                                 <th scope="col" role="columnheader">"DNS policy"</th>
                                 <th scope="col" role="columnheader">"Mesh"</th>
                                 <th scope="col" role="columnheader">
@@ -133,8 +91,8 @@ pub fn DevicesCard(
                         <tbody role="rowgroup">
                             <For each=move || shown.get() key=|id| *id let:id>
                                 {live
-                                    .first(id)
-                                    .map(|first| view! { <DeviceRow desk=desk first=first/> })}
+                                    .find_device(id)
+                                    .map(|initial| view! { <DeviceRow table=table initial=initial/> })}
                             </For>
                         </tbody>
                     </table>
@@ -145,24 +103,25 @@ pub fn DevicesCard(
                     }}
                 </p>
             </Show>
-            <ConfirmDelete desk=desk heading=heading/>
+            <ConfirmDelete table=table heading=heading/>
         </section>
     }
 }
 
-/// What a row's switch sends without a script: the switch adds the device.
+/// The form that a row's mesh switch submits without a script. The switch itself
+/// adds the device's id.
 #[component]
-fn SwitchForm(id: &'static str, to: &'static str, back: Back) -> impl IntoView {
+fn SwitchForm(id: &'static str, value: &'static str, return_page: ReturnPage) -> impl IntoView {
     view! {
-        <form id=id method="post" action=SET hidden>
-            <input type="hidden" name="mesh" value=to/>
-            <input type="hidden" name="back" value=back.as_str()/>
+        <form id=id method="post" action=SET_DEVICE hidden>
+            <input type="hidden" name="mesh" value=value/>
+            <input type="hidden" name="back" value=return_page.as_str()/>
         </form>
     }
 }
 
 #[component]
-fn NoDevice() -> impl IntoView {
+fn NoDevices() -> impl IntoView {
     view! {
         <EmptyState
             glyph=Glyph::Phone
@@ -174,8 +133,8 @@ fn NoDevice() -> impl IntoView {
     }
 }
 
-/// The search. What was typed before the script came counts. `/` leads to it from anywhere on the page where nothing is
-/// being typed, Escape empties it.
+/// The search field. It uses what was typed before the script was loaded. The key
+/// `/` focuses it unless another input has the focus; Escape empties it.
 #[component]
 fn Search(query: RwSignal<String>) -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
@@ -184,14 +143,14 @@ fn Search(query: RwSignal<String>) -> impl IntoView {
             query.set(input.value());
         }
         let handle = window_event_listener(ev::keydown, move |event| {
-            let free = !event.ctrl_key() && !event.meta_key() && !event.alt_key();
+            let no_modifier = !event.ctrl_key() && !event.meta_key() && !event.alt_key();
             if event.key() == "/"
-                && free
+                && no_modifier
                 && !is_typing()
                 && let Some(input) = input.get_untracked()
             {
                 event.prevent_default();
-                // Fails only where the element cannot take the focus.
+                // Fails only if the element cannot take the focus.
                 let _ = input.focus();
             }
         });
@@ -217,7 +176,7 @@ fn Search(query: RwSignal<String>) -> impl IntoView {
     }
 }
 
-/// Whether the focus is where a "/" belongs to.
+/// Returns whether the focused element takes a "/" as input.
 fn is_typing() -> bool {
     document().active_element().is_some_and(|e| {
         matches!(
@@ -227,39 +186,40 @@ fn is_typing() -> bool {
     })
 }
 
-/// A column's heading, which sorts by it; again, and the order is as added. Until
-/// the script is there it is a text: a disabled button takes no focus.
+/// A column's heading. A click sorts by the column, a second one restores the order
+/// of addition. Until the script is loaded it is plain text: a disabled button
+/// takes no focus.
 #[component]
 fn SortBy(
-    by: RwSignal<Column>,
+    sort_by: RwSignal<Column>,
     column: Column,
     class: &'static str,
     text: &'static str,
 ) -> impl IntoView {
-    let on = move || by.get() == column;
-    let way = if column == Column::Label {
+    let active = move || sort_by.get() == column;
+    let direction = if column == Column::Label {
         "ascending"
     } else {
         "descending"
     };
-    let works = RwSignal::new(false);
-    Effect::new(move |_| works.set(true));
+    let hydrated = RwSignal::new(false);
+    Effect::new(move |_| hydrated.set(true));
     view! {
         <th
             scope="col"
             role="columnheader"
             class=class
-            aria-sort=move || on().then_some(way)
+            aria-sort=move || active().then_some(direction)
         >
             <button
                 type="button"
                 class="enabled:hover:text-ink aria-pressed:text-accent"
-                disabled=move || !works.get()
-                aria-pressed=move || on().to_string()
-                on:click=move |_| by.update(|b| *b = if *b == column { Column::Added } else { column })
+                disabled=move || !hydrated.get()
+                aria-pressed=move || active().to_string()
+                on:click=move |_| sort_by.update(|b| *b = if *b == column { Column::Added } else { column })
             >
                 {text}
-                <span aria-hidden="true">{move || on().then_some(" ↓")}</span>
+                <span aria-hidden="true">{move || active().then_some(" ↓")}</span>
             </button>
         </th>
     }

@@ -1,5 +1,5 @@
-//! Error pages: inside the app, and as plain HTML for where there is no app
-//! (a host we do not serve, a refused request, a panic).
+//! Error pages: inside the app, and as plain HTML for answers without the app (an
+//! unknown host, a refused request, a panic).
 
 #[cfg(feature = "ssr")]
 pub mod page;
@@ -7,14 +7,14 @@ pub mod page;
 #[cfg(feature = "ssr")]
 use crate::ui::format::escape;
 
-/// A whole error page as text, for the server's middleware. It depends on
-/// nothing but two static files and works under the policy
+/// Returns a complete error page as HTML, for the server's middleware. It depends
+/// only on two static files and works under the policy
 /// `default-src 'none'; style-src 'self'; img-src 'self'`.
 ///
-/// `status` is the HTTP status it goes out with; `id`, if any, is what the
-/// person quotes and the log has. All texts are escaped here.
+/// `status` is the HTTP status of the answer; `id`, if any, identifies the entry
+/// in the log, for the user to quote. All texts are escaped here.
 #[cfg(feature = "ssr")]
-pub fn page(status: u16, title: &str, sentence: &str, id: Option<&str>) -> String {
+pub fn standalone_page(status: u16, title: &str, message: &str, id: Option<&str>) -> String {
     let id = id.map_or(String::new(), |id| {
         format!(
             "<p class=\"id\">If you ask for help, quote <code>{}</code>.</p>",
@@ -28,9 +28,9 @@ pub fn page(status: u16, title: &str, sentence: &str, id: Option<&str>) -> Strin
          <link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\">\
          <link rel=\"stylesheet\" href=\"/error.css\"></head>\
          <body><main><p class=\"brand\">MalikNode</p><p class=\"status\">{status}</p>\
-         <h1>{title}</h1><p>{sentence}</p>{id}</main></body></html>",
+         <h1>{title}</h1><p>{message}</p>{id}</main></body></html>",
         title = escape(title),
-        sentence = escape(sentence),
+        message = escape(message),
     )
 }
 
@@ -39,8 +39,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_from_outside_becomes_markup() {
-        let html = page(421, "<b>", "Host \"<script>\" & more", Some("a'b"));
+    fn texts_are_escaped() {
+        let html = standalone_page(421, "<b>", "Host \"<script>\" & more", Some("a'b"));
         assert!(!html.contains("<script>") && !html.contains("<b>"));
         assert!(html.contains("&lt;script&gt;&quot; &amp; more") && html.contains("a&#39;b"));
         assert!(html.contains("421"));

@@ -4,34 +4,34 @@ use crate::{forms::set_status, ui::Centered};
 use domain::{ErrorCode, Failure};
 use leptos::prelude::*;
 
-/// The page for an address under which there is nothing.
+/// The page for an unknown address.
 #[component]
 pub fn NotFound() -> impl IntoView {
     set_status(ErrorCode::NotFound);
-    view! { <ErrorPage code=ErrorCode::NotFound sentence=Failure::not_found().sentence/> }
+    view! { <ErrorPage code=ErrorCode::NotFound message=Failure::not_found().message/> }
 }
 
-/// The page for a failure that is not a form's: signed out leads to the
-/// sign-in, all else tells the sentence with the code's HTTP status.
-pub fn failed(failure: Failure) -> AnyView {
+/// Returns the page for a failure outside a form: signed out leads to the sign-in,
+/// anything else shows the message with the code's HTTP status.
+pub fn failure_page(failure: Failure) -> AnyView {
     if failure.code == ErrorCode::SignedOut {
-        crate::forms::go("/sign-in");
+        crate::forms::redirect("/sign-in");
     } else {
         set_status(failure.code);
     }
-    view! { <ErrorPage code=failure.code sentence=failure.sentence/> }.into_any()
+    view! { <ErrorPage code=failure.code message=failure.message/> }.into_any()
 }
 
 #[component]
-fn ErrorPage(code: ErrorCode, sentence: String) -> impl IntoView {
-    let title = title(code);
+fn ErrorPage(code: ErrorCode, message: String) -> impl IntoView {
+    let heading = heading(code);
     let signed_out = code == ErrorCode::SignedOut;
     view! {
-        <Centered title=title>
+        <Centered title=heading>
             <div class="grid gap-2">
                 <p class="xs num">{code.status()}</p>
-                <h1 class="text-2xl">{title}</h1>
-                <p class="text-ink-2">{sentence}</p>
+                <h1 class="text-2xl">{heading}</h1>
+                <p class="text-ink-2">{message}</p>
             </div>
             <div class="row">
                 {if signed_out {
@@ -44,8 +44,8 @@ fn ErrorPage(code: ErrorCode, sentence: String) -> impl IntoView {
     }
 }
 
-/// A heading for each kind of failure; the sentence below says more.
-const fn title(code: ErrorCode) -> &'static str {
+/// Returns a heading for each kind of failure; the message below has the details.
+const fn heading(code: ErrorCode) -> &'static str {
     match code.status() {
         401 => "Signed out",
         403 => "Not allowed",

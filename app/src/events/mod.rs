@@ -1,5 +1,5 @@
-//! What happened to a tenant's network, and the same log as the operator reads
-//! it. Server only: it is a page of text, and nothing in it is live.
+//! The events of a tenant's network, and the list of events that the operator's
+//! page uses too. Server only: the page is static text.
 
 mod page;
 
@@ -8,22 +8,22 @@ pub use page::EventsPage;
 use crate::ui::{RelativeTime, Tone};
 use domain::{
     Timestamp,
-    view::{EventRow, EventSort},
+    view::{EventCategory, EventRow},
 };
 use leptos::prelude::*;
 
-/// A dot's tone and the word beside it.
-const fn told(sort: EventSort) -> (Tone, &'static str) {
-    match sort {
-        EventSort::Found => (Tone::Warn, "Noticed"),
-        EventSort::Failed => (Tone::Bad, "Failed"),
-        EventSort::Back => (Tone::Live, "Works again"),
-        EventSort::Note => (Tone::Plain, "Note"),
+/// Returns the tone and the word for a category.
+const fn category_label(category: EventCategory) -> (Tone, &'static str) {
+    match category {
+        EventCategory::Drift => (Tone::Warn, "Noticed"),
+        EventCategory::Failed => (Tone::Bad, "Failed"),
+        EventCategory::Recovered => (Tone::Live, "Works again"),
+        EventCategory::Note => (Tone::Plain, "Note"),
     }
 }
 
-/// Events, one below the other: a line on a desk, on a phone a sentence with
-/// its time and sort below it.
+/// A list of events: one line each on a wide screen; on a phone the message, with
+/// category and time below it.
 #[component]
 pub fn EventList(
     /// The events, newest first.
@@ -36,11 +36,11 @@ pub fn EventList(
             {rows
                 .into_iter()
                 .map(|row| {
-                    let (tone, word) = told(row.sort);
+                    let (tone, word) = category_label(row.category);
                     view! {
                         <li>
                             <span class=tone.dot() aria-hidden="true"></span>
-                            <p>{row.sentence}</p>
+                            <p>{row.message}</p>
                             <span class=tone.chip()>{word}</span>
                             <span class="s"><RelativeTime at=row.at now=now/></span>
                         </li>
@@ -56,22 +56,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_told_by_words_and_not_by_colour_alone() {
+    fn every_category_has_a_word() {
         let all = [
-            EventSort::Found,
-            EventSort::Failed,
-            EventSort::Back,
-            EventSort::Note,
+            EventCategory::Drift,
+            EventCategory::Failed,
+            EventCategory::Recovered,
+            EventCategory::Note,
         ];
-        let rows = all.map(|sort| EventRow {
+        let rows = all.map(|category| EventRow {
             at: Timestamp::from_secs(60),
-            sort,
-            sentence: "Your <tunnel> was gone.".to_owned(),
+            category,
+            message: "Your <tunnel> was gone.".to_owned(),
         });
         let now = Timestamp::from_secs(180);
         let html = view! { <EventList rows=rows.to_vec() now=now/> }.to_html();
-        for sort in all {
-            let word = format!(">{}<", told(sort).1);
+        for category in all {
+            let word = format!(">{}<", category_label(category).1);
             assert_eq!(html.matches(&word).count(), 1, "{html}");
         }
         assert!(html.contains("2 min ago") && html.contains("1970-01-01 00:01:00 UTC"));

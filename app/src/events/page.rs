@@ -3,27 +3,28 @@
 use super::EventList;
 use crate::{
     context,
-    dashboard::state,
-    ui::{Banner, EmptyState, Glyph, Here, PageHead, PageShell, load},
+    loader::load,
+    tenant::status,
+    ui::{Banner, EmptyState, Glyph, NavItem, PageHead, PageShell},
 };
 use domain::Failure;
 use leptos::prelude::*;
 
-/// What happened, and above it how everything is by now.
+/// Renders the events, with the present state of the network above them.
 #[component]
 pub fn EventsPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
     load(async move {
         let (control, scope) = ready?;
         let view = control.events(&scope).await?;
-        let health = state::health(&view.status);
-        let troubles = state::troubles(&view.status);
+        let health = status::health(&view.status);
+        let problems = status::problems(&view.status);
         let list = if view.rows.is_empty() {
             view! {
                 <EmptyState
                     glyph=Glyph::Log
                     title="Nothing has happened yet"
-                    text="When a part of your network fails, or somebody changes it on the server, it is put right and told here."
+                    text="When a part of your network fails, or is changed on the server from outside, it is repaired and listed here."
                 />
             }
             .into_any()
@@ -31,7 +32,7 @@ pub fn EventsPage() -> impl IntoView {
             view! { <EventList rows=view.rows now=view.now/> }.into_any()
         };
         Ok::<_, Failure>(view! {
-            <PageShell here=Here::Events who=scope.name().to_string() title="Events">
+            <PageShell current=NavItem::Events who=scope.name().to_string() title="Events">
                 <PageHead title="Events">
                     <span class=health.tone.chip()>
                         <span
@@ -41,14 +42,14 @@ pub fn EventsPage() -> impl IntoView {
                         {health.text}
                     </span>
                 </PageHead>
-                {troubles
+                {problems
                     .into_iter()
                     .map(|(about, problem)| view! { <Banner problem=problem about=about/> })
                     .collect_view()}
                 <section class="card" aria-labelledby="events-title">
                     <div class="hd">
                         <h2 id="events-title">"What happened"</h2>
-                        <span class="xs">"newest first, kept for 90 days"</span>
+                        <span class="xs">"newest first, deleted after 90 days"</span>
                     </div>
                     {list}
                 </section>

@@ -1,18 +1,19 @@
-//! The one sender: everything a script asks the server goes through here.
+//! The script's HTTP client: every request of an island is sent here.
 
 use domain::{ErrorCode, Failure};
 
-/// What a success came back with.
+/// The answer to a request that succeeded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The answer, as JSON.
+    /// The body, as JSON.
     pub text: String,
-    /// Where the browser is to go.
-    pub leads_to: Option<String>,
+    /// The address the browser is redirected to.
+    pub location: Option<String>,
 }
 
-/// The server did not answer, or something before it answered in its place (a
-/// proxy's 502). No code that means "done, but": the caller may try again.
+/// Returns the failure for a server that did not answer, or for which something
+/// in front of it answered (a proxy's 502). The code says nothing about whether
+/// the request took effect; the caller may try again.
 fn unreachable() -> Failure {
     Failure::new(
         ErrorCode::Internal,
@@ -20,10 +21,10 @@ fn unreachable() -> Failure {
     )
 }
 
-/// Asks `url`, by POST where there is a form-encoded `body`.
+/// Requests `url`, by POST if there is a form-encoded `body`.
 ///
 /// # Errors
-/// What the server refused, or that it cannot be reached.
+/// The server's refusal, or a failure that says it cannot be reached.
 #[cfg(feature = "hydrate")]
 pub async fn send(url: String, body: Option<String>) -> Result<Answer, Failure> {
     match browser::fetch(&url, body).await {
@@ -35,7 +36,7 @@ pub async fn send(url: String, body: Option<String>) -> Result<Answer, Failure> 
     }
 }
 
-/// On the server nobody asks.
+/// The server sends no requests to itself.
 ///
 /// # Errors
 /// Always.
@@ -45,15 +46,15 @@ pub async fn send(_url: String, _body: Option<String>) -> Result<Answer, Failure
 }
 
 #[cfg(feature = "hydrate")]
-pub(super) use browser::{filled, leave};
+pub(super) use browser::{form_request, navigate};
 
 #[cfg(not(feature = "hydrate"))]
-pub(super) fn filled(_event: &leptos::ev::SubmitEvent) -> Option<(String, String)> {
+pub(super) fn form_request(_event: &leptos::ev::SubmitEvent) -> Option<(String, String)> {
     None
 }
 
 #[cfg(not(feature = "hydrate"))]
-pub(super) fn leave(_to: &str, _busy: leptos::prelude::RwSignal<bool>) {}
+pub(super) fn navigate(_to: &str, _busy: leptos::prelude::RwSignal<bool>) {}
 
 #[cfg(feature = "hydrate")]
 mod browser {
@@ -66,11 +67,10 @@ mod browser {
         FormData, Headers, HtmlFormElement, RequestInit, Response, SubmitEvent, UrlSearchParams,
     };
 
-    /// The header that tells a script's redirect from a browser's
-    /// (`leptos_axum::redirect`).
+    /// The header that marks a redirect for scripts (`leptos_axum::redirect`).
     const REDIRECT: &str = "serverfnredirect";
 
-    /// Whether it is a success, and what came.
+    /// Returns whether the status is a success, and the answer.
     pub async fn fetch(url: &str, body: Option<String>) -> Result<(bool, Answer), JsValue> {
         let headers = Headers::new()?;
         headers.set("Accept", "application/json")?;
@@ -85,17 +85,18 @@ mod browser {
         let response: Response = response.dyn_into()?;
         let text = JsFuture::from(response.text()?).await?;
         let headers = response.headers();
-        let leads_to = if headers.has(REDIRECT)? {
+        let location = if headers.has(REDIRECT)? {
             headers.get("Location")?
         } else {
             None
         };
         let text = text.as_string().unwrap_or_default();
-        Ok((response.ok(), Answer { text, leads_to }))
+        Ok((response.ok(), Answer { text, location }))
     }
 
-    /// Address and fields of a form, with the button that was pressed.
-    pub fn filled(event: &SubmitEvent) -> Option<(String, String)> {
+    /// Returns address and encoded fields of a form, including the button that
+    /// submitted it.
+    pub fn form_request(event: &SubmitEvent) -> Option<(String, String)> {
         let form: HtmlFormElement = event.target()?.dyn_into().ok()?;
         let fields = FormData::new_with_form(&form).ok()?;
         let fields = UrlSearchParams::new_with_str_sequence_sequence(&fields).ok()?;
@@ -108,10 +109,10 @@ mod browser {
         Some((form.action(), String::from(fields.to_string())))
     }
 
-    /// Goes to another page. Whoever comes back from it finds the form as it
-    /// was, with a button that works.
-    pub fn leave(to: &str, busy: RwSignal<bool>) {
-        // Fails only for an address that is none.
+    /// Opens another page. The button is enabled again after 5 s, for a user who
+    /// returns to this page.
+    pub fn navigate(to: &str, busy: RwSignal<bool>) {
+        // Fails only for an invalid address.
         let _ = window().location().set_href(to);
         set_timeout(move || busy.set(false), Duration::from_secs(5));
     }

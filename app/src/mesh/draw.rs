@@ -1,106 +1,106 @@
-//! The picture as text: spokes from the gateway to the devices, curves between
-//! those that may reach each other, then the devices on top. Pure. Labels are
-//! people's words and are escaped here.
+//! Draws the picture as SVG text: lines from the gateway to the devices, curves
+//! between those that may reach each other, then the devices on top. The functions
+//! are pure. Labels are typed by users and escaped here.
 
 use super::{
-    labels::{label_at, reach, short},
-    layout::{Frame, Layout, Spot, curve, thickness},
+    geometry::{Frame, Spot, curve, thickness},
+    labels::{label_position, pointer_area, shorten},
+    layout::Layout,
 };
 use crate::{
-    dashboard::state::{self, Connection},
+    tenant::state::{self, Connection},
     ui::format::{decimal, escape},
 };
 use domain::view::{DashboardView, DeviceRow};
 use std::fmt::Write;
 
-/// Beyond this many mesh devices the curves would be a ball of wool: each gets
-/// a dashed ring instead, which says the same.
-const MOST_CURVES: usize = 10;
+/// The largest number of mesh devices with curves between them. More curves would
+/// not be legible; each device has a dashed ring instead, which means the same.
+const MAX_CURVED_DEVICES: usize = 10;
 
-/// Whether mesh devices wear rings instead of curves.
+/// Returns whether mesh devices have rings instead of curves.
 pub fn is_ringed(view: &DashboardView) -> bool {
-    view.devices.iter().filter(|d| d.mesh).count() > MOST_CURVES
+    view.devices.iter().filter(|d| d.mesh).count() > MAX_CURVED_DEVICES
 }
 
-/// A picture in the parts that change on their own: the lines, each device, the
-/// gateway. Each is one element inside the `<svg>`, in this order.
+/// A picture, split into the elements that change independently: the lines, each
+/// device, the gateway. They are children of the `<svg>`, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Picture {
-    /// The elements.
-    pub parts: Vec<Part>,
+    pub elements: Vec<SvgElement>,
 }
 
-/// An element of the picture.
+/// One element of the picture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
-    /// Its tag with what never changes: `a class="group" href="/devices/7"`.
+pub struct SvgElement {
+    /// Its tag with the attributes that never change: `a class="group"
+    /// href="/devices/7"`.
     pub tag: String,
-    /// Its `transform`.
-    pub place: String,
-    /// Its `aria-label`, where it is a link. Not escaped.
-    pub told: String,
-    /// What is in it.
+    pub transform: String,
+    /// Its `aria-label`, not escaped. Empty if it is not a link.
+    pub aria_label: String,
     pub body: String,
 }
 
 impl Picture {
-    /// All of it.
+    /// Returns the content of the `<svg>`.
     pub fn html(&self) -> String {
         let mut html = String::new();
-        for part in &self.parts {
-            let name = part.tag.split(' ').next().unwrap_or_default();
+        for element in &self.elements {
+            let name = element.tag.split(' ').next().unwrap_or_default();
             // Writing into a String cannot fail.
-            let _ = write!(html, "<{} transform=\"{}\"", part.tag, part.place);
-            if !part.told.is_empty() {
-                let _ = write!(html, " aria-label=\"{}\"", escape(&part.told));
+            let _ = write!(html, "<{} transform=\"{}\"", element.tag, element.transform);
+            if !element.aria_label.is_empty() {
+                let _ = write!(html, " aria-label=\"{}\"", escape(&element.aria_label));
             }
-            let _ = write!(html, ">{}</{name}>", part.body);
+            let _ = write!(html, ">{}</{name}>", element.body);
         }
         html
     }
 }
 
-/// Draws the devices at `places`. With `links` each leads to its own page.
-pub fn draw(view: &DashboardView, frame: &Frame, places: &Layout, links: bool) -> Picture {
+/// Draws the devices at the positions of `layout`. With `links` each device is a
+/// link to its page.
+pub fn draw(view: &DashboardView, frame: &Frame, layout: &Layout, links: bool) -> Picture {
     let ringed = is_ringed(view);
-    let mut parts = Vec::with_capacity(view.devices.len() + 2);
-    parts.push(Part {
+    let mut elements = Vec::with_capacity(view.devices.len() + 2);
+    elements.push(SvgElement {
         tag: "g".to_owned(),
-        body: curves(view, frame, places, ringed) + &spokes(view, frame, places),
-        ..Part::default()
+        body: curves(view, frame, layout, ringed) + &spokes(view, frame, layout),
+        ..SvgElement::default()
     });
-    for (device, spot) in view.devices.iter().zip(&places.spots) {
-        let told = state::sentence(device, view.now);
-        let body = body(view, frame, places, device, spot, ringed && device.mesh);
-        let title = format!("<title>{}</title>", escape(&told));
-        parts.push(Part {
+    for (device, spot) in view.devices.iter().zip(&layout.spots) {
+        let description = state::description(device, view.now);
+        let body = body(view, frame, layout, device, spot, ringed && device.mesh);
+        let title = format!("<title>{}</title>", escape(&description));
+        elements.push(SvgElement {
             tag: if links {
                 format!("a class=\"group\" href=\"/devices/{}\"", device.id)
             } else {
                 "g".to_owned()
             },
-            place: format!(
+            transform: format!(
                 "translate({} {})",
                 decimal(spot.at.x, 1),
                 decimal(spot.at.y, 1)
             ),
-            told: if links { told } else { String::new() },
+            aria_label: if links { description } else { String::new() },
             body: title + &body,
         });
     }
-    parts.push(gateway(view, frame));
-    Picture { parts }
+    elements.push(gateway(view, frame));
+    Picture { elements }
 }
 
-/// Between devices that may reach each other now: both in the mesh, both
-/// connected.
-fn curves(view: &DashboardView, frame: &Frame, places: &Layout, ringed: bool) -> String {
+/// Returns the curves between devices that may reach each other now: both in the
+/// mesh and both connected.
+fn curves(view: &DashboardView, frame: &Frame, layout: &Layout, ringed: bool) -> String {
     let mut paths = String::new();
     if ringed {
         return paths;
     }
     let reachable = |d: &DeviceRow| d.mesh && d.is_online(view.now);
-    let devices = view.devices.iter().zip(&places.spots);
+    let devices = view.devices.iter().zip(&layout.spots);
     let ends: Vec<_> = devices
         .filter(|(d, _)| reachable(d))
         .map(|(_, s)| s.at)
@@ -119,41 +119,41 @@ fn curves(view: &DashboardView, frame: &Frame, places: &Layout, ringed: bool) ->
     )
 }
 
-/// The lines between gateway and devices: lit and thicker with traffic while a
-/// device is connected, else dotted.
-fn spokes(view: &DashboardView, frame: &Frame, places: &Layout) -> String {
+/// Returns the lines between the gateway and the devices: solid and thicker with
+/// traffic while a device is connected, otherwise dotted.
+fn spokes(view: &DashboardView, frame: &Frame, layout: &Layout) -> String {
     let centre = frame.centre();
-    let (mut lit, mut dark) = (String::new(), String::new());
-    for (device, spot) in view.devices.iter().zip(&places.spots) {
+    let (mut online, mut offline) = (String::new(), String::new());
+    for (device, spot) in view.devices.iter().zip(&layout.spots) {
         let (x, y) = (decimal(spot.at.x, 1), decimal(spot.at.y, 1));
         let line = format!("M{} {}L{x} {y}", centre.x, centre.y);
         if Connection::of(device, view.now) != Connection::Online {
-            dark.push_str(&line);
+            offline.push_str(&line);
             continue;
         }
-        let width = thickness(device.down_bps.saturating_add(device.up_bps), places.radius);
+        let width = thickness(device.down_bps.saturating_add(device.up_bps), layout.radius);
         let width = decimal(width, 1);
-        let _ = write!(lit, "<path d=\"{line}\" stroke-width=\"{width}\"/>");
+        let _ = write!(online, "<path d=\"{line}\" stroke-width=\"{width}\"/>");
     }
-    // A crowd's lines run close together.
-    let opacity = if places.radius < 10.0 { "0.6" } else { "0.85" };
+    // The lines of many devices are close together.
+    let opacity = if layout.radius < 10.0 { "0.6" } else { "0.85" };
     format!(
-        "<path d=\"{dark}\" stroke=\"var(--line-strong)\" stroke-width=\"1.2\" stroke-dasharray=\"2 5\"/>\
-         <g stroke=\"var(--live)\" stroke-opacity=\"{opacity}\">{lit}</g>"
+        "<path d=\"{offline}\" stroke=\"var(--line-strong)\" stroke-width=\"1.2\" stroke-dasharray=\"2 5\"/>\
+         <g stroke=\"var(--live)\" stroke-opacity=\"{opacity}\">{online}</g>"
     )
 }
 
-/// A device: a disc with its picture, and its label where there is room.
+/// Returns a device: a disc with its icon, and its label if there is space.
 fn body(
     view: &DashboardView,
     frame: &Frame,
-    places: &Layout,
+    layout: &Layout,
     device: &DeviceRow,
     spot: &Spot,
     ring: bool,
 ) -> String {
-    let r = places.radius;
-    let lit = device.is_online(view.now);
+    let r = layout.radius;
+    let online = device.is_online(view.now);
     let mut body = String::with_capacity(600);
     if ring {
         let _ = write!(
@@ -166,7 +166,7 @@ fn body(
     let _ = write!(
         body,
         "<circle class=\"mesh-disc{}\" r=\"{}\" stroke-width=\"{}\"/>",
-        if lit { " lit" } else { "" },
+        if online { " lit" } else { "" },
         decimal(r, 1),
         if r < 8.0 { "1.2" } else { "1.6" },
     );
@@ -174,18 +174,18 @@ fn body(
         let _ = write!(
             body,
             "<g class=\"mesh-glyph{}\" transform=\"scale({}) translate(-12 -12)\">{}</g>",
-            if lit { " lit" } else { "" },
+            if online { " lit" } else { "" },
             decimal(r / 24.0, 2),
-            state::glyph(&device.label).shapes(),
+            state::device_glyph(&device.label).shapes(),
         );
     }
-    if places.labels {
+    if layout.labels {
         label(&mut body, view, frame, device, spot, r);
     }
     body
 }
 
-/// Its label and what it does now, with an area around them that reacts to a
+/// Writes a device's label and status, with an area around them that reacts to a
 /// pointer.
 fn label(
     body: &mut String,
@@ -195,8 +195,8 @@ fn label(
     spot: &Spot,
     radius: f64,
 ) {
-    let [left, top, width, height] = reach(frame, spot.side, radius).map(|n| decimal(n, 1));
-    let (x, first, second, anchor) = label_at(spot.side, radius);
+    let [left, top, width, height] = pointer_area(frame, spot.side, radius).map(|n| decimal(n, 1));
+    let (x, first, second, anchor) = label_position(spot.side, radius);
     let [x, first, second] = [x, first, second].map(|n| decimal(n, 1));
     let _ = write!(
         body,
@@ -205,16 +205,16 @@ fn label(
          font-weight=\"550\" fill=\"var(--ink)\">{}</text>\
          <text class=\"num\" x=\"{x}\" y=\"{second}\" text-anchor=\"{anchor}\" font-size=\"11\" \
          fill=\"var(--ink-3)\">{}</text>",
-        escape(&short(&device.label, frame.letters)),
-        escape(&state::brief(device, view.now)),
+        escape(&shorten(&device.label, frame.max_label_chars)),
+        escape(&state::short_status(device, view.now)),
     );
 }
 
-fn gateway(view: &DashboardView, frame: &Frame) -> Part {
+fn gateway(view: &DashboardView, frame: &Frame) -> SvgElement {
     let centre = frame.centre();
-    Part {
+    SvgElement {
         tag: "g".to_owned(),
-        place: format!("translate({} {})", centre.x, centre.y),
+        transform: format!("translate({} {})", centre.x, centre.y),
         body: format!(
             "<title>Gateway {}</title><circle r=\"{}\" fill=\"var(--live-soft)\"/>\
              <circle r=\"{}\" fill=\"var(--accent)\"/>\
@@ -225,7 +225,7 @@ fn gateway(view: &DashboardView, frame: &Frame) -> Part {
             decimal(frame.gateway * 0.74, 1),
             decimal(frame.gateway / 26.0, 2),
         ),
-        ..Part::default()
+        ..SvgElement::default()
     }
 }
 
@@ -233,8 +233,8 @@ fn gateway(view: &DashboardView, frame: &Frame) -> Part {
 mod tests {
     use super::*;
     use crate::{
-        dashboard::state::tests::{device, view},
         mesh::layout::layout,
+        tenant::fixture::{device, view},
     };
 
     fn drawn(view: &DashboardView, links: bool) -> Picture {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn no_label_becomes_markup() {
+    fn labels_are_escaped() {
         let mut v = view(vec![device(1, "<script>alert(\"1\")</script>", None)]);
         v.gateway = "<b>".into();
         for links in [false, true] {
@@ -258,10 +258,10 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_links_only_where_somebody_may_follow_them() {
+    fn devices_are_links_only_on_request() {
         let v = view(vec![device(7, "My phone", Some(995))]);
         let picture = drawn(&v, true);
-        assert!(picture.parts[1].tag.contains("href=\"/devices/7\""));
+        assert!(picture.elements[1].tag.contains("href=\"/devices/7\""));
         assert!(
             picture
                 .html()
@@ -271,27 +271,27 @@ mod tests {
     }
 
     #[test]
-    fn curves_join_those_that_are_connected_and_rings_take_over_in_a_crowd() {
-        let lit = |n: i64| device(n, "x", Some(995));
+    fn rings_replace_curves_between_many_devices() {
+        let online = |n: i64| device(n, "x", Some(995));
         let curves = |v: &DashboardView| drawn(v, false).html().matches('Q').count();
-        let mut v = view(vec![lit(1), lit(2), lit(3), device(4, "x", None)]);
+        let mut v = view(vec![online(1), online(2), online(3), device(4, "x", None)]);
         assert_eq!(curves(&v), 3);
         v.devices[0].mesh = false;
         assert_eq!(curves(&v), 1);
-        let crowd = view((1..=12).map(lit).collect());
-        assert_eq!(curves(&crowd), 0);
+        let many = view((1..=12).map(online).collect());
+        assert_eq!(curves(&many), 0);
         let rings = "stroke-dasharray=\"2 2.5\"";
-        assert_eq!(drawn(&crowd, false).html().matches(rings).count(), 12);
+        assert_eq!(drawn(&many, false).html().matches(rings).count(), 12);
     }
 
     #[test]
-    fn a_change_of_one_device_changes_its_part_and_the_lines_alone() {
+    fn a_changed_device_redraws_itself_and_the_lines() {
         let mut v = view(vec![device(1, "a", Some(995)), device(2, "b", Some(995))]);
         let before = drawn(&v, true);
         v.devices[1].down_bps = 90_000_000;
         let after = drawn(&v, true);
-        let changed: Vec<usize> = (0..after.parts.len())
-            .filter(|i| before.parts[*i] != after.parts[*i])
+        let changed: Vec<usize> = (0..after.elements.len())
+            .filter(|i| before.elements[*i] != after.elements[*i])
             .collect();
         assert_eq!(changed, [0, 2]);
     }

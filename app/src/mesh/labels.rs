@@ -1,31 +1,37 @@
-//! Labels in the mesh picture: where they stand, and whether they all find room
-//! without touching each other or a device. Pure.
+//! The labels in the mesh picture: their positions, and whether all of them fit
+//! without touching each other or a device. The functions are pure.
 
-use super::layout::{Frame, Point, Side, Spot};
+use super::geometry::{Frame, Point, Side, Spot};
 
-/// Half of a label's height (two lines), and its distance to the device.
-const LABEL_HALF: f64 = 17.0;
-const LABEL_GAP: f64 = 8.0;
-/// A label's width a letter, at 12.5 px semi-bold.
-const LETTER: f64 = 7.0;
+/// Half of a label's height, which is two lines.
+const HALF_HEIGHT: f64 = 17.0;
+/// The distance between a device and its label.
+const GAP: f64 = 8.0;
+/// The width of a character, at 12.5 px semi-bold.
+const CHAR_WIDTH: f64 = 7.0;
 
-/// Left, top, right, bottom of a full-length label.
+/// Returns left, top, right and bottom of a label of full length.
 fn label_box(frame: &Frame, radius: f64, spot: &Spot) -> [f64; 4] {
-    let width = frame.letters as f64 * LETTER;
+    let width = frame.max_label_chars as f64 * CHAR_WIDTH;
     let Point { x, y } = spot.at;
-    let off = radius + LABEL_GAP;
+    let off = radius + GAP;
     let (left, middle) = match spot.side {
         Side::Right => (x + off, y),
         Side::Left => (x - off - width, y),
-        Side::Above => (x - width / 2.0, y - off - LABEL_HALF),
-        Side::Below => (x - width / 2.0, y + off + LABEL_HALF),
+        Side::Above => (x - width / 2.0, y - off - HALF_HEIGHT),
+        Side::Below => (x - width / 2.0, y + off + HALF_HEIGHT),
     };
-    [left, middle - LABEL_HALF, left + width, middle + LABEL_HALF]
+    [
+        left,
+        middle - HALF_HEIGHT,
+        left + width,
+        middle + HALF_HEIGHT,
+    ]
 }
 
-/// Whether every label, at its full length, stands free.
+/// Returns whether every label, at its full length, touches nothing.
 pub fn labels_fit(frame: &Frame, radius: f64, spots: &[Spot]) -> bool {
-    // Beyond this the pairs below are many and the answer is known.
+    // More labels never fit, and comparing all pairs would take long.
     if spots.len() > 40 {
         return false;
     }
@@ -48,10 +54,10 @@ pub fn labels_fit(frame: &Frame, radius: f64, spots: &[Spot]) -> bool {
     })
 }
 
-/// Where the two lines of a label stand, relative to its device: x, the first
-/// line's and the second line's y, and the text anchor.
-pub fn label_at(side: Side, radius: f64) -> (f64, f64, f64, &'static str) {
-    let off = radius + LABEL_GAP;
+/// Returns the position of a label's two lines relative to its device: x, the y of
+/// the first and of the second line, and the text anchor.
+pub fn label_position(side: Side, radius: f64) -> (f64, f64, f64, &'static str) {
+    let off = radius + GAP;
     match side {
         Side::Right => (off, -2.0, 14.0, "start"),
         Side::Left => (-off, -2.0, 14.0, "end"),
@@ -60,26 +66,26 @@ pub fn label_at(side: Side, radius: f64) -> (f64, f64, f64, &'static str) {
     }
 }
 
-/// Left, top, width and height of what reacts to a pointer: the device, its
-/// label and the gap between them, relative to the device.
-pub fn reach(frame: &Frame, side: Side, radius: f64) -> [f64; 4] {
-    let width = frame.letters as f64 * LETTER;
-    let off = radius + LABEL_GAP;
-    let (down, across) = (off + 2.0 * LABEL_HALF, off + width);
+/// Returns left, top, width and height of the area that reacts to a pointer: the
+/// device, its label and the gap between them, relative to the device.
+pub fn pointer_area(frame: &Frame, side: Side, radius: f64) -> [f64; 4] {
+    let width = frame.max_label_chars as f64 * CHAR_WIDTH;
+    let off = radius + GAP;
+    let (down, across) = (off + 2.0 * HALF_HEIGHT, off + width);
     match side {
-        Side::Right => [0.0, -LABEL_HALF, across, 2.0 * LABEL_HALF],
-        Side::Left => [-across, -LABEL_HALF, across, 2.0 * LABEL_HALF],
+        Side::Right => [0.0, -HALF_HEIGHT, across, 2.0 * HALF_HEIGHT],
+        Side::Left => [-across, -HALF_HEIGHT, across, 2.0 * HALF_HEIGHT],
         Side::Above => [-width / 2.0, -down, width, down],
         Side::Below => [-width / 2.0, 0.0, width, down],
     }
 }
 
-/// A label cut to `letters`, with an ellipsis where something is gone.
-pub fn short(label: &str, letters: usize) -> String {
-    if label.chars().count() <= letters {
+/// Cuts a label to `max_chars` characters, with an ellipsis if it was longer.
+pub fn shorten(label: &str, max_chars: usize) -> String {
+    if label.chars().count() <= max_chars {
         return label.to_owned();
     }
-    let mut cut: String = label.chars().take(letters.saturating_sub(1)).collect();
+    let mut cut: String = label.chars().take(max_chars.saturating_sub(1)).collect();
     cut.truncate(cut.trim_end().len());
     cut.push('…');
     cut
@@ -91,8 +97,8 @@ mod tests {
 
     #[test]
     fn labels_are_cut_at_characters() {
-        assert_eq!(short("My phone", 18), "My phone");
-        assert_eq!(short("A very long label indeed", 12), "A very long…");
-        assert_eq!(short("书房里的老平板电脑", 5), "书房里的…");
+        assert_eq!(shorten("My phone", 18), "My phone");
+        assert_eq!(shorten("A very long label indeed", 12), "A very long…");
+        assert_eq!(shorten("书房里的老平板电脑", 5), "书房里的…");
     }
 }

@@ -1,196 +1,89 @@
-//! Where things stand in the mesh picture: the gateway in the middle, devices
-//! on one ellipse around it, or on several when there are many. Pure, so that
-//! "legible at 2 and at 250 devices" is a test and not a hope.
+//! The layout of the mesh picture: the gateway in the centre, the devices on one
+//! ellipse around it, or on several if there are many. The functions are pure, so
+//! that tests prove it legible with 2 and with 250 devices.
 
-use super::labels::labels_fit;
-use crate::ui::format::decimal;
+use super::{
+    geometry::{Frame, Point, Side, Spot},
+    labels::labels_fit,
+};
 use std::{
     collections::HashMap,
     f64::consts::TAU,
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-/// A point in the picture's own units.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Point {
-    /// From the left.
-    pub x: f64,
-    /// From the top.
-    pub y: f64,
-}
-
-impl Point {
-    /// The distance to another point.
-    pub fn distance(self, other: Self) -> f64 {
-        (self.x - other.x).hypot(self.y - other.y)
-    }
-}
-
-/// Where a label stands beside its device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Ends left of it.
-    Left,
-    /// Begins right of it.
-    Right,
-    /// Over it.
-    Above,
-    /// Under it.
-    Below,
-}
-
-/// A canvas for the picture. The picture is direction-neutral: it is drawn the
-/// same in pages that run right to left.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Frame {
-    /// Width of the view box.
-    pub width: f64,
-    /// Height of the view box.
-    pub height: f64,
-    /// The gateway's radius, with its halo.
-    pub gateway: f64,
-    /// Space at the left and right that stays free of devices.
-    margin_x: f64,
-    /// Space at the top and bottom that stays free of devices.
-    margin_y: f64,
-    /// Device radii to try, the largest first.
-    radii: &'static [f64],
-    /// Least space between two devices.
-    gap: f64,
-    /// Most characters of a label; 0 where there are none.
-    pub letters: usize,
-    /// Whether labels may stand at the sides.
-    beside: bool,
-}
-
-impl Frame {
-    /// The overview's card: small, no labels.
-    pub const SMALL: Self = Self {
-        width: 400.0,
-        height: 232.0,
-        gateway: 20.0,
-        margin_x: 16.0,
-        margin_y: 16.0,
-        radii: &[12.0, 10.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.5],
-        gap: 2.5,
-        letters: 0,
-        beside: false,
-    };
-    /// The mesh page on a wide screen.
-    pub const WIDE: Self = Self {
-        width: 1000.0,
-        height: 560.0,
-        gateway: 30.0,
-        margin_x: 160.0,
-        margin_y: 66.0,
-        radii: &[17.0, 14.0, 12.0, 10.0, 9.0, 8.0],
-        gap: 7.0,
-        letters: 18,
-        beside: true,
-    };
-    /// The mesh page on a phone.
-    pub const TALL: Self = Self {
-        width: 360.0,
-        height: 460.0,
-        gateway: 26.0,
-        margin_x: 54.0,
-        margin_y: 58.0,
-        radii: &[16.0, 13.0, 11.0, 9.0, 7.0, 6.0, 5.0, 4.5, 4.0],
-        gap: 3.0,
-        letters: 14,
-        beside: false,
-    };
-
-    /// The middle, where the gateway stands.
-    pub const fn centre(&self) -> Point {
-        Point {
-            x: self.width / 2.0,
-            y: self.height / 2.0,
-        }
-    }
-}
-
-/// A device's place.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spot {
-    /// Its middle.
-    pub at: Point,
-    /// Where its label stands.
-    pub side: Side,
-}
-
-/// The places of all devices, in their order.
+/// The positions of all devices, in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// A place for each device.
+    /// The position of each device.
     pub spots: Vec<Spot>,
-    /// The devices' radius.
     pub radius: f64,
-    /// Whether labels can stand beside them without touching anything.
+    /// Whether the labels of all devices fit without touching anything.
     pub labels: bool,
 }
 
-/// Rings lie this much further apart than devices on one: ellipses whose axes
-/// differ by a pitch come closer than that between the axes.
-const APART: f64 = 1.12;
-/// Places `count` devices in a frame: as large as they can be, on as few
-/// ellipses as that takes. Where labels find no room, neither needs the space
-/// that was left for them.
+/// The distance between rings relative to the distance between devices on one. It
+/// is above 1 because ellipses whose axes differ by a pitch are closer than that
+/// between the axes.
+const RING_SPACING: f64 = 1.12;
+
+/// Places `count` devices in a frame, as large as possible and on as few ellipses
+/// as that allows. If the labels do not fit, their space is used for devices.
 pub fn layout(frame: &Frame, count: usize) -> Layout {
-    let labelled = fitted(frame, count);
-    if labelled.labels || frame.letters == 0 {
+    let labelled = fit(frame, count);
+    if labelled.labels || frame.max_label_chars == 0 {
         return labelled;
     }
     let edge = frame.radii.first().copied().unwrap_or(0.0) + 6.0;
-    fitted(
+    fit(
         &Frame {
             margin_x: edge,
             margin_y: edge,
-            letters: 0,
+            max_label_chars: 0,
             ..*frame
         },
         count,
     )
 }
 
-/// [`layout`], remembered: it depends on the number of devices alone, and takes
-/// longer than all of the drawing.
-pub fn placed(frame: &Frame, count: usize) -> Arc<Layout> {
-    type Known = HashMap<(u64, usize), Arc<Layout>>;
-    /// More than every frame with every number of devices a plan can allow.
-    const MOST: usize = 1_000;
-    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
-    // No two frames are as wide as each other.
+/// Returns [`layout`] from a cache: it depends only on the number of devices, and
+/// takes longer than the whole drawing.
+pub fn cached_layout(frame: &Frame, count: usize) -> Arc<Layout> {
+    type Cache = HashMap<(u64, usize), Arc<Layout>>;
+    /// Exceeds the number of frames times the number of devices a plan can allow.
+    const MAX_ENTRIES: usize = 1_000;
+    static CACHE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
+    // The width identifies the frame.
     let key = (frame.width.to_bits(), count);
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(layout) = known().get(&key) {
+    let cache = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(layout) = cache().get(&key) {
         return layout.clone();
     }
-    let made = Arc::new(layout(frame, count));
-    let mut known = known();
-    if known.len() < MOST {
-        known.insert(key, made.clone());
+    let layout = Arc::new(layout(frame, count));
+    let mut cache = cache();
+    if cache.len() < MAX_ENTRIES {
+        cache.insert(key, layout.clone());
     }
-    made
+    layout
 }
 
-fn fitted(frame: &Frame, count: usize) -> Layout {
+fn fit(frame: &Frame, count: usize) -> Layout {
     for &radius in frame.radii {
         if let Some(rings) = rings(frame, count, radius) {
-            return spread(frame, radius, &rings);
+            return place(frame, radius, &rings);
         }
     }
-    // More than any plan allows: still a picture, if a tight one.
+    // More devices than any plan allows: one crowded ellipse.
     let radius = frame.radii.last().copied().unwrap_or(4.0);
     let rings = [Ring {
         a: frame.width / 2.0 - frame.margin_x,
         b: frame.height / 2.0 - frame.margin_y,
         count,
     }];
-    spread(frame, radius, &rings)
+    place(frame, radius, &rings)
 }
 
-/// An ellipse's half axes and how many devices stand on it.
+/// The half axes of an ellipse and the number of devices on it.
 #[derive(Clone, Copy, Debug)]
 struct Ring {
     a: f64,
@@ -198,32 +91,33 @@ struct Ring {
     count: usize,
 }
 
-/// Ellipses from the outside inwards that hold `count` devices of that radius;
-/// `None` where they do not fit around the gateway.
+/// Returns ellipses from the outside inwards that hold `count` devices of that
+/// radius, or `None` if they do not fit around the gateway.
 fn rings(frame: &Frame, count: usize, radius: f64) -> Option<Vec<Ring>> {
     let pitch = 2.0 * radius + frame.gap;
     let mut a = frame.width / 2.0 - frame.margin_x;
     let mut b = frame.height / 2.0 - frame.margin_y;
-    let mut room = Vec::new();
+    let mut capacities = Vec::new();
     let mut total = 0;
     loop {
         if b.min(a) < frame.gateway + radius + frame.gap {
             return None;
         }
-        // A chord is shorter than its arc: the last place is left free.
+        // A chord is shorter than its arc, so one position remains free.
         let fits = ((perimeter(a, b) / pitch) as usize).saturating_sub(1);
-        room.push((a, b, fits));
+        capacities.push((a, b, fits));
         total += fits;
         if total >= count {
             break;
         }
-        a -= pitch * APART;
-        b -= pitch * APART;
+        a -= pitch * RING_SPACING;
+        b -= pitch * RING_SPACING;
     }
-    // Spread in proportion, so that the innermost ring is not left with two.
+    // Devices are distributed in proportion, so that the innermost ring does not
+    // hold only two.
     let mut left = count;
-    let mut rings = Vec::with_capacity(room.len());
-    for (a, b, fits) in room {
+    let mut rings = Vec::with_capacity(capacities.len());
+    for (a, b, fits) in capacities {
         let share = (count * fits).div_ceil(total.max(1)).min(fits).min(left);
         left -= share;
         rings.push(Ring { a, b, count: share });
@@ -231,25 +125,25 @@ fn rings(frame: &Frame, count: usize, radius: f64) -> Option<Vec<Ring>> {
     Some(rings)
 }
 
-fn spread(frame: &Frame, radius: f64, rings: &[Ring]) -> Layout {
+fn place(frame: &Frame, radius: f64, rings: &[Ring]) -> Layout {
     let centre = frame.centre();
     let mut spots = Vec::new();
     for (k, ring) in rings.iter().enumerate() {
-        // Every other ring is turned by half a step, so that spokes pass
-        // between devices.
-        let turn = if k % 2 == 0 { 0.0 } else { 0.5 };
-        for p in around(ring, turn) {
+        // Every second ring is rotated by half a step, so that spokes pass between
+        // devices.
+        let rotation = if k % 2 == 0 { 0.0 } else { 0.5 };
+        for p in points_along(ring, rotation) {
             let at = Point {
                 x: centre.x + p.x,
                 y: centre.y + p.y,
             };
             spots.push(Spot {
                 at,
-                side: side(frame, ring, p),
+                side: label_side(frame, ring, p),
             });
         }
     }
-    let labels = frame.letters > 0 && labels_fit(frame, radius, &spots);
+    let labels = frame.max_label_chars > 0 && labels_fit(frame, radius, &spots);
     Layout {
         spots,
         radius,
@@ -257,8 +151,8 @@ fn spread(frame: &Frame, radius: f64, rings: &[Ring]) -> Layout {
     }
 }
 
-fn side(frame: &Frame, ring: &Ring, p: Point) -> Side {
-    if frame.beside && (p.x / ring.a).abs() > 0.3 {
+fn label_side(frame: &Frame, ring: &Ring, p: Point) -> Side {
+    if frame.side_labels && (p.x / ring.a).abs() > 0.3 {
         if p.x > 0.0 { Side::Right } else { Side::Left }
     } else if p.y < -1.0 {
         Side::Above
@@ -267,15 +161,16 @@ fn side(frame: &Frame, ring: &Ring, p: Point) -> Side {
     }
 }
 
-/// Ramanujan's approximation, good to a millionth at these shapes.
+/// Approximates the perimeter of an ellipse (Ramanujan), to a millionth for these
+/// shapes.
 fn perimeter(a: f64, b: f64) -> f64 {
     let h = ((a - b) / (a + b)).powi(2);
     TAU / 2.0 * (a + b) * (1.0 + 3.0 * h / (10.0 + (4.0 - 3.0 * h).sqrt()))
 }
 
-/// Points at equal distances along an ellipse, clockwise from the top. Equal
-/// angles would crowd them at its sharp ends.
-fn around(ring: &Ring, turn: f64) -> Vec<Point> {
+/// Returns points at equal distances along an ellipse, clockwise from the top. Equal
+/// angles would crowd them at its narrow ends.
+fn points_along(ring: &Ring, rotation: f64) -> Vec<Point> {
     const STEPS: usize = 720;
     let point = |i: usize| {
         let t = i as f64 / STEPS as f64 * TAU - TAU / 4.0;
@@ -291,7 +186,7 @@ fn around(ring: &Ring, turn: f64) -> Vec<Point> {
     let mut i = 0;
     (0..ring.count)
         .map(|n| {
-            let wanted = (n as f64 + turn) / ring.count as f64 * lengths[STEPS];
+            let wanted = (n as f64 + rotation) / ring.count as f64 * lengths[STEPS];
             while i < STEPS && lengths[i + 1] < wanted {
                 i += 1;
             }
@@ -305,33 +200,6 @@ fn around(ring: &Ring, turn: f64) -> Vec<Point> {
         .collect()
 }
 
-/// The path of a curve between two devices, bent towards the gateway and, where
-/// it would run through it, around it.
-pub fn curve(frame: &Frame, from: Point, to: Point) -> String {
-    let c = frame.centre();
-    let middle = Point {
-        x: (from.x + to.x) / 2.0,
-        y: (from.y + to.y) / 2.0,
-    };
-    let length = from.distance(to).max(1.0);
-    // Opposite devices: step aside, perpendicular to the straight line.
-    let aside = (2.6 * frame.gateway - middle.distance(c)).max(0.0);
-    let x = c.x * 0.75 + middle.x * 0.25 - (to.y - from.y) / length * aside;
-    let y = c.y * 0.75 + middle.y * 0.25 + (to.x - from.x) / length * aside;
-    let [x0, y0, x1, y1, x2, y2] = [from.x, from.y, x, y, to.x, to.y].map(|n| decimal(n, 1));
-    format!("M{x0} {y0}Q{x1} {y1} {x2} {y2}")
-}
-
-/// A lit line's thickness: thicker with traffic, by its logarithm, so that a
-/// backup does not drown everything else. 1.4 to 6 units beside full-sized
-/// devices; thinner in a crowd, where `radius` is small.
-pub fn thickness(bps: u64, radius: f64) -> f64 {
-    let megabits = bps as f64 / 1e6;
-    let full = (1.4 + (1.0 + megabits).log10() * 2.2).min(6.0);
-    // One decimal: no redraw for a difference nobody sees.
-    (full * (radius / 12.0).clamp(0.35, 1.0) * 10.0).round() / 10.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,10 +207,10 @@ mod tests {
     const FRAMES: [Frame; 3] = [Frame::SMALL, Frame::WIDE, Frame::TALL];
 
     #[test]
-    fn no_two_devices_touch_from_none_to_a_full_plan() {
+    fn devices_never_touch() {
         for frame in FRAMES {
             let centre = frame.centre();
-            // Every number a household has, then in steps up to a full /24.
+            // Every count up to 60, then steps up to a full /24.
             for count in (0..=60).chain((61..=253).step_by(8)) {
                 let l = layout(&frame, count);
                 assert_eq!(l.spots.len(), count, "{frame:?}");
@@ -354,7 +222,7 @@ mod tests {
                             && p.y > l.radius
                             && p.x < frame.width - l.radius
                             && p.y < frame.height - l.radius,
-                        "device {i} of {count} stands outside at {p:?}"
+                        "device {i} of {count} is outside at {p:?}"
                     );
                     assert!(p.distance(centre) > frame.gateway + l.radius);
                     for (j, other) in l.spots.iter().enumerate().skip(i + 1) {
@@ -370,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn two_devices_are_as_large_as_can_be_and_stand_opposite() {
+    fn two_devices_are_large_and_opposite() {
         for frame in FRAMES {
             let l = layout(&frame, 2);
             assert_eq!(l.radius, frame.radii[0]);
@@ -381,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_household_is_labelled_and_a_crowd_is_not() {
+    fn few_devices_have_labels_and_many_do_not() {
         for count in 1..=10 {
             assert!(layout(&Frame::WIDE, count).labels, "{count}");
         }
@@ -395,30 +263,9 @@ mod tests {
     }
 
     #[test]
-    fn devices_never_get_smaller_than_a_fingertip_hint() {
+    fn devices_have_a_minimum_size() {
         assert!(layout(&Frame::WIDE, 250).radius >= 8.0);
         assert!(layout(&Frame::TALL, 250).radius >= 4.0);
         assert!(layout(&Frame::SMALL, 250).radius >= 3.5);
-    }
-
-    #[test]
-    fn a_curve_between_opposite_devices_goes_around_the_gateway() {
-        let frame = Frame::WIDE;
-        let l = layout(&frame, 2);
-        let text = curve(&frame, l.spots[0].at, l.spots[1].at);
-        let control: f64 = text
-            .split(['Q', ' '])
-            .nth(2)
-            .and_then(|x| x.parse().ok())
-            .unwrap();
-        assert!((control - frame.centre().x).abs() > frame.gateway, "{text}");
-    }
-
-    #[test]
-    fn lines_grow_with_traffic_and_stay_lines() {
-        assert_eq!(thickness(0, 17.0), 1.4);
-        assert!(thickness(10_000_000, 17.0) > thickness(1_000_000, 17.0));
-        assert!(thickness(u64::MAX, 17.0) <= 6.0);
-        assert!(thickness(10_000_000, 4.0) < thickness(10_000_000, 17.0) / 2.0);
     }
 }

@@ -1,24 +1,26 @@
-//! The mesh: who is on the network, who may reach whom, how much flows. As a
-//! picture and, for whoever cannot or would rather not look at one, as a list.
+//! The mesh: which devices are connected, which may reach each other, and how much
+//! they transfer. It is shown as a picture and, for users who cannot see one or do
+//! not want to, as a list.
 
 mod draw;
+mod geometry;
 mod labels;
 mod layout;
 #[cfg(feature = "ssr")]
 mod page;
 mod picture;
 
-pub use layout::Frame;
+pub use geometry::Frame;
 #[cfg(feature = "ssr")]
 pub use page::MeshPage;
 pub use picture::MeshPicture;
 
 use crate::{
-    dashboard::{
-        live::Live,
+    event_stream::Reconnecting,
+    tenant::{
+        LiveData,
         state::{self, Connection},
     },
-    live::Reconnecting,
     ui::{EmptyState, Glyph, Segmented, format},
 };
 use domain::view::{DashboardView, DeviceRow};
@@ -27,31 +29,31 @@ use leptos::{either::Either, prelude::*};
 /// The mesh page's content, live.
 #[island]
 pub fn LiveMesh(
-    /// What the server knew when it rendered the page.
+    /// The data at the time the page was rendered.
     initial: DashboardView,
-    /// As a list instead of the picture.
+    /// Whether to show the list instead of the picture.
     list: bool,
 ) -> impl IntoView {
-    let live = Live::start(initial);
-    let ways = [
+    let live = LiveData::start(initial);
+    let views = [
         ("/mesh", "Picture", !list),
         ("/mesh?show=list", "List", list),
     ]
     .map(|(href, text, on)| (href.to_owned(), text.to_owned(), on))
     .to_vec();
-    let hint = live.follow(move |v| if list { "" } else { hint(v) });
-    let empty = live.follow(|v| v.devices.is_empty());
+    let hint = live.derive(move |v| if list { "" } else { hint(v) });
+    let empty = live.derive(|v| v.devices.is_empty());
     view! {
         <div class="row">
             <h1>"Mesh"</h1>
-            <Reconnecting open=live.open/>
-            <span class="ms-auto"><Segmented label="Show the mesh as" items=ways/></span>
+            <Reconnecting connected=live.connected/>
+            <span class="ms-auto"><Segmented label="Show the mesh as" items=views/></span>
         </div>
         <p class="s empty:hidden">{move || hint.get()}</p>
         <div class="card">
             {move || {
                 if empty.get() {
-                    Either::Left(view! { <Nobody/> })
+                    Either::Left(view! { <NoDevices/> })
                 } else if list {
                     Either::Right(Either::Left(view! { <MeshList live=live/> }))
                 } else {
@@ -62,25 +64,25 @@ pub fn LiveMesh(
     }
 }
 
-/// What the lines mean, as far as there are any.
+/// Returns what the lines mean, as far as there are any.
 fn hint(view: &DashboardView) -> &'static str {
     if view.devices.is_empty() {
         ""
     } else if draw::is_ringed(view) {
-        "A lit line: a handshake in the last 3 minutes, thicker with traffic. Dotted: not \
+        "A solid line: a handshake in the last 3 minutes, thicker with traffic. Dotted: not \
          connected. A dashed ring: in the mesh; these devices may reach each other."
     } else {
-        "A lit line: a handshake in the last 3 minutes, thicker with traffic. Dotted: not \
+        "A solid line: a handshake in the last 3 minutes, thicker with traffic. Dotted: not \
          connected. A dashed curve: these two devices may reach each other."
     }
 }
 
 #[component]
-fn Nobody() -> impl IntoView {
+fn NoDevices() -> impl IntoView {
     view! {
         <EmptyState
             glyph=Glyph::Mesh
-            title="Nobody is on your network yet"
+            title="No device is on your network yet"
             text="Add a device, and it appears here with a line to the gateway."
         >
             <a class="btn btn-p mt-2" href="/devices/new">"Add your first device"</a>
@@ -88,40 +90,40 @@ fn Nobody() -> impl IntoView {
     }
 }
 
-/// The picture in two shapes, of which a screen shows one: a wide picture on a
-/// phone would have letters of 4 px.
+/// The picture in two shapes, of which a screen shows one: on a phone the wide
+/// picture would have letters of 4 px.
 #[component]
-fn Pictures(live: Live) -> impl IntoView {
-    let looked_at = RwSignal::new(None);
-    let told = Memo::new(move |_| {
-        let id = looked_at.get()?;
+fn Pictures(live: LiveData) -> impl IntoView {
+    let selected = RwSignal::new(None);
+    let description = Memo::new(move |_| {
+        let id = selected.get()?;
         live.view.with(|v| {
             v.devices
                 .iter()
                 .find(|d| d.id == id)
-                .map(|d| state::sentence(d, v.now))
+                .map(|d| state::description(d, v.now))
         })
     });
     view! {
         <div class="p-3.5 max-md:hidden">
-            <MeshPicture live=live frame=Frame::WIDE looked_at=looked_at/>
+            <MeshPicture live=live frame=Frame::WIDE selected=selected/>
         </div>
         <div class="p-1 md:hidden">
-            <MeshPicture live=live frame=Frame::TALL looked_at=looked_at/>
+            <MeshPicture live=live frame=Frame::TALL selected=selected/>
         </div>
-        // Not a live region: each device's link says the same when it is reached.
+        // It is hidden from screen readers: each device's link says the same.
         <p class="s num border-t border-line px-[18px] py-2.5" aria-hidden="true">
             {move || {
-                told.get().unwrap_or_else(|| "Point at a device, or tap it, to see more.".to_owned())
+                description.get().unwrap_or_else(|| "Point at a device, or tap it, to see more.".to_owned())
             }}
         </p>
     }
 }
 
-/// The same as a table.
+/// The same data as a table.
 #[component]
-fn MeshList(live: Live) -> impl IntoView {
-    let ids = live.follow(|v| v.devices.iter().map(|d| d.id).collect::<Vec<_>>());
+fn MeshList(live: LiveData) -> impl IntoView {
+    let ids = live.derive(|v| v.devices.iter().map(|d| d.id).collect::<Vec<_>>());
     view! {
         <div class="scroll">
             <table class="table">
@@ -135,7 +137,7 @@ fn MeshList(live: Live) -> impl IntoView {
                 </thead>
                 <tbody>
                     <For each=move || ids.get() key=|id| *id let:id>
-                        {live.first(id).map(|first| view! { <ListRow live=live first=first/> })}
+                        {live.find_device(id).map(|initial| view! { <ListRow live=live initial=initial/> })}
                     </For>
                 </tbody>
             </table>
@@ -143,9 +145,9 @@ fn MeshList(live: Live) -> impl IntoView {
     }
 }
 
-/// What a row says.
+/// What a row shows.
 #[derive(Clone, PartialEq)]
-struct Told {
+struct RowContent {
     label: String,
     dot: &'static str,
     state: String,
@@ -153,7 +155,7 @@ struct Told {
     reach: String,
 }
 
-impl Told {
+impl RowContent {
     fn of(device: &DeviceRow, view: &DashboardView) -> Self {
         let connection = Connection::of(device, view.now);
         let others = view.devices.iter().filter(|d| d.id != device.id && d.mesh);
@@ -180,9 +182,9 @@ impl Told {
 }
 
 #[component]
-fn ListRow(live: Live, first: DeviceRow) -> impl IntoView {
-    let page = format!("/devices/{}", first.id);
-    let row = live.device(first, Told::of);
+fn ListRow(live: LiveData, initial: DeviceRow) -> impl IntoView {
+    let page = format!("/devices/{}", initial.id);
+    let row = live.derive_device(initial, RowContent::of);
     view! {
         <tr>
             <td>

@@ -3,13 +3,14 @@
 use super::LiveMesh;
 use crate::{
     context,
-    ui::{Here, PageShell, load},
+    loader::load,
+    ui::{NavItem, PageShell},
 };
 use domain::Failure;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-/// The mesh, as a picture or with `?show=list` as a list.
+/// Renders the mesh as a picture, or with `?show=list` as a list.
 #[component]
 pub fn MeshPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
@@ -18,7 +19,7 @@ pub fn MeshPage() -> impl IntoView {
         let (control, scope) = ready?;
         let view = control.dashboard(&scope).await?;
         Ok::<_, Failure>(view! {
-            <PageShell here=Here::Mesh who=view.name.clone() title="Mesh">
+            <PageShell current=NavItem::Mesh who=view.name.clone() title="Mesh">
                 <LiveMesh initial=view list=list/>
             </PageShell>
         })

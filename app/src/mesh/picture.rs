@@ -1,62 +1,65 @@
-//! The picture in a page: drawn as one text, and in a browser kept up to date
-//! part by part, so that the device under the focus stays the same element.
+//! The picture in a page. It is rendered as one text; in a browser it is updated
+//! element by element, so that a focused device remains the same element.
 
 use super::{
     draw::{Picture, draw},
-    layout::{Frame, placed},
+    geometry::Frame,
+    layout::cached_layout,
 };
-use crate::dashboard::{live::Live, state};
+use crate::tenant::{LiveData, state};
 use domain::DeviceId;
 use leptos::{prelude::*, svg, web_sys};
 
-/// The mesh as a picture. With `looked_at` its devices are links, and it tells
-/// which one is being pointed at.
+/// The mesh as a picture. With `selected` its devices are links, and the signal
+/// follows the pointer and the focus.
 #[component]
 pub fn MeshPicture(
-    /// The page's data.
-    live: Live,
-    /// The canvas.
+    live: LiveData,
     frame: Frame,
-    /// Is told which device the pointer or the focus is on.
+    /// Receives the device that last had the pointer or the focus.
     #[prop(optional)]
-    looked_at: Option<RwSignal<Option<DeviceId>>>,
+    selected: Option<RwSignal<Option<DeviceId>>>,
 ) -> impl IntoView {
-    let links = looked_at.is_some();
-    let picture = live.follow(move |v| draw(v, &frame, &placed(&frame, v.devices.len()), links));
-    let summary = live.follow(|v| {
-        let sum = state::totals(v);
-        format!("Mesh: {} of {} devices connected", sum.online, sum.devices)
+    let links = selected.is_some();
+    let picture =
+        live.derive(move |v| draw(v, &frame, &cached_layout(&frame, v.devices.len()), links));
+    let summary = live.derive(|v| {
+        let totals = state::totals(v);
+        format!(
+            "Mesh: {} of {} devices connected",
+            totals.online, totals.devices
+        )
     });
-    let place = NodeRef::<svg::Svg>::new();
+    let svg = NodeRef::<svg::Svg>::new();
     Effect::new(move |shown: Option<Picture>| {
         let now = picture.get();
-        if let (Some(shown), Some(place)) = (shown, place.get_untracked()) {
-            update(&place, &shown, &now);
+        if let (Some(shown), Some(svg)) = (shown, svg.get_untracked()) {
+            update(&svg, &shown, &now);
         }
         now
     });
-    let point = move |target: Option<web_sys::EventTarget>| {
-        if let (Some(looked_at), Some(id)) = (looked_at, target.and_then(pointed_at)) {
-            looked_at.set(Some(id));
+    let select = move |target: Option<web_sys::EventTarget>| {
+        if let (Some(selected), Some(id)) = (selected, target.and_then(device_of_link)) {
+            selected.set(Some(id));
         }
     };
     view! {
         <svg
             class="block h-auto w-full"
             viewBox=format!("0 0 {} {}", frame.width, frame.height)
-            // Links inside: a picture to screen readers would swallow them.
+            // With the role `img`, screen readers would ignore the links inside.
             role=if links { "group" } else { "img" }
             aria-label=move || summary.get()
-            node_ref=place
+            node_ref=svg
             inner_html=picture.with(Picture::html)
-            on:mouseover=move |event| point(event.target())
-            on:focusin=move |event| point(event.target())
+            on:mouseover=move |event| select(event.target())
+            on:focusin=move |event| select(event.target())
         ></svg>
     }
 }
 
-/// The device whose link an event came from.
-fn pointed_at(target: web_sys::EventTarget) -> Option<DeviceId> {
+/// Returns the device whose link is the target of an event.
+fn device_of_link(target: web_sys::EventTarget) -> Option<DeviceId> {
     #[cfg(feature = "hydrate")]
     {
         use wasm_bindgen::JsCast;
@@ -64,7 +67,6 @@ fn pointed_at(target: web_sys::EventTarget) -> Option<DeviceId> {
         let href = link.closest("a").ok()??.get_attribute("href")?;
         href.rsplit('/').next()?.parse().ok()
     }
-    // On the server nobody points.
     #[cfg(not(feature = "hydrate"))]
     {
         let _ = target;
@@ -72,25 +74,25 @@ fn pointed_at(target: web_sys::EventTarget) -> Option<DeviceId> {
     }
 }
 
-/// Makes what is shown into what is now.
+/// Updates the elements that differ between `shown` and `now`.
 #[cfg(feature = "hydrate")]
-fn update(place: &web_sys::Element, shown: &Picture, now: &Picture) {
-    let tags = |p: &Picture| p.parts.iter().map(|p| p.tag.clone()).collect::<Vec<_>>();
+fn update(svg: &web_sys::Element, shown: &Picture, now: &Picture) {
+    let tags = |p: &Picture| p.elements.iter().map(|e| e.tag.clone()).collect::<Vec<_>>();
     if tags(shown) != tags(now) {
-        place.set_inner_html(&now.html());
+        svg.set_inner_html(&now.html());
         return;
     }
-    let children = place.children();
-    for (i, (old, new)) in (0..).zip(shown.parts.iter().zip(&now.parts)) {
+    let children = svg.children();
+    for (i, (old, new)) in (0..).zip(shown.elements.iter().zip(&now.elements)) {
         let Some(element) = children.item(i).filter(|_| old != new) else {
             continue;
         };
-        // These fail only for names that are none.
-        if old.place != new.place {
-            let _ = element.set_attribute("transform", &new.place);
+        // These fail only for invalid attribute names.
+        if old.transform != new.transform {
+            let _ = element.set_attribute("transform", &new.transform);
         }
-        if old.told != new.told {
-            let _ = element.set_attribute("aria-label", &new.told);
+        if old.aria_label != new.aria_label {
+            let _ = element.set_attribute("aria-label", &new.aria_label);
         }
         if old.body != new.body {
             element.set_inner_html(&new.body);
@@ -98,6 +100,6 @@ fn update(place: &web_sys::Element, shown: &Picture, now: &Picture) {
     }
 }
 
-/// On the server a page is drawn once.
+/// Does nothing: on the server a page is rendered once.
 #[cfg(not(feature = "hydrate"))]
-fn update(_place: &web_sys::Element, _shown: &Picture, _now: &Picture) {}
+fn update(_svg: &web_sys::Element, _shown: &Picture, _now: &Picture) {}

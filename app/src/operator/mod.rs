@@ -1,6 +1,9 @@
-//! The operator's pages: what needs attention, the tenants, the audit log.
-//! Plain pages and forms: nothing here needs a script.
+//! The operator's pages: problems, figures, the tenants, the logs. They are plain
+//! pages and forms and need no script.
 
+mod attention;
+mod figures;
+mod logs;
 pub mod page;
 mod tenants;
 
@@ -11,12 +14,11 @@ use crate::{
 use domain::{Failure, TenantId, TenantScope};
 use leptos::prelude::*;
 
-/// Suspends a tenant (its tunnel and DNS go, its data stays) or lets it on
-/// again.
+/// Suspends a tenant (tunnel and DNS are removed, the data remains) or resumes it.
 ///
 /// # Errors
-/// Signed out, or no such tenant.
-#[server(endpoint = "suspend_tenant")]
+/// Signed out, or the tenant does not exist.
+#[server(prefix = "/do", endpoint = "suspend_tenant")]
 pub async fn suspend_tenant(id: i64, suspended: bool) -> Result<(), AppError> {
     let done = async {
         let (control, scope) = acting_for(id).await?;
@@ -24,15 +26,15 @@ pub async fn suspend_tenant(id: i64, suspended: bool) -> Result<(), AppError> {
     }
     .await;
     done.map_err(|f| refused(f, "/"))?;
-    forms::go("/");
+    forms::redirect("/");
     Ok(())
 }
 
-/// Deletes a tenant with everything that belongs to it.
+/// Deletes a tenant with all its data.
 ///
 /// # Errors
-/// Signed out, or no such tenant.
-#[server(endpoint = "operator_delete_tenant")]
+/// Signed out, or the tenant does not exist.
+#[server(prefix = "/do", endpoint = "operator_delete_tenant")]
 pub async fn operator_delete_tenant(id: i64) -> Result<(), AppError> {
     let done = async {
         let (control, scope) = acting_for(id).await?;
@@ -40,19 +42,20 @@ pub async fn operator_delete_tenant(id: i64) -> Result<(), AppError> {
     }
     .await;
     done.map_err(|f| refused(f, "/"))?;
-    forms::go("/");
+    forms::redirect("/");
     Ok(())
 }
 
-/// The permission to act for a tenant, from the operator's own. Only on the
-/// operator's host: elsewhere no request carries an operator's permission.
+/// Returns the permission to act for a tenant, from the operator's own. It exists on
+/// the operator's host only: requests to other hosts carry no operator's permission.
 async fn acting_for(id: i64) -> Result<(control::Control, TenantScope), Failure> {
     let (control, operator) = (context::control()?, context::operator()?);
     let scope = control.operator_tenant(&operator, TenantId(id)).await?;
     Ok((control, scope))
 }
 
-/// Whoever is signed out is asked to sign in; all else is told on `page`.
+/// Redirects to the sign-in if the operator is signed out; any other failure is
+/// shown on `page`.
 fn refused(failure: Failure, page: &str) -> AppError {
     if failure.code == domain::ErrorCode::SignedOut {
         forms::refuse(failure, "/sign-in", &[])

@@ -4,13 +4,12 @@ use crate::ui::{Chip, EmptyState, Glyph, Tone};
 use domain::{ErrorCode, TenantStatus, view::TenantRow};
 use leptos::prelude::*;
 
-/// The tenants that match `search` (name, address or plan), with what can be
-/// done to each.
+/// The tenants that match `search` (name, address or plan), with their actions.
 #[component]
 pub fn Tenants(tenants: Vec<TenantRow>, search: String) -> impl IntoView {
     let wanted = search.trim().to_lowercase();
     let none = tenants.is_empty();
-    let shown: Vec<_> = tenants
+    let matching: Vec<_> = tenants
         .into_iter()
         .filter(|t| matches(t, &wanted))
         .collect();
@@ -23,7 +22,7 @@ pub fn Tenants(tenants: Vec<TenantRow>, search: String) -> impl IntoView {
             />
         }
         .into_any()
-    } else if shown.is_empty() {
+    } else if matching.is_empty() {
         view! {
             <EmptyState
                 glyph=Glyph::People
@@ -49,7 +48,7 @@ pub fn Tenants(tenants: Vec<TenantRow>, search: String) -> impl IntoView {
                         </tr>
                     </thead>
                     <tbody>
-                        {shown.into_iter().map(|t| view! { <Row tenant=t/> }).collect_view()}
+                        {matching.into_iter().map(|t| view! { <Row tenant=t/> }).collect_view()}
                     </tbody>
                 </table>
             </div>
@@ -106,7 +105,7 @@ fn Row(tenant: TenantRow) -> impl IntoView {
             </td>
             <td class="e full">
                 <span class="inline-flex gap-1.5">
-                    <form method="post" action="/api/suspend_tenant">
+                    <form method="post" action="/do/suspend_tenant">
                         <input type="hidden" name="id" value=tenant.id.to_string()/>
                         <input type="hidden" name="suspended" value=flag/>
                         <button class="btn btn-s" aria-label=format!("{verb} {name}")>
@@ -132,7 +131,7 @@ fn is_suspended(status: &TenantStatus) -> bool {
         .is_some_and(|p| p.code == ErrorCode::Suspended)
 }
 
-/// A chip's tone and words for a tenant's state.
+/// Returns tone and text of the chip for a tenant's state.
 fn state(status: &TenantStatus) -> (Tone, &'static str) {
     if is_suspended(status) {
         (Tone::Plain, "Suspended")
@@ -183,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn the_most_basic_problem_is_the_state() {
+    fn the_state_shows_the_most_basic_problem() {
         let problem = |code| {
             Part::Problem(Problem {
                 code,
-                sentence: "…".into(),
+                message: "…".into(),
             })
         };
         let ready = Part::Ready { took_ms: 0 };

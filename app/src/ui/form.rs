@@ -1,38 +1,36 @@
-//! Parts of forms. An input stands inside its `Field`; what the field has to
-//! say about it (an error, else a hint) stands in one place below, which
-//! screen readers are told of when it changes.
+//! Parts of forms. An input is inside its `Field`. Below it the field shows one
+//! note, an error or a hint, and screen readers announce its changes.
 
 use leptos::{children::TypedChildren, prelude::*};
 use std::time::Duration;
 
-/// Waits shorter than this are not told: a text that flickers helps nobody.
-const SOON: Duration = Duration::from_millis(300);
+/// Shorter waits do not change the button's text: it would only flicker.
+const BUSY_TEXT_DELAY: Duration = Duration::from_millis(300);
 
-/// What a field says below its input.
+/// The note below a field's input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Note {
-    /// Nothing.
     #[default]
     None,
     /// What to type.
     Hint(String),
-    /// What was typed is good.
+    /// The input is valid.
     Good(String),
-    /// What was typed cannot be, and what to do.
+    /// The input is not valid, and what to do.
     Bad(String),
 }
 
 impl Note {
-    /// The error where there is one, else the hint.
+    /// Returns the error if there is one, otherwise the hint.
     pub fn or_hint(error: Option<String>, hint: &str) -> Self {
         match error {
-            Some(sentence) => Self::Bad(sentence),
+            Some(message) => Self::Bad(message),
             None if hint.is_empty() => Self::None,
             None => Self::Hint(hint.to_owned()),
         }
     }
 
-    /// Whether it is an error: for `aria-invalid`.
+    /// Returns whether it is an error, for `aria-invalid`.
     pub const fn is_bad(&self) -> bool {
         matches!(self, Self::Bad(_))
     }
@@ -46,12 +44,13 @@ impl Note {
         }
     }
 
-    /// `None` leaves the element empty, so that `empty:hidden` takes its gap away.
+    /// Returns the text. `None` leaves the element empty, so that `empty:hidden`
+    /// removes its gap.
     fn text(&self) -> Option<String> {
         match self {
             Self::None => None,
             Self::Hint(s) => Some(s.clone()),
-            // A sign as well: never by colour alone.
+            // A symbol too: colour is never the only sign.
             Self::Good(s) => Some(format!("✓ {s}")),
             Self::Bad(s) => Some(format!("⚠ {s}")),
         }
@@ -62,15 +61,11 @@ impl Note {
 /// `aria-describedby=format!("{id}-note")`.
 #[component]
 pub fn Field<C>(
-    /// The input's id.
     id: &'static str,
-    /// The label.
-    #[prop(into)]
-    label: String,
-    /// What stands below.
+    #[prop(into)] label: String,
+    /// The note below the input.
     #[prop(into)]
     note: Signal<Note>,
-    /// The input.
     children: TypedChildren<C>,
 ) -> impl IntoView
 where
@@ -91,48 +86,51 @@ where
     }
 }
 
-/// A form's button: while `busy` it takes no click, and after a moment it says
-/// what is waited for.
+/// A form's button. While `busy` it is disabled, and after 300 ms it says what it
+/// is waiting for.
 #[component]
 pub fn Submit(
-    /// Whether the answer is under way.
+    /// Whether the request is in progress.
     busy: RwSignal<bool>,
-    /// Its classes.
+    /// The classes of the button.
     #[prop(default = "btn btn-p")]
     class: &'static str,
-    /// Its text.
+    /// The text of the button.
     #[prop(into)]
     text: String,
-    /// Its text while it waits, e.g. "Signing in …".
+    /// The text while it waits, e.g. "Signing in …".
     waiting: &'static str,
 ) -> impl IntoView {
-    let told = RwSignal::new(false);
+    let show_waiting = RwSignal::new(false);
     Effect::new(move |_| {
         if busy.get() {
-            set_timeout(move || told.set(busy.get_untracked()), SOON);
+            set_timeout(
+                move || show_waiting.set(busy.get_untracked()),
+                BUSY_TEXT_DELAY,
+            );
         } else {
-            told.set(false);
+            show_waiting.set(false);
         }
     });
     view! {
         <button type="submit" class=class disabled=busy aria-busy=move || busy.get().to_string()>
             <span class="spinner" aria-hidden="true"></span>
-            {move || if told.get() { waiting.to_owned() } else { text.clone() }}
+            {move || if show_waiting.get() { waiting.to_owned() } else { text.clone() }}
         </button>
     }
 }
 
-/// The sentence about the whole form, above it.
+/// The message about the whole form, above it.
 #[component]
 pub fn TopError(
-    /// The sentence, if there is one.
+    /// The message, if there is one.
     #[prop(into)]
-    sentence: Signal<Option<String>>,
+    message: Signal<Option<String>>,
 ) -> impl IntoView {
     view! {
         <div role="alert" class="empty:hidden">
             {move || {
-                sentence
+                message
                     .get()
                     .map(|s| view! { <p class="banner banner-bad"><b>"⚠"</b>" "{s}</p> })
             }}

@@ -1,20 +1,20 @@
-//! Numbers and times as people read them. Decimal units, as plans and
-//! providers count.
+//! Numbers and times as text for people. Units are decimal, as in plans and at
+//! providers.
 
 use domain::Timestamp;
 
-/// A number in three digits with its unit apart: `("14.2", "GB")`.
+/// Formats bytes with three digits, number and unit apart: `("14.2", "GB")`.
 pub fn bytes_parts(bytes: u64) -> (String, &'static str) {
     scaled(bytes, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
-/// "14.2 GB".
+/// Formats bytes as "14.2 GB".
 pub fn bytes(bytes: u64) -> String {
     let (number, unit) = bytes_parts(bytes);
     format!("{number} {unit}")
 }
 
-/// Bits a second with their unit apart: `("12.4", "Mb/s")`.
+/// Formats bits per second, number and unit apart: `("12.4", "Mb/s")`.
 pub fn bits_parts(bps: u64) -> (String, &'static str) {
     scaled(
         bps,
@@ -22,13 +22,13 @@ pub fn bits_parts(bps: u64) -> (String, &'static str) {
     )
 }
 
-/// "12.4 Mb/s".
+/// Formats bits per second as "12.4 Mb/s".
 pub fn bits(bps: u64) -> String {
     let (number, unit) = bits_parts(bps);
     format!("{number} {unit}")
 }
 
-/// Megabits a second for a column headed "Mb/s": "8.2", "0.0", "1,204".
+/// Formats bits per second for a column headed "Mb/s": "8.2", "0.0", "1,204".
 pub fn megabits(bps: u64) -> String {
     if bps < 100_000_000 {
         tenths((bps + 50_000) / 100_000)
@@ -37,7 +37,7 @@ pub fn megabits(bps: u64) -> String {
     }
 }
 
-/// "11,552".
+/// Formats a number with separators: "11,552".
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -50,7 +50,7 @@ pub fn thousands(n: u64) -> String {
     out
 }
 
-/// A share in per cent with one decimal, "18.3"; "0" of nothing.
+/// Returns a share in per cent with one decimal, "18.3", or "0" if `whole` is 0.
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "0".to_owned();
@@ -58,13 +58,14 @@ pub fn percent(part: u64, whole: u64) -> String {
     tenths(part.saturating_mul(1000).saturating_add(whole / 2) / whole)
 }
 
-/// "8.2" of 82. Whole numbers throughout: printing an `f64` would add the
-/// general algorithm for it to the script.
+/// Formats 82 as "8.2". It uses integers only: printing an `f64` would add the
+/// general algorithm to the script.
 fn tenths(n: u64) -> String {
     format!("{}.{}", n / 10, n % 10)
 }
 
-/// A coordinate, written with as many of `places` decimals (0 to 2) as it needs.
+/// Formats a coordinate with at most `places` decimals (0 to 2), without
+/// trailing zeros.
 pub fn decimal(value: f64, places: u32) -> String {
     let scale = 10_i64.pow(places);
     let n = (value * scale as f64).round() as i64;
@@ -81,7 +82,7 @@ pub fn decimal(value: f64, places: u32) -> String {
     format!("{sign}{whole}.{rest:0width$}")
 }
 
-/// Text as it stands in HTML, in an element or a quoted attribute.
+/// Escapes text for HTML, for an element or a quoted attribute.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -97,35 +98,35 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The exact time in UTC, as a `datetime` attribute wants it:
+/// Formats a time in UTC for a `datetime` attribute:
 /// `2026-11-23T21:34:22Z`.
 pub fn iso(at: Timestamp) -> String {
-    let (y, mo, d, h, mi, s) = civil(at);
-    format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}Z")
+    let t = at.utc();
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        t.year, t.month, t.day, t.hour, t.minute, t.second
+    )
 }
 
-/// The exact time in UTC for a hover: `2026-11-23 21:34:22 UTC`.
+/// Formats a time in UTC for a hover: `2026-11-23 21:34:22 UTC`.
 pub fn exact(at: Timestamp) -> String {
-    let (y, mo, d, h, mi, s) = civil(at);
-    format!("{y:04}-{mo:02}-{d:02} {h:02}:{mi:02}:{s:02} UTC")
+    let t = at.utc();
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
+        t.year, t.month, t.day, t.hour, t.minute, t.second
+    )
 }
 
-/// Days until the next calendar month (UTC) begins, 1..=31.
+/// Returns the days until the next calendar month (UTC) begins, 1..=31.
 pub fn days_to_next_month(now: Timestamp) -> u32 {
-    let (y, mo, d, ..) = civil(now);
-    let length = match mo {
-        4 | 6 | 9 | 11 => 30,
-        2 if y % 4 == 0 && (y % 100 != 0 || y % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
-    };
-    length + 1 - d
+    let today = now.utc();
+    today.days_in_month() + 1 - today.day
 }
 
 fn scaled(n: u64, units: &[&'static str]) -> (String, &'static str) {
     let mut unit = 1_u64;
     let mut i = 0;
-    // 999.5 would print as "1000".
+    // 999.5 would otherwise be printed as "1000".
     while i + 1 < units.len() && n >= (unit * 999).saturating_add(unit.div_ceil(2)) {
         unit = unit.saturating_mul(1000);
         i += 1;
@@ -140,29 +141,12 @@ fn scaled(n: u64, units: &[&'static str]) -> (String, &'static str) {
     (text, units[i])
 }
 
-/// Year, month, day, hour, minute, second in UTC (Howard Hinnant's
-/// `civil_from_days`). By hand: a time crate would add 20 kB to the script.
-fn civil(at: Timestamp) -> (i64, u32, u32, u32, u32, u32) {
-    let secs = at.secs();
-    let (days, rest) = (secs.div_euclid(86_400), secs.rem_euclid(86_400) as u32);
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = (doy - (153 * mp + 2) / 5 + 1) as u32;
-    let month = (if mp < 10 { mp + 3 } else { mp - 9 }) as u32;
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    (year, month, day, rest / 3_600, rest / 60 % 60, rest % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_as_in_the_look() {
+    fn numbers_are_formatted_as_designed() {
         assert_eq!(bytes(14_200_000_000), "14.2 GB");
         assert_eq!(bytes(203_000_000_000), "203 GB");
         assert_eq!(bytes(999_700), "1.0 MB");
@@ -182,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn coordinates_are_short() {
+    fn coordinates_have_no_trailing_zeros() {
         for (value, places, text) in [
             (0.0, 1, "0"),
             (-0.04, 1, "0"),
@@ -196,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_becomes_markup() {
+    fn escaped_text_is_not_markup() {
         assert_eq!(escape("<b a='\"'>&"), "&lt;b a=&#39;&quot;&#39;&gt;&amp;");
     }
 
     #[test]
-    fn dates_are_right_around_leap_days() {
+    fn dates_are_correct_around_leap_days() {
         for (secs, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),

@@ -1,18 +1,17 @@
-//! The design system: what pages are put together from. Looks are classes in
-//! `style/tailwind.css` (`btn`, `card`, `chip` …) on top of the look's tokens;
+//! The design system: what pages are composed of. Looks are classes in
+//! `style/tailwind.css` (`btn`, `card`, `chip` …) on top of the design tokens;
 //! components are here where structure or accessibility repeats.
 
+pub mod chart;
 mod form;
 pub mod format;
+mod icons;
 #[cfg(feature = "ssr")]
 mod page;
 mod parts;
 
 pub use form::{Field, Note, Submit, TopError};
+pub use icons::{Glyph, Icon};
 #[cfg(feature = "ssr")]
-pub use page::{Area, Centered, Full, Here, PageHead, PageShell, load};
-pub use parts::{
-    Banner, Brand, Chip, EmptyState, RelativeTime, Segmented, StatusDot, ThemeSwitch, Tone,
-};
-
-pub use crate::icons::{Glyph, Icon};
+pub use page::{Area, Centered, NavItem, PageHead, PageShell};
+pub use parts::{Banner, Brand, Chip, EmptyState, RelativeTime, Segmented, ThemeSwitch, Tone};

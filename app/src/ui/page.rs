@@ -1,40 +1,29 @@
-//! The frames of pages, and how a page that needs data is rendered. Server only.
+//! The frames of pages: navigation, heading and content. Server only.
 
-use super::parts::{Brand, ThemeSwitch};
-use crate::{
-    errors,
+use super::{
     icons::{Glyph, Icon},
+    parts::{Brand, ThemeSwitch},
 };
-use domain::Failure;
-use leptos::{prelude::*, tachys::html::InertElement};
+use leptos::prelude::*;
 use leptos_meta::Title;
-use std::future::Future;
 
-/// Whose pages these are.
+/// The kind of account a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Area {
-    /// A tenant's dashboard.
     Tenant,
-    /// The operator's pages.
     Operator,
 }
 
-/// The entry of the navigation that is shown as the present one.
+/// An entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Here {
-    /// A tenant's overview.
+pub enum NavItem {
     Overview,
-    /// A tenant's devices.
     Devices,
-    /// A tenant's mesh.
     Mesh,
-    /// A tenant's events.
     Events,
-    /// A tenant's account.
     Account,
-    /// The operator's home.
+    /// The operator's home page.
     Home,
-    /// The operator's tenants.
     Tenants,
     /// The operator's event log.
     Log,
@@ -42,40 +31,50 @@ pub enum Here {
     Audit,
 }
 
-type Entry = (Option<Here>, Glyph, &'static str, &'static str);
+/// Entry, icon, address and text.
+type NavLink = (Option<NavItem>, Glyph, &'static str, &'static str);
 
-/// Address, text and picture of each entry. DNS is AdGuard Home itself for now:
-/// it opens on its own host, signed on.
-const TENANT: [Entry; 6] = [
-    (Some(Here::Overview), Glyph::Home, "/", "Overview"),
-    (Some(Here::Devices), Glyph::Devices, "/devices", "Devices"),
-    (Some(Here::Mesh), Glyph::Mesh, "/mesh", "Mesh"),
+/// DNS leads to AdGuard Home itself: it opens on its own host, signed in.
+const TENANT: [NavLink; 6] = [
+    (Some(NavItem::Overview), Glyph::Home, "/", "Overview"),
+    (
+        Some(NavItem::Devices),
+        Glyph::Devices,
+        "/devices",
+        "Devices",
+    ),
+    (Some(NavItem::Mesh), Glyph::Mesh, "/mesh", "Mesh"),
     (None, Glyph::Shield, "/dns/open", "DNS"),
-    (Some(Here::Events), Glyph::Log, "/events", "Events"),
-    (Some(Here::Account), Glyph::Person, "/account", "Account"),
+    (Some(NavItem::Events), Glyph::Log, "/events", "Events"),
+    (Some(NavItem::Account), Glyph::Person, "/account", "Account"),
 ];
 
-const OPERATOR: [Entry; 4] = [
-    (Some(Here::Home), Glyph::Home, "/", "Home"),
-    (Some(Here::Tenants), Glyph::People, "/#tenants", "Tenants"),
-    (Some(Here::Log), Glyph::Alert, "/#events", "Events"),
-    (Some(Here::Audit), Glyph::Log, "/#audit", "Audit log"),
+const OPERATOR: [NavLink; 4] = [
+    (Some(NavItem::Home), Glyph::Home, "/", "Home"),
+    (
+        Some(NavItem::Tenants),
+        Glyph::People,
+        "/#tenants",
+        "Tenants",
+    ),
+    (Some(NavItem::Log), Glyph::Alert, "/#events", "Events"),
+    (Some(NavItem::Audit), Glyph::Log, "/#audit", "Audit log"),
 ];
 
-fn entries(area: Area) -> &'static [Entry] {
+fn nav_links(area: Area) -> &'static [NavLink] {
     match area {
         Area::Tenant => &TENANT,
         Area::Operator => &OPERATOR,
     }
 }
 
-fn links(area: Area, here: Here) -> impl IntoView {
-    entries(area)
+fn nav(area: Area, current: NavItem) -> impl IntoView {
+    nav_links(area)
         .iter()
-        .map(|(entry, glyph, href, text)| {
-            let current = (*entry == Some(here)).then_some("page");
+        .map(|(item, glyph, href, text)| {
+            let aria_current = (*item == Some(current)).then_some("page");
             view! {
-                <a href=*href aria-current=current>
+                <a href=*href aria-current=aria_current>
                     <Icon glyph=*glyph/>
                     {*text}
                 </a>
@@ -84,22 +83,21 @@ fn links(area: Area, here: Here) -> impl IntoView {
         .collect_view()
 }
 
-/// A signed-in page: side bar (a tab bar on a phone) and content. The content
-/// begins with a [`PageHead`].
+/// A page for signed-in users: side bar (a tab bar on a phone) and content. The
+/// content begins with a [`PageHead`].
 #[component]
 pub fn PageShell(
-    /// Whose pages these are.
+    /// The kind of account the page belongs to.
     #[prop(default = Area::Tenant)]
     area: Area,
-    /// The present entry.
-    here: Here,
-    /// Who is signed in.
+    /// The entry of the navigation that is highlighted.
+    current: NavItem,
+    /// The name of the signed-in account.
     #[prop(into)]
     who: String,
     /// The browser's title.
     #[prop(into)]
     title: String,
-    /// The content.
     children: Children,
 ) -> impl IntoView {
     let initial = who
@@ -113,7 +111,7 @@ pub fn PageShell(
         <div class="shell">
             <nav class="nav" aria-label="Main">
                 <Brand/>
-                {links(area, here)}
+                {nav(area, current)}
                 <span class="grow"></span>
                 <div class="nav-foot">
                     <span class="avatar" aria-hidden="true">{initial}</span>
@@ -133,11 +131,11 @@ pub fn PageShell(
             </header>
             <main class="main" id="main" tabindex="-1">{children()}</main>
         </div>
-        <nav class="tabbar" aria-label="Main">{links(area, here)}</nav>
+        <nav class="tabbar" aria-label="Main">{nav(area, current)}</nav>
     }
 }
 
-/// Signing out changes something, so it is a POST and not a link.
+/// The sign-out button. Signing out changes state, so it is a POST and not a link.
 #[component]
 fn SignOut() -> impl IntoView {
     view! {
@@ -149,19 +147,17 @@ fn SignOut() -> impl IntoView {
     }
 }
 
-/// The first thing a keyboard reaches: past the navigation.
+/// The first element a keyboard reaches: it leads past the navigation.
 #[component]
 fn SkipLink() -> impl IntoView {
     view! { <a class="skip" href="#main">"Skip to the content"</a> }
 }
 
-/// A page's heading with what stands beside it (chips, then actions).
+/// A page's heading, with chips and actions beside it.
 #[component]
 pub fn PageHead(
-    /// The heading.
-    #[prop(into)]
-    title: String,
-    /// What stands beside it; give the first action `class="ms-auto"`.
+    #[prop(into)] title: String,
+    /// The content beside it; give the first action `class="ms-auto"`.
     #[prop(optional)]
     children: Option<Children>,
 ) -> impl IntoView {
@@ -173,16 +169,15 @@ pub fn PageHead(
     }
 }
 
-/// A page of one column in the middle: sign-in, sign-up, progress, errors.
+/// A page with one centred column: sign-in, sign-up, progress, errors.
 #[component]
 pub fn Centered(
     /// The browser's title.
     #[prop(into)]
     title: String,
-    /// Wide enough for cards side by side.
+    /// Whether it is wide enough for cards side by side.
     #[prop(optional)]
     wide: bool,
-    /// The content.
     children: Children,
 ) -> impl IntoView {
     view! {
@@ -195,42 +190,6 @@ pub fn Centered(
                 </div>
                 {children()}
             </main>
-        </div>
-    }
-}
-
-/// A page that needs data: `data` asks `control`, and its view is the page. A
-/// failure becomes the right page of its own: signed out leads to the sign-in,
-/// all else to an error page with the code's HTTP status.
-///
-/// Read contexts (`control()`, `tenant()`, params) before the `async` block.
-///
-/// The page becomes text at once, in one pass: nothing in it waits any more, and
-/// Leptos would walk the whole tree again to find that out. Only islands
-/// hydrate, so nothing but the text is needed of the rest.
-pub fn load<V, F>(data: F) -> impl IntoView
-where
-    V: IntoView + 'static,
-    F: Future<Output = Result<V, Failure>> + Send + 'static,
-{
-    Suspend::new(async move {
-        let html = match data.await {
-            Ok(page) => page.into_view().to_html(),
-            Err(failure) => errors::page::failed(failure).to_html(),
-        };
-        InertElement::new(html)
-    })
-}
-/// That no network can be made just now. Whoever has one is not concerned.
-#[component]
-pub fn Full() -> impl IntoView {
-    view! {
-        <div class="banner banner-warn" role="status">
-            <Icon glyph=Glyph::Alert/>
-            <p>
-                <b>"This server is full just now. "</b>
-                "A new network can be made as soon as a place becomes free. Those that are there go on as ever."
-            </p>
         </div>
     }
 }

@@ -1,28 +1,28 @@
-//! Small parts that islands use too.
+//! Small components, which islands use too.
 
-use super::format;
-use crate::icons::{Glyph, Icon};
+use super::{
+    format,
+    icons::{Glyph, Icon},
+};
 use domain::{Problem, Timestamp};
 use leptos::prelude::*;
 
-/// What a colour says. Never alone: a text stands beside it.
+/// What a colour means. It is never the only sign: a text stands beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// Nothing in particular.
     #[default]
     Plain,
-    /// Works, connected.
+    /// Working or connected.
     Live,
-    /// Wants attention.
+    /// Needs attention.
     Warn,
-    /// Does not work.
     Bad,
-    /// Ours, recommended.
+    /// Highlighted, for example the recommended plan.
     Accent,
 }
 
 impl Tone {
-    /// The classes of a chip in this tone.
+    /// Returns the classes of a chip in this tone.
     pub const fn chip(self) -> &'static str {
         match self {
             Self::Plain => "chip",
@@ -33,8 +33,8 @@ impl Tone {
         }
     }
 
-    /// The classes of a dot in this tone. They differ in shape too: live is
-    /// full with a halo, warn is half, plain is a ring.
+    /// Returns the classes of a dot in this tone. Dots differ in shape too: live
+    /// is full with a halo, warn is half filled, plain is a ring.
     pub const fn dot(self) -> &'static str {
         match self {
             Self::Plain | Self::Accent => "dot",
@@ -45,39 +45,17 @@ impl Tone {
     }
 }
 
-/// A short state or number in a pill.
+/// Shows a short state or number in a pill.
 #[component]
-pub fn Chip(
-    /// Its tone.
-    #[prop(optional)]
-    tone: Tone,
-    /// Its text.
-    children: Children,
-) -> impl IntoView {
+pub fn Chip(#[prop(optional)] tone: Tone, children: Children) -> impl IntoView {
     view! { <span class=tone.chip()>{children()}</span> }
 }
 
-/// A dot, with its meaning for screen readers and on hover.
+/// The logo with the name, as a link.
 #[component]
-pub fn StatusDot(
-    /// Its tone.
-    tone: Tone,
-    /// What it means, e.g. "online".
-    #[prop(into)]
-    label: String,
-) -> impl IntoView {
-    view! { <span class=tone.dot() role="img" aria-label=label.clone() title=label></span> }
-}
-
-/// The mark with the name, leading home.
-#[component]
-pub fn Brand(
-    /// Where it leads.
-    #[prop(default = "/")]
-    href: &'static str,
-) -> impl IntoView {
+pub fn Brand() -> impl IntoView {
     view! {
-        <a class="brand" href=href>
+        <a class="brand" href="/">
             <svg width="24" height="24" viewBox="0 0 24 24" aria-hidden="true">
                 <rect width="24" height="24" rx="7" fill="var(--accent)"></rect>
                 <path
@@ -90,8 +68,8 @@ pub fn Brand(
     }
 }
 
-/// Light, dark or the system's choice, in turn. Worked by `/theme.js`, and
-/// hidden where there is no JavaScript to work it.
+/// Cycles through the light theme, the dark theme and the system's choice.
+/// `/theme.js` handles it; without JavaScript it is hidden.
 #[component]
 pub fn ThemeSwitch() -> impl IntoView {
     view! {
@@ -107,11 +85,11 @@ pub fn ThemeSwitch() -> impl IntoView {
     }
 }
 
-/// "12 s ago", the exact time on hover. `now` is the server's clock: a
+/// Shows "12 s ago", with the exact time on hover. `now` is the server's clock: a
 /// browser's may be years off.
 #[component]
 pub fn RelativeTime(
-    /// When it was.
+    /// The time to show.
     at: Timestamp,
     /// The server's clock.
     now: Timestamp,
@@ -123,10 +101,9 @@ pub fn RelativeTime(
     }
 }
 
-/// What a list shows while it is empty: what to do next.
+/// What an empty list shows: what is missing and what to do next.
 #[component]
 pub fn EmptyState(
-    /// What belongs here.
     glyph: Glyph,
     /// What is missing, e.g. "No device yet".
     #[prop(into)]
@@ -148,13 +125,12 @@ pub fn EmptyState(
     }
 }
 
-/// A problem with what to do about it, above what it concerns. What holds it
-/// has `role="status"`.
+/// A problem with what to do about it, above the content it concerns. The
+/// enclosing element has `role="status"`.
 #[component]
 pub fn Banner(
-    /// The problem.
     problem: Problem,
-    /// What it concerns, e.g. "DNS".
+    /// The part it concerns, e.g. "DNS".
     #[prop(optional, into)]
     about: String,
 ) -> impl IntoView {
@@ -162,18 +138,18 @@ pub fn Banner(
     view! {
         <div class="banner banner-warn">
             <Icon glyph=Glyph::Alert/>
-            <p>{about}{problem.sentence}</p>
+            <p>{about}{problem.message}</p>
         </div>
     }
 }
 
-/// Ways to look at one thing, as links: (address, text, whether it is shown now).
+/// A choice between views of the same data, as links.
 #[component]
 pub fn Segmented(
-    /// What it chooses, for screen readers.
+    /// What is chosen, for screen readers.
     #[prop(into)]
     label: String,
-    /// Address, text, whether it is the present one.
+    /// Address, text and whether this view is shown now.
     items: Vec<(String, String, bool)>,
 ) -> impl IntoView {
     view! {

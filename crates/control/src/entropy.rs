@@ -1,4 +1,4 @@
-//! The one source of randomness, so that a simulation can replay it.
+//! The only source of randomness, so that a simulation can replay it.
 
 use crate::failures::internal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -7,19 +7,19 @@ use std::sync::Arc;
 
 type Fill = dyn Fn(&mut [u8]) -> Result<(), String> + Send + Sync;
 
-/// Where random bytes come from.
+/// A source of random bytes.
 #[derive(Clone)]
 pub struct Entropy(Arc<Fill>);
 
 impl Entropy {
-    /// The operating system's generator.
+    /// Uses the operating system's generator.
     pub fn system() -> Self {
         Self(Arc::new(|bytes| {
             getrandom::fill(bytes).map_err(|e| e.to_string())
         }))
     }
 
-    /// Bytes from a function: for simulations, never for a real installation.
+    /// Takes bytes from a function: for simulations, never for a real installation.
     pub fn from_fn(fill: impl Fn(&mut [u8]) -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(fill))
     }
@@ -27,7 +27,7 @@ impl Entropy {
     pub(crate) fn bytes<const N: usize>(&self) -> Result<[u8; N], Failure> {
         let mut bytes = [0; N];
         (self.0)(&mut bytes)
-            .map_err(|e| internal(&e, "The server has no randomness. Nothing was made."))?;
+            .map_err(|e| internal(&e, "The server has no randomness. Nothing was created."))?;
         Ok(bytes)
     }
 
@@ -39,13 +39,13 @@ impl Entropy {
         self.bytes().map(PresharedKey::from_random)
     }
 
-    /// 192 random bits as text, for tickets and AdGuard Home's passwords.
+    /// Returns 192 random bits as text, for tickets and AdGuard Home's passwords.
     pub(crate) fn token(&self) -> Result<Secret, Failure> {
         self.bytes::<24>()
             .map(|b| Secret::new(URL_SAFE_NO_PAD.encode(b)))
     }
 
-    /// A password a person can type from a screen: 16 of 32 unambiguous
+    /// Returns a password that can be typed from a screen: 16 of 32 unambiguous
     /// characters (80 bits) in groups of four.
     pub(crate) fn password(&self) -> Result<Secret, Failure> {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -61,7 +61,7 @@ impl Entropy {
         Ok(Secret::new(text.join("-")))
     }
 
-    /// An id that marks a device's client in AdGuard Home as ours.
+    /// Returns an id that marks a device's client in AdGuard Home as ours.
     pub(crate) fn client_id(&self) -> Result<String, Failure> {
         self.bytes::<8>().map(|b| {
             b.iter()

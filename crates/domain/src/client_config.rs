@@ -1,5 +1,5 @@
-//! The configuration a device gets: rendered here and nowhere else, so that
-//! the QR code, the download, the copy and the browser-made one are the same.
+//! A device's WireGuard configuration. It is rendered only here, so that the QR
+//! code, the download, the copied text and the one made in the browser are the same.
 
 use crate::failure::{ErrorCode, Failure, Field};
 use crate::key::{PresharedKey, PrivateKey, PublicKey};
@@ -12,21 +12,21 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Routing {
-    /// All its traffic. IPv6 too: it is taken into the tunnel and dropped
-    /// there, because a provider that leaves IPv6 outside leaks it.
+    /// All its traffic, IPv6 included: IPv6 enters the tunnel and is dropped
+    /// there, because a VPN that leaves IPv6 outside the tunnel leaks it.
     #[default]
     Everything,
-    /// Only what goes to the tenant's own network.
+    /// Only traffic to the tenant's own network.
     Network,
-    /// Only DNS.
+    /// Only DNS queries.
     Dns,
 }
 
 impl Routing {
-    /// Every choice, in the order a menu shows them.
+    /// Every choice, in the order of the menu.
     pub const ALL: [Routing; 3] = [Self::Everything, Self::Network, Self::Dns];
 
-    /// Its key in forms and in the database.
+    /// Returns the value used in forms and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Everything => "everything",
@@ -35,7 +35,7 @@ impl Routing {
         }
     }
 
-    /// What a menu shows.
+    /// Returns the text of the menu entry.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Everything => "Everything",
@@ -44,7 +44,7 @@ impl Routing {
         }
     }
 
-    /// What it means, in a sentence.
+    /// Returns an explanation of the choice.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Everything => "All traffic goes through your tunnel.",
@@ -76,7 +76,7 @@ impl FromStr for Routing {
     }
 }
 
-/// All that a device's configuration says.
+/// The content of a device's configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
     /// The device's private key.
@@ -85,23 +85,23 @@ pub struct ClientConfig {
     pub address: Ipv4Addr,
     /// The tenant's gateway, where DNS answers.
     pub gateway: Ipv4Addr,
-    /// The tenant's subnet.
     pub subnet: Ipv4Net,
     /// The tunnel's public key.
     pub server_key: PublicKey,
-    /// The symmetric layer of this one device.
+    /// This device's preshared key.
     pub preshared_key: PresharedKey,
-    /// Host and port where the tunnel is reached, e.g. `vpn.example.org:51821`.
+    /// The tunnel's public host and port, e.g. `vpn.example.org:51821`.
     pub endpoint: String,
-    /// What goes through the tunnel.
+    /// The traffic that goes through the tunnel.
     pub routing: Routing,
 }
 
-/// Seconds between keepalives: behind NAT a mapping lives 30 s or more (WireGuard's own advice is 25).
+/// Seconds between keepalives. A NAT keeps a UDP mapping for 30 s or more;
+/// WireGuard's documentation recommends 25.
 pub const KEEPALIVE_SECS: u16 = 25;
 
 impl ClientConfig {
-    /// The value of `AllowedIPs`.
+    /// Returns the value of `AllowedIPs`.
     pub fn allowed_ips(&self) -> String {
         match self.routing {
             Routing::Everything => "0.0.0.0/0, ::/0".to_owned(),
@@ -110,7 +110,7 @@ impl ClientConfig {
         }
     }
 
-    /// The text of the file: what `wg-quick(8)` and every WireGuard app take.
+    /// Returns the text of the file, which `wg-quick(8)` and every WireGuard app accept.
     pub fn render(&self) -> Zeroizing<String> {
         Zeroizing::new(format!(
             "[Interface]\n\
@@ -171,7 +171,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_rendered_reads_back_the_same(n in 1u16..=1000, host in 2u8..=254, r in 0usize..3, seed: u8) {
+        fn a_rendered_configuration_parses_to_the_same_values(n in 1u16..=1000, host in 2u8..=254, r in 0usize..3, seed: u8) {
             let c = config(n, host, Routing::ALL[r], seed);
             let text = c.render();
             let s = wgconf::parse(&text).unwrap();

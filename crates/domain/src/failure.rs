@@ -1,29 +1,29 @@
-//! What goes wrong, as people and scripts see it: a stable code, the field it
-//! belongs to, and a sentence that says what to do. Causes stay on the server.
+//! A failure as people and scripts see it: a stable code, the form field it
+//! belongs to, and a message that says what to do. Causes stay on the server.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One list for each code's doc, name in JSON and HTTP status, so that the
-/// three cannot drift apart.
+/// Defines each code's documentation, JSON name and HTTP status in one list, so
+/// that the three cannot contradict each other.
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident $text:literal $status:literal,)*) => {
-        /// A stable, documented code. Scripts compare it; people never see it.
+        /// A stable, documented code. Scripts compare it; pages never show it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
         }
 
         impl ErrorCode {
-            /// Every code, for tables and tests.
+            /// Every code, in the order of definition.
             pub const ALL: &[ErrorCode] = &[$(ErrorCode::$name),*];
 
-            /// Its name in JSON and query strings, e.g. `name_taken`.
+            /// Returns the name in JSON and query strings, e.g. `name_taken`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(ErrorCode::$name => $text,)* }
             }
 
-            /// The HTTP status that carries it.
+            /// Returns the HTTP status of a response with this code.
             pub const fn status(self) -> u16 {
                 match self { $(ErrorCode::$name => $status,)* }
             }
@@ -34,13 +34,13 @@ macro_rules! codes {
 codes! {
     /// A tenant name of the wrong form.
     NameMalformed "name_malformed" 422,
-    /// A tenant name that is kept for the installation.
+    /// A tenant name that is reserved for the installation.
     NameReserved "name_reserved" 422,
-    /// A tenant name somebody has.
+    /// A tenant name that is in use.
     NameTaken "name_taken" 409,
     /// A password that is too short or too easily guessed.
     PasswordWeak "password_weak" 422,
-    /// A plan that does not exist (any more).
+    /// A plan that does not exist, or no longer does.
     PlanUnknown "plan_unknown" 422,
     /// A device label of the wrong form.
     LabelMalformed "label_malformed" 422,
@@ -50,28 +50,28 @@ codes! {
     DeviceLimit "device_limit" 409,
     /// A filter policy, routing or other choice that does not exist.
     ChoiceUnknown "choice_unknown" 422,
-    /// No further tenant fits on the node: its slots are held, its memory is
-    /// taken, or the operator's limit is reached.
+    /// No further tenant fits on the node: its slots or its memory are used up,
+    /// or the operator's limit is reached.
     NodeFull "node_full" 503,
     /// Wrong name or password.
     SignInRefused "sign_in_refused" 401,
-    /// Too many tries.
+    /// Too many attempts; the client has to wait.
     TooManyTries "too_many_tries" 429,
-    /// Nobody is signed in.
+    /// The request has no valid session.
     SignedOut "signed_out" 401,
-    /// A one-time ticket that was used, has expired or never was.
+    /// A one-time ticket that was used, has expired or never existed.
     TicketInvalid "ticket_invalid" 401,
-    /// Not there, or not theirs.
+    /// The object does not exist, or belongs to another tenant.
     NotFound "not_found" 404,
-    /// A change that came from another origin.
+    /// A changing request from another origin.
     WrongOrigin "wrong_origin" 403,
     /// A host this installation does not serve.
     UnknownHost "unknown_host" 421,
     /// A request that is too large or has the wrong form.
     BadRequest "bad_request" 400,
-    /// A configuration file or flag that cannot be.
+    /// An invalid configuration file or flag.
     BadConfiguration "bad_configuration" 500,
-    /// The AdGuard Home image is not there yet.
+    /// The AdGuard Home image has not been pulled yet.
     ImageMissing "image_missing" 503,
     /// Docker does not answer.
     DockerUnavailable "docker_unavailable" 503,
@@ -79,9 +79,9 @@ codes! {
     FirewallUnavailable "firewall_unavailable" 503,
     /// WireGuard, kernel or userspace, cannot be used.
     WireguardUnavailable "wireguard_unavailable" 503,
-    /// Another program holds a UDP port of ours.
+    /// Another program uses a UDP port of a tunnel.
     PortTaken "port_taken" 503,
-    /// An interface or container of somebody else's has a name of ours.
+    /// An interface or container that MalikNode did not create has a name it needs.
     NameForeign "name_foreign" 503,
     /// The tenant's DNS container does not start or answer.
     DnsUnavailable "dns_unavailable" 503,
@@ -93,11 +93,11 @@ codes! {
     DatabaseUnavailable "database_unavailable" 503,
     /// The tenant is suspended by the operator.
     Suspended "suspended" 403,
-    /// The server does too much at once; try again.
+    /// The server is overloaded; the client should try again.
     Busy "busy" 503,
-    /// Saved, but the node has not confirmed yet that it does what was asked.
+    /// The change is saved, but the node has not confirmed yet that it is in force.
     NotYetInForce "not_yet_in_force" 503,
-    /// Something we did not foresee; the sentence carries an id to quote.
+    /// An unforeseen error; the message contains an id to quote.
     Internal "internal" 500,
 }
 
@@ -107,57 +107,54 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// The field of a form that a failure belongs to.
+/// The form field that a failure belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
-    /// A tenant's name.
     Name,
-    /// A password.
     Password,
-    /// A plan.
     Plan,
-    /// A device's label.
     Label,
-    /// What a device routes.
+    /// The traffic a device sends through the tunnel.
     Routing,
-    /// A device's filter policy.
+    /// The device's filter policy.
     Policy,
 }
 
-/// A failure as it crosses the edge: to a page, a server function's caller or
+/// A failure as it leaves the server: to a page, a server function's caller or
 /// a REST client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What happened, for programs.
+    /// What happened, for programs to compare.
     pub code: ErrorCode,
-    /// Where in the form, if anywhere.
+    /// The form field, if the failure belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<Field>,
     /// What happened and what to do, for people.
-    pub sentence: String,
+    pub message: String,
 }
 
 impl Failure {
-    /// A failure of the whole request.
-    pub fn new(code: ErrorCode, sentence: impl Into<String>) -> Self {
+    /// Creates a failure of the whole request.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
             field: None,
-            sentence: sentence.into(),
+            message: message.into(),
         }
     }
 
-    /// A failure of one field.
-    pub fn at(field: Field, code: ErrorCode, sentence: impl Into<String>) -> Self {
+    /// Creates a failure of one form field.
+    pub fn at(field: Field, code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
             field: Some(field),
-            sentence: sentence.into(),
+            message: message.into(),
         }
     }
 
-    /// What is not there, or belongs to somebody else: the two look the same.
+    /// Returns the failure for an object that does not exist and for one that
+    /// belongs to another tenant, so that a client cannot distinguish the two.
     pub fn not_found() -> Self {
         Self::new(
             ErrorCode::NotFound,
@@ -165,7 +162,7 @@ impl Failure {
         )
     }
 
-    /// Nobody is signed in.
+    /// Returns the failure for a request without a valid session.
     pub fn signed_out() -> Self {
         Self::new(
             ErrorCode::SignedOut,
@@ -176,7 +173,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence)
+        f.write_str(&self.message)
     }
 }
 
@@ -187,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_travels_as_its_name_and_has_an_error_status() {
+    fn a_code_serialises_as_its_name() {
         for code in ErrorCode::ALL {
             let json = serde_json::to_string(code).unwrap();
             assert_eq!(json, format!("\"{code}\""));

@@ -1,4 +1,4 @@
-//! Typed row ids, so that a device's id can never be passed for a tenant's.
+//! Typed row ids, so that a device's id cannot be passed as a tenant's.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -34,6 +34,6 @@ id!(
     DeviceId
 );
 id!(
-    /// A machine that holds tunnels and DNS containers. The local one is 1.
+    /// A machine that runs tunnels and DNS containers. The local one is 1.
     NodeId
 );

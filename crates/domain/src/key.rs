@@ -1,14 +1,14 @@
 //! WireGuard keys: Curve25519 (RFC 7748) private and public keys and the
 //! 32-byte preshared key, in the base64 form WireGuard's tools use.
 //!
-//! Random bytes enter as an argument, so tests and simulations replay.
+//! Random bytes are arguments, so that tests and simulations can be replayed.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::OnceLock};
 use zeroize::Zeroizing;
 
-/// Not 32 bytes of standard base64.
+/// The error for a text that is not 32 bytes in standard base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a WireGuard key: 44 characters of base64 are expected")]
 pub struct KeyError;
@@ -21,26 +21,26 @@ fn decode(text: &str) -> Result<[u8; 32], KeyError> {
     bytes.as_slice().try_into().map_err(|_| KeyError)
 }
 
-/// A peer's public key: its identity on a WireGuard interface.
+/// A public key: a peer's identity on a WireGuard interface.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// From its 32 bytes.
+    /// Creates a key from its 32 bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// From base64, as in a configuration file.
+    /// Parses base64, as in a configuration file.
     ///
     /// # Errors
-    /// [`KeyError`] where it is not 32 bytes of base64.
+    /// [`KeyError`] if the text is not 32 bytes of base64.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         decode(text).map(Self)
     }
 
-    /// Its 32 bytes.
+    /// Returns the 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -78,20 +78,21 @@ macro_rules! secret_key {
         pub struct $name(Zeroizing<[u8; 32]>);
 
         impl $name {
-            /// From base64, as in a configuration file.
+            /// Parses base64, as in a configuration file.
             ///
             /// # Errors
-            /// [`KeyError`] where it is not 32 bytes of base64.
+            /// [`KeyError`] if the text is not 32 bytes of base64.
             pub fn parse(text: &str) -> Result<Self, KeyError> {
                 decode(text).map(|b| Self(Zeroizing::new(b)))
             }
 
-            /// Its 32 bytes.
+            /// Returns the 32 bytes.
             pub fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
             }
 
-            /// Base64, for a configuration. A secret: show it to its owner only.
+            /// Returns the secret in base64, for a configuration file. Only its owner
+            /// may see it.
             pub fn expose(&self) -> Zeroizing<String> {
                 Zeroizing::new(STANDARD.encode(self.0.as_slice()))
             }
@@ -105,8 +106,8 @@ macro_rules! secret_key {
     };
 }
 
-/// A private key, clamped (RFC 7748, 5). Its public key is computed once: the
-/// planner compares it for every tenant, many times a second.
+/// A private key, clamped (RFC 7748, 5). Its public key is computed once and
+/// cached, because the planner compares it for every tenant many times a second.
 #[derive(Clone)]
 pub struct PrivateKey {
     bytes: Zeroizing<[u8; 32]>,
@@ -114,13 +115,13 @@ pub struct PrivateKey {
 }
 
 secret_key!(
-    /// A preshared key: a symmetric layer below the handshake (WireGuard
+    /// A preshared key: a symmetric key mixed into the handshake (WireGuard
     /// paper, 5.2), one per device.
     PresharedKey
 );
 
 impl PrivateKey {
-    /// From 32 random bytes, clamped.
+    /// Creates a key from 32 random bytes and clamps it.
     pub fn from_random(mut bytes: [u8; 32]) -> Self {
         bytes[0] &= 248;
         bytes[31] = (bytes[31] & 127) | 64;
@@ -134,25 +135,26 @@ impl PrivateKey {
         }
     }
 
-    /// From base64, as in a configuration file.
+    /// Parses base64, as in a configuration file.
     ///
     /// # Errors
-    /// [`KeyError`] where it is not 32 bytes of base64.
+    /// [`KeyError`] if the text is not 32 bytes of base64.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         decode(text).map(Self::from_exact)
     }
 
-    /// Its 32 bytes.
+    /// Returns the 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.bytes
     }
 
-    /// Base64, for a configuration. A secret: show it to its owner only.
+    /// Returns the secret in base64, for a configuration file. Only its owner
+    /// may see it.
     pub fn expose(&self) -> Zeroizing<String> {
         Zeroizing::new(STANDARD.encode(self.bytes.as_slice()))
     }
 
-    /// The public key that belongs to it.
+    /// Returns the matching public key.
     pub fn public(&self) -> PublicKey {
         *self.public.get_or_init(|| {
             let secret = x25519_dalek::StaticSecret::from(*self.bytes);
@@ -176,7 +178,7 @@ impl fmt::Debug for PrivateKey {
 }
 
 impl PresharedKey {
-    /// From 32 random bytes.
+    /// Creates a key from 32 random bytes.
     pub fn from_random(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
@@ -188,8 +190,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_public_key_is_what_another_implementation_computes() {
-        // OpenSSL's X25519 of the private key 00 01 02 … 1f, which it clamps as RFC 7748, 5 says.
+    fn the_public_key_matches_openssls() {
+        // The result of OpenSSL's X25519 for the private key 00 01 02 … 1f, which it
+        // clamps as RFC 7748, 5 says.
         let private = PrivateKey::from_random(std::array::from_fn(|i| i as u8));
         let public = private.public();
         let hex: String = public
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_do_not_print() {
+    fn secret_keys_print_as_redacted() {
         assert_eq!(
             format!("{:?}", PrivateKey::from_random([7; 32])),
             "[redacted]"
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn malformed_keys_are_rejected() {
         for bad in [
             "",
             "abc",

@@ -1,36 +1,39 @@
-//! What MalikNode is about, as types: tenants, slots, devices, plans, keys and
-//! the client configuration, and the views that pages and scripts see.
+//! MalikNode's domain as types: tenants, slots, devices, plans, keys, the client
+//! configuration, and the views that pages and scripts receive.
 //!
-//! Pure on purpose: no I/O, no clock, no randomness of its own, no tokio. It
-//! compiles to wasm, so the server and the browser render one configuration
-//! with one piece of code. Whatever is random or timed enters as an argument.
+//! The crate is pure: it has no I/O, no clock, no source of randomness and no
+//! tokio; random bytes and the current time are arguments. It compiles to wasm,
+//! so the server and the browser render a configuration with the same code.
 
 pub mod client_config;
+pub mod device_label;
 pub mod failure;
 pub mod id;
 pub mod key;
-pub mod name;
+pub mod marks;
 pub mod plan;
 pub mod policy;
 pub mod scope;
 pub mod secret;
 pub mod slot;
 pub mod status;
+pub mod tenant_name;
 pub mod time;
 pub mod traffic;
 pub mod view;
 pub mod wgconf;
 
 pub use client_config::{ClientConfig, Routing};
+pub use device_label::DeviceLabel;
 pub use failure::{ErrorCode, Failure, Field};
 pub use id::{DeviceId, NodeId, TenantId};
 pub use key::{PresharedKey, PrivateKey, PublicKey};
-pub use name::{DeviceLabel, TenantName};
 pub use plan::Plan;
 pub use policy::FilterPolicy;
 pub use scope::{OperatorScope, TenantScope};
 pub use secret::Secret;
 pub use slot::{AddressPlan, Slot};
 pub use status::{Part, Problem, TenantStatus};
+pub use tenant_name::TenantName;
 pub use time::Timestamp;
 pub use traffic::{Span, TrafficPoint};

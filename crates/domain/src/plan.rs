@@ -1,26 +1,27 @@
-//! Plans: what a tenant may use. They live in the database; this is one row.
+//! Plans (tariffs): the limits a tenant has. They are rows of the database.
 
 use serde::{Deserialize, Serialize};
 
-/// What a tenant signed up for.
+/// The tariff that a tenant signed up for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The stable key that sign-up forms send, e.g. `home`.
+    /// The stable id that sign-up forms send, e.g. `home`.
     pub id: String,
-    /// What people read, e.g. "Home".
+    /// The name on pages, e.g. "Home".
     pub name: String,
-    /// Most devices at one time, 1..=253 (a /24 less gateway and broadcast).
+    /// The most devices at one time, 1..=253 (a /24 without network, gateway and
+    /// broadcast address).
     pub devices: u16,
-    /// Bytes a month, down and up together; `None` is no limit.
+    /// Bytes per month, both directions together; `None` is no limit.
     pub monthly_bytes: Option<u64>,
-    /// Bits a second, each way; `None` is no limit.
+    /// Bits per second in each direction; `None` is no limit.
     pub speed_bps: Option<u64>,
-    /// The one the landing page recommends.
+    /// Whether the landing page recommends this plan.
     pub recommended: bool,
 }
 
 impl Plan {
-    /// "500 GB a month", "2 TB a month", "No data limit".
+    /// Returns "500 GB a month", "2 TB a month" or "No data limit".
     pub fn data_text(&self) -> String {
         match self.monthly_bytes {
             None => "No data limit".to_owned(),
@@ -31,7 +32,7 @@ impl Plan {
         }
     }
 
-    /// "200 Mb/s", "No speed limit".
+    /// Returns "200 Mb/s" or "No speed limit".
     pub fn speed_text(&self) -> String {
         match self.speed_bps {
             None => "No speed limit".to_owned(),
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_reads_as_on_the_landing_page() {
+    fn limits_are_formatted_for_the_landing_page() {
         let mut p = Plan {
             id: "home".into(),
             name: "Home".into(),

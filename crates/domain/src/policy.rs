@@ -1,5 +1,5 @@
-//! What a device's DNS filter does, in four choices that need no explanation
-//! of AdGuard Home.
+//! A device's DNS filtering policy: four choices that a user understands without
+//! knowing AdGuard Home.
 
 use crate::failure::{ErrorCode, Failure, Field};
 use serde::{Deserialize, Serialize};
@@ -14,19 +14,19 @@ pub enum FilterPolicy {
     /// Ads and trackers are blocked.
     #[default]
     Standard,
-    /// Standard, and sites known for malware and phishing.
+    /// Standard; sites known for malware and phishing are blocked too.
     Strict,
-    /// Strict, and adult sites; search engines are set to safe search.
+    /// Strict; adult sites are blocked and search engines are set to safe search.
     Family,
     /// Nothing is blocked.
     Off,
 }
 
 impl FilterPolicy {
-    /// Every policy, in the order a menu shows them.
+    /// Every policy, in the order of the menu.
     pub const ALL: [FilterPolicy; 4] = [Self::Standard, Self::Strict, Self::Family, Self::Off];
 
-    /// Its key in forms and in the database.
+    /// Returns the value used in forms and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Standard => "standard",
@@ -36,7 +36,7 @@ impl FilterPolicy {
         }
     }
 
-    /// What a menu shows.
+    /// Returns the text of the menu entry.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Standard => "Standard",
@@ -46,7 +46,7 @@ impl FilterPolicy {
         }
     }
 
-    /// What it means, in a sentence.
+    /// Returns an explanation of the policy.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Standard => "Blocks ads and trackers.",

@@ -1,13 +1,13 @@
-//! Who is asking, for which tenant: the permission a call holds in its hand.
+//! Permissions as values: who acts, and for which tenant.
 
-use crate::{id::TenantId, name::TenantName};
+use crate::{id::TenantId, tenant_name::TenantName};
 
 /// Permission to act for one tenant. Every tenant call of `control` and
 /// `store` takes one, so a call without a checked session does not compile.
 ///
-/// Invariant: issued from Host and session in one place of the server
-/// (`server/src/web/scope.rs`), and by `control` to an operator or for a ticket
-/// that was redeemed. Nothing deserialises it.
+/// Invariant: `control` issues a scope only for a session that it has checked,
+/// for a sign-in ticket that was redeemed, or to an operator. It cannot be
+/// deserialised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantScope {
     tenant: TenantId,
@@ -16,7 +16,7 @@ pub struct TenantScope {
 }
 
 impl TenantScope {
-    /// Issues a permission. The caller has checked that `actor` (a tenant's
+    /// Issues a permission. The caller must have checked that `actor` (a tenant's
     /// name, or `operator:<name>`) may act for this tenant on this host.
     pub fn issue(tenant: TenantId, name: TenantName, actor: impl Into<String>) -> Self {
         Self {
@@ -26,40 +26,41 @@ impl TenantScope {
         }
     }
 
-    /// The tenant acted for.
+    /// Returns the tenant's id.
     pub fn tenant(&self) -> TenantId {
         self.tenant
     }
 
-    /// The tenant's name.
+    /// Returns the tenant's name.
     pub fn name(&self) -> &TenantName {
         &self.name
     }
 
-    /// Who acts, as the audit log writes it.
+    /// Returns the actor as the audit log records it.
     pub fn actor(&self) -> &str {
         &self.actor
     }
 }
 
-/// Permission to run the installation. Built where [`TenantScope`] is.
+/// Permission to administer the installation. Issued where [`TenantScope`] is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorScope {
     name: String,
 }
 
 impl OperatorScope {
-    /// Issues a permission to the operator of that name, whose session was checked.
+    /// Issues a permission to the operator of this name. The caller must have
+    /// checked the session.
     pub fn issue(name: impl Into<String>) -> Self {
         Self { name: name.into() }
     }
 
-    /// The operator's name.
+    /// Returns the operator's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Who acts, as the audit log writes it.
+    /// Returns the actor as the audit log records it.
     pub fn actor(&self) -> String {
         format!("operator:{}", self.name)
     }

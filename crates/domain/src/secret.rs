@@ -1,10 +1,10 @@
-//! Text that must not reach a log, a page or a database in the clear.
+//! Text that must not reach a log, a page or a database unencrypted.
 
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A password, token or other secret text. Prints as `[redacted]`, is wiped
-/// when dropped and on purpose does not implement `Serialize`.
+/// A password, token or other secret text. It prints as `[redacted]`, is wiped
+/// when dropped and deliberately does not implement `Serialize`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -14,7 +14,7 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The secret itself. Call it where it is used, not before.
+    /// Returns the secret. Call this only where the text is used.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_never_prints() {
+    fn a_secret_prints_as_redacted() {
         let s = Secret::new("hunter2");
         assert_eq!(format!("{s} {s:?}"), "[redacted] [redacted]");
         assert_eq!(s.expose(), "hunter2");

@@ -1,24 +1,23 @@
-//! Slots: the number a tenant holds on a node fixes every address and port the
-//! tenant will ever use there, so nothing has to be looked up or negotiated.
+//! Slots: a tenant's number on a node. It determines every address and port the
+//! tenant uses there, so nothing has to be looked up or negotiated.
 
 use crate::failure::{ErrorCode, Failure};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::Ipv4Addr};
 
-/// The number a tenant holds on a node, 1..=1000.
+/// A tenant's number on a node, 1..=1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct Slot(u16);
 
 impl Slot {
-    /// The lowest slot.
     pub const FIRST: Slot = Slot(1);
-    /// The highest slot: a Linux bridge carries 1,024 ports, so a thousand
-    /// containers and some room.
+    /// The highest slot: a Linux bridge has at most 1,024 ports, which is enough
+    /// for a thousand containers and some spare.
     pub const LAST: Slot = Slot(1000);
 
-    /// A slot by its number; `None` outside 1..=1000.
+    /// Returns the slot with this number, or `None` outside 1..=1000.
     pub const fn new(n: u16) -> Option<Self> {
         if n >= Self::FIRST.0 && n <= Self::LAST.0 {
             Some(Self(n))
@@ -27,42 +26,38 @@ impl Slot {
         }
     }
 
-    /// Every slot, ascending.
+    /// Iterates over every slot in ascending order.
     pub fn all() -> impl Iterator<Item = Slot> {
         (Self::FIRST.0..=Self::LAST.0).map(Slot)
     }
 
-    /// Its number, 1..=1000.
+    /// Returns the number, 1..=1000.
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// The interface's name: `wg1` … `wg1000`.
+    /// Returns the name of the WireGuard interface: `wg1` … `wg1000`.
     pub fn interface(self) -> String {
         format!("wg{}", self.0)
     }
 
-    /// The slot of an interface name, where it is one of ours in form.
+    /// Returns the slot of an interface name, or `None` if no slot has that name.
     pub fn of_interface(name: &str) -> Option<Self> {
         let digits = name.strip_prefix("wg")?;
         let n: u16 = digits.parse().ok()?;
-        // "wg01" and "wg+1" parse as numbers but are not names we give.
+        // "wg01" and "wg+1" parse as numbers but are not names of slots.
         (n.to_string() == digits).then_some(n).and_then(Self::new)
     }
 
-    /// The UDP port the tunnel listens on: 51820 + n up to n = 980 (52800);
-    /// slots 981..=1000 take 51800..=51819. One rule, 51800-52800, covers all.
+    /// Returns the UDP port the tunnel listens on: 51820 + n up to n = 980
+    /// (52800); slots 981..=1000 have 51800..=51819. One firewall rule,
+    /// 51800-52800, covers all of them.
     pub const fn listen_port(self) -> u16 {
         if self.0 <= 980 {
             51_820 + self.0
         } else {
             51_800 + (self.0 - 981)
         }
-    }
-
-    /// The port on loopback where the tenant's AdGuard Home UI may be published.
-    pub const fn ui_port(self) -> u16 {
-        3000 + self.0
     }
 }
 
@@ -85,14 +80,14 @@ impl From<Slot> for u16 {
     }
 }
 
-/// The address ranges of an installation, from which every slot's addresses
-/// follow. The default is DESIGN.md's: tunnels 10.88.0.0/14, containers
-/// 10.92.0.0/21.
+/// The address ranges of an installation, from which every slot's addresses are
+/// computed. The default is 10.88.0.0/14 for tunnels and 10.92.0.0/21 for
+/// containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressPlan {
-    /// All tunnels; a /14 or larger, of which each slot takes a /24.
+    /// The range of all tunnels, a /14 or larger; each slot has a /24 of it.
     pub tunnels: Ipv4Net,
-    /// The bridge with the DNS containers; a /21 or larger.
+    /// The range of the bridge with the DNS containers, a /21 or larger.
     pub containers: Ipv4Net,
 }
 
@@ -111,10 +106,10 @@ impl AddressPlan {
     /// The host part of a tenant's last device; `.255` is the broadcast address.
     pub const LAST_HOST: u8 = 254;
 
-    /// Checks ranges somebody configured.
+    /// Checks configured ranges.
     ///
     /// # Errors
-    /// [`ErrorCode::BadConfiguration`] with a sentence naming the setting.
+    /// [`ErrorCode::BadConfiguration`] with a message that names the setting.
     pub fn check(&self) -> Result<(), Failure> {
         let bad = |s: String| Err(Failure::new(ErrorCode::BadConfiguration, s));
         if self.tunnels.prefix_len() > 14 {
@@ -138,28 +133,28 @@ impl AddressPlan {
         Ok(())
     }
 
-    /// The slot's subnet, a /24: slot n has the n-th of the tunnels' range.
+    /// Returns the slot's subnet, a /24: slot n has the n-th of the tunnels' range.
     pub fn subnet(&self, slot: Slot) -> Ipv4Net {
         Ipv4Net::new_assert(offset(self.tunnels, u32::from(slot.get()) << 8), 24)
     }
 
-    /// The server's address inside the tunnel, where DNS answers: `.1`.
+    /// Returns the server's address inside the tunnel, where DNS answers: `.1`.
     pub fn gateway(&self, slot: Slot) -> Ipv4Addr {
         offset(self.tunnels, (u32::from(slot.get()) << 8) + 1)
     }
 
-    /// A device's address by the host part, 2..=254.
+    /// Returns a device's address from its host part, 2..=254.
     pub fn device(&self, slot: Slot, host: u8) -> Ipv4Addr {
         offset(self.tunnels, (u32::from(slot.get()) << 8) + u32::from(host))
     }
 
-    /// The bridge's own address, the containers' gateway.
+    /// Returns the bridge's own address, the containers' gateway.
     pub fn bridge(&self) -> Ipv4Addr {
         offset(self.containers, 1)
     }
 
-    /// The fixed address of the slot's DNS container: slot n has
-    /// 10.92.(1 + n/256).(n % 256), clear of the bridge's own.
+    /// Returns the fixed address of the slot's DNS container: slot n has
+    /// 10.92.(1 + n/256).(n % 256), which is never the bridge's own.
     pub fn container(&self, slot: Slot) -> Ipv4Addr {
         offset(self.containers, 256 + u32::from(slot.get()))
     }
@@ -175,7 +170,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn the_addresses_are_the_designs() {
+    fn default_addresses_and_ports_are_fixed() {
         let plan = AddressPlan::default();
         let at = |n| {
             Slot::new(n).map(|s| {
@@ -210,14 +205,9 @@ mod tests {
     }
 
     #[test]
-    fn no_two_slots_share_anything_and_all_stay_in_range() {
+    fn slots_share_nothing_and_stay_in_range() {
         let plan = AddressPlan::default();
-        let mut seen = (
-            BTreeSet::new(),
-            BTreeSet::new(),
-            BTreeSet::new(),
-            BTreeSet::new(),
-        );
+        let mut seen = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for s in Slot::all() {
             assert!(plan.tunnels.contains(&plan.subnet(s)));
             assert!(plan.containers.contains(&plan.container(s)));
@@ -229,13 +219,12 @@ mod tests {
             assert!(seen.0.insert(plan.subnet(s)));
             assert!(seen.1.insert(plan.container(s)));
             assert!(seen.2.insert(s.listen_port()));
-            assert!(seen.3.insert(s.ui_port()));
         }
         assert_eq!(seen.0.len(), 1000);
     }
 
     #[test]
-    fn foreign_interface_names_are_no_slots() {
+    fn other_interface_names_are_no_slots() {
         for name in [
             "wg",
             "wg0",
@@ -253,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_that_are_too_small_or_overlap_are_refused() {
+    fn small_or_overlapping_ranges_are_rejected() {
         let with = |t: &str, c: &str| {
             AddressPlan {
                 tunnels: t.parse().unwrap(),

@@ -1,44 +1,44 @@
-//! How a tenant's parts are doing: what the progress page ticks off, what the
-//! dashboard's chip says, what an operator looks for first.
+//! The status of a tenant's parts, as the progress page, the dashboard and the
+//! operator's pages show it.
 
 use crate::failure::ErrorCode;
 use serde::{Deserialize, Serialize};
 
-/// Something that keeps a part from working, with what to do about it.
+/// The reason a part does not work, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// What, for programs.
+    /// The kind of problem, for programs to compare.
     pub code: ErrorCode,
-    /// What, for people.
-    pub sentence: String,
+    /// The problem and what to do, for people.
+    pub message: String,
 }
 
-/// The state of one part.
+/// The status of one part.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// Not begun.
+    /// Setting it up has not begun.
     #[default]
     Waiting,
-    /// Under way.
+    /// It is being set up.
     Working,
-    /// As the spec says.
+    /// It is as the spec requires.
     Ready {
-        /// Milliseconds from when it was first wanted (since this server
-        /// started) until it was there; 0 where it was found there.
+        /// Milliseconds from when it was first required (since this server
+        /// started) until it was ready; 0 if it was ready already.
         took_ms: u32,
     },
-    /// Not there, and why. It is being retried.
+    /// It does not work, for this reason. The node keeps retrying.
     Problem(Problem),
 }
 
 impl Part {
-    /// Whether it is there.
+    /// Returns whether the part is ready.
     pub const fn is_ready(&self) -> bool {
         matches!(self, Part::Ready { .. })
     }
 
-    /// What is wrong, if anything.
+    /// Returns the problem, if there is one.
     pub const fn problem(&self) -> Option<&Problem> {
         match self {
             Part::Problem(p) => Some(p),
@@ -47,25 +47,25 @@ impl Part {
     }
 }
 
-/// A tenant's state on its node. Slot and keys are made in the sign-up's own
-/// transaction, so by the time there is a status they are there.
+/// A tenant's status on its node. The slot and the keys are created in the
+/// sign-up's transaction, so they exist whenever there is a status.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantStatus {
     /// The tenant's elements in the firewall.
     pub firewall: Part,
     /// The WireGuard interface with its peers.
     pub tunnel: Part,
-    /// AdGuard Home, answering.
+    /// AdGuard Home; ready when it answers.
     pub dns: Part,
 }
 
 impl TenantStatus {
-    /// Whether a device would have all it was promised.
+    /// Returns whether every part is ready.
     pub const fn is_ready(&self) -> bool {
         self.firewall.is_ready() && self.tunnel.is_ready() && self.dns.is_ready()
     }
 
-    /// The first problem, the most basic part first.
+    /// Returns the first problem; the most basic part comes first.
     pub fn problem(&self) -> Option<&Problem> {
         self.firewall
             .problem()

@@ -1,7 +1,11 @@
-//! Points in time as numbers. Nothing here reads a clock: `now` is always an
-//! argument, so that a simulation can replay it.
+//! Points in time as numbers, and the calendar. Nothing here reads a clock:
+//! `now` is always an argument, so that a simulation can replay it.
 
 use serde::{Deserialize, Serialize};
+
+/// The length of a day in milliseconds.
+pub const DAY_MILLIS: i64 = 86_400_000;
+const DAY_SECS: i64 = 86_400;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(
@@ -10,30 +14,44 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
+/// A date with the time of day in UTC, in the Gregorian calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UtcDateTime {
+    pub year: i64,
+    /// 1..=12.
+    pub month: u32,
+    /// 1..=31.
+    pub day: u32,
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+}
+
 impl Timestamp {
-    /// From whole seconds since the epoch.
+    /// Converts whole seconds since the epoch.
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
-    /// Whole seconds since the epoch, rounded down.
+    /// Returns whole seconds since the epoch, rounded down.
     pub const fn secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// Milliseconds from `earlier` to `self`; 0 where the clock went backwards.
+    /// Returns the milliseconds from `earlier` to `self`, or 0 if the clock went
+    /// backwards.
     pub const fn millis_since(self, earlier: Timestamp) -> i64 {
         let d = self.0.saturating_sub(earlier.0);
         if d < 0 { 0 } else { d }
     }
 
-    /// This point in time, `millis` later.
+    /// Returns the point in time `millis` later.
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// "12 s ago", "3 min ago", "2 h ago", "5 days ago": what a person reads
-    /// beside a device. The exact time belongs into a `title`.
+    /// Returns "12 s ago", "3 min ago", "2 h ago" or "5 days ago". A page shows
+    /// the exact time in the element's `title`.
     pub fn ago(self, now: Timestamp) -> String {
         let s = now.millis_since(self) / 1000;
         match s {
@@ -42,7 +60,50 @@ impl Timestamp {
             60..=3_599 => format!("{} min ago", s / 60),
             3_600..=86_399 => format!("{} h ago", s / 3_600),
             86_400..=172_799 => "1 day ago".to_owned(),
-            _ => format!("{} days ago", s / 86_400),
+            _ => format!("{} days ago", s / DAY_SECS),
+        }
+    }
+
+    /// Returns the date and the time of day in UTC.
+    ///
+    /// This is Howard Hinnant's `civil_from_days`. A time crate would add 20 kB
+    /// to the browser's script.
+    pub const fn utc(self) -> UtcDateTime {
+        let secs = self.secs();
+        let rest = secs.rem_euclid(DAY_SECS) as u32;
+        let z = secs.div_euclid(DAY_SECS) + 719_468;
+        let era = z.div_euclid(146_097);
+        let doe = z.rem_euclid(146_097);
+        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+        let mp = (5 * doy + 2) / 153;
+        let month = (if mp < 10 { mp + 3 } else { mp - 9 }) as u32;
+        UtcDateTime {
+            year: yoe + era * 400 + (month <= 2) as i64,
+            month,
+            day: (doy - (153 * mp + 2) / 5 + 1) as u32,
+            hour: rest / 3_600,
+            minute: rest / 60 % 60,
+            second: rest % 60,
+        }
+    }
+
+    /// Returns the first moment of the calendar month (UTC).
+    pub const fn month_start(self) -> Self {
+        let days = self.secs().div_euclid(DAY_SECS);
+        Self::from_secs((days - (self.utc().day as i64 - 1)) * DAY_SECS)
+    }
+}
+
+impl UtcDateTime {
+    /// Returns the number of days of this month.
+    pub const fn days_in_month(self) -> u32 {
+        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        match self.month {
+            4 | 6 | 9 | 11 => 30,
+            2 if leap => 29,
+            2 => 28,
+            _ => 31,
         }
     }
 }
@@ -52,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ago_reads_as_a_person_would_say_it() {
+    fn ages_are_formatted_for_people() {
         let now = Timestamp::from_secs(1_000_000);
         let at = |s: i64| Timestamp::from_secs(1_000_000 - s).ago(now);
         assert_eq!(at(0), "just now");
@@ -66,5 +127,45 @@ mod tests {
             "just now",
             "a clock that jumped back"
         );
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_follows_the_last() {
+        let mut last = Timestamp::from_secs(-DAY_SECS).utc();
+        assert_eq!((last.year, last.month, last.day), (1969, 12, 31));
+        for day in 0..146_097 {
+            let now = Timestamp::from_secs(day * DAY_SECS).utc();
+            let expected = match (last.month, last.day == last.days_in_month()) {
+                (12, true) => (last.year + 1, 1, 1),
+                (month, true) => (last.year, month + 1, 1),
+                (month, false) => (last.year, month, last.day + 1),
+            };
+            assert_eq!((now.year, now.month, now.day), expected);
+            last = now;
+        }
+        assert_eq!((last.year, last.month, last.day), (2369, 12, 31));
+    }
+
+    #[test]
+    fn a_month_starts_on_its_first_day() {
+        let leap_day = Timestamp::from_secs(1_709_209_845);
+        let date = leap_day.utc();
+        assert_eq!((date.year, date.month, date.day), (2024, 2, 29));
+        assert_eq!((date.hour, date.minute, date.second), (12, 30, 45));
+        assert_eq!(leap_day.month_start(), Timestamp::from_secs(1_706_745_600));
+        let start = |secs| Timestamp::from_secs(secs).month_start().secs();
+        assert_eq!(
+            start(1_795_478_400),
+            1_793_491_200,
+            "2026-11-24 -> 2026-11-01"
+        );
+        assert_eq!(
+            start(1_709_251_200),
+            1_709_251_200,
+            "2024-03-01 -> 2024-03-01"
+        );
+        assert_eq!(start(0), 0);
+        let before_epoch = Timestamp(-1);
+        assert_eq!(before_epoch.month_start(), Timestamp::from_secs(-2_678_400));
     }
 }

@@ -1,9 +1,9 @@
-//! How far back a graph of traffic reaches, and how fine it is.
+//! The time span and the resolution of a traffic graph.
 
 use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How far back a graph reaches. The further, the coarser.
+/// The time span of a graph. A longer span has longer steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Span {
@@ -20,21 +20,21 @@ pub enum Span {
 }
 
 impl Span {
-    /// All, shortest first.
+    /// Every span, shortest first.
     pub const ALL: [Self; 5] = [Self::Hour, Self::Day, Self::Week, Self::Month, Self::Year];
 
-    /// The length of a step in milliseconds.
+    /// Returns the length of a step in milliseconds.
     pub const fn step_millis(self) -> i64 {
         match self {
             Self::Hour => 10_000,
             Self::Day => 60_000,
             Self::Week => 900_000,
             Self::Month => 3_600_000,
-            Self::Year => 86_400_000,
+            Self::Year => crate::time::DAY_MILLIS,
         }
     }
 
-    /// How many steps there are: 360, 1,440, 672, 744, 365.
+    /// Returns the number of steps: 360, 1,440, 672, 744 or 365.
     pub const fn steps(self) -> usize {
         match self {
             Self::Hour => 360,
@@ -45,20 +45,21 @@ impl Span {
         }
     }
 
-    /// When the step began that `at` is in. Steps begin at multiples of their
-    /// length, UTC.
+    /// Returns the beginning of the step that contains `at`. Steps begin at
+    /// multiples of their length since the epoch (UTC).
     pub const fn step_of(self, at: Timestamp) -> Timestamp {
         Timestamp(at.0.saturating_sub(at.0.rem_euclid(self.step_millis())))
     }
 
-    /// When the oldest step began of a graph that ends with `now`'s.
+    /// Returns the beginning of the oldest step of a graph whose last step
+    /// contains `now`.
     pub const fn begin(self, now: Timestamp) -> Timestamp {
         let back = (self.steps() as i64 - 1) * self.step_millis();
         self.step_of(now).plus_millis(-back)
     }
 }
 
-/// Bytes of one step of a graph.
+/// The bytes of one step of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficPoint {
     /// When the step began.
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_graph_ends_with_the_step_of_now_and_has_all_its_steps() {
+    fn a_graph_ends_now_and_has_all_steps() {
         let now = Timestamp::from_secs(1_749_988_807);
         for span in Span::ALL {
             let (begin, end) = (span.begin(now).0, span.step_of(now).0);

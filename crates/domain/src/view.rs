@@ -1,5 +1,5 @@
-//! What pages and the REST API show. Plain data, no secrets: a view can be
-//! serialised into a page as it is.
+//! The data that pages and the REST API show. Views contain no secrets, so they
+//! can be serialised into a page as they are.
 
 use crate::{
     client_config::Routing,
@@ -11,72 +11,71 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A handshake this recent means the device is connected: WireGuard makes a
-/// new one every 120 s while there is traffic and gives up after 180 s
-/// (REJECT_AFTER_TIME, WireGuard paper, 6.1).
+/// A device whose last handshake is more recent than this is connected:
+/// WireGuard makes a new handshake every 120 s while there is traffic and rejects
+/// a session after 180 s (REJECT_AFTER_TIME, WireGuard paper, 6.1).
 pub const ONLINE_MILLIS: i64 = 180_000;
 
-/// A device as its own page shows it, whole. "Down" is towards the device, "up" from it.
+/// A device with every detail, for its own page. "Down" is towards the device,
+/// "up" from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceView {
-    /// The device's id.
     pub id: DeviceId,
-    /// What the tenant calls it.
+    /// The label that the tenant chose.
     pub label: String,
-    /// Its address inside the tunnel.
+    /// The address inside the tunnel.
     pub address: String,
-    /// Its public key, base64.
+    /// The public key in base64.
     pub public_key: String,
-    /// Its DNS policy.
+    /// The DNS filtering policy.
     pub policy: FilterPolicy,
-    /// Whether other mesh devices of the tenant may reach it and it them.
+    /// Whether this device and the tenant's other mesh devices may reach each other.
     pub mesh: bool,
-    /// What it sends through the tunnel.
+    /// The traffic it sends through the tunnel.
     pub routing: Routing,
-    /// When it was added.
+    /// The time it was added.
     pub created_at: Timestamp,
-    /// Its last handshake, if there was one.
+    /// The time of the last handshake, if there was one.
     pub last_handshake: Option<Timestamp>,
-    /// Where its packets came from last, address and port.
+    /// The address and port its packets last came from.
     pub endpoint: Option<String>,
-    /// Bytes to the device, in all.
+    /// Bytes to the device in total.
     pub down_bytes: u64,
-    /// Bytes from the device, in all.
+    /// Bytes from the device in total.
     pub up_bytes: u64,
-    /// Bits a second to the device, now.
+    /// Current bits per second to the device.
     pub down_bps: u64,
-    /// Bits a second from the device, now.
+    /// Current bits per second from the device.
     pub up_bps: u64,
 }
 
-/// A device in a list, with what lists show and no more: this is what every
-/// event of the dashboard's stream carries for each device.
+/// A device in a list. It has only the fields that lists show, because every
+/// event of the dashboard's stream contains one for each device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceRow {
-    /// The device's id.
     pub id: DeviceId,
-    /// What the tenant calls it.
+    /// The label that the tenant chose.
     pub label: String,
-    /// Its address inside the tunnel.
+    /// The address inside the tunnel.
     pub address: String,
-    /// Its DNS policy.
+    /// The DNS filtering policy.
     pub policy: FilterPolicy,
-    /// Whether other mesh devices of the tenant may reach it and it them.
+    /// Whether this device and the tenant's other mesh devices may reach each other.
     pub mesh: bool,
-    /// Its last handshake, if there was one.
+    /// The time of the last handshake, if there was one.
     pub last_handshake: Option<Timestamp>,
-    /// Bytes to the device, in all.
+    /// Bytes to the device in total.
     pub down_bytes: u64,
-    /// Bytes from the device, in all.
+    /// Bytes from the device in total.
     pub up_bytes: u64,
-    /// Bits a second to the device, now.
+    /// Current bits per second to the device.
     pub down_bps: u64,
-    /// Bits a second from the device, now.
+    /// Current bits per second from the device.
     pub up_bps: u64,
 }
 
 impl DeviceRow {
-    /// Whether it is connected, judged by its last handshake.
+    /// Returns whether the device is connected, judged by its last handshake.
     pub fn is_online(&self, now: Timestamp) -> bool {
         self.last_handshake
             .is_some_and(|h| now.millis_since(h) < ONLINE_MILLIS)
@@ -100,16 +99,16 @@ impl From<DeviceView> for DeviceRow {
     }
 }
 
-/// Speed at one moment, all of a tenant's devices together. As JSON it is
-/// `[at, down, up]`: a page carries sixty of them.
+/// The speed at one moment of all of a tenant's devices together. As JSON it is
+/// `[at, down, up]`, because a page contains sixty of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "(Timestamp, u64, u64)", into = "(Timestamp, u64, u64)")]
 pub struct SpeedSample {
-    /// When.
+    /// The time of the sample.
     pub at: Timestamp,
-    /// Bits a second towards the devices.
+    /// Bits per second towards the devices.
     pub down_bps: u64,
-    /// Bits a second from the devices.
+    /// Bits per second from the devices.
     pub up_bps: u64,
 }
 
@@ -129,91 +128,83 @@ impl From<SpeedSample> for (Timestamp, u64, u64) {
     }
 }
 
-/// A tenant's dashboard, whole: what the page renders and what its event
-/// stream sends again at every change.
+/// A tenant's dashboard. The page renders it, and its event stream sends it again
+/// at every change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DashboardView {
-    /// The server's clock when this was made.
+    /// The server's time when this was created.
     pub now: Timestamp,
-    /// The tenant's name.
     pub name: String,
-    /// What the tenant signed up for.
     pub plan: Plan,
     /// The gateway, where DNS answers.
     pub gateway: String,
-    /// How the tenant's parts are.
+    /// The status of the tenant's parts.
     pub status: TenantStatus,
     /// The devices, oldest first.
     pub devices: Vec<DeviceRow>,
-    /// The last minute's speed, oldest first.
+    /// The speed of the last minute, oldest first.
     pub speed: Vec<SpeedSample>,
-    /// Bytes this calendar month (UTC), both ways.
+    /// Bytes in this calendar month (UTC), both directions together.
     pub month_bytes: u64,
-    /// DNS queries in 24 hours and how many were blocked, once AdGuard Home told.
+    /// DNS queries of the last 24 hours, once AdGuard Home has reported them.
     pub queries: Option<QueryCounts>,
 }
 
-/// What AdGuard Home counted over the last 24 hours.
+/// The DNS queries that AdGuard Home counted in the last 24 hours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryCounts {
-    /// All queries.
     pub total: u64,
-    /// Blocked by lists, safe browsing or parental control.
+    /// Queries blocked by lists, safe browsing or parental control.
     pub blocked: u64,
 }
 
-/// The progress page's content.
+/// The content of the progress page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProgressView {
-    /// The tenant's name.
     pub name: String,
-    /// The slot's number.
+    /// The number of the slot.
     pub slot: u16,
-    /// The tenant's subnet.
     pub subnet: String,
     /// The tunnel's UDP port.
     pub port: u16,
-    /// The interface on the node.
+    /// The name of the interface on the node.
     pub interface: String,
-    /// How the parts are.
+    /// The status of the parts.
     pub status: TenantStatus,
 }
 
 /// A tenant in the operator's list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TenantRow {
-    /// The tenant's id.
     pub id: TenantId,
-    /// The tenant's name.
     pub name: String,
-    /// The plan's name.
+    /// The name of the plan.
     pub plan: String,
-    /// The slot's number.
+    /// The number of the slot.
     pub slot: u16,
-    /// The tenant's subnet.
     pub subnet: String,
-    /// Devices there are.
+    /// The number of devices.
     pub devices: u32,
-    /// Devices that are connected.
+    /// The number of connected devices.
     pub online: u32,
-    /// When the tenant signed up.
+    /// The time of the sign-up.
     pub created_at: Timestamp,
-    /// How its parts are.
+    /// The status of the tenant's parts.
     pub status: TenantStatus,
 }
 
 /// The operator's first page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperatorView {
-    /// The server's clock when this was made.
+    /// The server's time when this was created.
     pub now: Timestamp,
-    /// Which WireGuard is used, in words.
+    /// The WireGuard implementation in use, in words.
     pub wireguard: String,
-    /// How many more tenants fit.
+    /// How many more tenants fit on the node.
     pub capacity: CapacityView,
-    /// Problems of the node itself, the worst first.
+    /// The node's own problems, the most severe first.
     pub problems: Vec<crate::status::Problem>,
-    /// All tenants, by slot.
+    /// All tenants, ordered by slot.
     pub tenants: Vec<TenantRow>,
     /// The newest events, newest first.
     pub events: Vec<EventRow>,
@@ -221,80 +212,76 @@ pub struct OperatorView {
     pub audit: Vec<AuditRow>,
 }
 
-/// What sort of event it was.
+/// The category of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum EventSort {
-    /// Another hand had changed something, which is put right.
-    Found,
-    /// Something failed, and for longer than a moment.
+pub enum EventCategory {
+    /// An external change was found; it is undone.
+    Drift,
+    /// Something has been failing for longer than a moment.
     Failed,
-    /// What had failed works again.
-    Back,
+    /// Something that had failed works again.
+    Recovered,
     /// Anything else.
     Note,
 }
 
-/// One line of the event log, in the words of who reads it.
+/// One entry of the event log, worded for its reader: tenant or operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRow {
-    /// When it happened.
+    /// The time of the event.
     pub at: Timestamp,
-    /// What sort of event it was.
-    pub sort: EventSort,
+    pub category: EventCategory,
     /// What happened.
-    pub sentence: String,
+    pub message: String,
 }
 
-/// What happened to a tenant's network.
+/// The events of a tenant's network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventsView {
-    /// The server's clock when this was made.
+    /// The server's time when this was created.
     pub now: Timestamp,
-    /// How the tenant's parts are by now.
+    /// The current status of the tenant's parts.
     pub status: TenantStatus,
     /// The newest events, newest first.
     pub rows: Vec<EventRow>,
 }
 
-/// How many more tenants fit on the node, and what decides it.
+/// How many more tenants fit on the node, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapacityView {
-    /// Tenants that still fit: the least of what slots, memory and the
-    /// operator's limit allow.
+    /// The number of further tenants that fit: the least of what slots, memory
+    /// and the operator's limit allow.
     pub more: u32,
-    /// Slots that are free.
+    /// The number of free slots.
     pub slots_free: u32,
-    /// The memory; `None` where it is not measured, and slots decide.
+    /// The memory; `None` if it is not measured and only the slots count.
     pub memory: Option<MemoryView>,
-    /// Tenants the operator allows in all.
+    /// The most tenants the operator allows.
     pub limit: Option<u32>,
 }
 
 /// The node's memory, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryView {
-    /// All there is.
     pub total_bytes: u64,
-    /// What is free.
     pub free_bytes: u64,
-    /// What is to stay free.
+    /// The memory that has to stay free.
     pub reserve_bytes: u64,
-    /// What one more tenant is taken to cost.
+    /// The memory that one more tenant is expected to use.
     pub each_bytes: u64,
-    /// Tenants that was measured of; 0 is an estimate.
+    /// The number of tenants measured for that; with 0 it is an estimate.
     pub measured: u32,
 }
 
-/// One line of the audit log.
+/// One entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AuditRow {
-    /// When.
+    /// The time of the action.
     pub at: Timestamp,
-    /// Who.
     pub actor: String,
-    /// What, e.g. `device.add`.
+    /// The action, e.g. `device.add`.
     pub action: String,
-    /// To what, e.g. `abcd/My phone`.
+    /// The object of the action, e.g. `abcd/My phone`.
     pub object: String,
 }

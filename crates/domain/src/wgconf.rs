@@ -1,18 +1,18 @@
-//! WireGuard's configuration format (`wg(8)`, "CONFIGURATION FILE FORMAT", and
-//! the keys `wg-quick(8)` adds), read into sections of key and value. Small on
-//! purpose: it reads what others wrote within limits, and never guesses.
+//! A parser for WireGuard's configuration format (`wg(8)`, "CONFIGURATION FILE
+//! FORMAT", and the keys that `wg-quick(8)` adds) into sections of keys and
+//! values. It is strict: a line it does not understand is an error.
 
-/// One `[Section]` with its lines in order.
+/// One `[Section]` with its lines in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
     /// `Interface` or `Peer`.
     pub name: String,
-    /// Key and value, blanks trimmed, comments dropped.
+    /// Keys and values, without surrounding blanks and comments.
     pub lines: Vec<(String, String)>,
 }
 
 impl Section {
-    /// The first value of a key; keys are compared without regard to case.
+    /// Returns the first value of a key. Keys are compared without regard to case.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.lines
             .iter()
@@ -21,27 +21,27 @@ impl Section {
     }
 }
 
-/// Why a text is no configuration, with the line's number (from 1).
+/// The reason a text is not a configuration, with the line number (from 1).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// More than [`MAX_BYTES`].
+    /// The text is longer than [`MAX_BYTES`].
     #[error("longer than 1 MiB")]
     TooLong,
-    /// A line before any section.
-    #[error("line {0}: stands before any [Section]")]
+    /// A line precedes every section.
+    #[error("line {0}: is before any [Section]")]
     NoSection(usize),
-    /// Neither `[Section]` nor `key = value`.
+    /// A line is neither `[Section]` nor `key = value`.
     #[error("line {0}: is neither [Section] nor key = value")]
     Malformed(usize),
 }
 
-/// The longest text read: 250 peers take about 50 kB.
+/// The longest text that is parsed, in bytes; 250 peers take about 50 kB.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// Reads a configuration.
+/// Parses a configuration.
 ///
 /// # Errors
-/// [`ParseError`], naming the line.
+/// [`ParseError`] with the line number.
 pub fn parse(text: &str) -> Result<Vec<Section>, ParseError> {
     if text.len() > MAX_BYTES {
         return Err(ParseError::TooLong);
@@ -74,14 +74,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn comments_blanks_and_case_are_forgiven() {
+    fn comments_blanks_and_case_are_ignored() {
         let got = parse("# hello\n[Interface]\n privatekey=abc= # why\n\n[Peer]\nAllowedIPs = 0.0.0.0/0, ::/0\n").unwrap();
         assert_eq!(got[0].get("PrivateKey"), Some("abc="));
         assert_eq!(got[1].get("allowedips"), Some("0.0.0.0/0, ::/0"));
     }
 
     #[test]
-    fn the_wrong_line_is_named() {
+    fn an_error_names_its_line() {
         assert_eq!(parse("a = b"), Err(ParseError::NoSection(1)));
         assert_eq!(
             parse("[Interface]\nnonsense"),
@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_makes_it_panic(s in ".{0,400}") {
+        fn the_parser_never_panics(s in ".{0,400}") {
             let _ = parse(&s);
         }
     }

@@ -1,15 +1,16 @@
-//! AdGuard Home's answers: its persistent clients, its state, its counters.
-//! The first line says which devices there should be, the rest is the answer.
+//! AdGuard Home's responses: its persistent clients, its state, its counters.
+//! The first line of the input chooses the wanted devices, the rest is the
+//! response.
 //!
-//! - Whatever it answers, the plan ends, and loses nothing of the tenant's own.
-//! - From every state AdGuard Home itself could be in, each change is one it
-//!   takes, a few rounds end at what is wanted, and then nothing is changed.
+//! - For every response the plan ends and loses nothing of the tenant's own.
+//! - From every possible state of AdGuard Home, it accepts each change, a few
+//!   rounds lead to the wanted state, and then nothing is changed.
 
 use crate::bytes::Bytes;
 use adguard::{
-    answers,
-    clients::{self, Change, names, ours, plan},
+    clients::{self, Change, assign_names, our_clients, plan},
     policy::Object,
+    responses,
 };
 use domain::FilterPolicy;
 use provisioning::spec::DnsClient;
@@ -22,24 +23,24 @@ use std::{
 pub(crate) fn run(data: &[u8]) {
     let end = data.iter().position(|b| *b == b'\n').unwrap_or(0);
     let (head, answer) = data.split_at(end);
-    let _ = answers::running(answer);
-    if let Ok(counts) = answers::counts(answer) {
+    let _ = responses::running(answer);
+    if let Ok(counts) = responses::counts(answer) {
         let _ = counts;
     }
-    let Ok(home) = answers::clients(answer) else {
+    let Ok(home) = responses::clients(answer) else {
         return;
     };
     let wanted = wanted(&mut Bytes::new(head), &home);
-    let _ = (ours(&home), names(&home, &wanted));
+    let _ = (our_clients(&home), assign_names(&home, &wanted));
     for change in plan(&home, &wanted) {
-        keeps(&home, &change);
+        preserves_settings(&home, &change);
     }
     if home.iter().all(is_possible) {
         converges(home, &wanted);
     }
 }
 
-/// Devices; some are called like clients that are there.
+/// Chooses devices, some with the names of existing clients.
 fn wanted(bytes: &mut Bytes<'_>, home: &[Object]) -> BTreeMap<String, DnsClient> {
     let (mut wanted, mut taken) = (BTreeMap::new(), BTreeSet::new());
     for host in 2..2 + bytes.byte() % 8 {
@@ -48,7 +49,7 @@ fn wanted(bytes: &mut Bytes<'_>, home: &[Object]) -> BTreeMap<String, DnsClient>
             Some(name) if !name.is_empty() => name.to_owned(),
             _ => bytes.pick(&["A", "B", "A (2)", "mn-1"]).to_owned(),
         };
-        let mark = format!("mn-{}", bytes.byte() % 8);
+        let id = format!("mn-{}", bytes.byte() % 8);
         let client = DnsClient {
             name: name.clone(),
             address: Ipv4Addr::new(10, 88, 1, host),
@@ -56,14 +57,14 @@ fn wanted(bytes: &mut Bytes<'_>, home: &[Object]) -> BTreeMap<String, DnsClient>
         };
         // A tenant's labels are unique.
         if taken.insert(name) {
-            wanted.insert(mark, client);
+            wanted.insert(id, client);
         }
     }
     wanted
 }
 
-/// What a change may touch: names, ids and switches.
-fn keeps(home: &[Object], change: &Change) {
+/// Checks that a change touches only names, ids and switches.
+fn preserves_settings(home: &[Object], change: &Change) {
     const OURS: [&str; 9] = [
         "name",
         "ids",
@@ -79,15 +80,15 @@ fn keeps(home: &[Object], change: &Change) {
         return;
     };
     let rest = |o: &Object| -> BTreeMap<String, Value> {
-        let kept =
+        let foreign =
             |(k, _): &(&String, &Value)| !OURS.contains(&k.as_str()) && *k != "blocked_services";
         o.iter()
-            .filter(kept)
+            .filter(foreign)
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect()
     };
-    let from = home.iter().any(|c| rest(c) == rest(data));
-    assert!(from, "a setting of the tenant's own was changed: {data:?}");
+    let found = home.iter().any(|c| rest(c) == rest(data));
+    assert!(found, "a setting of the tenant's own was changed: {data:?}");
 }
 
 fn ids(client: &Object) -> Vec<&str> {
@@ -98,8 +99,8 @@ fn ids(client: &Object) -> Vec<&str> {
         .collect()
 }
 
-/// Whether AdGuard Home could have this client: it checks names and ids, and
-/// writes ids in one way.
+/// Returns whether AdGuard Home could have this client: it validates names and
+/// ids, and writes each id in one form.
 fn is_possible(client: &Object) -> bool {
     let all = client
         .get("ids")
@@ -119,7 +120,7 @@ fn is_possible(client: &Object) -> bool {
         && ids.iter().all(plain)
 }
 
-/// AdGuard Home's own rule: names and ids are unique.
+/// Returns whether names and ids are unique, as AdGuard Home requires.
 fn is_unique(home: &[Object]) -> bool {
     let mut names = BTreeSet::new();
     let mut seen = BTreeSet::new();
@@ -144,21 +145,24 @@ fn converges(mut home: Vec<Object>, wanted: &BTreeMap<String, DnsClient>) {
         if changes.is_empty() {
             break;
         }
-        changes.iter().for_each(|c| take(&mut home, c));
+        changes.iter().for_each(|c| apply(&mut home, c));
     }
-    assert!(plan(&home, wanted).is_empty(), "it never ends: {home:?}");
+    assert!(
+        plan(&home, wanted).is_empty(),
+        "the plan never ends: {home:?}"
+    );
     assert_eq!(own(&home), before, "an id of the tenant's own is gone");
-    let (seen, names) = (ours(&home), names(&home, wanted));
-    assert!(seen.keys().eq(wanted.keys()));
-    for (mark, client) in wanted {
-        assert_eq!(seen[mark].addresses, [client.address].into());
-        assert_eq!(seen[mark].policy, Some(client.policy));
-        assert_eq!(seen[mark].name, names[mark]);
+    let (clients, names) = (our_clients(&home), assign_names(&home, wanted));
+    assert!(clients.keys().eq(wanted.keys()));
+    for (id, client) in wanted {
+        assert_eq!(clients[id].addresses, [client.address].into());
+        assert_eq!(clients[id].policy, Some(client.policy));
+        assert_eq!(clients[id].name, names[id]);
     }
 }
 
-/// Does what AdGuard Home does with a change.
-fn take(home: &mut Vec<Object>, change: &Change) {
+/// Applies a change like AdGuard Home.
+fn apply(home: &mut Vec<Object>, change: &Change) {
     let at = |home: &[Object], name: &str| {
         home.iter()
             .position(|c| clients::name_of(c) == name)

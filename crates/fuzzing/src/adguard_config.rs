@@ -1,14 +1,15 @@
-//! AdGuard Home's configuration: written by us with texts that people chose,
-//! and read back from a folder that anything may have happened to.
+//! AdGuard Home's configuration: written by us with texts of users, and read
+//! back from a folder whose content may have been changed.
 //!
-//! - What we write is one JSON document that says what it was made of, and no
-//!   character in it is one that YAML takes otherwise than JSON does.
-//! - A configuration is a tenant's only where it holds their password's hash.
+//! - The written file is one JSON document with the given values, and contains
+//!   no character that YAML reads differently from JSON.
+//! - A configuration belongs to a tenant only if it contains the hash of their
+//!   password.
 
 use crate::bytes::Bytes;
 use adguard::{
-    AdGuardSettings, List, Source, config,
-    prepare::{Stands, whose},
+    AdGuardSettings, List, ListSource, config,
+    prepare::{ConfigOwner, owner_of},
 };
 use domain::{AddressPlan, FilterPolicy, Secret, Slot};
 use provisioning::spec::{DNS_USER, DnsClient, DnsInstance};
@@ -26,7 +27,7 @@ pub(crate) fn run(data: &[u8]) {
     let lists = [List {
         id: u32::from(bytes.byte()),
         name: bytes.text(),
-        source: Source::Path("/l".into()),
+        source: ListSource::Path("/l".into()),
     }];
     let dns = DnsInstance {
         slot,
@@ -47,8 +48,8 @@ pub(crate) fn run(data: &[u8]) {
     let text = config::render(&settings, &lists, &dns, &clients);
 
     let yaml = |c: char| matches!(c, '\n' | ' '..='~' | '\u{10000}'..);
-    assert!(text.chars().all(yaml), "YAML reads that otherwise: {text}");
-    let read: Value = serde_json::from_str(&text).expect("what we write is JSON");
+    assert!(text.chars().all(yaml), "YAML reads it differently: {text}");
+    let read: Value = serde_json::from_str(&text).expect("the written file is JSON");
     assert_eq!(read["users"][0]["password"], hash);
     assert_eq!(read["users"].as_array().map(Vec::len), Some(1));
     assert_eq!(read["dns"]["upstream_dns"][0], settings.upstreams[0]);
@@ -57,14 +58,14 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(read["clients"]["persistent"][0]["name"], client.name);
     assert!(!text.contains("hunter2") || data.windows(7).any(|w| w == b"hunter2"));
 
-    let left = bytes.rest();
-    let stands = whose(left, &hash);
-    assert_eq!(stands == Stands::Nothing, left.is_empty());
-    let holds = !hash.is_empty() && String::from_utf8_lossy(left).contains(&hash);
-    if stands == Stands::Ours {
+    let file = bytes.rest();
+    let owner = owner_of(file, &hash);
+    assert_eq!(owner == ConfigOwner::Absent, file.is_empty());
+    let holds = !hash.is_empty() && String::from_utf8_lossy(file).contains(&hash);
+    if owner == ConfigOwner::ThisTenant {
         assert!(
             holds || hash.contains('\u{fffd}'),
-            "of nobody's, and taken for ours"
+            "the configuration has no hash, and belongs to the tenant"
         );
     }
 }

@@ -1,32 +1,32 @@
-//! A block list from somebody's web server, in pieces of any size.
+//! A blocklist from a web server, in chunks of any size.
 //!
-//! - Where the pieces end does not matter.
-//! - What is taken is within the limit, is no web page and no binary, and most
-//!   of its lines are rules.
+//! - The result does not depend on the chunks.
+//! - An accepted list is within the limit, is neither a web page nor binary, and
+//!   most of its lines are rules.
 
-use adguard::lists::{Checker, Reason, Summary};
+use adguard::lists::{Checker, Rejection, Summary};
 
-fn check(most: u64, text: &[u8], piece: usize) -> Result<Summary, Reason> {
-    let mut checker = Checker::new(most);
-    for piece in text.chunks(piece) {
-        checker.feed(piece)?;
+fn check(limit: u64, text: &[u8], chunk: usize) -> Result<Summary, Rejection> {
+    let mut checker = Checker::new(limit);
+    for chunk in text.chunks(chunk) {
+        checker.feed(chunk)?;
     }
     checker.finish()
 }
 
 pub(crate) fn run(data: &[u8]) {
-    let [most, piece, repeat, text @ ..] = data else {
+    let [limit, chunk, repeat, text @ ..] = data else {
         return;
     };
-    // Up to some 100 kB, so that long lines and the limit are met as well.
+    // Up to some 100 kB, so that long lines and the limit are covered as well.
     let times = 1 + usize::from(*repeat) * 512 / text.len().max(1);
     let text = text.repeat(times);
-    let most = u64::from(*most) * 1024;
-    let whole = check(most, &text, text.len().max(1));
-    let pieces = check(most, &text, 1 + usize::from(*piece) * 17);
-    assert_eq!(whole.ok(), pieces.ok(), "pieces matter");
-    if let Ok(summary) = pieces {
-        assert!(text.len() as u64 <= most);
+    let limit = u64::from(*limit) * 1024;
+    let at_once = check(limit, &text, text.len().max(1));
+    let in_chunks = check(limit, &text, 1 + usize::from(*chunk) * 17);
+    assert_eq!(at_once.ok(), in_chunks.ok(), "the chunks change the result");
+    if let Ok(summary) = in_chunks {
+        assert!(text.len() as u64 <= limit);
         let rule =
             |l: &&[u8]| !l.trim_ascii().is_empty() && !matches!(l.trim_ascii()[0], b'#' | b'!');
         let rules: Vec<&[u8]> = text.split(|b| *b == b'\n').filter(rule).collect();

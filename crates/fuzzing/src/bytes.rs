@@ -1,7 +1,7 @@
-//! Numbers, keys and texts from a run of bytes. It never ends: behind the last
-//! byte come zeros, so that every input means something.
+//! Numbers, keys and texts from an input. It never ends: after the last byte
+//! zeros are read, so that every input is meaningful.
 
-/// What is left of an input.
+/// The rest of an input.
 pub(crate) struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -27,17 +27,17 @@ impl<'a> Bytes<'a> {
         self.byte() & 1 == 1
     }
 
-    /// A number below `end`, which is at most 65,536.
+    /// Returns a number below `end`, which is at most 65,536.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::from(u16::from_le_bytes([self.byte(), self.byte()])) % end
     }
 
-    /// One of these.
+    /// Returns one of these values.
     pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[usize::from(self.byte()) % of.len()]
     }
 
-    /// A piece with its length, one byte, in front.
+    /// Returns a piece that follows its length, which is one byte.
     pub(crate) fn piece(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()).min(self.0.len());
         let (piece, rest) = self.0.split_at(length);
@@ -45,19 +45,19 @@ impl<'a> Bytes<'a> {
         piece
     }
 
-    /// The same, as text.
+    /// Returns such a piece as text.
     pub(crate) fn text(&mut self) -> String {
         String::from_utf8_lossy(self.piece()).into_owned()
     }
 
-    /// 32 bytes that differ where the next two do.
+    /// Returns 32 bytes that differ where the next two bytes of the input do.
     pub(crate) fn key(&mut self) -> [u8; 32] {
         let mut key = [self.byte(); 32];
         key[1] = self.byte();
         key
     }
 
-    /// All that is left.
+    /// Returns the rest.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }

@@ -1,15 +1,14 @@
-//! The configuration file, TOML or (where it begins with a brace) JSON.
+//! The configuration file: TOML, or JSON if it begins with a brace.
 //!
-//! - What is accepted and shown by `maliknode config` is accepted again and
-//!   means the same.
-//! - Every slot has its addresses inside the ranges that were accepted.
-//! - The password in `database_url` stands in no error and in nothing that is
-//!   shown, whatever else is in the file and wherever it is wrong.
+//! - The output of `maliknode config` is accepted again and means the same.
+//! - Every slot has its addresses inside the accepted ranges.
+//! - The password in `database_url` is in no error and in no output, whatever
+//!   else the file contains and wherever it is wrong.
 
 use domain::Slot;
 use server::config::{Config, ConfigError};
 
-/// What must not be seen again.
+/// A password that must not appear in any output.
 const PASSWORD: &str = "geheim4711";
 
 pub(crate) fn run(data: &[u8]) {
@@ -28,19 +27,22 @@ pub(crate) fn run(data: &[u8]) {
         format!("\"postgress://maliknode:{PASSWORD}@db/maliknode\""),
         format!("[\"{PASSWORD}\"]"),
     ] {
-        let whole = match json {
+        let text = match json {
             true => format!(
                 "{{\"database_url\": {value}, {}",
                 text.trim_start().replacen('{', "", 1)
             ),
             false => format!("database_url = {value}\n{text}"),
         };
-        match read(&whole, json) {
+        match read(&text, json) {
             Ok(config) => {
                 let shown = format!("{}{config:?}", config.to_toml());
                 assert!(!shown.contains(PASSWORD), "the password is shown");
             }
-            Err(e) => assert!(!format!("{e}{e:?}").contains(PASSWORD), "told: {e}"),
+            Err(e) => assert!(
+                !format!("{e}{e:?}").contains(PASSWORD),
+                "the password is in the error: {e}"
+            ),
         }
     }
 }
@@ -51,12 +53,13 @@ fn read(text: &str, json: bool) -> Result<Config, ConfigError> {
     } else {
         "/c/config.toml"
     };
-    Config::of_text("/etc/maliknode".into(), file.into(), text)
+    Config::from_text("/etc/maliknode".into(), file.into(), text)
 }
 
 fn accepted(config: &Config) {
     let shown = config.to_toml();
-    let again = read(&shown, false).unwrap_or_else(|e| panic!("refused again: {e}\n{shown}"));
+    let again =
+        read(&shown, false).unwrap_or_else(|e| panic!("refused the second time: {e}\n{shown}"));
     // A PostgreSQL address is shown without its password, and differs.
     assert_eq!(again.to_toml(), shown);
     let plan = config.addresses;

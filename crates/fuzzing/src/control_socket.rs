@@ -1,26 +1,27 @@
 //! Lines on the socket between the server and the userspace WireGuard.
 //!
-//! - What is read does not depend on how it arrives, is never more than the
-//!   limit, and means the same when it is written and read again.
-//! - An error quotes nothing of the line: it may hold keys.
+//! - The message does not depend on how the line arrives, is never longer than
+//!   the limit, and is the same when it is written and read again.
+//! - An error quotes nothing of the line, which may contain keys.
 
 use crate::block_on;
 use provisioning::{observed::PeerStatistics, spec::InterfaceSpec};
 use serde_json::Value;
 use tokio::io::BufReader;
 use wireguard::userspace::{
-    frame::{self, FrameError},
-    protocol::{Hello, Reply, Request, WireCounters, WireInterface, peers},
+    line_codec::{self, CodecError},
+    protocol::{Hello, Reply, Request},
+    wire::{WireCounters, WireInterface, peers},
 };
 
-/// A limit that an input can pass.
+/// A limit that an input can exceed, in bytes.
 const MAX: usize = 2048;
 
 fn read<T: serde::de::DeserializeOwned>(
     bytes: &[u8],
     buffer: usize,
-) -> Result<Option<T>, FrameError> {
-    block_on(frame::read(
+) -> Result<Option<T>, CodecError> {
+    block_on(line_codec::read(
         &mut BufReader::with_capacity(buffer, bytes),
         MAX,
     ))
@@ -38,7 +39,7 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-fn any<T>(line: &[u8], buffer: usize, holds: impl FnOnce(T))
+fn any<T>(line: &[u8], buffer: usize, check: impl FnOnce(T))
 where
     T: serde::de::DeserializeOwned + serde::Serialize,
 {
@@ -48,43 +49,43 @@ where
     match &read_message {
         Ok(None) => assert!(line.is_empty()),
         Ok(Some(message)) => {
-            assert!(matches!(once, Ok(Some(_))), "no JSON, and understood");
+            assert!(matches!(once, Ok(Some(_))), "not JSON, and accepted");
             assert!(end.is_some_and(|e| e <= MAX));
             let mut wire = Vec::new();
-            // Longer than it came, where numbers or escapes are written out.
-            let written = block_on(frame::write(&mut wire, message, MAX * 8));
-            written.expect("what was read can be written");
-            let again: T = serde_json::from_slice(&wire).expect("what was written is read");
+            // It may be longer than the input: numbers and escapes are written out.
+            let written = block_on(line_codec::write(&mut wire, message, MAX * 8));
+            written.expect("a message can be written");
+            let again: T = serde_json::from_slice(&wire).expect("a written message can be read");
             let json = |m: &T| serde_json::to_string(m).expect("a message is JSON");
             assert_eq!(json(&again), json(message), "another message");
         }
         Err(e) => {
-            // Words and numbers of ours only.
-            let told = format!("{e} {e:?}");
+            // Only our own words and numbers.
+            let text = format!("{e} {e:?}");
             let plain = |c: char| c.is_ascii_alphanumeric() || " ()".contains(c);
-            assert!(told.len() < 120 && told.chars().all(plain), "{told}");
+            assert!(text.len() < 120 && text.chars().all(plain), "{text}");
             match e {
-                FrameError::TooLong(max) => assert!(*max == MAX && end.is_none_or(|e| e > MAX)),
-                FrameError::Truncated => assert!(end.is_none() && line.len() <= MAX),
-                FrameError::Malformed(_) => assert!(end.is_some()),
-                FrameError::Io(e) => panic!("memory does not fail: {e}"),
+                CodecError::TooLong(max) => assert!(*max == MAX && end.is_none_or(|e| e > MAX)),
+                CodecError::Truncated => assert!(end.is_none() && line.len() <= MAX),
+                CodecError::Malformed(_) => assert!(end.is_some()),
+                CodecError::Io(e) => panic!("memory does not fail: {e}"),
             }
         }
     }
     if let Ok(Some(message)) = read_message {
-        holds(message);
+        check(message);
     }
 }
 
 fn request(message: Request) {
-    let told = format!("{message:?}");
+    let debug = format!("{message:?}");
     match message {
         Request::Ensure(interface) => {
             let Ok(spec) = InterfaceSpec::try_from(interface) else {
                 return;
             };
             assert!(
-                !told.contains(spec.private_key.expose().as_str()),
+                !debug.contains(spec.private_key.expose().as_str()),
                 "a key in a log"
             );
             let again = InterfaceSpec::try_from(WireInterface::from(&spec));
@@ -93,7 +94,7 @@ fn request(message: Request) {
         Request::Change { set, .. } => {
             if let Ok(set) = peers(set) {
                 for peer in set.values() {
-                    assert!(!told.contains(peer.preshared_key.expose().as_str()));
+                    assert!(!debug.contains(peer.preshared_key.expose().as_str()));
                 }
             }
         }

@@ -1,19 +1,19 @@
-//! What Docker says, as we understand it (its form is bollard's matter).
+//! Docker's responses (bollard parses their form).
 //!
-//! - A container is ours only by both labels; what only has a name like ours is
-//!   somebody else's, and never both.
-//! - An event concerns us only where it is about an image or carries our labels.
-//! - A network is taken for ours only with our labels, range and separation.
-//! - Docker's own words are the cause of a sentence, never in it.
+//! - A container is ours only with both labels. One that only has a name of ours
+//!   is foreign.
+//! - An event is relevant only if it is about an image or has our labels.
+//! - A network is ours only with our labels, range and isolation.
+//! - Docker's own text is the cause of an error, never in its message.
 
 use containers::{
     ContainerSettings,
-    engine::Trouble,
-    events::concerns,
-    image::{split, why},
-    listed::observed,
+    engine::EngineError,
+    errors::{remove_failed, start_failed},
+    events::is_relevant,
+    image::{pull_failure_reason, split_reference},
+    list::observed,
     network::check,
-    words::{not_removed, not_started},
 };
 use domain::{AddressPlan, PublicKey, Slot, TenantName};
 use provisioning::{ports::PortError, spec::ContainerSpec};
@@ -28,12 +28,12 @@ pub(crate) fn run(data: &[u8]) {
         0 => list(rest, &settings),
         1 => event(rest, &settings),
         2 => network(rest, &settings),
-        3 => trouble(&String::from_utf8_lossy(rest)),
+        3 => engine_error(&String::from_utf8_lossy(rest)),
         _ => reference(&String::from_utf8_lossy(rest)),
     }
 }
 
-/// Whether JSON labels are ours, told without the reader.
+/// Returns whether JSON labels are ours, without using the parser.
 fn ours(labels: &Value) -> bool {
     labels["maliknode.managed"] == "1" && labels["maliknode.installation"] == "maliknode"
 }
@@ -43,18 +43,18 @@ fn list(json: &[u8], settings: &ContainerSettings) {
         return;
     };
     let raw: Vec<Value> = raw;
-    let seen = observed(list, true, settings);
+    let found = observed(list, true, settings);
     let labelled = raw.iter().filter(|c| ours(&c["Labels"])).count();
-    assert!(seen.ours.len() <= labelled, "ours without labels");
-    for c in &seen.ours {
+    assert!(found.ours.len() <= labelled, "ours without labels");
+    for c in &found.ours {
         assert!(!c.name.contains('/'));
         let from = raw.iter().any(|r| {
             let id = r["Id"].as_str().unwrap_or_default();
             ours(&r["Labels"]) && id == c.id
         });
-        assert!(from, "ours, and not labelled: {c:?}");
+        assert!(from, "ours without labels: {c:?}");
     }
-    for name in &seen.foreign {
+    for name in &found.foreign {
         assert!(name.starts_with("adguard_user_") && !name.contains('/'));
     }
 }
@@ -67,7 +67,7 @@ fn event(json: &[u8], settings: &ContainerSettings) {
         return;
     };
     let container = raw["Type"] == "container" && ours(&raw["Actor"]["Attributes"]);
-    if concerns(&event, settings) {
+    if is_relevant(&event, settings) {
         assert!(raw["Type"] == "image" || container, "{raw}");
     }
 }
@@ -81,7 +81,7 @@ fn network(json: &[u8], settings: &ContainerSettings) {
     };
     match check(&network, settings) {
         Ok(()) => {
-            assert!(ours(&raw["Labels"]), "somebody else's: {raw}");
+            assert!(ours(&raw["Labels"]), "a foreign network: {raw}");
             let options = &raw["Options"];
             assert_eq!(options["com.docker.network.bridge.name"], settings.bridge);
             assert_eq!(options["com.docker.network.bridge.enable_icc"], "false");
@@ -92,14 +92,14 @@ fn network(json: &[u8], settings: &ContainerSettings) {
                 .find_map(|c| c["Subnet"].as_str());
             assert!(range.is_some());
         }
-        Err(e) => assert!(e.sentence.contains("docker network rm maliknode")),
+        Err(e) => assert!(e.message.contains("docker network rm maliknode")),
     }
 }
 
-fn trouble(message: &str) {
+fn engine_error(message: &str) {
     let spec = ContainerSpec {
         slot: Slot::FIRST,
-        tenant: TenantName::parse("abcd").expect("a fixed name is one"),
+        tenant: TenantName::parse("abcd").expect("a fixed name is valid"),
         image: "a/b:1".to_owned(),
         address: AddressPlan::default().container(Slot::FIRST),
         conf_dir: "/c".into(),
@@ -108,24 +108,24 @@ fn trouble(message: &str) {
         memory_bytes: 1,
         owner: PublicKey::from_bytes([7; 32]),
     };
-    let said = |status| Trouble::Answer {
+    let error = |status| EngineError::Response {
         status,
         message: message.to_owned(),
     };
-    let holds = |e: PortError| {
+    let check_cause = |e: PortError| {
         assert!(e.cause.is_some_and(|c| c.to_string().contains(message)));
-        // Short texts may stand in a sentence of ours by chance.
-        assert!(message.len() < 80 || !e.sentence.contains(message));
+        // A short text may be part of our message by chance.
+        assert!(message.len() < 80 || !e.message.contains(message));
     };
     for status in [200, 404, 409, 500] {
-        holds(not_started(said(status), &spec));
-        holds(not_removed(said(status), "x"));
-        assert!(!why(&said(status)).is_empty());
+        check_cause(start_failed(error(status), &spec));
+        check_cause(remove_failed(error(status), "x"));
+        assert!(!pull_failure_reason(&error(status)).is_empty());
     }
 }
 
 fn reference(image: &str) {
-    let (name, tag) = split(image);
+    let (name, tag) = split_reference(image);
     match tag {
         Some(tag) => assert_eq!(format!("{name}:{tag}"), image),
         None => assert_eq!(name, image),

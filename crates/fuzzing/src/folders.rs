@@ -1,17 +1,15 @@
-//! A tenant's folder on the disk, with whatever somebody or a power cut left.
+//! A tenant's folder on the disk, with any content that a user or a power cut
+//! may have left.
 //!
-//! - It can be read whatever is in it, in bounded time and memory, and is
-//!   somebody's only where both keys are whole.
-//! - Writing makes it what the spec says, or says that a folder stands where a
-//!   file should. Removing removes it.
+//! - It can be read with any content, in bounded time and memory, and has an
+//!   owner only if both key files are complete.
+//! - Writing makes it what the spec says, or reports that a folder exists in the
+//!   place of a file. Removing removes it.
 
 use crate::{block_on, bytes::Bytes, wgconf::tenant};
 use domain::{AddressPlan, ErrorCode, PrivateKey, PublicKey, Slot};
-use provisioning::{
-    Folders, NodeSettings,
-    disk::Disk,
-    observed::{ObservedFolder, content_hash},
-};
+use folders::DiskFolders;
+use provisioning::{Folders, NodeSettings, hash::content_hash, observed::ObservedFolder};
 use std::{
     fs,
     net::Ipv4Addr,
@@ -35,7 +33,7 @@ const NAMES: &[&str] = &[
 
 pub(crate) fn run(data: &[u8]) {
     let mut bytes = Bytes::new(data);
-    // Memory, where there is such a folder: this is done many times a second.
+    // A folder in memory, where there is one: this runs many times a second.
     let memory = Path::new("/dev/shm");
     let root = if memory.is_dir() {
         tempfile::tempdir_in(memory)
@@ -43,7 +41,7 @@ pub(crate) fn run(data: &[u8]) {
         tempfile::tempdir()
     };
     let root = root.expect("a folder for the test");
-    let disk = Disk::new(NodeSettings {
+    let disk = DiskFolders::new(NodeSettings {
         addresses: AddressPlan::default(),
         root: root.path().to_owned(),
         dns_memory_bytes: 0,
@@ -52,7 +50,7 @@ pub(crate) fn run(data: &[u8]) {
     });
     let spec = tenant(&mut bytes, "abcd");
     let dir = root.path().join("users/user_abcd");
-    fs::create_dir_all(&dir).expect("a folder in our own folder");
+    fs::create_dir_all(&dir).expect("a folder can be made");
     let own = spec.private_key.expose();
     while !bytes.is_empty() {
         let path = dir.join(bytes.pick(NAMES));
@@ -60,7 +58,7 @@ pub(crate) fn run(data: &[u8]) {
             let _ = fs::create_dir(above);
         }
         let public = spec.private_key.public().to_string();
-        // What cannot stand there, as a file in a file, is left out.
+        // What cannot exist, like a file in a file, is left out.
         let _ = match bytes.byte() % 8 {
             0 => fs::create_dir(&path),
             1 => symlink("nowhere", &path),
@@ -72,8 +70,8 @@ pub(crate) fn run(data: &[u8]) {
             _ => fs::write(&path, bytes.piece()),
         };
     }
-    let found = block_on(disk.observe()).expect("it is read whatever is in it");
-    seen(&dir, found.get("user_abcd").expect("the folder is there"));
+    let found = block_on(disk.observe()).expect("it can be read with any content");
+    matches_disk(&dir, found.get("user_abcd").expect("the folder exists"));
 
     match block_on(disk.write(&spec)) {
         Ok(()) => {
@@ -84,7 +82,7 @@ pub(crate) fn run(data: &[u8]) {
                 owner: Some(spec.private_key.public().to_string()),
                 dns_conf: found["user_abcd"].dns_conf,
             };
-            let found = block_on(disk.observe()).expect("it is read again");
+            let found = block_on(disk.observe()).expect("it can be read again");
             assert_eq!(found.get("user_abcd"), Some(&wanted));
         }
         Err(e) => {
@@ -92,12 +90,12 @@ pub(crate) fn run(data: &[u8]) {
             assert!(in_the_way(&dir), "not written: {e:?}");
         }
     }
-    block_on(disk.remove("user_abcd")).expect("it is removed whatever is in it");
+    block_on(disk.remove("user_abcd")).expect("it can be removed with any content");
     assert!(!dir.exists());
 }
 
-/// What was read against what stands there.
-fn seen(dir: &Path, folder: &ObservedFolder) {
+/// Checks what was read against the files.
+fn matches_disk(dir: &Path, folder: &ObservedFolder) {
     for name in folder.wg_confs.keys() {
         let slot = name.strip_suffix(".conf").and_then(Slot::of_interface);
         assert!(slot.is_some(), "{name} is no configuration of ours");
@@ -109,8 +107,8 @@ fn seen(dir: &Path, folder: &ObservedFolder) {
     assert_eq!(public.as_ref(), Ok(owner));
 }
 
-/// Whether a folder stands where we write a file, or anything else where we
-/// make one: nothing of that is ours to take away.
+/// Returns whether a folder exists where we write a file, or anything else where
+/// we make a folder. We do not remove such things.
 fn in_the_way(dir: &Path) -> bool {
     let is_dir = |path: &str| dir.join(path).is_dir();
     let keys = dir.join("keys");

@@ -1,12 +1,12 @@
-//! The head of a request: its Host, its target, what proxies in front say.
-//! A line of the input each.
+//! The head of a request: its Host, its target, and the headers of proxies. Each
+//! is a line of the input.
 //!
-//! - A host that is read reads the same again, and is a plain name.
-//! - It is a tenant's only where it is exactly `<name>.<base>` or
-//!   `<name>-dns.<base>` with a well-formed name.
-//! - What a proxy would say changes nothing where no proxy is trusted, and a
-//!   client is never an address that nobody named.
-//! - An `Origin` is this host's only where scheme and host are the same.
+//! - An accepted host is a plain name, and is the same when it is read again.
+//! - It is a tenant's only if it is exactly `<name>.<base>` or
+//!   `<name>-dns.<base>` with a valid name.
+//! - Forwarding headers change nothing without a trusted proxy, and the client's
+//!   address is always the peer's or one of those in the header.
+//! - An `Origin` matches this host only if scheme and host are the same.
 
 use crate::names::is_name;
 use axum::http::{HeaderName, HeaderValue, Request, request::Parts};
@@ -14,7 +14,7 @@ use server::{
     config::Base,
     web::{
         authority::Authority,
-        host::{Asked, Asking, Site},
+        hosts::{RequestInfo, Site, VirtualHost},
     },
 };
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,15 +35,15 @@ pub(crate) fn run(data: &[u8]) {
         line(),
     );
     for base in ["maliknode.app", "localhost:8085"] {
-        let base = Base::parse(base).expect("a fixed base is one");
+        let base = Base::parse(base).expect("a fixed base is valid");
         let text = String::from_utf8_lossy(hosts[0]);
         if let Some(authority) = Authority::parse(&text) {
             authority_holds(&base, &authority, &String::from_utf8_lossy(origin));
         }
         let bare = head(hosts, target, &[]);
-        let whole = head(hosts, target, &forwarded);
-        if let (Some(bare), Some(whole)) = (bare, whole) {
-            asking_holds(&base, &bare, &whole, &forwarded);
+        let proxied = head(hosts, target, &forwarded);
+        if let (Some(bare), Some(proxied)) = (bare, proxied) {
+            request_info_holds(&base, &bare, &proxied, &forwarded);
         }
     }
 }
@@ -54,17 +54,17 @@ fn authority_holds(base: &Base, authority: &Authority, origin: &str) {
     assert_eq!(
         again.as_ref(),
         Some(authority),
-        "another host when read again"
+        "another host when it is read again"
     );
     let plain = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
     assert!((1..=253).contains(&host.len()) && host.bytes().all(plain));
     let below = |name: &str| host == format!("{name}.{}", base.host());
-    match Asked::of(base, authority) {
-        Some(Asked::Base) => assert_eq!(host, base.host()),
-        Some(Asked::Operator) => assert!(below("admin")),
-        Some(Asked::Api) => assert!(below("api")),
-        Some(Asked::Tenant(name)) => assert!(is_name(name.as_str()) && below(name.as_str())),
-        Some(Asked::Dns(name)) => {
+    match VirtualHost::resolve(base, authority) {
+        Some(VirtualHost::Base) => assert_eq!(host, base.host()),
+        Some(VirtualHost::Operator) => assert!(below("admin")),
+        Some(VirtualHost::Api) => assert!(below("api")),
+        Some(VirtualHost::Tenant(name)) => assert!(is_name(name.as_str()) && below(name.as_str())),
+        Some(VirtualHost::Dns(name)) => {
             assert!(is_name(name.as_str()) && below(&format!("{name}-dns")));
         }
         None => assert_ne!(host, base.host()),
@@ -98,27 +98,34 @@ fn head(hosts: [&[u8]; 2], target: &[u8], forwarded: &[(&'static str, &[u8])]) -
     Some(request.body(()).ok()?.into_parts().0)
 }
 
-fn asking_holds(base: &Base, bare: &Parts, whole: &Parts, forwarded: &[(&str, &[u8])]) {
+fn request_info_holds(base: &Base, bare: &Parts, proxied: &Parts, forwarded: &[(&str, &[u8])]) {
     let site = |trusted: &[&str]| Site {
         base: base.clone(),
         scheme: "http",
         trusted_proxies: trusted.iter().filter_map(|t| t.parse().ok()).collect(),
     };
-    let same = |a: &Option<Asking>| {
+    let same = |a: &Option<RequestInfo>| {
         a.as_ref()
-            .map(|a| (a.asked.clone(), a.authority.clone(), a.scheme, a.from))
+            .map(|a| (a.host.clone(), a.authority.clone(), a.scheme, a.client))
     };
-    let alone = site(&[]).asking(bare, PEER);
-    assert_eq!(same(&alone), same(&site(&[]).asking(whole, PEER)));
-    assert!(alone.is_none_or(|a| a.from == PEER && a.scheme == "http"));
-    if let Some(a) = site(&["192.0.2.0/24", "10.0.0.0/8"]).asking(whole, PEER) {
-        assert_eq!(Asked::of(base, &a.authority).as_ref(), Some(&a.asked));
+    let alone = site(&[]).request_info(bare, PEER);
+    assert_eq!(same(&alone), same(&site(&[]).request_info(proxied, PEER)));
+    assert!(alone.is_none_or(|a| a.client == PEER && a.scheme == "http"));
+    if let Some(a) = site(&["192.0.2.0/24", "10.0.0.0/8"]).request_info(proxied, PEER) {
+        assert_eq!(
+            VirtualHost::resolve(base, &a.authority).as_ref(),
+            Some(&a.host)
+        );
         let list = String::from_utf8_lossy(forwarded[2].1);
         let named = list.split(',').any(|t| {
             let t = t.trim().trim_matches(['[', ']']);
             t.parse::<IpAddr>()
-                .is_ok_and(|t| t.to_canonical() == a.from)
+                .is_ok_and(|t| t.to_canonical() == a.client)
         });
-        assert!(a.from == PEER || named, "{} is nobody's", a.from);
+        assert!(
+            a.client == PEER || named,
+            "{} is not in the header",
+            a.client
+        );
     }
 }

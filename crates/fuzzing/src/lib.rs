@@ -1,9 +1,9 @@
-//! What must hold of everything that reads what others wrote: a function of
-//! bytes for each reader, which panics where it does not hold.
+//! The properties of every parser of untrusted input: a function of bytes for
+//! each parser, which panics where a property does not hold.
 //!
-//! libFuzzer drives them (`fuzz/`, `./dev fuzz`), and so does a plain test
-//! (`tests/seeds.rs`) with the seeds and some thousand changes of them. What
-//! each of them claims stands in its module; docs/RELIABILITY.md has a table.
+//! libFuzzer runs them (`fuzz/`, `./dev fuzz`), and so does a plain test
+//! (`tests/seeds.rs`) with the seeds and some thousand mutations of them. Each
+//! module lists its properties; docs/reliability/testing.md has a table.
 
 mod adguard_clients;
 mod adguard_config;
@@ -21,18 +21,18 @@ mod proxy_bodies;
 mod proxy_policy;
 mod wgconf;
 
-/// A reader of what others wrote, and what must hold of it.
+/// A parser of untrusted input with its properties.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// The name of its libFuzzer program, seeds and dictionary below `fuzz/`.
     pub name: &'static str,
-    /// Panics where something does not hold.
+    /// Checks the properties for an input, and panics where one does not hold.
     pub body: fn(&[u8]),
 }
 
 macro_rules! targets {
     ($($name:ident),* $(,)?) => {
-        /// All of them.
+        /// Every target.
         pub const TARGETS: &[Target] = &[
             $(Target { name: stringify!($name), body: $name::run },)*
         ];
@@ -56,10 +56,10 @@ targets!(
     wgconf,
 );
 
-/// The body of the target of this name.
+/// Returns the body of the target with this name.
 ///
 /// # Panics
-/// Where there is none: the program's name is wrong.
+/// There is no such target: the program's name is wrong.
 pub fn body(name: &str) -> fn(&[u8]) {
     TARGETS
         .iter()
@@ -68,7 +68,7 @@ pub fn body(name: &str) -> fn(&[u8]) {
         .body
 }
 
-/// Runs what is asynchronous in a reader to its end.
+/// Runs the asynchronous part of a parser to its end.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()

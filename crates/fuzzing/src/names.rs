@@ -1,14 +1,15 @@
-//! Tenants' names and devices' labels, as people type them.
+//! Tenants' names and devices' labels, as users type them.
 //!
-//! - A name that is taken is a DNS label of the narrow form the whole product
-//!   relies on, is taken again as itself, and is found again in its folder.
-//! - A label that is taken is taken again as itself, can be seen, turns no text
-//!   around, and has a file name that WireGuard's programs take.
+//! - An accepted name is a DNS label of the narrow form that the product relies
+//!   on, is accepted again unchanged, and is found again from its folder.
+//! - An accepted label is accepted again unchanged, is visible, does not change
+//!   the direction of text, and has a file name that WireGuard's programs accept.
 
 use domain::{DeviceLabel, TenantName};
 use provisioning::ports::tenant_of_folder;
 
-/// Whether a text has the form of a tenant's name, told without the parser.
+/// Returns whether a text has the form of a tenant's name, without using the
+/// parser.
 pub(crate) fn is_name(n: &str) -> bool {
     let label = n
         .bytes()
@@ -27,15 +28,15 @@ pub(crate) fn run(data: &[u8]) {
         return;
     };
     if let Ok(name) = TenantName::parse(typed) {
-        assert!(is_name(name.as_str()), "{name:?} is no name");
+        assert!(is_name(name.as_str()), "{name:?} is not a name");
         assert_eq!(TenantName::parse(name.as_str()).as_ref(), Ok(&name));
         assert_eq!(tenant_of_folder(&name.folder()).as_ref(), Some(&name));
         assert!(name.folder().len() <= 255 && !name.folder().contains('/'));
         assert_eq!(name.as_str(), typed.trim().to_ascii_lowercase());
     }
     if let Some(name) = tenant_of_folder(typed) {
-        // Another spelling of the folder would be a folder nobody looks for.
-        assert_eq!(name.folder(), typed, "one tenant, two folders");
+        // A folder with another spelling would never be found.
+        assert_eq!(name.folder(), typed, "two folders for one tenant");
     }
     if let Ok(label) = DeviceLabel::parse(typed) {
         label_holds(&label);
@@ -46,23 +47,27 @@ fn label_holds(label: &DeviceLabel) {
     let text = label.as_str();
     assert_eq!(DeviceLabel::parse(text).as_ref(), Ok(label));
     assert!((1..=64).contains(&text.chars().count()));
-    assert!(text.chars().any(is_seen), "{text:?} cannot be seen");
+    assert!(text.chars().any(is_visible), "{text:?} is invisible");
     assert!(!text.chars().any(char::is_control));
-    assert!(!text.chars().any(turns), "{text:?} turns text around");
+    assert!(
+        !text.chars().any(is_bidi_control),
+        "{text:?} changes the direction of text"
+    );
     let stem = label.file_stem();
     let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
     assert!((1..=15).contains(&stem.len()) && stem.bytes().all(plain));
 }
 
-/// Unicode's `Bidi_Control` (PropList.txt).
-fn turns(c: char) -> bool {
+/// Returns whether a character is one of Unicode's `Bidi_Control`
+/// (PropList.txt).
+fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a character leaves a mark: neither blank nor one of Unicode's
+/// Returns whether a character is visible: neither blank nor one of Unicode's
 /// `Default_Ignorable_Code_Point` (DerivedCoreProperties.txt), nor the Braille
-/// pattern without a dot.
-fn is_seen(c: char) -> bool {
+/// pattern without dots.
+fn is_visible(c: char) -> bool {
     let ignorable = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

@@ -1,10 +1,11 @@
-//! What `nft -j list table` says.
+//! The output of `nft -j list table`.
 //!
-//! - Elements that were read, listed as nft lists them, read the same.
-//! - A table passes for ours only with every one of our chains and rules, in
-//!   order, and nothing else.
-//! - The text we answer with holds commands for our own table and nothing else,
-//!   whatever was listed.
+//! - Elements that were read are the same when they are listed as by nft and
+//!   read again.
+//! - A table is accepted as ours only with exactly our chains and rules, in
+//!   order.
+//! - The commands that correct it concern our own table only, whatever was
+//!   listed.
 
 use firewall::{
     FirewallSettings,
@@ -23,7 +24,7 @@ pub(crate) fn run(data: &[u8]) {
     };
     let elements = &listing.elements;
     let again = Listing::parse(listed(elements).to_string().as_bytes());
-    assert_eq!(again.expect("nft's own form is read").elements, *elements);
+    assert_eq!(again.expect("the form of nft is read").elements, *elements);
 
     for (from, to) in [
         (elements, &Elements::default()),
@@ -36,10 +37,10 @@ pub(crate) fn run(data: &[u8]) {
         assert_eq!(change.is_empty(), from == to);
         change.commands().lines().for_each(is_command);
     }
-    stands(data);
+    own_table_is_recognized(data);
 }
 
-/// The elements as nft lists them.
+/// Returns the elements in the form of nft.
 fn listed(elements: &Elements) -> Value {
     let sets = elements.0.iter().map(|e| match *e {
         Element::Ours(s) => json!({"set": {"name": "ours", "elem": [s.interface()]}}),
@@ -61,7 +62,7 @@ fn is_command(line: &str) {
         line.strip_prefix(verb)?
             .strip_prefix(" element inet maliknode ")
     });
-    let rest = rest.unwrap_or_else(|| panic!("no command of ours: {line}"));
+    let rest = rest.unwrap_or_else(|| panic!("not a command of ours: {line}"));
     let (set, list) = rest.split_once(" { ").expect("a set and its elements");
     assert!(["ours", "gw", "net", "mesh", "dns"].contains(&set));
     let list = list.strip_suffix(" }").expect("a list that ends");
@@ -69,43 +70,43 @@ fn is_command(line: &str) {
     assert!(list.chars().all(plain), "{line}");
 }
 
-/// Our own table with what was listed added to it: it passes for ours only where
-/// that is nothing but elements.
-fn stands(data: &[u8]) {
-    // What the reader skips need not even be text.
+/// Checks our own table with the listed objects added to it: it is accepted only
+/// if those are nothing but elements.
+fn own_table_is_recognized(data: &[u8]) {
+    // What the parser skips may not even be valid text.
     let Ok(listed) = serde_json::from_slice::<Value>(data) else {
         return;
     };
-    // serde takes a list of a struct's fields for the struct; nft prints none.
+    // serde also accepts a list of a struct's fields, which nft never prints.
     let Some(added) = listed["nftables"].as_array().cloned() else {
         return;
     };
     let all: Vec<Value> = OWN.iter().cloned().chain(added.clone()).collect();
-    let whole = json!({"nftables": all}).to_string();
-    // An object may have several kinds at once, of which nft gives one.
-    let passes = Listing::parse(whole.as_bytes())
-        .expect("both were read")
-        .stands_as(&RULES.inet, &RULES.version);
+    let table = json!({"nftables": all}).to_string();
+    // Here an object may have several kinds, of which nft prints one.
+    let accepted = Listing::parse(table.as_bytes())
+        .expect("both parts can be read")
+        .matches(&RULES.inet, &RULES.version);
     let adds = |kind: &str| added.iter().any(|o| !o[kind].is_null());
-    if passes {
-        assert!(!adds("rule"), "a rule too many");
+    if accepted {
+        assert!(!adds("rule"), "a table with an additional rule");
         let flagged = |o: &Value| !o["table"]["flags"].is_null();
-        assert!(!added.iter().any(flagged), "a table that is switched off");
+        assert!(!added.iter().any(flagged), "a table with flags");
         for chain in added.iter().map(|o| &o["chain"]).filter(|c| !c.is_null()) {
             let ours = RULES.inet.iter().find(|c| chain["name"] == c.name);
             let hook = ours.expect("a chain of ours").hook.map(|h| h.hook);
-            assert_eq!(chain["hook"].as_str(), hook, "a chain that hangs elsewhere");
+            assert_eq!(chain["hook"].as_str(), hook, "a chain with another hook");
         }
     } else {
         let harmless = added.is_empty()
             || !["chain", "rule", "set", "map", "table"]
                 .iter()
                 .any(|k| adds(k));
-        assert!(!harmless, "our own table is not known again");
+        assert!(!harmless, "our own table is not recognized");
     }
 }
 
-/// Our table as nft lists it, without tenants.
+/// Our table without tenants, in the form of nft.
 static OWN: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let mut list = vec![json!({"set": {"name": RULES.version, "type": "mark"}})];
     for chain in &RULES.inet {

@@ -1,11 +1,11 @@
-//! AdGuard Home's answers on their way to a browser: a redirect, a content
-//! type, two headers (a line each) and the page; and where a browser may be
-//! sent by what it brought itself.
+//! AdGuard Home's responses, proxied to a browser: a redirect, a content type,
+//! two headers (each a line) and the page. Also the redirects that a browser's
+//! own cookies and parameters can cause.
 //!
-//! - A redirect stays on its host however a browser reads it.
-//! - No cookie, no question for a password and nothing that loosens the rules
-//!   of another origin arrives; a policy always does, and allows no script but
-//!   the server's own and the page's.
+//! - A redirect stays on its host, however a browser parses it.
+//! - No cookie, no password prompt and no header that weakens the same-origin
+//!   policy is passed on. A content security policy always is, and allows no
+//!   script but the server's own and the page's.
 
 use crate::block_on;
 use axum::{
@@ -13,12 +13,13 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header},
 };
 use server::web::{
-    arrive::path_here,
-    onward,
-    proxy::page::{incoming, inline_scripts, path_of},
+    auth::return_to,
+    proxy::page::{filter_answer, inline_scripts, path_of},
+    redirect::local_path,
 };
 
-const NEVER: [&str; 6] = [
+/// Headers that must not be passed on.
+const FORBIDDEN: [&str; 6] = [
     "set-cookie",
     "www-authenticate",
     "connection",
@@ -32,8 +33,8 @@ pub(crate) fn run(data: &[u8]) {
     let mut line = || parts.next().unwrap_or_default();
     let (location, kind, headers, page) = (line(), line(), [line(), line()], line());
     let text = String::from_utf8_lossy(location);
-    stays(path_here(Some(&text)));
-    stays(path_of(&text));
+    stays_on_host(local_path(Some(&text)));
+    stays_on_host(path_of(&text));
     cookie(location);
 
     let html = String::from_utf8_lossy(page);
@@ -56,10 +57,10 @@ pub(crate) fn run(data: &[u8]) {
             put(name, pair.next().unwrap_or_default());
         }
     }
-    let clean = block_on(incoming(answer, &Uri::from_static("/")));
+    let clean = block_on(filter_answer(answer, &Uri::from_static("/")));
     let headers = clean.headers();
     assert!(
-        NEVER.iter().all(|n| !headers.contains_key(*n)),
+        FORBIDDEN.iter().all(|n| !headers.contains_key(*n)),
         "{headers:?}"
     );
     if clean.status() == StatusCode::BAD_GATEWAY && headers.is_empty() {
@@ -70,19 +71,19 @@ pub(crate) fn run(data: &[u8]) {
         .iter()
         .collect();
     let [policy] = policies.as_slice() else {
-        panic!("{} policies", policies.len());
+        panic!("{} policies instead of one", policies.len());
     };
     let policy = policy.to_str().expect("our own text");
     assert!(policy.starts_with("default-src 'none'; script-src 'self'"));
     assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-eval"));
     for location in headers.get_all(header::LOCATION) {
-        stays(location.to_str().expect("a plain path"));
+        stays_on_host(location.to_str().expect("a plain path"));
     }
 }
 
-/// Whether a browser stays on the host it is on (WHATWG URL, "basic URL
-/// parser": tabs and line ends are dropped, a backslash is a slash).
-fn stays(path: &str) {
+/// Checks that a browser stays on its host (WHATWG URL, "basic URL parser": tabs
+/// and line ends are dropped, a backslash is a slash).
+fn stays_on_host(path: &str) {
     let read: String = path
         .trim_matches(|c: char| c <= ' ')
         .chars()
@@ -91,19 +92,19 @@ fn stays(path: &str) {
         .collect();
     assert!(
         read.starts_with('/') && !read.starts_with("//"),
-        "{path:?} leads away"
+        "{path:?} leads to another host"
     );
     assert!(path.bytes().all(|c| c.is_ascii_graphic()), "{path:?}");
 }
 
-/// A cookie that remembers where somebody was going.
+/// Checks the cookie that stores the page to return to after signing in.
 fn cookie(value: &[u8]) {
     let mut headers = HeaderMap::new();
-    let Ok(value) = HeaderValue::from_bytes(&[b"a=b; mn_onward=", value].concat()) else {
+    let Ok(value) = HeaderValue::from_bytes(&[b"a=b; mn_return_to=", value].concat()) else {
         return;
     };
     headers.insert(header::COOKIE, value);
-    if let Some(path) = onward::remembered(&headers, false) {
-        stays(path);
+    if let Some(path) = return_to::get(&headers, false) {
+        stays_on_host(path);
     }
 }

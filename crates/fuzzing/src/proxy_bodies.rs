@@ -1,10 +1,10 @@
-//! Bodies of AdGuard Home's API that are read and written anew.
+//! Request bodies of AdGuard Home's API that the proxy parses and rewrites.
 //!
-//! - What is handed on is one object with known keys, each once and in their
-//!   own spelling, and is handed on unchanged a second time (but for the last
-//!   digits of floating point numbers, which serde_json does not keep).
-//! - A list's source in it is on the web, or a shared list; the query log is
-//!   kept a week at most.
+//! - A rewritten body is one object with known keys, each once and in its exact
+//!   spelling, and a second rewrite changes nothing (except for the last digits
+//!   of floating point numbers, which serde_json does not preserve).
+//! - The source of a list is on the web or a shared list, and the query log is
+//!   stored for a week at most.
 
 use serde_json::{Map, Value};
 use server::web::proxy::bodies::{Body, rewrite};
@@ -17,12 +17,16 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(clean) = rewrite(kind, body) else {
         return;
     };
-    let again = rewrite(kind, &clean).expect("what was handed on is taken");
-    assert_eq!(rounded(&again), rounded(&clean), "changed again");
+    let again = rewrite(kind, &clean).expect("a rewritten body is accepted");
+    assert_eq!(
+        rounded(&again),
+        rounded(&clean),
+        "the second rewrite changes it"
+    );
     assert!(clean.is_ascii() || std::str::from_utf8(&clean).is_ok());
     let object: Map<String, Value> = serde_json::from_slice(&clean).expect("an object");
     let known = |o: &Map<String, Value>| {
-        // The letters Go folds to others are beyond ASCII.
+        // Go folds some letters beyond ASCII to others, so ASCII is required.
         let plain = |k: &String| {
             k.bytes()
                 .all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'_'))
@@ -48,7 +52,7 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-/// The text, with twelve digits of each number that is no integer.
+/// Parses the text, rounding each number that is no integer to twelve digits.
 fn rounded(text: &[u8]) -> Value {
     fn round(v: Value) -> Value {
         match v {

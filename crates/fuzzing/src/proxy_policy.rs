@@ -1,15 +1,15 @@
-//! What of AdGuard Home a browser may ask for, by method and path.
+//! The requests to AdGuard Home that a browser may make, by method and path.
 //!
-//! - Read in every way a server or a proxy on the way might read it (decoded
-//!   once or more, with dots, doubled slashes, backslashes, parameters, capital
-//!   letters), a path that leads to something closed is refused.
-//! - A path that is let through can be read in one way only, and is asked for
-//!   at the container's address and nowhere else.
+//! - A path that leads to a closed resource is refused in every reading of a
+//!   server or proxy on the way (decoded once or more, with dots, doubled
+//!   slashes, backslashes, parameters, capital letters).
+//! - A forwarded path has only one reading, and is requested from the
+//!   container's address only.
 
 use axum::http::{Method, Uri};
 use server::web::proxy::{
+    client::uri_at,
     policy::{Verdict, judge},
-    uri_at,
 };
 
 const METHODS: [Method; 7] = [
@@ -22,7 +22,7 @@ const METHODS: [Method; 7] = [
     Method::OPTIONS,
 ];
 
-/// What no browser may reach, and all below it.
+/// Paths that no browser may reach, and everything below them.
 const CLOSED: &[&str] = &[
     "control/tls",
     "control/dhcp",
@@ -42,7 +42,7 @@ pub(crate) fn run(data: &[u8]) {
         return;
     };
     let text = String::from_utf8_lossy(rest);
-    // As a text that is no URI's path at all, and as what is left of a URI.
+    // First any text, which may not be a valid path, then the path of a URI.
     holds(*method, &text);
     if let Ok(uri) = text.parse::<Uri>() {
         holds(*method, uri.path());
@@ -52,7 +52,7 @@ pub(crate) fn run(data: &[u8]) {
             Verdict::Forward | Verdict::Check(_)
         ) {
             let address = ([10, 92, 1, 1], 3000).into();
-            let out = uri_at(address, &uri).expect("what is let through can be asked for");
+            let out = uri_at(address, &uri).expect("a forwarded path is a valid URI");
             assert_eq!(out.authority().map(|a| a.as_str()), Some("10.92.1.1:3000"));
             assert_eq!(out.scheme_str(), Some("http"));
             assert_eq!((out.path(), out.query()), (uri.path(), uri.query()));
@@ -70,16 +70,16 @@ fn holds(method: u8, path: &str) {
             let page = path == "/login.html" || path.starts_with("/login.html/");
             return assert!(
                 page || path == "/control/login",
-                "{path} leads to the start"
+                "{path} redirects to the start page"
             );
         }
         Verdict::Refuse(why) => return assert!(!why.is_empty()),
     }
     assert!(path.starts_with('/') && path.len() <= 256);
     let mut reading = path.to_owned();
-    // Each decoding may uncover another.
+    // Each decoding may reveal another encoding.
     for _ in 0..4 {
-        let plain = plainly(&reading);
+        let plain = normalized(&reading);
         assert_eq!(
             format!("/{plain}"),
             path.to_ascii_lowercase(),
@@ -96,8 +96,8 @@ fn holds(method: u8, path: &str) {
     }
 }
 
-/// A path as the most forgiving reader takes it: without its slash in front.
-fn plainly(path: &str) -> String {
+/// Returns a path as the most tolerant parser reads it, without its first slash.
+fn normalized(path: &str) -> String {
     let path = path.replace('\\', "/").to_lowercase();
     let path: String = path.chars().filter(|c| !c.is_control()).collect();
     let path = path.split(['?', '#']).next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! WireGuard's configuration format.
 //!
-//! - What is read and written again reads the same.
-//! - The configuration we give to a device, and the tunnel's `wg<n>.conf`, read
-//!   back as what they were made of.
+//! - A configuration is the same when it is written and read again.
+//! - A device's configuration and the tunnel's `wg<n>.conf` are read back with
+//!   the values they were made from.
 
 use crate::bytes::Bytes;
 use domain::{
@@ -49,7 +49,7 @@ fn client(bytes: &mut Bytes<'_>) {
         endpoint: format!("[2001:db8::{:x}]:{}", bytes.byte(), slot.listen_port()),
         routing: bytes.pick(&Routing::ALL),
     };
-    let read = wgconf::parse(&config.render()).expect("what we render is read");
+    let read = wgconf::parse(&config.render()).expect("a rendered configuration is read");
     let [interface, peer] = read.as_slice() else {
         panic!("not two sections: {read:?}");
     };
@@ -73,7 +73,7 @@ fn client(bytes: &mut Bytes<'_>) {
     assert_eq!(of(peer, "Endpoint"), config.endpoint);
 }
 
-/// A tenant with the devices the bytes tell.
+/// Returns a tenant with devices chosen by the bytes.
 pub(crate) fn tenant(bytes: &mut Bytes<'_>, name: &str) -> TenantSpec {
     let (plan, slot) = (AddressPlan::default(), slot(bytes));
     let mut devices = std::collections::BTreeMap::new();
@@ -91,7 +91,7 @@ pub(crate) fn tenant(bytes: &mut Bytes<'_>, name: &str) -> TenantSpec {
         devices.insert(DeviceId(n.into()), device);
     }
     TenantSpec {
-        name: TenantName::parse(name).expect("a fixed name is one"),
+        name: TenantName::parse(name).expect("a fixed name is valid"),
         slot,
         private_key: PrivateKey::from_random(bytes.key()),
         suspended: false,
@@ -103,7 +103,7 @@ pub(crate) fn tenant(bytes: &mut Bytes<'_>, name: &str) -> TenantSpec {
 
 fn tunnel(bytes: &mut Bytes<'_>) {
     let spec = tenant(bytes, "abcd");
-    let read = wgconf::parse(spec.wg_conf().expose()).expect("what we write is read");
+    let read = wgconf::parse(spec.wg_conf().expose()).expect("a written configuration is read");
     let (interface, peers) = read.split_first().expect("an interface");
     assert_eq!(interface.lines.len(), 2);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Every target's body over its seeds, and over some thousand changes of them
-//! that are the same at every run. What libFuzzer finds becomes a seed.
+//! Runs every target's body over its seeds, and over some thousand mutations of
+//! them, which are the same in every run. What libFuzzer finds becomes a seed.
 
 use fuzzing::{TARGETS, Target, body};
 use std::{
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Changes of seeds for each target; `MALIKNODE_FUZZ_RUNS` sets another number.
+/// Mutations for each target; `MALIKNODE_FUZZ_RUNS` sets another number.
 const RUNS: usize = 2000;
 
 fn fuzz(part: &str) -> PathBuf {
@@ -25,7 +25,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A dictionary's entries: `"text"` a line, with `\xNN`, `\"` and `\\`.
+/// Returns a dictionary's entries: `"text"` a line, with `\xNN`, `\"` and `\\`.
 fn dictionary(name: &str) -> Vec<Vec<u8>> {
     let text = fs::read_to_string(fuzz(&format!("dictionaries/{name}.dict"))).unwrap();
     let entry = |line: &str| {
@@ -54,10 +54,10 @@ fn dictionary(name: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// xorshift64*: the same numbers everywhere.
-struct Numbers(u64);
+/// The generator xorshift64*, which makes the same rng on every machine.
+struct Xorshift(u64);
 
-impl Numbers {
+impl Xorshift {
     fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -69,8 +69,8 @@ impl Numbers {
         &of[self.below(of.len())]
     }
 
-    /// One change, as libFuzzer makes them.
-    fn change(&mut self, input: &mut Vec<u8>, seeds: &[Vec<u8>], words: &[Vec<u8>]) {
+    /// Makes one mutation like those of libFuzzer.
+    fn mutate(&mut self, input: &mut Vec<u8>, seeds: &[Vec<u8>], words: &[Vec<u8>]) {
         let (from, to) = (self.below(input.len() + 1), self.below(input.len() + 1));
         let (from, to) = (from.min(to), from.max(to));
         match self.below(8) {
@@ -102,7 +102,7 @@ fn run(target: &Target, input: &[u8], what: &str) {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
         panic!(
-            "{} does not hold for {what}, kept in {}: {}\n{}",
+            "{} does not hold for {what}, stored in {}: {}\n{}",
             target.name,
             path.display(),
             text.unwrap_or_default(),
@@ -111,7 +111,7 @@ fn run(target: &Target, input: &[u8], what: &str) {
     }
 }
 
-fn hold(name: &str) {
+fn check(name: &str) {
     let target = &Target {
         name: TARGETS.iter().find(|t| t.name == name).unwrap().name,
         body: body(name),
@@ -125,19 +125,19 @@ fn hold(name: &str) {
         seeds.push(seed);
     }
     for huge in [vec![b'['; 1 << 20], vec![b'a'; 1 << 20], vec![0; 1 << 20]] {
-        run(target, &huge, "a megabyte of the same");
+        run(target, &huge, "a megabyte of one byte");
     }
     let words = dictionary(name);
     let runs = std::env::var("MALIKNODE_FUZZ_RUNS")
         .ok()
         .and_then(|n| n.parse().ok());
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut rng = Xorshift(0x9e37_79b9_7f4a_7c15);
     for _ in 0..runs.unwrap_or(RUNS) {
-        let mut input = numbers.pick(&seeds).to_vec();
-        for _ in 0..=numbers.below(6) {
-            numbers.change(&mut input, &seeds, &words);
+        let mut input = rng.pick(&seeds).to_vec();
+        for _ in 0..=rng.below(6) {
+            rng.mutate(&mut input, &seeds, &words);
         }
-        run(target, &input, "a change of a seed");
+        run(target, &input, "a mutation of a seed");
     }
 }
 
@@ -145,11 +145,11 @@ macro_rules! each {
     ($($name:ident),* $(,)?) => {
         $(#[test]
         fn $name() {
-            hold(stringify!($name));
+            check(stringify!($name));
         })*
 
         #[test]
-        fn every_target_has_a_test_a_program_seeds_and_a_dictionary() {
+        fn every_target_has_all_its_parts() {
             let targets: BTreeSet<_> = TARGETS.iter().map(|t| t.name.to_owned()).collect();
             let tested: BTreeSet<_> = [$(stringify!($name).to_owned()),*].into();
             assert_eq!(tested, targets);

@@ -1,10 +1,10 @@
-//! How many tenants a machine carries, by its memory: what one costs is
+//! Estimates how many tenants a machine can hold, by its memory: what one costs is
 //! measured, and the rest is arithmetic without I/O.
 //!
-//! The answer is a number of tenants *in all* ([`Room::most`]), not of further
-//! ones: whoever is admitted and does not run yet is then counted without
-//! anybody keeping a list of reservations, and the store can compare it with
-//! its rows in the transaction that makes a tenant.
+//! The estimate is a number of tenants *in all* ([`CapacityEstimate::max_tenants`]),
+//! not of further ones. A tenant that was admitted and does not run yet is thereby
+//! counted without a list of reservations, and the store can compare the number with
+//! its rows in the transaction that creates a tenant.
 
 use crate::ports::PortResult;
 use async_trait::async_trait;
@@ -13,129 +13,135 @@ use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
 
-/// What a tenant is taken to cost before any was measured: AdGuard Home with a
-/// list of 160,000 rules takes 30 MB, the rest is for its shim and its tunnel.
-pub const USUAL_COST: u64 = 40 * MIB;
-/// As many tenants of the usual cost are averaged in, so that the first few
+/// The assumed cost of a tenant, in bytes, before any was measured: AdGuard Home
+/// with a list of 160,000 rules uses 30 MB; the rest is for its shim and its tunnel.
+pub const DEFAULT_COST: u64 = 40 * MIB;
+/// As many tenants of the default cost are added to the mean, so that the first few
 /// measured ones do not decide alone.
-const USUAL_WEIGHT: f64 = 4.0;
-/// What is added for memory nobody accounts to a container: its network
-/// namespace and bridge port, Docker's own part, and growth.
+const DEFAULT_COST_WEIGHT: f64 = 4.0;
+/// Covers memory that is not accounted to a container: its network namespace and
+/// bridge port, Docker's own share, and growth.
 const MARGIN: f64 = 1.1;
-/// No tenant costs less, whatever was read.
-const LEAST_COST: u64 = 4 * MIB;
-/// A container this old has read its lists: before, it will still grow.
-const SETTLED: Duration = Duration::from_secs(120);
-/// The least that is kept free: AdGuard Homes that fetch lists anew take up to
-/// 100 MB each for a few seconds, and seldom two at a time.
-const LEAST_RESERVE: u64 = 256 * MIB;
+/// The lower bound of a tenant's cost, in bytes, whatever was measured.
+const MIN_COST: u64 = 4 * MIB;
+/// The age at which a container has read its lists. A younger one will still grow.
+const SETTLE_TIME: Duration = Duration::from_secs(120);
+/// The least that is kept free, in bytes: AdGuard Homes that fetch their lists again
+/// use up to 100 MB each for a few seconds, rarely two of them at the same time.
+const MIN_RESERVE: u64 = 256 * MIB;
 
 /// The memory of the machine and of our containers, in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryReading {
-    /// What the machine has.
+    /// The machine's memory.
     pub total: u64,
-    /// What programs could still have without swapping (`MemAvailable`).
+    /// The memory that programs can still get without swapping (`MemAvailable`).
     pub available: u64,
     /// The running containers.
     pub containers: Vec<ContainerMemory>,
-    /// What the engine keeps beside each of them (its shim).
-    pub aside_each: u64,
-    /// The process that holds all userspace tunnels; 0 where the kernel does.
+    /// What the engine uses for each of them besides (its shim).
+    pub shim_bytes: u64,
+    /// The process that holds all userspace tunnels; 0 where the kernel holds them.
     pub tunnels: u64,
 }
 
-/// What a running container takes.
+/// The memory of a running container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerMemory {
     /// The slot on its label.
     pub slot: Option<Slot>,
     /// The tenant on its label.
     pub tenant: String,
-    /// Bytes nobody else has and that cannot be taken from it: no page cache.
+    /// Bytes that it shares with no other process and that cannot be reclaimed: no
+    /// page cache.
     pub bytes: u64,
     /// How long it has been running.
     pub age: Duration,
 }
 
-/// Where the machine's memory is read. Never asked on a request.
+/// Where the machine's memory is read. Never called while a request waits.
 #[async_trait]
 pub trait Memory: Send + Sync + 'static {
-    /// Reads it all.
+    /// Reads the memory of the machine and of our containers.
     ///
     /// # Errors
     /// `MemoryUnknown`, `DockerUnavailable`; then nothing is known.
     async fn read(&self) -> PortResult<MemoryReading>;
 }
 
-/// What a machine's memory has room for.
+/// How many tenants a machine can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// Tenants it carries in all, those that are there included.
-    pub most: u32,
-    /// What one more is taken to cost, bytes.
-    pub each: u64,
-    /// Tenants `each` was measured of.
+pub struct CapacityEstimate {
+    /// Tenants in all, including the present ones.
+    pub max_tenants: u32,
+    /// The cost of one more tenant, in bytes.
+    pub per_tenant: u64,
+    /// How many tenants `per_tenant` was measured from.
     pub measured: u32,
-    /// Bytes that are to stay free.
+    /// Bytes to keep free.
     pub reserve: u64,
-    /// Bytes of the machine.
+    /// The machine's memory, in bytes.
     pub total: u64,
-    /// Bytes that were free.
+    /// The available memory, in bytes.
     pub available: u64,
 }
 
-impl Room {
-    /// As the operator sees it.
+impl CapacityEstimate {
+    /// Returns the operator's view of it.
     pub fn view(&self) -> MemoryView {
         MemoryView {
             total_bytes: self.total,
             free_bytes: self.available,
             reserve_bytes: self.reserve,
-            each_bytes: self.each,
+            each_bytes: self.per_tenant,
             measured: self.measured,
         }
     }
 }
 
-/// What is kept free unless the operator says otherwise: a tenth, and never
-/// less than a list's renewal takes.
-pub fn usual_reserve(total: u64) -> u64 {
-    LEAST_RESERVE.max(total / 10)
+/// Returns the bytes to keep free unless the operator sets another number: a tenth
+/// of the memory, and at least what the renewal of a list takes.
+pub fn default_reserve(total: u64) -> u64 {
+    MIN_RESERVE.max(total / 10)
 }
 
-/// What the memory has room for. `serves` says whether a container is that of
-/// a tenant who is there: others' memory is taken, but frees a place when it
-/// goes. `reserve` in bytes; `None` is [`usual_reserve`].
-pub fn room(
+/// Estimates how many tenants the memory suffices for. `is_tenants` tells whether a
+/// container belongs to a present tenant: the memory of another one is in use, but
+/// will be free once it is removed. `reserve` is in bytes; `None` means
+/// [`default_reserve`].
+pub fn estimate(
     reading: &MemoryReading,
     reserve: Option<u64>,
-    serves: impl Fn(&ContainerMemory) -> bool,
-) -> Room {
-    let ours: Vec<&ContainerMemory> = reading.containers.iter().filter(|c| serves(c)).collect();
+    is_tenants: impl Fn(&ContainerMemory) -> bool,
+) -> CapacityEstimate {
+    let ours: Vec<&ContainerMemory> = reading
+        .containers
+        .iter()
+        .filter(|c| is_tenants(c))
+        .collect();
     let running = ours.len() as u64;
-    let share = reading.tunnels.checked_div(running).unwrap_or(0);
-    let beside = reading.aside_each.saturating_add(share);
+    let tunnel_share = reading.tunnels.checked_div(running).unwrap_or(0);
+    let overhead = reading.shim_bytes.saturating_add(tunnel_share);
     let settled: Vec<u64> = ours
         .iter()
-        .filter(|c| c.age >= SETTLED)
-        .map(|c| c.bytes.saturating_add(beside))
+        .filter(|c| c.age >= SETTLE_TIME)
+        .map(|c| c.bytes.saturating_add(overhead))
         .collect();
-    let each = cost(&settled);
-    let reserve = reserve.unwrap_or_else(|| usual_reserve(reading.total));
-    // Who has just started has not read its lists yet.
+    let per_tenant = cost(&settled);
+    let reserve = reserve.unwrap_or_else(|| default_reserve(reading.total));
+    // A container that has just started has not read its lists yet.
     let growth = ours
         .iter()
-        .filter(|c| c.age < SETTLED)
-        .map(|c| each.saturating_sub(c.bytes.saturating_add(beside)))
+        .filter(|c| c.age < SETTLE_TIME)
+        .map(|c| per_tenant.saturating_sub(c.bytes.saturating_add(overhead)))
         .fold(0, u64::saturating_add);
     let spare = reading
         .available
         .saturating_sub(reserve)
         .saturating_sub(growth);
-    Room {
-        most: u32::try_from(running.saturating_add(spare / each)).unwrap_or(u32::MAX),
-        each,
+    CapacityEstimate {
+        max_tenants: u32::try_from(running.saturating_add(spare / per_tenant)).unwrap_or(u32::MAX),
+        per_tenant,
         measured: u32::try_from(settled.len()).unwrap_or(u32::MAX),
         reserve,
         total: reading.total,
@@ -143,13 +149,13 @@ pub fn room(
     }
 }
 
-/// What one more tenant will cost. The mean, because it is their sum that has
-/// to fit; with what the mean may be wrong by (two standard errors), the usual
-/// cost while few were measured, and a margin.
+/// Returns the expected cost of one more tenant, in bytes. It is the mean, because
+/// the sum has to fit; plus two standard errors of the mean, the default cost while
+/// few were measured, and a margin.
 fn cost(measured: &[u64]) -> u64 {
     let n = measured.len() as f64;
     let sum: f64 = measured.iter().map(|b| *b as f64).sum();
-    let mean = (sum + USUAL_WEIGHT * USUAL_COST as f64) / (n + USUAL_WEIGHT);
+    let mean = (sum + DEFAULT_COST_WEIGHT * DEFAULT_COST as f64) / (n + DEFAULT_COST_WEIGHT);
     let error = if measured.len() < 2 {
         0.0
     } else {
@@ -157,8 +163,8 @@ fn cost(measured: &[u64]) -> u64 {
         let squares: f64 = measured.iter().map(|b| (*b as f64 - own).powi(2)).sum();
         (squares / (n - 1.0) / n).sqrt()
     };
-    // `as` ends at the largest number.
-    (((mean + 2.0 * error) * MARGIN) as u64).max(LEAST_COST)
+    // `as` saturates.
+    (((mean + 2.0 * error) * MARGIN) as u64).max(MIN_COST)
 }
 
 #[cfg(test)]
@@ -192,81 +198,86 @@ mod tests {
     }
 
     #[test]
-    fn before_anybody_was_measured_the_usual_cost_decides() {
-        let r = room(&reading(3 * GIB, Vec::new()), Some(GIB), all);
-        assert_eq!((r.each, r.measured), (USUAL_COST / 10 * 11, 0));
-        assert_eq!(u64::from(r.most), 2 * GIB / r.each);
+    fn an_unmeasured_machine_uses_the_default_cost() {
+        let r = estimate(&reading(3 * GIB, Vec::new()), Some(GIB), all);
+        assert_eq!((r.per_tenant, r.measured), (DEFAULT_COST / 10 * 11, 0));
+        assert_eq!(u64::from(r.max_tenants), 2 * GIB / r.per_tenant);
         assert_eq!(
-            room(&reading(GIB, Vec::new()), None, all).reserve,
+            estimate(&reading(GIB, Vec::new()), None, all).reserve,
             4 * GIB / 10
         );
-        assert_eq!(usual_reserve(GIB), 256 * MIB);
+        assert_eq!(default_reserve(GIB), 256 * MIB);
     }
 
     #[test]
-    fn the_measured_cost_takes_over_with_the_shim_and_the_tunnels_share() {
+    fn the_measured_cost_includes_shim_and_tunnels() {
         let many = (1..=400)
             .map(|n| container(n, 14 * MIB, OLD))
             .collect::<Vec<_>>();
         let mut reading = reading(3 * GIB, many);
-        let bare = room(&reading, Some(GIB), all);
-        assert!((15 * MIB..17 * MIB).contains(&bare.each), "{}", bare.each);
-        assert_eq!(u64::from(bare.most), 400 + 2 * GIB / bare.each);
-        (reading.aside_each, reading.tunnels) = (4 * MIB, 400 * MIB);
-        let whole = room(&reading, Some(GIB), all);
-        let more = whole.each - bare.each;
+        let bare = estimate(&reading, Some(GIB), all);
+        assert!(
+            (15 * MIB..17 * MIB).contains(&bare.per_tenant),
+            "{}",
+            bare.per_tenant
+        );
+        assert_eq!(u64::from(bare.max_tenants), 400 + 2 * GIB / bare.per_tenant);
+        (reading.shim_bytes, reading.tunnels) = (4 * MIB, 400 * MIB);
+        let complete = estimate(&reading, Some(GIB), all);
+        let more = complete.per_tenant - bare.per_tenant;
         assert!((5 * MIB..6 * MIB).contains(&more), "{more}");
     }
 
     #[test]
-    fn tenants_of_very_different_size_are_met_with_more_caution() {
+    fn a_large_variance_raises_the_estimated_cost() {
         let same = (1..=20).map(|n| container(n, 30 * MIB, OLD)).collect();
-        let apart = (1..=20)
+        let varied = (1..=20)
             .map(|n| container(n, if n > 16 { 110 * MIB } else { 10 * MIB }, OLD))
             .collect();
-        let [same, apart] = [same, apart].map(|c| room(&reading(GIB, c), None, all).each);
-        assert!(apart > same + 10 * MIB, "{apart} {same}");
+        let [same, varied] =
+            [same, varied].map(|c| estimate(&reading(GIB, c), None, all).per_tenant);
+        assert!(varied > same + 10 * MIB, "{varied} {same}");
     }
 
     #[test]
-    fn who_has_just_started_will_grow_and_is_no_measure() {
+    fn a_container_that_just_started_is_not_measured() {
         let young = |bytes| reading(GIB, vec![container(1, bytes, Duration::from_secs(3))]);
-        let small = room(&young(MIB), Some(0), all);
-        let large = room(&young(500 * MIB), Some(0), all);
-        assert_eq!((small.measured, small.each), (0, large.each));
-        assert!(small.most <= large.most);
+        let small = estimate(&young(MIB), Some(0), all);
+        let large = estimate(&young(500 * MIB), Some(0), all);
+        assert_eq!((small.measured, small.per_tenant), (0, large.per_tenant));
+        assert!(small.max_tenants <= large.max_tenants);
         assert_eq!(
-            u64::from(small.most),
-            1 + (GIB - (small.each - MIB)) / small.each
+            u64::from(small.max_tenants),
+            1 + (GIB - (small.per_tenant - MIB)) / small.per_tenant
         );
     }
 
     #[test]
-    fn a_container_of_somebody_who_left_holds_no_place() {
+    fn a_former_tenants_container_is_not_counted() {
         let reading = reading(
             GIB,
             vec![container(1, MIB, OLD), container(2, 200 * MIB, OLD)],
         );
-        let both = room(&reading, Some(GIB), all);
-        let one = room(&reading, Some(GIB), |c| c.slot == Some(Slot::FIRST));
-        assert_eq!((both.most, one.most, one.measured), (2, 1, 1));
+        let both = estimate(&reading, Some(GIB), all);
+        let one = estimate(&reading, Some(GIB), |c| c.slot == Some(Slot::FIRST));
+        assert_eq!((both.max_tenants, one.max_tenants, one.measured), (2, 1, 1));
     }
 
     #[test]
-    fn a_machine_below_its_reserve_keeps_whom_it_has_and_takes_nobody() {
+    fn a_machine_below_its_reserve_admits_no_tenant() {
         let reading = reading(
             100 * MIB,
             vec![container(1, MIB, OLD), container(2, MIB, OLD)],
         );
-        assert_eq!(room(&reading, None, all).most, 2);
+        assert_eq!(estimate(&reading, None, all).max_tenants, 2);
     }
 
     proptest! {
-        /// Whoever is admitted by one reading, and then takes no more than was
-        /// reckoned, leaves the reserve alone; and a later reading, at whatever
-        /// moment of their starting, admits nobody beyond.
+        /// Tenants that are admitted by one reading, and then use no more than was
+        /// estimated, do not use up the reserve. A later reading, taken at any moment
+        /// while they start, admits no further ones.
         #[test]
-        fn what_was_admitted_fits(
+        fn admitted_tenants_fit(
             available in 0..64 * GIB,
             reserve in 0..8 * GIB,
             before in 0..50_u16,
@@ -274,25 +285,25 @@ mod tests {
             taken in 0.0..1.0_f64,
         ) {
             let old: Vec<_> = (1..=before).map(|n| container(n, 20 * MIB, OLD)).collect();
-            let first = room(&reading(available, old.clone()), Some(reserve), all);
-            let new = (first.most - u32::from(before)).min(900) as u64;
-            let each = (first.each as f64 * taken) as u64;
-            prop_assert!(new == 0 || available - new * each >= reserve);
+            let first = estimate(&reading(available, old.clone()), Some(reserve), all);
+            let new = (first.max_tenants - u32::from(before)).min(900) as u64;
+            let used = (first.per_tenant as f64 * taken) as u64;
+            prop_assert!(new == 0 || available - new * used >= reserve);
 
             let running = (new as f64 * started) as u16;
             let mut containers = old;
             containers.extend((1..=running).map(|n| {
-                container(before + n, each, Duration::from_secs(1))
+                container(before + n, used, Duration::from_secs(1))
             }));
-            let now = reading(available - u64::from(running) * each, containers);
-            let second = room(&now, Some(reserve), all);
-            prop_assert!(second.most <= first.most, "{} {}", second.most, first.most);
-            prop_assert!(second.most + 1 >= first.most.min(u32::from(before) + 900));
+            let now = reading(available - u64::from(running) * used, containers);
+            let second = estimate(&now, Some(reserve), all);
+            prop_assert!(second.max_tenants <= first.max_tenants, "{} {}", second.max_tenants, first.max_tenants);
+            prop_assert!(second.max_tenants + 1 >= first.max_tenants.min(u32::from(before) + 900));
         }
 
         #[test]
-        fn no_reading_is_too_odd(
-            total: u64, available: u64, aside: u64, tunnels: u64, reserve: Option<u64>,
+        fn any_reading_yields_an_estimate(
+            total: u64, available: u64, shim: u64, tunnels: u64, reserve: Option<u64>,
             bytes in proptest::collection::vec(any::<u64>(), 0..5), more in 1..u64::MAX,
         ) {
             let containers = bytes
@@ -301,12 +312,12 @@ mod tests {
                 .map(|(n, b)| container(n as u16 + 1, b, Duration::from_secs(b % 240)))
                 .collect();
             let mut reading = MemoryReading {
-                total, available, containers, aside_each: aside, tunnels,
+                total, available, containers, shim_bytes: shim, tunnels,
             };
-            let r = room(&reading, reserve, all);
-            prop_assert!(r.each >= LEAST_COST && r.most as usize >= reading.containers.len());
+            let r = estimate(&reading, reserve, all);
+            prop_assert!(r.per_tenant >= MIN_COST && r.max_tenants as usize >= reading.containers.len());
             reading.available = available.saturating_add(more);
-            prop_assert!(room(&reading, reserve, all).most >= r.most);
+            prop_assert!(estimate(&reading, reserve, all).max_tenants >= r.max_tenants);
         }
     }
 }

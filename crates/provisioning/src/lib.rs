@@ -1,32 +1,31 @@
-//! Makes a node match its spec.
+//! The engine: makes a node match its spec.
 //!
-//! Level-triggered: a nudge carries no payload. The node loads its whole
-//! [`spec`], observes ([`observed`]), plans ([`plan`], a pure function),
-//! carries out the steps and records what came of them. A lost nudge or a
-//! crash costs one tick of a timer.
+//! It is level-triggered: a nudge carries no payload. The node loads its complete
+//! [`spec`], observes the machine ([`observed`]), plans ([`plan`], a pure
+//! function), executes the steps, and publishes each tenant's status. A lost nudge
+//! or a crash costs one tick of a timer.
 //!
-//! Invariant: no SQL, no HTTP, no Leptos here. What touches the machine is
-//! behind the traits in [`ports`].
+//! Invariant: no disk, no SQL, no HTTP, no Leptos here. Everything that touches the
+//! machine is behind the traits in [`ports`].
 
 pub mod capacity;
-pub mod disk;
+pub mod dirty_set;
 pub mod drift;
+mod error;
+pub mod hash;
 pub mod node;
 pub mod observed;
 pub mod pending;
 pub mod plan;
 pub mod ports;
 pub mod spec;
-mod status;
-pub mod touched;
-mod turns;
 
-pub use drift::{Drift, Found};
+pub use drift::{Drift, DriftKind};
+pub use error::{PortError, PortResult};
 pub use node::{Node, NodeHandle, NodePorts};
-pub use observed::{Known, Observed};
+pub use observed::{Observation, Observed};
 pub use pending::Pending;
 pub use ports::{
-    Clock, Containers, DnsFilter, Firewall, Folders, PortError, SpecSource, SystemClock, WireGuard,
+    Clock, Containers, DnsFilter, Firewall, Folders, SpecSource, SystemClock, WireGuard,
 };
 pub use spec::{NodeSettings, NodeSpec};
-pub use turns::Turns;

@@ -1,102 +1,55 @@
-//! The node: keeps a machine at its spec.
+//! The node: makes a machine match its spec, and keeps it so.
 //!
-//! One task owns all state and never waits for the machine. Reading the spec,
-//! observing a port and carrying out a lane's steps are tasks of their own
-//! whose answers come back as messages; after every answer the plan is made
-//! anew from what is known by then, for whoever the answer was about. So a slow
-//! container engine delays no tunnel, a failing tenant delays nobody, and there
-//! is no state in flight that a crash could lose.
+//! One task owns all state and never waits for the machine. Loading the spec,
+//! observing a port and executing a lane's steps are tasks of their own whose
+//! results arrive as messages. After each message the plan is updated, for the
+//! tenants that the message is about, from everything known by then. So a slow
+//! container engine delays no tunnel, a failing tenant delays no other, and a crash
+//! loses no state.
 
-mod answers;
-mod asking;
-mod board;
-mod doubt;
-mod guard;
+mod deadline;
+mod dns_poller;
+mod executor;
 mod handle;
-pub(crate) mod lanes;
+mod in_doubt;
+mod message;
+mod node_ports;
+mod observe;
+mod observer;
+mod port_poll;
 mod predict;
-mod source;
-mod sources;
+mod status;
+mod status_publisher;
 
 pub use handle::{NodeHandle, NodeState, TenantState};
+pub use node_ports::NodePorts;
 
 use crate::{
     drift::{self, Before},
-    observed::{
-        Known, ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
-    },
     pending::Pending,
     plan::{Lane, Planner, Step, is_ours, plan},
-    ports::{
-        Containers, DnsFilter, Firewall, Folders, PortError, PortResult, SpecSource, WireGuard,
-    },
+    ports::{PortError, PortResult},
     spec::{NodeSettings, NodeSpec},
 };
-use board::{Board, Picture};
 use domain::{ErrorCode, Slot};
+use executor::Executor;
 use handle::Shared;
-use lanes::Lanes;
-use sources::Sources;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
-use tokio::{
-    sync::mpsc::{self, UnboundedSender},
-    time::Instant,
-};
+use message::Message;
+use observer::Observer;
+use status_publisher::{StatusInputs, StatusPublisher};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::Instant};
 
-/// How often everything is read again, whatever events said: the bound on
-/// how long a lost event can stay unnoticed.
+/// How often everything is read again, whatever events there were. It bounds how
+/// long the effect of a lost event can last.
 pub const TICK: Duration = Duration::from_secs(7);
 
-/// AdGuard Homes whose clients are read at each tick, on average: a request to
-/// every container is dear, and nobody but us and the tenant changes them. Up
-/// to this many, all of them are.
-const DNS_A_TICK: usize = 100;
+/// How many AdGuard Homes are read per tick, on average. A request to every
+/// container is expensive, and only we and the tenants change their clients. Up to
+/// this many tenants, all of them are read at each tick.
+const DNS_PER_TICK: usize = 100;
 
-/// The machine, as the node needs it.
-#[derive(Clone)]
-pub struct NodePorts {
-    /// WireGuard interfaces.
-    pub wireguard: Arc<dyn WireGuard>,
-    /// The firewall.
-    pub firewall: Arc<dyn Firewall>,
-    /// DNS containers.
-    pub containers: Arc<dyn Containers>,
-    /// AdGuard Home.
-    pub dns: Arc<dyn DnsFilter>,
-    /// Tenants' folders.
-    pub folders: Arc<dyn Folders>,
-    /// Where the spec comes from.
-    pub specs: Arc<dyn SpecSource>,
-}
-
-/// What comes back from the tasks the node started.
-pub(crate) enum Message {
-    Spec(PortResult<NodeSpec>),
-    Wireguard(u64, PortResult<BTreeMap<Slot, ObservedInterface>>),
-    Firewall(u64, PortResult<ObservedFirewall>),
-    Containers(u64, PortResult<ObservedContainers>),
-    Folders(u64, PortResult<BTreeMap<String, ObservedFolder>>),
-    Dns(Slot, u64, PortResult<ObservedDns>),
-    Event(Port),
-    /// With the spec that the steps were carried out with.
-    Done(Lane, Vec<Step>, Arc<NodeSpec>, PortResult<()>),
-}
-
-/// A port that can be read, for marking what may have changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Port {
-    Wireguard,
-    Firewall,
-    Containers,
-    Folders,
-}
-
-/// Keeps one machine at its spec. Made with [`Node::new`], driven by [`Node::run`].
+/// Keeps one machine at its spec. Created with [`Node::new`], driven by [`Node::run`].
 pub struct Node {
     ports: NodePorts,
     settings: Arc<NodeSettings>,
@@ -107,20 +60,20 @@ pub struct Node {
     spec_loading: bool,
     spec_wanted: bool,
     spec_error: Option<PortError>,
-    sources: Sources,
-    lanes: Lanes,
+    observer: Observer,
+    executor: Executor,
     planner: Planner,
-    board: Board,
+    publisher: StatusPublisher,
     foreign: BTreeSet<Slot>,
     checked: bool,
 }
 
 impl Node {
-    /// A node over these ports, and the handle the rest of the program holds.
+    /// Creates a node over these ports, and the handle for the rest of the program.
     pub fn new(ports: NodePorts, settings: NodeSettings) -> (Self, NodeHandle) {
         let settings = Arc::new(settings);
-        // Unbounded on purpose: at most one message per started task and port
-        // is under way, so the number of lanes bounds it.
+        // Deliberately unbounded: each started task and each port has at most one
+        // message under way, so the number of lanes bounds it.
         let (outbox, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::new(ports.clone(), settings.clone()));
         let node = Self {
@@ -133,19 +86,19 @@ impl Node {
             spec_loading: false,
             spec_wanted: true,
             spec_error: None,
-            sources: Sources::default(),
-            lanes: Lanes::default(),
+            observer: Observer::default(),
+            executor: Executor::default(),
             planner: Planner::default(),
-            board: Board::default(),
+            publisher: StatusPublisher::default(),
             foreign: BTreeSet::new(),
             checked: false,
         };
         (node, NodeHandle::new(shared))
     }
 
-    /// Compares every plan with one that is made from nothing, and what is told
-    /// of everybody with what is so. It panics where they differ: for
-    /// simulations.
+    /// Makes the node compare, for simulations, every updated plan with one made
+    /// from scratch, and what is published of every tenant with what is true. It
+    /// panics where they differ.
     #[must_use]
     pub fn checked(mut self) -> Self {
         self.checked = true;
@@ -154,158 +107,173 @@ impl Node {
 
     /// Runs until `shutdown` completes. What is in force stays in force.
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
-        let mut tasks = sources::listen(&self.ports, &self.outbox);
+        let mut tasks = observer::listen(&self.ports, &self.outbox);
         let mut ticks = tokio::time::interval(TICK);
         let mut count = 0_usize;
         tokio::pin!(shutdown);
         loop {
             let retry = self
-                .lanes
+                .executor
                 .next_retry()
                 .into_iter()
-                .chain(self.sources.next_retry())
+                .chain(self.observer.next_retry())
                 .min();
-            // In a fixed order, so that a simulation replays. What comes seldom
-            // stands first; what may come in a flood starves nothing behind it:
-            // messages are taken in below and retries are made by `work`,
-            // whichever branch was taken.
+            // In a fixed order, so that a simulation can be replayed. Rare events
+            // have priority. A flood of messages starves nothing behind it: all of
+            // them are handled below, and `work` starts the retries, whichever
+            // branch was taken.
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 _ = ticks.tick() => {
                     self.spec_wanted = true;
                     let tenants = self.spec.as_ref().map_or(0, |s| s.tenants.len());
-                    let every = 1 + tenants.saturating_sub(1) / DNS_A_TICK;
-                    self.sources.mark_all(count.is_multiple_of(every));
-                    self.board.mark_waiting();
+                    let every = 1 + tenants.saturating_sub(1) / DNS_PER_TICK;
+                    self.observer.mark_all(count.is_multiple_of(every));
+                    self.publisher.mark_waiting();
                     self.spec.iter().for_each(|spec| self.shared.retain(spec));
                     count = count.wrapping_add(1);
                 }
                 () = self.shared.nudge.notified() => self.spec_wanted = true,
                 () = sleep_until(retry) => {}
-                Some(message) = self.inbox.recv() => self.take(message),
+                Some(message) = self.inbox.recv() => self.handle(message),
             }
-            // Whatever else has arrived is taken in before planning once. What
-            // arrives meanwhile has its turn after that: a flood ends here too.
+            // Every other message that has arrived is handled before the plan is
+            // updated once. One that arrives meanwhile is handled after that, so a
+            // flood ends here too.
             for _ in 0..self.inbox.len() {
                 let Ok(message) = self.inbox.try_recv() else {
                     break;
                 };
-                self.take(message);
+                self.handle(message);
             }
             self.work();
         }
         tasks.abort_all();
     }
 
-    fn take(&mut self, message: Message) {
+    fn handle(&mut self, message: Message) {
         match message {
-            Message::Spec(result) => {
-                self.spec_loading = false;
-                let known = self.spec.as_ref().map_or(0, |s| s.generation);
-                match result {
-                    // Loads do not overtake each other: the database itself went
-                    // back. Following it would remove whoever came since.
-                    Ok(spec) if spec.generation < known => {
-                        tracing::warn!(
-                            known,
-                            found = spec.generation,
-                            "the spec is older than the one in force, which stays"
-                        );
-                        self.spec_error = Some(PortError::new(
-                            ErrorCode::DatabaseUnavailable,
-                            format!(
-                                "The database has gone back in time (change {} after {known}); nothing is changed. If it was restored on purpose, restart MalikNode.",
-                                spec.generation
-                            ),
-                        ));
-                    }
-                    Ok(spec) => {
-                        self.spec_error = None;
-                        self.spec = Some(Arc::new(spec));
-                        self.shared.set_spec(self.spec.clone());
-                        self.spec.iter().for_each(|spec| self.shared.retain(spec));
-                        self.sources.spec_changed();
-                    }
-                    Err(e) => {
-                        tracing::warn!(error = ?e, "the spec could not be loaded; the last one stays in force");
-                        self.spec_error = Some(e);
-                    }
-                }
+            Message::Spec(result) => self.apply_spec(result),
+            Message::Event(port) => self.observer.mark(port),
+            Message::Done(lane, steps, spec, result) => {
+                self.finish_lane(lane, steps, &spec, result);
             }
-            Message::Event(port) => self.sources.mark(port),
-            Message::Done(lane, steps, spec, result) => self.done(lane, steps, &spec, result),
             observation => {
-                if let Some(before) = self.sources.take(observation) {
-                    self.compare(&before);
+                if let Some(before) = self.observer.apply(observation) {
+                    self.report_drift(&before);
                 }
             }
         }
     }
 
-    /// Notes what another hand has done since a port was read last, and has
-    /// AdGuard Homes asked that changed their configuration.
-    fn compare(&mut self, before: &Before) {
+    fn apply_spec(&mut self, result: PortResult<NodeSpec>) {
+        self.spec_loading = false;
+        let current = self.spec.as_ref().map_or(0, |s| s.generation);
+        match result {
+            // Loads cannot overtake each other, so the database itself has gone
+            // back. Following it would remove tenants that were created since.
+            Ok(spec) if spec.generation < current => {
+                tracing::warn!(
+                    known = current,
+                    found = spec.generation,
+                    "the spec is older than the one in force, which stays"
+                );
+                self.spec_error = Some(PortError::new(
+                    ErrorCode::DatabaseUnavailable,
+                    format!(
+                        "The database has gone back in time (change {} after {current}); nothing is changed. If it was restored on purpose, restart MalikNode.",
+                        spec.generation
+                    ),
+                ));
+            }
+            Ok(spec) => {
+                self.spec_error = None;
+                self.spec = Some(Arc::new(spec));
+                self.shared.set_spec(self.spec.clone());
+                self.spec.iter().for_each(|spec| self.shared.retain(spec));
+                self.observer.spec_changed();
+            }
+            Err(e) => {
+                tracing::warn!(error = ?e, "the spec could not be loaded; the last one stays in force");
+                self.spec_error = Some(e);
+            }
+        }
+    }
+
+    /// Reports external changes since a port was last read, and marks AdGuard Homes
+    /// that have changed their configuration.
+    fn report_drift(&mut self, before: &Before) {
         let Some(spec) = &self.spec else {
             return;
         };
-        let now = self.sources.observed();
-        let at_work = |lane: &Lane| self.lanes.is_running(lane);
-        for found in drift::drifts(spec, &self.settings, before, now, at_work) {
-            tracing::info!(what = found.what.code(), "found: {found}");
-            self.shared.tell_of_drift(found);
+        let now = self.observer.observed();
+        let is_running = |lane: &Lane| self.executor.is_running(lane);
+        for drift in drift::drifts(spec, &self.settings, before, now, is_running) {
+            tracing::info!(what = drift.kind.code(), "external change: {drift}");
+            self.shared.publish_drift(drift);
         }
         for slot in drift::changed_dns(spec, before, now) {
-            self.sources.mark_dns(slot);
+            self.observer.mark_dns(slot);
         }
     }
 
-    fn done(&mut self, lane: Lane, steps: Vec<Step>, spec: &NodeSpec, result: PortResult<()>) {
+    fn finish_lane(
+        &mut self,
+        lane: Lane,
+        steps: Vec<Step>,
+        spec: &NodeSpec,
+        result: PortResult<()>,
+    ) {
         match &result {
             Ok(()) => {
                 tracing::debug!(?lane, steps = steps.len(), "done");
                 for step in &steps {
-                    predict::predict(step, spec, &self.settings, &mut self.sources);
+                    predict::predict(step, spec, &self.settings, &mut self.observer);
                 }
             }
             Err(e) => {
                 tracing::warn!(?lane, code = %e.code, error = %e, cause = ?e.cause, "a step failed; it is tried again");
-                self.sources.mark_lane(&lane, &steps);
+                self.observer.mark_lane(&lane, &steps);
             }
         }
-        self.board.mark_lane(&lane, &steps);
-        self.lanes.finish(lane, steps, result);
+        self.publisher.mark_lane(&lane, &steps);
+        self.executor.finish(lane, steps, result);
     }
 
-    /// Starts whatever can be started now, and publishes what is known.
+    /// Starts everything that can be started now, and publishes what is known.
     fn work(&mut self) {
         if self.spec_wanted && !self.spec_loading {
             self.spec_wanted = false;
             self.spec_loading = true;
             let (specs, outbox) = (self.ports.specs.clone(), self.outbox.clone());
             tokio::spawn(async move {
-                let loaded = guard::guarded(guard::LOAD, specs.load()).await;
+                let loaded = deadline::with_deadline(deadline::LOAD, specs.load()).await;
                 let _ = outbox.send(Message::Spec(loaded));
             });
         }
         let Some(spec) = self.spec.clone() else {
             return;
         };
-        self.sources
+        self.observer
             .read(&self.ports, &self.settings, &spec, &self.outbox);
-        let mut pending = self.lanes.pending();
-        self.sources.add_doubts(&mut pending);
-        let touched = self.sources.take_touched();
-        let observed = self.sources.observed();
+        let mut pending = self.executor.pending();
+        self.observer.add_in_doubt(&mut pending);
+        let dirty = self.observer.take_dirty();
+        let observed = self.observer.observed();
         let planned = self
             .planner
-            .renew(&spec, observed, &pending, &self.settings, touched);
+            .update(&spec, observed, &pending, &self.settings, dirty);
         if self.checked {
-            let whole = plan(&spec, observed, &pending, &self.settings);
-            assert_eq!(self.planner.plan(), &whole, "planned, and to be planned");
+            let complete = plan(&spec, observed, &pending, &self.settings);
+            assert_eq!(
+                self.planner.plan(),
+                &complete,
+                "the updated plan differs from the complete one"
+            );
         }
         let newest = self.shared.newest_spec();
-        let lanes = self.lanes.start(
+        let lanes = self.executor.start(
             self.planner.plan(),
             &spec,
             &newest,
@@ -315,34 +283,36 @@ impl Node {
         );
         for lane in &lanes {
             let steps = self.planner.plan().get(lane);
-            self.board.mark_lane(lane, steps.map_or(&[], Vec::as_slice));
+            self.publisher
+                .mark_lane(lane, steps.map_or(&[], Vec::as_slice));
         }
         if !planned.is_empty() {
-            let interfaces = self.sources.observed().wireguard.known();
+            let interfaces = self.observer.observed().wireguard.value();
             let foreign = interfaces.into_iter().flatten();
             let foreign = foreign.filter(|(_, i)| !is_ours(i));
             self.foreign = foreign.map(|(slot, _)| *slot).collect();
         }
-        self.board.mark(planned);
+        self.publisher.mark(planned);
         self.publish(&spec, &pending);
     }
 
     fn publish(&mut self, spec: &Arc<NodeSpec>, pending: &Pending) {
-        let picture = Picture {
+        let inputs = StatusInputs {
             spec,
-            sources: &self.sources,
+            observer: &self.observer,
             settings: &self.settings,
             planner: &self.planner,
-            lanes: &self.lanes,
+            executor: &self.executor,
         };
-        self.board.tell(&picture, &self.shared);
+        self.publisher.publish(&inputs, &self.shared);
         if self.checked {
-            self.board.check(&picture);
+            self.publisher.check(&inputs);
         }
-        let observed = self.sources.observed();
-        // Of a tenant who is gone, or of an earlier one in somebody's slot: even
-        // of the same name, whose keys and peers are still to be replaced.
-        let leaving = observed.wireguard.known().map(|w| {
+        let observed = self.observer.observed();
+        // Interfaces of tenants who left, or of an earlier tenant in a slot that is
+        // in use again. The earlier one may even have the same name; its keys and
+        // peers are still to be replaced.
+        let leaving = observed.wireguard.value().map(|w| {
             let tunnels = self.planner.plan().keys().filter_map(|lane| match lane {
                 Lane::Tunnel(slot) => Some(*slot),
                 _ => None,
@@ -353,13 +323,13 @@ impl Node {
                 .collect()
         });
         let mut problems: Vec<_> = self.spec_error.iter().map(PortError::problem).collect();
-        let mut unknown = |e: Option<&PortError>| problems.extend(e.map(PortError::problem));
-        unknown(observed.firewall.error());
-        unknown(observed.wireguard.error());
-        unknown(observed.containers.error());
-        unknown(observed.folders.error());
-        problems.extend(self.lanes.problems(spec));
-        // "Not read yet" is no problem a person could do something about.
+        let mut add = |e: Option<&PortError>| problems.extend(e.map(PortError::problem));
+        add(observed.firewall.error());
+        add(observed.wireguard.error());
+        add(observed.containers.error());
+        add(observed.folders.error());
+        problems.extend(self.executor.problems(spec));
+        // "Not read yet" is not a problem that a person could solve.
         problems.retain(|p| p.code != ErrorCode::Busy);
         self.shared.set_node(NodeState {
             generation: spec.generation,
@@ -368,25 +338,6 @@ impl Node {
             leaving,
         });
     }
-}
-
-/// A placeholder for what has not been read yet.
-pub(crate) fn unread<T>() -> Known<T> {
-    Known::Unknown(Arc::new(PortError::new(
-        ErrorCode::Busy,
-        "It is being looked at.",
-    )))
-}
-
-/// Sends what the work comes to.
-pub(crate) fn answer(
-    out: &UnboundedSender<Message>,
-    work: impl Future<Output = Message> + Send + 'static,
-) {
-    let out = out.clone();
-    tokio::spawn(async move {
-        let _ = out.send(work.await);
-    });
 }
 
 async fn sleep_until(at: Option<Instant>) {

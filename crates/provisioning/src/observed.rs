@@ -1,7 +1,7 @@
 //! What a node holds, as far as it could be read. What could not be read is
-//! *unknown*, never empty: nothing is deleted because a socket did not answer.
+//! *unreadable*, never empty: nothing is deleted because a socket did not answer.
 
-use crate::{ports::PortError, spec::FirewallTenant};
+use crate::{error::PortError, spec::FirewallTenant};
 use domain::{FilterPolicy, PresharedKey, PublicKey, Slot, Timestamp};
 use ipnet::IpNet;
 use std::{
@@ -10,61 +10,61 @@ use std::{
     sync::Arc,
 };
 
-/// Something read from the machine, or why it could not be.
+/// The result of reading something from the machine.
 #[derive(Clone, Debug)]
-pub enum Known<T> {
+pub enum Observation<T> {
     /// It was read.
-    Known(T),
+    Read(T),
     /// It could not be read.
-    Unknown(Arc<PortError>),
+    Unreadable(Arc<PortError>),
 }
 
-impl<T> Known<T> {
-    /// What was read, if it was.
-    pub const fn known(&self) -> Option<&T> {
+impl<T> Observation<T> {
+    /// Returns what was read; `None` where it could not be read.
+    pub const fn value(&self) -> Option<&T> {
         match self {
-            Known::Known(t) => Some(t),
-            Known::Unknown(_) => None,
+            Observation::Read(t) => Some(t),
+            Observation::Unreadable(_) => None,
         }
     }
 
-    /// Why it was not read, if it was not.
+    /// Returns why it could not be read; `None` where it was read.
     pub fn error(&self) -> Option<&PortError> {
         match self {
-            Known::Known(_) => None,
-            Known::Unknown(e) => Some(e),
+            Observation::Read(_) => None,
+            Observation::Unreadable(e) => Some(e),
         }
     }
 }
 
-impl<T> From<Result<T, PortError>> for Known<T> {
+impl<T> From<Result<T, PortError>> for Observation<T> {
     fn from(r: Result<T, PortError>) -> Self {
         match r {
-            Ok(t) => Known::Known(t),
-            Err(e) => Known::Unknown(Arc::new(e)),
+            Ok(t) => Observation::Read(t),
+            Err(e) => Observation::Unreadable(Arc::new(e)),
         }
     }
 }
 
-/// Everything a plan is made from.
+/// Everything that a plan is made from.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// Interfaces whose names are slots'.
-    pub wireguard: Known<BTreeMap<Slot, ObservedInterface>>,
+    pub wireguard: Observation<BTreeMap<Slot, ObservedInterface>>,
     /// Our table.
-    pub firewall: Known<ObservedFirewall>,
+    pub firewall: Observation<ObservedFirewall>,
     /// The image and the containers.
-    pub containers: Known<ObservedContainers>,
-    /// What each running container's AdGuard Home said.
-    pub dns: BTreeMap<Slot, Known<ObservedDns>>,
-    /// Folders below `users/`, by their names, with what they hold.
-    pub folders: Known<BTreeMap<String, ObservedFolder>>,
+    pub containers: Observation<ObservedContainers>,
+    /// The state of the AdGuard Home in each running container.
+    pub dns: BTreeMap<Slot, Observation<ObservedDns>>,
+    /// Folders below `users/`, by name, with their contents.
+    pub folders: Observation<BTreeMap<String, ObservedFolder>>,
 }
 
 /// An interface with a slot's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedInterface {
-    /// The mark on it (the link's alias); `None` is somebody else's.
+    /// The owner mark on it (the link's alias); `None` where it is not ours.
     pub owner: Option<String>,
     /// Its public key, if it has a key.
     pub public_key: Option<PublicKey>,
@@ -78,17 +78,17 @@ pub struct ObservedInterface {
     pub peers: BTreeMap<PublicKey, ObservedPeer>,
 }
 
-/// A peer as WireGuard has it.
+/// A peer in WireGuard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedPeer {
-    /// The symmetric layer, if one is set.
+    /// The preshared key, if one is set.
     pub preshared_key: Option<PresharedKey>,
-    /// What it may send from.
+    /// The addresses it may send from.
     pub allowed_ips: BTreeSet<IpNet>,
 }
 
-/// A peer's counters, as WireGuard counts: `rx` came from the device, `tx`
-/// went to it.
+/// A peer's counters, as WireGuard counts: `rx` was received from the device,
+/// `tx` was sent to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerStatistics {
     /// The interface's slot.
@@ -97,32 +97,32 @@ pub struct PeerStatistics {
     pub public_key: PublicKey,
     /// The last handshake, if there was one.
     pub last_handshake: Option<Timestamp>,
-    /// Where its packets came from last.
+    /// The source of its last packet.
     pub endpoint: Option<std::net::SocketAddr>,
-    /// Bytes received from it since the interface was made.
+    /// Bytes received from it since the interface was created.
     pub rx_bytes: u64,
-    /// Bytes sent to it since the interface was made.
+    /// Bytes sent to it since the interface was created.
     pub tx_bytes: u64,
 }
 
 /// Our nftables table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedFirewall {
-    /// Whether the table stands with the rules this version writes.
+    /// Whether the table exists with the rules that this version writes.
     pub complete: bool,
-    /// The tenants in its sets. A tenant with part of its elements only is
-    /// here with what there is, so that it differs from its spec.
+    /// The tenants in its sets. A tenant with only a part of its elements is
+    /// listed with that part, so that it differs from its spec.
     pub tenants: BTreeMap<Slot, ObservedFirewallTenant>,
 }
 
-/// A tenant's elements as they stand.
+/// A tenant's elements in the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedFirewallTenant {
     /// Subnets listed for its interface.
     pub subnets: BTreeSet<ipnet::Ipv4Net>,
     /// Gateways listed for its interface.
     pub gateways: BTreeSet<Ipv4Addr>,
-    /// Where its DNS goes, if anywhere.
+    /// Where its DNS queries are sent, if anywhere.
     pub dns: Option<Ipv4Addr>,
     /// Mesh members listed for its interface.
     pub mesh: BTreeSet<Ipv4Addr>,
@@ -131,8 +131,8 @@ pub struct ObservedFirewallTenant {
 }
 
 impl ObservedFirewallTenant {
-    /// What a tenant's elements look like once they are in force.
-    pub fn of(t: &FirewallTenant) -> Self {
+    /// Returns the elements that are observed once these are in force.
+    pub fn from_spec(t: &FirewallTenant) -> Self {
         Self {
             subnets: [t.subnet].into(),
             gateways: [t.gateway].into(),
@@ -143,14 +143,14 @@ impl ObservedFirewallTenant {
     }
 }
 
-/// The image and the containers with our label or our names.
+/// The image, and the containers with our label or our names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedContainers {
-    /// Whether the image is in the engine.
+    /// Whether the engine has the image.
     pub image: bool,
     /// Containers with our label.
     pub ours: Vec<ObservedContainer>,
-    /// Names of the form `adguard_user_*` that carry no label of ours.
+    /// Names of the form `adguard_user_*` whose containers lack our label.
     pub foreign: BTreeSet<String>,
 }
 
@@ -165,20 +165,20 @@ pub struct ObservedContainer {
     pub slot: Option<Slot>,
     /// The revision on its label (`ContainerSpec::revision`).
     pub revision: String,
-    /// What it does.
+    /// Its state.
     pub state: ContainerState,
 }
 
-/// What a container does.
+/// The state of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContainerState {
     /// It runs.
     Running,
-    /// It was made and never started, or has ended.
+    /// It was created and never started, or its process has ended.
     Stopped,
     /// The engine is starting it again after it failed.
     Restarting,
-    /// Somebody paused it.
+    /// An external change paused it.
     Paused,
     /// The engine is removing it.
     Removing,
@@ -186,68 +186,62 @@ pub enum ContainerState {
     Dead,
 }
 
-/// What a tenant's AdGuard Home said.
+/// The state of a tenant's AdGuard Home.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedDns {
-    /// `running` of `GET /control/status`: DNS answers.
+    /// `running` of `GET /control/status`: DNS queries are answered.
     pub running: bool,
     /// Persistent clients with an id of ours (`mn-…`), by that id. A tenant's
-    /// own clients are not listed: we do not touch them.
+    /// own clients are not listed: we leave them alone.
     pub clients: BTreeMap<String, ObservedDnsClient>,
 }
 
 /// A persistent client of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedDnsClient {
-    /// Its device's name: where a client of the tenant's own has that already,
-    /// ours has a number behind it, which is not told here.
+    /// Its device's name. Where a client of the tenant's own already has that
+    /// name, ours gets a number behind it, which is left out here.
     pub name: String,
     /// Its other ids: the device's address.
     pub addresses: BTreeSet<Ipv4Addr>,
-    /// The policy whose switches are set; `None` where they match none.
+    /// The policy that its switches express; `None` where they match none.
     pub policy: Option<FilterPolicy>,
 }
 
 /// A tenant's folder: the files we write, and whether they are as we wrote them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedFolder {
-    /// Content of each `wg<n>.conf` in it, hashed with [`content_hash`].
+    /// The content of each `wg<n>.conf` in it, hashed with
+    /// [`content_hash`](crate::hash::content_hash).
     pub wg_confs: BTreeMap<String, u64>,
-    /// The tunnel's public key in `keys/`: whose folder it is. A new tenant may
-    /// have an old one's name; their folder is not his.
+    /// The tunnel's public key in `keys/`, which identifies the tenant. A new
+    /// tenant may have an earlier one's name, but must not get that one's folder.
     pub owner: Option<String>,
     /// AdGuard Home's configuration in it.
     pub dns_conf: DnsConf,
 }
 
-/// A tenant's AdGuard Home configuration, as the disk has it.
+/// A tenant's AdGuard Home configuration on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DnsConf {
-    /// The folder was not read since its container was made.
+    /// The folder was not read since its container was created.
     #[default]
-    Unseen,
-    /// There is none: a container that runs from it cannot keep a change, and
+    Unread,
+    /// It does not exist: a container that runs from it cannot store a change, and
     /// would start as an install wizard without a password.
     Missing,
-    /// There is one. AdGuard Home replaces the file at every change, so another
-    /// one says whom to ask what changed.
-    There(FileStamp),
+    /// It exists. AdGuard Home replaces the file at every change, so another
+    /// stamp means that its clients have to be read again.
+    Present(FileStamp),
 }
 
-/// Tells a file from the one that had its name before.
+/// Distinguishes a file from an earlier one of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStamp {
     /// The file's number in its file system.
     pub inode: u64,
-    /// When it was written, nanoseconds since 1970.
+    /// When it was written, in nanoseconds since 1970.
     pub written: i128,
-    /// How long it is, bytes.
+    /// Its length in bytes.
     pub length: u64,
-}
-
-/// The hash by which written files are compared (FNV-1a, 64 bit).
-pub fn content_hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3)
-    })
 }

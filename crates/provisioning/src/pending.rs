@@ -1,34 +1,35 @@
-//! What is under way, or has failed and was not read since: it may change the
-//! machine behind the back of what was observed.
+//! Changes that are under way, or have failed and were not confirmed by a reading
+//! since: each may change the machine after it was observed.
 
-use crate::plan::{Lane, Step};
+use crate::plan::step::{Lane, Step};
 use domain::{Slot, TenantName};
 use std::collections::BTreeSet;
 
-/// See the module. Empty where nothing is under way.
+/// The changes under way. Empty where there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// Slots whose tunnel may come, go or change, or stands and cannot be read.
+    /// Slots whose tunnel may be created, removed or changed, or exists and cannot be
+    /// read.
     pub tunnels: BTreeSet<Slot>,
-    /// Slots whose elements may come, go or change.
+    /// Slots whose elements may be added, removed or changed.
     pub elements: BTreeSet<Slot>,
-    /// The same for every slot.
+    /// Whether the same is true of every slot's elements.
     pub all_elements: bool,
-    /// Tenants whose containers are being made ready and started.
+    /// Tenants whose containers are being prepared and started.
     pub starts: BTreeSet<TenantName>,
 }
 
 impl Pending {
-    /// Steps of a lane are being carried out.
-    pub fn running(&mut self, lane: &Lane, steps: &[Step]) {
+    /// Adds the steps of a lane that is running.
+    pub fn add_running(&mut self, lane: &Lane, steps: &[Step]) {
         match lane {
             Lane::Tunnel(slot) => drop(self.tunnels.insert(*slot)),
-            Lane::Firewall => steps.iter().for_each(|step| self.transaction(step)),
+            Lane::Firewall => steps.iter().for_each(|step| self.add_transaction(step)),
             _ => {}
         }
     }
 
-    fn transaction(&mut self, step: &Step) {
+    fn add_transaction(&mut self, step: &Step) {
         if let Step::Firewall(change) = step {
             self.all_elements |= change.rebuild;
             self.elements.extend(change.remove.keys());
@@ -36,7 +37,7 @@ impl Pending {
         }
     }
 
-    /// Whether a slot's elements may change.
+    /// Returns whether a slot's elements may change.
     pub fn is_about_elements(&self, slot: Slot) -> bool {
         self.all_elements || self.elements.contains(&slot)
     }

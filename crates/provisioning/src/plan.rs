@@ -1,96 +1,47 @@
-//! The planner: from a spec and an observation to steps. Pure.
+//! The planner: derives steps from a spec and an observation. Pure.
 //!
 //! Invariants
-//! * What is unknown is left alone: no step is planned for a port that could
-//!   not be read.
+//! * What is unreadable is left alone: no step is planned for a port that could not
+//!   be read.
 //! * Revocations come first, and none of them waits for a creation.
-//! * An interface of ours is never up without its elements in the firewall:
-//!   it is made only once they are observed there, and they go only once it is
+//! * An interface of ours is never up without its elements in the firewall: it is
+//!   created only once they are observed there, and they are removed only once it is
 //!   observed gone.
-//! * What is under way counts as both done and not done: an interface that
-//!   may be coming keeps its elements, elements that may be going let no
-//!   interface come, and a folder goes only when nothing is started from it.
+//! * A change under way counts as both done and not done: an interface that may be
+//!   being created keeps its elements, elements that may be being removed let no
+//!   interface be created, and a folder is removed only when no container is being
+//!   started from it.
 //! * What carries no mark of ours is never named in a step.
 //!
-//! What is planned for a slot depends on nothing but what is known of that slot
-//! and of its tenant's name, and on a few facts of the whole node
-//! (`planner::Facts`). That is why a [`Planner`] may keep a plan and make anew what was
-//! touched only; [`plan`] makes all of it.
+//! The plan for a slot depends only on what is known of that slot and of its tenant's
+//! name, and on a few facts of the whole node (`planner::Facts`). That is why a
+//! [`Planner`] can update a plan where something has changed; [`plan`] makes a
+//! complete one.
 
 mod containers;
 mod elements;
 mod folders;
 mod planner;
+pub(crate) mod step;
 mod tunnel;
 mod view;
 
 pub use planner::Planner;
+pub use step::{Lane, Plan, Step};
 pub use tunnel::peer_change;
+pub use view::is_ours;
 pub(crate) use view::{ContainerIndex, wanted_elements};
 
 use crate::{
-    observed::{Observed, ObservedInterface},
+    dirty_set::DirtySet,
+    observed::Observed,
     pending::Pending,
-    ports::{FirewallChange, PeerChange},
-    spec::{InterfaceSpec, NodeSettings, NodeSpec},
-    touched::Touched,
+    spec::{NodeSettings, NodeSpec},
 };
-use domain::Slot;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-/// What every mark of ours begins with (see [`TenantSpec::owner`]).
-pub const OWNER_PREFIX: &str = "maliknode ";
-
-/// One small, idempotent piece of work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// One transaction of the firewall.
-    Firewall(FirewallChange),
-    /// Remove an interface of ours.
-    DeleteInterface(Slot),
-    /// Change single peers.
-    ChangePeers(Slot, PeerChange),
-    /// Make an interface, or bring it to its spec.
-    EnsureInterface(InterfaceSpec),
-    /// Remove a container of ours, by the engine's id.
-    RemoveContainer(String),
-    /// Write what AdGuard Home needs for its first start, make its container, start it.
-    StartContainer(Slot),
-    /// Bring AdGuard Home's clients to the devices.
-    SetClients(Slot),
-    /// Write a tenant's folder: `wg<n>.conf` and keys.
-    WriteFolder(Slot),
-    /// Remove the folder of a tenant who is gone, by the folder's name.
-    RemoveFolder(String),
-    /// Try to get the image.
-    FetchImage,
-}
-
-/// Steps of one lane run one after another; lanes run side by side, so a slow
-/// one delays nobody else.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
-    /// The one firewall table.
-    Firewall,
-    /// A slot's interface.
-    Tunnel(Slot),
-    /// A slot's container.
-    Container(Slot),
-    /// A container that belongs to no slot any more.
-    Stray(String),
-    /// A slot's AdGuard Home.
-    Dns(Slot),
-    /// A tenant's folder.
-    Folder(String),
-    /// The image.
-    Image,
-}
-
-/// What to do, lane by lane.
-pub type Plan = BTreeMap<Lane, Vec<Step>>;
-
-/// Plans the way from what is observed to the spec, all of it. An empty plan
-/// means that everything that can be read is as it should be.
+/// Makes the complete plan that leads from the observation to the spec. An empty plan
+/// means that everything readable matches the spec.
 pub fn plan(
     spec: &NodeSpec,
     observed: &Observed,
@@ -99,13 +50,6 @@ pub fn plan(
 ) -> Plan {
     let mut planner = Planner::default();
     let spec = Arc::new(spec.clone());
-    planner.renew(&spec, observed, pending, settings, Touched::default());
+    planner.update(&spec, observed, pending, settings, DirtySet::default());
     planner.into_plan()
-}
-
-/// Whether an interface carries a mark of ours.
-pub fn is_ours(i: &ObservedInterface) -> bool {
-    i.owner
-        .as_deref()
-        .is_some_and(|o| o.starts_with(OWNER_PREFIX))
 }

@@ -1,123 +1,73 @@
-//! What provisioning needs of the machine. A trait each, because tests need
-//! fakes that fail on demand; the real sides are crates of their own.
+//! What the engine needs of the machine: a trait for each concern, because tests
+//! need fakes that fail on demand. The real sides are the crates below
+//! `crates/machine`.
 //!
-//! Every call is idempotent: making what is there and removing what is not
-//! succeed. Every call ends: an implementation bounds its own waiting.
+//! Every call is idempotent: creating what exists and removing what does not
+//! exist succeed. Every call ends: an implementation bounds its own waiting.
+
+pub use crate::error::{PortError, PortResult};
 
 use crate::{
     observed::{
-        ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
-        PeerStatistics,
+        ObservedContainers, ObservedDns, ObservedFirewall, ObservedFirewallTenant, ObservedFolder,
+        ObservedInterface, PeerStatistics,
     },
     spec::{
-        ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, PeerSpec, TenantSpec,
+        ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, NodeSpec, PeerSpec,
+        TenantSpec,
     },
 };
 use async_trait::async_trait;
-use domain::{ErrorCode, Problem, PublicKey, Slot, TenantName, Timestamp, view::QueryCounts};
+use domain::{PublicKey, Slot, TenantName, Timestamp, view::QueryCounts};
 use futures_util::stream::BoxStream;
 use std::collections::BTreeMap;
-
-/// A call to the machine that failed: what to tell people, and the cause.
-#[derive(Debug, thiserror::Error)]
-#[error("{sentence}")]
-pub struct PortError {
-    /// What, for programs.
-    pub code: ErrorCode,
-    /// What, and what to do, for people. Holds no secret.
-    pub sentence: String,
-    /// What the machine said.
-    #[source]
-    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl PortError {
-    /// A failure without a cause below it.
-    pub fn new(code: ErrorCode, sentence: impl Into<String>) -> Self {
-        Self {
-            code,
-            sentence: sentence.into(),
-            cause: None,
-        }
-    }
-
-    /// A failure with its cause.
-    pub fn because(
-        code: ErrorCode,
-        sentence: impl Into<String>,
-        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self {
-            code,
-            sentence: sentence.into(),
-            cause: Some(cause.into()),
-        }
-    }
-
-    /// Whether the machine said that a file is not there.
-    pub(crate) fn is_not_found(&self) -> bool {
-        let cause = self.cause.as_ref();
-        let io = cause.and_then(|c| c.downcast_ref::<std::io::Error>());
-        io.is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound)
-    }
-
-    /// As the status shows it.
-    pub fn problem(&self) -> Problem {
-        Problem {
-            code: self.code,
-            sentence: self.sentence.clone(),
-        }
-    }
-}
-
-/// The result of a port's call.
-pub type PortResult<T> = Result<T, PortError>;
 
 /// WireGuard interfaces with their addresses.
 #[async_trait]
 pub trait WireGuard: Send + Sync + 'static {
-    /// Which implementation serves, in words, e.g. "kernel WireGuard".
+    /// Returns the name of the implementation, e.g. "kernel WireGuard".
     fn describe(&self) -> String;
 
-    /// Every interface whose name is a slot's, ours or not.
+    /// Reads every interface whose name is a slot's, ours or not.
     async fn observe(&self) -> PortResult<BTreeMap<Slot, ObservedInterface>>;
 
-    /// Makes the interface as specified: link, mark, key, port, peers, MTU
-    /// 1420, address, up. An interface of ours that is there is brought to
-    /// that state without dropping sessions of peers that do not change
-    /// (peers not in the spec are removed).
+    /// Creates the interface as specified: link, owner mark, key, port, peers,
+    /// MTU 1420, address, up. An existing interface of ours is changed to that
+    /// state without dropping the sessions of peers that do not change (peers
+    /// not in the spec are removed).
     ///
     /// # Errors
-    /// `NameForeign` where somebody else's interface has the name; `PortTaken`
-    /// where another program holds the UDP port.
+    /// `NameForeign` where an interface that is not ours has the name;
+    /// `PortTaken` where another program uses the UDP port.
     async fn ensure(&self, spec: &InterfaceSpec) -> PortResult<()>;
 
-    /// Changes single peers of an interface of ours; nobody else's session is
+    /// Changes single peers of an interface of ours. No other peer's session is
     /// disturbed.
     async fn change_peers(&self, slot: Slot, change: &PeerChange) -> PortResult<()>;
 
-    /// Removes an interface of ours. A foreign one is left (an error).
+    /// Removes an interface of ours. A foreign one is left alone: an error.
     async fn delete(&self, slot: Slot) -> PortResult<()>;
 
-    /// Counters of all peers of all our interfaces.
+    /// Reads the counters of all peers of all our interfaces.
     async fn statistics(&self) -> PortResult<Vec<PeerStatistics>>;
 
-    /// Says that something about the interfaces may have changed by another
-    /// hand. Ends never; says nothing where the machine cannot tell.
+    /// Returns a stream with an item whenever an external change may have touched
+    /// the interfaces. It never ends, and yields nothing where the machine does
+    /// not report changes.
     fn events(&self) -> BoxStream<'static, ()>;
 }
 
-/// Peers to remove, then peers to set.
+/// Peers to remove, and then peers to set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerChange {
-    /// Peers that go.
+    /// Peers to remove.
     pub remove: Vec<PublicKey>,
-    /// Peers that come or change; allowed IPs are replaced.
+    /// Peers to add or change. Allowed IPs are replaced.
     pub set: BTreeMap<PublicKey, PeerSpec>,
 }
 
 impl PeerChange {
-    /// Whether there is nothing to do.
+    /// Returns whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty()
     }
@@ -129,27 +79,28 @@ pub trait Firewall: Send + Sync + 'static {
     /// Reads the table.
     async fn observe(&self) -> PortResult<ObservedFirewall>;
 
-    /// Applies a change in one transaction: it happens whole or not at all.
+    /// Applies a change in one transaction: completely or not at all.
     async fn apply(&self, change: &FirewallChange) -> PortResult<()>;
 
-    /// Says that the ruleset may have changed by another hand.
+    /// Returns a stream with an item whenever an external change may have touched
+    /// the ruleset.
     fn events(&self) -> BoxStream<'static, ()>;
 }
 
 /// A change of the firewall.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FirewallChange {
-    /// Write the table and its rules anew; `set` then holds every tenant.
+    /// Write the table and its rules again; `set` then contains every tenant.
     pub rebuild: bool,
-    /// Tenants whose elements go, with what stands of them now.
-    pub remove: BTreeMap<Slot, crate::observed::ObservedFirewallTenant>,
-    /// Tenants whose elements come or change, with what stands of them now
-    /// (default where nothing does).
-    pub set: Vec<(crate::observed::ObservedFirewallTenant, FirewallTenant)>,
+    /// Tenants whose elements are removed, with their present elements.
+    pub remove: BTreeMap<Slot, ObservedFirewallTenant>,
+    /// Tenants whose elements are added or changed, with their present elements
+    /// (the default where there are none).
+    pub set: Vec<(ObservedFirewallTenant, FirewallTenant)>,
 }
 
 impl FirewallChange {
-    /// Whether there is nothing to do.
+    /// Returns whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         !self.rebuild && self.remove.is_empty() && self.set.is_empty()
     }
@@ -158,50 +109,52 @@ impl FirewallChange {
 /// DNS containers.
 #[async_trait]
 pub trait Containers: Send + Sync + 'static {
-    /// The image and the containers.
+    /// Reads the image and the containers.
     async fn observe(&self) -> PortResult<ObservedContainers>;
 
-    /// Makes the container (and the network) where it is not there, and
-    /// starts it. One that was made from something else (another revision, but
-    /// for the image) is the planner's business: it is left as it is.
+    /// Creates the container (and the network) where it does not exist, and
+    /// starts it. A container of another revision (apart from the image) is left
+    /// as it is: replacing it is the planner's decision.
     ///
     /// # Errors
-    /// `Busy` where such a one has the name; `ImageMissing`, `NameForeign`, `DockerUnavailable`.
+    /// `Busy` where such a container has the name; `ImageMissing`,
+    /// `NameForeign`, `DockerUnavailable`.
     async fn start(&self, spec: &ContainerSpec) -> PortResult<()>;
 
-    /// Stops (gracefully, a second) and removes a container of ours by id.
+    /// Stops a container of ours (gracefully, within a second) and removes it by id.
     async fn remove(&self, id: &str) -> PortResult<()>;
 
-    /// Tries to get the image in the ordinary way (a pull).
+    /// Pulls the image.
     async fn fetch_image(&self) -> PortResult<()>;
 
-    /// Says that a container of ours may have changed.
+    /// Returns a stream with an item whenever a container of ours may have changed.
     fn events(&self) -> BoxStream<'static, ()>;
 }
 
 /// AdGuard Home's files and API.
 #[async_trait]
 pub trait DnsFilter: Send + Sync + 'static {
-    /// Writes what a first start needs (configuration, lists' first copies,
-    /// the clients) where it is not there yet. Folders 0700, files 0600.
-    /// A configuration that is there is AdGuard Home's own and stays.
+    /// Writes what a first start needs (configuration, first copies of the lists,
+    /// the clients) where it does not exist yet. Folders are 0700, files 0600. An
+    /// existing configuration is AdGuard Home's own and is left alone.
     async fn prepare(
         &self,
         dns: &DnsInstance,
         clients: &BTreeMap<String, DnsClient>,
     ) -> PortResult<()>;
 
-    /// Asks a running instance. Bounded to 2 s.
+    /// Reads a running instance's state, within 2 s.
     async fn observe(&self, dns: &DnsInstance) -> PortResult<ObservedDns>;
 
-    /// Brings our clients to what they should be; the tenant's own stay.
+    /// Changes our clients to these. The tenant's own clients are left alone.
     async fn set_clients(
         &self,
         dns: &DnsInstance,
         clients: &BTreeMap<String, DnsClient>,
     ) -> PortResult<()>;
 
-    /// Queries and blocked ones of the last 24 hours.
+    /// Returns how many queries there were in the last 24 hours, and how many of
+    /// them were blocked.
     async fn counts(&self, dns: &DnsInstance) -> PortResult<QueryCounts>;
 }
 
@@ -209,13 +162,13 @@ pub trait DnsFilter: Send + Sync + 'static {
 /// DNS filter's port.)
 #[async_trait]
 pub trait Folders: Send + Sync + 'static {
-    /// Which tenants' folders there are, by their names, and what they hold.
+    /// Reads tenants' folders, by name.
     ///
     /// # Errors
     /// `DiskUnavailable`; then nothing is known, and nothing is removed.
     async fn observe(&self) -> PortResult<BTreeMap<String, ObservedFolder>>;
 
-    /// Makes a tenant's folder where it is not there, and closes it to others.
+    /// Creates a tenant's folder where it does not exist, and makes it private.
     ///
     /// # Errors
     /// `DiskUnavailable`.
@@ -227,16 +180,16 @@ pub trait Folders: Send + Sync + 'static {
     /// `DiskUnavailable`.
     async fn write(&self, tenant: &TenantSpec) -> PortResult<()>;
 
-    /// Removes a tenant's folder by its name, with all that is in it.
+    /// Removes a tenant's folder by its name, with everything in it.
     ///
     /// # Errors
-    /// `DiskUnavailable`; `Internal` where the name is not a tenant's folder's.
+    /// `DiskUnavailable`; `Internal` where the name is not that of a tenant's folder.
     async fn remove(&self, folder: &str) -> PortResult<()>;
 }
 
-/// Time, as an argument's source. Real or simulated.
+/// Where the time comes from: real or simulated.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -251,17 +204,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// Where a node's spec comes from, and where it leaves what it saw.
+/// Where a node's spec comes from.
 #[async_trait]
 pub trait SpecSource: Send + Sync + 'static {
-    /// The whole spec of this node.
-    async fn load(&self) -> PortResult<crate::spec::NodeSpec>;
+    /// Loads the complete spec of this node.
+    async fn load(&self) -> PortResult<NodeSpec>;
 }
 
-/// The name a folder below `users/` belongs to, where it is one of ours in form.
+/// Returns the tenant whose folder below `users/` has this name; `None` where the
+/// name does not have the form of ours.
 pub fn tenant_of_folder(folder: &str) -> Option<TenantName> {
     let name = TenantName::parse(folder.strip_prefix(TenantName::FOLDER_PREFIX)?).ok()?;
-    // What a person typed is forgiven blanks and capitals; a folder that has
-    // them is somebody else's.
+    // Blanks and capitals in what a person types are normalised. We never write a
+    // folder that has them, so such a folder is not ours.
     (name.folder() == folder).then_some(name)
 }

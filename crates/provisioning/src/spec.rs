@@ -1,9 +1,9 @@
-//! What a node should hold, whole.
+//! What a node should hold: the complete spec, and what each port needs of it.
 
-use crate::observed::content_hash;
+use crate::hash::content_hash;
 use domain::{
     AddressPlan, DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret,
-    Slot, TenantName,
+    Slot, TenantName, marks::INTERFACE_ALIAS_PREFIX,
 };
 use ipnet::Ipv4Net;
 use std::{
@@ -13,14 +13,14 @@ use std::{
     sync::Arc,
 };
 
-/// Everything a node should hold. What is not in it, and carries our name or
+/// Everything that a node should hold. What is not in it, and carries our name or
 /// label, is removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSpec {
-    /// Grows with every change; a node refuses to go back.
+    /// Increases with every change. A node refuses an older spec.
     pub generation: u64,
-    /// The tenants, by slot. Shared: whoever has not changed since the last
-    /// spec is the very same one.
+    /// The tenants, by slot. Shared: a tenant that has not changed since the last spec
+    /// is the same allocation.
     pub tenants: BTreeMap<Slot, Arc<TenantSpec>>,
 }
 
@@ -33,12 +33,12 @@ pub struct TenantSpec {
     pub slot: Slot,
     /// The tunnel's private key.
     pub private_key: PrivateKey,
-    /// A suspended tenant keeps its slot and its files, and has no tunnel, no
-    /// firewall elements and no container.
+    /// Whether the tenant is suspended: it keeps its slot and its files, and has no
+    /// tunnel, no firewall elements and no container.
     pub suspended: bool,
-    /// The password our proxy presents to the tenant's AdGuard Home.
+    /// The password that our proxy presents to the tenant's AdGuard Home.
     pub dns_password: Secret,
-    /// Its bcrypt hash, as AdGuard Home keeps it.
+    /// Its bcrypt hash, as AdGuard Home stores it.
     pub dns_password_hash: String,
     /// The devices, by their number in the database.
     pub devices: BTreeMap<DeviceId, DeviceSpec>,
@@ -47,24 +47,24 @@ pub struct TenantSpec {
 /// One device of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceSpec {
-    /// What the tenant calls it.
+    /// The tenant's name for it.
     pub label: DeviceLabel,
     /// Its address inside the tunnel.
     pub address: Ipv4Addr,
-    /// Its identity.
+    /// Its public key.
     pub public_key: PublicKey,
-    /// Its symmetric layer.
+    /// Its preshared key.
     pub preshared_key: PresharedKey,
     /// Whether other mesh devices may reach it, and it them.
     pub mesh: bool,
-    /// What its DNS filter does.
+    /// Its DNS filter policy.
     pub policy: FilterPolicy,
     /// The id that marks its persistent client in AdGuard Home as ours
     /// (`peers.adguard_client_id`, e.g. `mn-3f9a`).
     pub client_id: String,
 }
 
-/// What does not change while a node runs: ranges, folders, limits.
+/// The settings that do not change while a node runs: ranges, folders, limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeSettings {
     /// The address ranges.
@@ -75,22 +75,22 @@ pub struct NodeSettings {
     pub dns_memory_bytes: u64,
     /// The AdGuard Home image, with its tag.
     pub image: String,
-    /// Where tunnels send DNS while the image is not there: plain resolver.
+    /// The plain resolver that tunnels use for DNS while there is no image.
     pub fallback_dns: Ipv4Addr,
 }
 
 impl NodeSettings {
-    /// The tenant's folder: `<root>/users/user_<name>`.
+    /// Returns the tenant's folder: `<root>/users/user_<name>`.
     pub fn tenant_dir(&self, name: &TenantName) -> PathBuf {
         self.users_dir().join(name.folder())
     }
 
-    /// The folder of all tenants' folders.
+    /// Returns the folder that contains all tenants' folders.
     pub fn users_dir(&self) -> PathBuf {
         self.root.join("users")
     }
 
-    /// The block lists every container reads: `<root>/lists`.
+    /// Returns the folder of the block lists that every container reads: `<root>/lists`.
     pub fn lists_dir(&self) -> PathBuf {
         self.root.join("lists")
     }
@@ -99,9 +99,9 @@ impl NodeSettings {
 /// The interface a tenant should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceSpec {
-    /// The slot; it fixes name and port.
+    /// The slot, which determines name and port.
     pub slot: Slot,
-    /// The mark that says it is ours and whose, kept as the link's alias.
+    /// The owner mark, stored as the link's alias.
     pub owner: String,
     /// The tunnel's private key.
     pub private_key: PrivateKey,
@@ -111,10 +111,10 @@ pub struct InterfaceSpec {
     pub peers: BTreeMap<PublicKey, PeerSpec>,
 }
 
-/// A peer as WireGuard should have it; its allowed IPs are `address/32`.
+/// The peer that WireGuard should have. Its allowed IPs are `address/32`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerSpec {
-    /// The symmetric layer.
+    /// The preshared key.
     pub preshared_key: PresharedKey,
     /// The address inside the tunnel.
     pub address: Ipv4Addr,
@@ -123,13 +123,13 @@ pub struct PeerSpec {
 /// A tenant's elements in the firewall.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirewallTenant {
-    /// The slot; it fixes the interface's name.
+    /// The slot, which determines the interface's name.
     pub slot: Slot,
     /// The subnet, e.g. `10.88.1.0/24`.
     pub subnet: Ipv4Net,
     /// The gateway, e.g. `10.88.1.1`.
     pub gateway: Ipv4Addr,
-    /// Where DNS sent to the gateway goes: the container, or the fallback.
+    /// Where DNS queries to the gateway are sent: the container, or the fallback.
     pub dns: Ipv4Addr,
     /// Devices that may reach each other.
     pub mesh: BTreeSet<Ipv4Addr>,
@@ -140,7 +140,7 @@ pub struct FirewallTenant {
 pub struct ContainerSpec {
     /// The slot.
     pub slot: Slot,
-    /// The tenant; it fixes the container's name, `adguard_user_<name>`.
+    /// The tenant, which determines the container's name, `adguard_user_<name>`.
     pub tenant: TenantName,
     /// The image with its tag.
     pub image: String,
@@ -154,13 +154,15 @@ pub struct ContainerSpec {
     pub lists_dir: PathBuf,
     /// Memory limit in bytes.
     pub memory_bytes: u64,
-    /// The tunnel's public key: tells a tenant from an earlier one of that name.
+    /// The tunnel's public key. It distinguishes the tenant from an earlier one of the
+    /// same name.
     pub owner: PublicKey,
 }
 
 impl ContainerSpec {
-    /// Changes whenever the container has to be made anew; kept as a label:
-    /// a hash of everything but the image, a dot, a hash of the image.
+    /// Returns the revision, which changes whenever the container has to be replaced and
+    /// is stored as a label: a hash of everything but the image, a dot, a hash of the
+    /// image.
     pub fn revision(&self) -> String {
         format!(
             "{}.{:016x}",
@@ -169,7 +171,8 @@ impl ContainerSpec {
         )
     }
 
-    /// Whether a container of this revision may stay: see [`is_fitting_revision`].
+    /// Returns whether a container of this revision may stay: see
+    /// [`is_fitting_revision`].
     pub fn is_fitting(&self, revision: &str, image: bool) -> bool {
         is_fitting_revision(&self.revision(), revision, image)
     }
@@ -190,9 +193,9 @@ impl ContainerSpec {
     }
 }
 
-/// Whether a container of the revision `found` may stay where one of `wanted` is
-/// wanted. Where the image is not there (`image`), one of another image may: a
-/// new one could not be made, and the tenant would be without a filter.
+/// Returns whether a container of the revision `found` may stay where one of `wanted`
+/// is wanted. Where the engine lacks the image (`image` is false), one of another image
+/// may: a new one could not be created, and the tenant would be without a filter.
 pub fn is_fitting_revision(wanted: &str, found: &str, image: bool) -> bool {
     let own = |(own, _image)| own;
     let (found_own, wanted_own) = (found.split_once('.'), wanted.split_once('.'));
@@ -200,16 +203,16 @@ pub fn is_fitting_revision(wanted: &str, found: &str, image: bool) -> bool {
     found == wanted || !image && same_but_image
 }
 
-/// A tenant's AdGuard Home, as its API is reached and its files are written.
+/// A tenant's AdGuard Home: how to reach its API, and where its files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsInstance {
     /// The slot.
     pub slot: Slot,
     /// The container's address: DNS on 53, API and UI on 3000.
     pub address: Ipv4Addr,
-    /// The tenant's subnet: the only clients it answers.
+    /// The tenant's subnet. Only clients in it get answers.
     pub subnet: Ipv4Net,
-    /// The user our proxy and we sign in as: always `tenant`.
+    /// The user that we and our proxy sign in as: always `tenant`.
     pub user: &'static str,
     /// That user's password.
     pub password: Secret,
@@ -221,14 +224,14 @@ pub struct DnsInstance {
     pub work_dir: PathBuf,
 }
 
-/// A persistent client that AdGuard Home should know.
+/// A persistent client that AdGuard Home should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsClient {
-    /// What it is called in AdGuard Home: the device's label.
+    /// Its name in AdGuard Home: the device's label.
     pub name: String,
     /// The device's address.
     pub address: Ipv4Addr,
-    /// What its filter does.
+    /// Its filter policy.
     pub policy: FilterPolicy,
 }
 
@@ -236,12 +239,12 @@ pub struct DnsClient {
 pub const DNS_USER: &str = "tenant";
 
 impl TenantSpec {
-    /// The mark on this tenant's interface.
+    /// Returns the owner mark on this tenant's interface.
     pub fn owner(&self) -> String {
-        format!("maliknode {}", self.name)
+        format!("{INTERFACE_ALIAS_PREFIX}{}", self.name)
     }
 
-    /// The interface it should have.
+    /// Returns the interface that it should have.
     pub fn interface(&self, s: &NodeSettings) -> InterfaceSpec {
         let gateway = s.addresses.gateway(self.slot);
         InterfaceSpec {
@@ -265,7 +268,7 @@ impl TenantSpec {
         }
     }
 
-    /// Its elements in the firewall; `dns` is where its DNS goes now.
+    /// Returns its elements in the firewall. `dns` is where its DNS queries are sent.
     pub fn firewall(&self, s: &NodeSettings, dns: Ipv4Addr) -> FirewallTenant {
         FirewallTenant {
             slot: self.slot,
@@ -281,7 +284,7 @@ impl TenantSpec {
         }
     }
 
-    /// The container it should have.
+    /// Returns the container that it should have.
     pub fn container(&self, s: &NodeSettings) -> ContainerSpec {
         let data = s.tenant_dir(&self.name).join("adguard_data");
         ContainerSpec {
@@ -297,7 +300,7 @@ impl TenantSpec {
         }
     }
 
-    /// Its AdGuard Home.
+    /// Returns its AdGuard Home.
     pub fn dns(&self, s: &NodeSettings) -> DnsInstance {
         let container = self.container(s);
         DnsInstance {
@@ -312,7 +315,7 @@ impl TenantSpec {
         }
     }
 
-    /// The persistent clients its AdGuard Home should know, by our id.
+    /// Returns the persistent clients that its AdGuard Home should have, by our id.
     pub fn clients(&self) -> BTreeMap<String, DnsClient> {
         self.devices
             .values()
@@ -327,7 +330,7 @@ impl TenantSpec {
             .collect()
     }
 
-    /// `wg<n>.conf`, as `wg setconf` takes it (`wg(8)`).
+    /// Returns the content of `wg<n>.conf`, in the format of `wg setconf` (`wg(8)`).
     pub fn wg_conf(&self) -> Secret {
         let mut text = format!(
             "# MalikNode writes this file; changes by hand are undone.\n[Interface]\nPrivateKey = {}\nListenPort = {}\n",
@@ -346,7 +349,7 @@ impl TenantSpec {
     }
 }
 
-/// The path of a tenant's `wg<n>.conf`.
+/// Returns the path of a tenant's `wg<n>.conf`.
 pub fn wg_conf_path(tenant_dir: &Path, slot: Slot) -> PathBuf {
     tenant_dir.join(format!("{}.conf", slot.interface()))
 }

@@ -1,31 +1,32 @@
-//! Properties of the planner: from any observed state its plans end at the
-//! spec, a second plan is empty, and nothing of others is ever named.
+//! Properties of the planner: from any observed state its plans lead to the spec, the
+//! plan after that is empty, and a step never names a foreign object.
 #![allow(clippy::unwrap_used)]
 
-mod any;
+mod arbitrary;
 
-use any::{any_observed, any_spec, settings};
+use arbitrary::{any_observed, any_spec, settings};
 use proptest::prelude::*;
 use provisioning::{
-    Known, NodeSpec, Observed, Pending,
+    NodeSpec, Observation, Observed, Pending,
+    hash::content_hash,
     observed::{
         ContainerState, ObservedContainer, ObservedDns, ObservedDnsClient, ObservedFirewall,
-        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer, content_hash,
+        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer,
     },
     plan::{Step, is_ours, plan},
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
-/// The model: what a step makes of a machine.
+/// Applies a step to a model of the machine.
 fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
     let s = settings();
-    let (Known::Known(w), Known::Known(f), Known::Known(c), Known::Known(d)) = (
+    let (Observation::Read(w), Observation::Read(f), Observation::Read(c), Observation::Read(d)) = (
         &mut o.wireguard,
         &mut o.firewall,
         &mut o.containers,
         &mut o.folders,
     ) else {
-        panic!("the model knows everything")
+        panic!("everything is readable in the model")
     };
     match step {
         Step::Firewall(change) => {
@@ -40,7 +41,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                 change
                     .set
                     .iter()
-                    .map(|(_, t)| (t.slot, ObservedFirewallTenant::of(t))),
+                    .map(|(_, t)| (t.slot, ObservedFirewallTenant::from_spec(t))),
             );
         }
         Step::DeleteInterface(slot) => {
@@ -52,12 +53,12 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
         Step::EnsureInterface(i) => {
             assert!(
                 w.get(&i.slot).is_none_or(is_ours),
-                "a foreign interface was taken"
+                "a foreign interface was replaced"
             );
             assert!(
                 f.complete && f.tenants.get(&i.slot).is_some_and(|t| t.listed)
                     || w.contains_key(&i.slot),
-                "unfiltered"
+                "the interface has no elements in the firewall"
             );
             let peers = i
                 .peers
@@ -105,7 +106,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
             match c.ours.iter_mut().find(|x| x.name == t.name.container()) {
                 Some(x) => x.state = ContainerState::Running,
                 None => {
-                    assert!(c.image, "made without an image");
+                    assert!(c.image, "a container was created without an image");
                     c.ours.push(ObservedContainer {
                         id: format!("new{slot}"),
                         name: t.name.container(),
@@ -117,7 +118,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
             }
             o.dns.insert(
                 *slot,
-                Known::Known(ObservedDns {
+                Observation::Read(ObservedDns {
                     running: true,
                     clients: BTreeMap::new(),
                 }),
@@ -140,7 +141,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                 .collect();
             o.dns.insert(
                 *slot,
-                Known::Known(ObservedDns {
+                Observation::Read(ObservedDns {
                     running: true,
                     clients,
                 }),
@@ -172,9 +173,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn from_any_state_plans_end_at_the_spec_and_then_are_empty(spec in any_spec(), mut observed in any_observed()) {
+    fn plans_lead_from_any_state_to_the_spec(spec in any_spec(), mut observed in any_observed()) {
         let s = settings();
-        let foreign: Vec<_> = observed.wireguard.known().unwrap().iter().filter(|(_, i)| !is_ours(i)).map(|(s, i)| (*s, i.clone())).collect();
+        let foreign: Vec<_> = observed.wireguard.value().unwrap().iter().filter(|(_, i)| !is_ours(i)).map(|(s, i)| (*s, i.clone())).collect();
         let mut passes = 0;
         loop {
             let plan = plan(&spec, &observed, &Pending::default(), &s);
@@ -187,17 +188,17 @@ proptest! {
                 apply(step, &spec, &mut observed);
             }
         }
-        let (w, f, c, d) = (observed.wireguard.known().unwrap(), observed.firewall.known().unwrap(), observed.containers.known().unwrap(), observed.folders.known().unwrap());
+        let (w, f, c, d) = (observed.wireguard.value().unwrap(), observed.firewall.value().unwrap(), observed.containers.value().unwrap(), observed.folders.value().unwrap());
         for (slot, i) in foreign {
-            prop_assert_eq!(&w[&slot], &i, "somebody else's interface was touched");
+            prop_assert_eq!(&w[&slot], &i, "a foreign interface was changed");
         }
         for t in spec.tenants.values() {
             prop_assert!(d.contains_key(&t.name.folder()));
             prop_assert_eq!(c.ours.iter().any(|x| x.name == t.name.container()), !t.suspended);
-            let stands = w.get(&t.slot).is_some_and(is_ours);
+            let exists = w.get(&t.slot).is_some_and(is_ours);
             let blocked = w.get(&t.slot).is_some_and(|i| !is_ours(i));
-            prop_assert_eq!(stands, !t.suspended && !blocked);
-            if stands {
+            prop_assert_eq!(exists, !t.suspended && !blocked);
+            if exists {
                 prop_assert_eq!(w[&t.slot].peers.len(), t.devices.len());
             }
             prop_assert_eq!(f.tenants.contains_key(&t.slot), !t.suspended);
@@ -207,8 +208,8 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_is_the_same_for_the_same_input(spec in any_spec(), observed in any_observed()) {
-        let again = || plan(&spec, &observed, &Pending::default(), &settings());
-        prop_assert_eq!(again(), again());
+    fn equal_inputs_yield_equal_plans(spec in any_spec(), observed in any_observed()) {
+        let make = || plan(&spec, &observed, &Pending::default(), &settings());
+        prop_assert_eq!(make(), make());
     }
 }

@@ -1,19 +1,19 @@
-//! A plan that is kept and made anew where something was touched is, after any
-//! history, the plan that is made from nothing. (`tests/sim.rs` compares the two,
-//! and what is told of everybody, in each of its histories as well.)
+//! A plan that is updated where something changed equals, after any history, the plan
+//! that is made from scratch. (`tests/sim.rs` compares the two in each of its histories
+//! as well, and the published statuses with the actual ones.)
 #![allow(clippy::unwrap_used)]
 
-mod any;
+mod arbitrary;
 
-use any::{SLOTS, any_observed, any_spec, settings};
+use arbitrary::{SLOTS, any_observed, any_spec, settings};
 use domain::{ErrorCode, Slot, TenantName};
 use proptest::prelude::*;
 use provisioning::{
-    Known, NodeSpec, Observed, Pending, PortError,
+    NodeSpec, Observation, Observed, Pending, PortError,
+    dirty_set::DirtySet,
     observed::{ObservedDns, ObservedDnsClient},
     plan::{Planner, plan},
     spec::TenantSpec,
-    touched::Touched,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,7 +31,7 @@ fn name(n: u16) -> TenantName {
 }
 
 prop_compose! {
-    /// Seldom much at one time, as on a machine.
+    /// Rarely many changes at the same time, as on a real machine.
     fn any_pending()(
         tunnels in prop::collection::vec(prop::bool::weighted(0.2), 4),
         elements in prop::collection::vec(prop::bool::weighted(0.2), 4),
@@ -48,13 +48,13 @@ prop_compose! {
     }
 }
 
-/// An AdGuard Home with the clients of so many devices, or a silent one.
-fn any_dns(n: u16) -> impl Strategy<Value = Option<Known<ObservedDns>>> {
+/// An AdGuard Home with the clients of some devices, or a silent one.
+fn any_dns(n: u16) -> impl Strategy<Value = Option<Observation<ObservedDns>>> {
     (0u8..6, any::<bool>()).prop_map(move |(devices, running)| {
         let t = samples::tenant(&settings(), n, devices);
         match devices {
             4 => None,
-            5 => Some(unknown()),
+            5 => Some(unreadable()),
             _ => {
                 let clients = t.clients().into_iter();
                 let clients = clients.map(|(id, c)| {
@@ -66,43 +66,43 @@ fn any_dns(n: u16) -> impl Strategy<Value = Option<Known<ObservedDns>>> {
                     (id, client)
                 });
                 let clients = clients.collect();
-                Some(Known::Known(ObservedDns { running, clients }))
+                Some(Observation::Read(ObservedDns { running, clients }))
             }
         }
     })
 }
 
-fn unknown<T>() -> Known<T> {
+fn unreadable<T>() -> Observation<T> {
     let e = PortError::new(ErrorCode::Busy, "It cannot be read.");
-    Known::Unknown(Arc::new(e))
+    Observation::Unreadable(Arc::new(e))
 }
 
-/// What becomes of one thing in a step of a history.
+/// What happens to one part of the observation in a step of a history.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum Outcome {
     Stays,
     Changes,
     Unreadable,
 }
 
-fn any_fate() -> impl Strategy<Value = Fate> {
+fn any_outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
-        6 => Just(Fate::Stays),
-        3 => Just(Fate::Changes),
-        1 => Just(Fate::Unreadable),
+        6 => Just(Outcome::Stays),
+        3 => Just(Outcome::Changes),
+        1 => Just(Outcome::Unreadable),
     ]
 }
 
 #[derive(Clone, Debug)]
 struct Change {
     spec: NodeSpec,
-    /// By so much names move to other slots.
+    /// By how many slots the tenants' names move.
     moved: u16,
-    /// Whose spec changes.
-    of: BTreeSet<Slot>,
+    /// The slots whose spec changes.
+    changed: BTreeSet<Slot>,
     observed: Observed,
-    dns: Vec<Option<Known<ObservedDns>>>,
-    fates: Vec<Fate>,
+    dns: Vec<Option<Observation<ObservedDns>>>,
+    outcomes: Vec<Outcome>,
     pending: Pending,
 }
 
@@ -110,34 +110,34 @@ prop_compose! {
     fn any_change()(
         spec in any_spec(),
         moved in prop_oneof![4 => Just(0u16), 1 => 1u16..4],
-        of in prop::collection::vec(prop::bool::weighted(0.3), 4),
+        changed in prop::collection::vec(prop::bool::weighted(0.3), 4),
         observed in any_observed(),
         dns in SLOTS.map(any_dns).collect::<Vec<_>>(),
-        fates in prop::collection::vec(any_fate(), 9),
+        outcomes in prop::collection::vec(any_outcome(), 9),
         pending in any_pending(),
     ) -> Change {
-        Change { spec, moved, of: slots(&of), observed, dns, fates, pending }
+        Change { spec, moved, changed: slots(&changed), observed, dns, outcomes, pending }
     }
 }
 
-/// What is so after a step of the history.
+/// The state after a step of the history.
 #[derive(Clone)]
-struct Now {
+struct State {
     spec: Arc<NodeSpec>,
     observed: Observed,
     pending: Pending,
 }
 
-fn take<T: Clone>(fate: Fate, now: &mut Known<T>, new: &Known<T>) {
-    match fate {
-        Fate::Stays => {}
-        Fate::Changes => *now = new.clone(),
-        Fate::Unreadable => *now = unknown(),
+fn apply<T: Clone>(outcome: Outcome, now: &mut Observation<T>, new: &Observation<T>) {
+    match outcome {
+        Outcome::Stays => {}
+        Outcome::Changes => *now = new.clone(),
+        Outcome::Unreadable => *now = unreadable(),
     }
 }
 
-/// Names stay unique: where one moves, all of them do.
-fn renamed(spec: &mut NodeSpec, moved: u16) {
+/// Moves the tenants' names to other slots. They stay unique: where one moves, all do.
+fn move_names(spec: &mut NodeSpec, moved: u16) {
     for (slot, t) in &mut spec.tenants {
         let named = name((slot.get() - 1 + moved) % 4 + 1);
         if t.name != named {
@@ -146,33 +146,33 @@ fn renamed(spec: &mut NodeSpec, moved: u16) {
     }
 }
 
-impl Now {
+impl State {
     fn after(&self, change: &Change) -> Self {
         let mut next = self.clone();
         let mut spec = NodeSpec::clone(&self.spec);
-        for slot in &change.of {
+        for slot in &change.changed {
             match change.spec.tenants.get(slot) {
                 Some(t) => drop(spec.tenants.insert(*slot, t.clone())),
                 None => drop(spec.tenants.remove(slot)),
             }
         }
         spec.generation += 1;
-        renamed(&mut spec, change.moved);
+        move_names(&mut spec, change.moved);
         next.spec = Arc::new(spec);
-        let (o, new, fates) = (&mut next.observed, &change.observed, &change.fates);
-        take(fates[0], &mut o.wireguard, &new.wireguard);
-        take(fates[1], &mut o.firewall, &new.firewall);
-        take(fates[2], &mut o.containers, &new.containers);
-        take(fates[3], &mut o.folders, &new.folders);
-        for ((n, dns), fate) in SLOTS.zip(&change.dns).zip(&fates[4..8]) {
+        let (o, new, outcomes) = (&mut next.observed, &change.observed, &change.outcomes);
+        apply(outcomes[0], &mut o.wireguard, &new.wireguard);
+        apply(outcomes[1], &mut o.firewall, &new.firewall);
+        apply(outcomes[2], &mut o.containers, &new.containers);
+        apply(outcomes[3], &mut o.folders, &new.folders);
+        for ((n, dns), outcome) in SLOTS.zip(&change.dns).zip(&outcomes[4..8]) {
             let slot = Slot::new(n).unwrap();
-            match (fate, dns) {
-                (Fate::Stays, _) => {}
+            match (outcome, dns) {
+                (Outcome::Stays, _) => {}
                 (_, Some(dns)) => drop(o.dns.insert(slot, dns.clone())),
                 (_, None) => drop(o.dns.remove(&slot)),
             }
         }
-        if !matches!(fates[8], Fate::Stays) {
+        if !matches!(outcomes[8], Outcome::Stays) {
             next.pending = change.pending.clone();
         }
         next
@@ -192,37 +192,37 @@ fn differing<K: Ord + Clone, V>(
     keys.into_iter().filter(differs).cloned().collect()
 }
 
-/// The least that has to be told of two observations.
-fn touched(a: &Observed, b: &Observed) -> Touched {
-    let mut touched = Touched::default();
-    if let (Some(a), Some(b)) = (a.wireguard.known(), b.wireguard.known()) {
-        touched.slots.extend(differing(a, b, |a, b| a == b));
+/// Returns the smallest dirty set for two observations.
+fn dirty_set(a: &Observed, b: &Observed) -> DirtySet {
+    let mut dirty = DirtySet::default();
+    if let (Some(a), Some(b)) = (a.wireguard.value(), b.wireguard.value()) {
+        dirty.slots.extend(differing(a, b, |a, b| a == b));
     }
-    if let (Some(a), Some(b)) = (a.firewall.known(), b.firewall.known()) {
+    if let (Some(a), Some(b)) = (a.firewall.value(), b.firewall.value()) {
         let slots = differing(&a.tenants, &b.tenants, |a, b| a == b);
-        touched.slots.extend(slots);
+        dirty.slots.extend(slots);
     }
-    if let (Some(a), Some(b)) = (a.containers.known(), b.containers.known()) {
-        touched.containers(a, b);
+    if let (Some(a), Some(b)) = (a.containers.value(), b.containers.value()) {
+        dirty.add_container_changes(a, b);
     }
-    if let (Some(a), Some(b)) = (a.folders.known(), b.folders.known()) {
+    if let (Some(a), Some(b)) = (a.folders.value(), b.folders.value()) {
         let folders = differing(a, b, |a, b| a == b);
-        folders.iter().for_each(|f| touched.folder(f));
+        folders.iter().for_each(|f| dirty.add_folder(f));
     }
-    let same = |a: &Known<ObservedDns>, b: &Known<ObservedDns>| a.known() == b.known();
-    touched.slots.extend(differing(&a.dns, &b.dns, same));
-    touched
+    let same = |a: &Observation<ObservedDns>, b: &Observation<ObservedDns>| a.value() == b.value();
+    dirty.slots.extend(differing(&a.dns, &b.dns, same));
+    dirty
 }
 
-fn nobody() -> Now {
-    Now {
+fn empty() -> State {
+    State {
         spec: Arc::default(),
         observed: Observed {
-            wireguard: unknown(),
-            firewall: unknown(),
-            containers: unknown(),
+            wireguard: unreadable(),
+            firewall: unreadable(),
+            containers: unreadable(),
             dns: BTreeMap::new(),
-            folders: unknown(),
+            folders: unreadable(),
         },
         pending: Pending::default(),
     }
@@ -232,24 +232,24 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn after_any_history_the_kept_plan_is_the_whole_one(
+    fn the_updated_plan_equals_the_complete_one(
         changes in prop::collection::vec(any_change(), 1..12),
     ) {
         let s = settings();
-        let (mut now, mut planner) = (nobody(), Planner::default());
+        let (mut now, mut planner) = (empty(), Planner::default());
         for change in &changes {
             let next = now.after(change);
-            let touched = touched(&now.observed, &next.observed);
+            let dirty = dirty_set(&now.observed, &next.observed);
             now = next;
-            planner.renew(&now.spec, &now.observed, &now.pending, &s, touched);
-            let whole = plan(&now.spec, &now.observed, &now.pending, &s);
-            prop_assert_eq!(planner.plan(), &whole);
+            planner.update(&now.spec, &now.observed, &now.pending, &s, dirty);
+            let complete = plan(&now.spec, &now.observed, &now.pending, &s);
+            prop_assert_eq!(planner.plan(), &complete);
         }
     }
 }
 
 #[test]
-fn one_change_among_a_thousand_plans_one_slot() {
+fn one_changed_tenant_replans_one_slot() {
     let s = settings();
     let all = |n: u16| Arc::new(samples::tenant(&s, n, 2));
     let tenants: BTreeMap<Slot, Arc<TenantSpec>> =
@@ -258,17 +258,17 @@ fn one_change_among_a_thousand_plans_one_slot() {
         generation: 1,
         tenants,
     };
-    let now = nobody();
+    let now = empty();
     let mut planner = Planner::default();
-    let mut renew = |spec: &NodeSpec| {
+    let mut update = |spec: &NodeSpec| {
         let spec = Arc::new(spec.clone());
-        let touched = Touched::default();
-        planner.renew(&spec, &now.observed, &now.pending, &s, touched)
+        let dirty = DirtySet::default();
+        planner.update(&spec, &now.observed, &now.pending, &s, dirty)
     };
-    assert_eq!(renew(&spec).len(), 1000);
-    assert_eq!(renew(&spec).len(), 0);
+    assert_eq!(update(&spec).len(), 1000);
+    assert_eq!(update(&spec).len(), 0);
     let slot = Slot::new(500).unwrap();
     let tenant = spec.tenants.get_mut(&slot).unwrap();
     Arc::make_mut(tenant).devices.clear();
-    assert_eq!(renew(&spec), [slot].into());
+    assert_eq!(update(&spec), [slot].into());
 }

@@ -1,10 +1,10 @@
-//! The node in a seeded simulation (`testkit::sim`): every call may fail in
-//! every way, the process dies between any two steps, other hands meddle, the
-//! database refuses; afterwards everything converges, and what must never be
-//! never was. docs/RELIABILITY.md lists the faults.
+//! The node in a seeded simulation (`testkit::sim`). Every call may fail in every
+//! way, the process dies between any two steps, external changes happen, and the
+//! database refuses. The invariants must hold at every moment, and afterwards the
+//! machine must match the spec. docs/reliability/faults.md lists the faults.
 //!
-//! `MALIKNODE_SIM_SEEDS` says how many seeds (10,000), `MALIKNODE_SIM_FROM` the
-//! first (0), `MALIKNODE_SIM_SEED` replays one with all it does.
+//! `MALIKNODE_SIM_SEEDS` is the number of seeds (10,000), `MALIKNODE_SIM_FROM` the
+//! first one (0). `MALIKNODE_SIM_SEED` replays one seed and prints its trace.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -18,10 +18,10 @@ use std::{
 };
 use testkit::{
     samples,
-    sim::{Sim, faults::Fault, life, life::Report, logs::Logs},
+    sim::{Sim, faults::Fault, logs::Logs, process, process::Report},
 };
 
-/// Every so many seeds, what is logged is looked through for secrets.
+/// In every eighth seed, the log is searched for secrets.
 const LOGGED: u64 = 8;
 
 fn number(name: &str) -> Option<u64> {
@@ -29,10 +29,10 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap())
 }
 
-fn play(seed: u64, loud: bool) -> Result<Report, String> {
-    let sim = Sim::new(seed, samples::settings(Path::new("/simulated")), loud);
-    let playing = || catch_unwind(AssertUnwindSafe(|| life::run(&sim)));
-    let (result, logs) = if seed.is_multiple_of(LOGGED) || loud {
+fn play(seed: u64, traced: bool) -> Result<Report, String> {
+    let sim = Sim::new(seed, samples::settings(Path::new("/simulated")), traced);
+    let playing = || catch_unwind(AssertUnwindSafe(|| process::run(&sim)));
+    let (result, logs) = if seed.is_multiple_of(LOGGED) || traced {
         let logs = Logs::default();
         (
             tracing::subscriber::with_default(logs.clone(), playing),
@@ -41,20 +41,20 @@ fn play(seed: u64, loud: bool) -> Result<Report, String> {
     } else {
         (playing(), String::new())
     };
-    let report = result.unwrap_or_else(|_| Err("a panic".to_owned()))?;
-    let secrets = std::mem::take(&mut sim.state().world.secrets);
+    let report = result.unwrap_or_else(|_| Err("it panicked".to_owned()))?;
+    let secrets = std::mem::take(&mut sim.state().model.secrets);
     match secrets.iter().find(|s| logs.contains(*s)) {
         Some(_) => Err("a secret was logged".to_owned()),
         None => Ok(report),
     }
 }
 
-fn again(seed: u64) -> String {
+fn replay_command(seed: u64) -> String {
     format!("MALIKNODE_SIM_SEED={seed} cargo test -p provisioning --test sim -- --nocapture every")
 }
 
 #[test]
-fn every_history_ends_at_the_spec_and_nothing_forbidden_happens() {
+fn every_history_ends_at_the_spec() {
     if let Some(seed) = number("MALIKNODE_SIM_SEED") {
         let report = play(seed, true);
         eprintln!("{report:?}");
@@ -63,7 +63,7 @@ fn every_history_ends_at_the_spec_and_nothing_forbidden_happens() {
     }
     let seeds = number("MALIKNODE_SIM_SEEDS").unwrap_or(10_000);
     let from = number("MALIKNODE_SIM_FROM").unwrap_or(0);
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let next = AtomicU64::new(from);
     let sum = Mutex::new((Vec::new(), Duration::ZERO, 0));
     std::thread::scope(|threads| {
@@ -88,13 +88,13 @@ fn every_history_ends_at_the_spec_and_nothing_forbidden_happens() {
         }
     });
     let (mut failed, slowest, changes) = sum.into_inner().unwrap();
-    let took = begun.elapsed();
+    let took = started_at.elapsed();
     println!(
         "{seeds} seeds, {changes} changes of machines, in {took:.1?}; slowest to converge {slowest:?}"
     );
     failed.sort();
     for (seed, what) in failed.iter().take(10) {
-        eprintln!("seed {seed}: {what}\n    {}", again(*seed));
+        eprintln!("seed {seed}: {what}\n    {}", replay_command(*seed));
     }
     assert!(
         failed.is_empty(),
@@ -107,13 +107,18 @@ fn every_history_ends_at_the_spec_and_nothing_forbidden_happens() {
 fn a_seed_replays_to_the_last_step() {
     for seed in (0..40).chain([1_000_003]) {
         let (a, b) = (play(seed, false), play(seed, false));
-        assert_eq!(a.map(|r| r.hash), b.map(|r| r.hash), "{}", again(seed));
+        assert_eq!(
+            a.map(|r| r.hash),
+            b.map(|r| r.hash),
+            "{}",
+            replay_command(seed)
+        );
     }
 }
 
 #[test]
-fn every_fault_is_told_in_the_docs() {
-    let docs = include_str!("../../../docs/RELIABILITY.md");
+fn every_fault_is_documented() {
+    let docs = include_str!("../../../docs/reliability/faults.md");
     for fault in Fault::ALL {
         assert!(docs.contains(&format!("`{fault:?}`")), "{fault:?}");
     }

@@ -1,26 +1,27 @@
-//! How big a year of statistics is, and how long a reading takes.
+//! Measures the size of a year of statistics and the time to store a reading.
 //!
 //!     cargo run --release -p store --example year -- [TENANTS] [DEVICES EACH] [DATABASE]
 //!
-//! 1,000 tenants with 20 devices each, in a SQLite file of its own, unless told
-//! otherwise; an empty PostgreSQL is named by its URL. Every device is in use
-//! all the time, which is the worst there is. Takes some minutes.
+//! The defaults are 1,000 tenants with 20 devices each in a temporary SQLite file;
+//! DATABASE may be the URL of an empty PostgreSQL database. Every device is in
+//! use all the time, which is the worst case. It takes some minutes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "../tests/contract/calendar.rs"]
-mod calendar;
+#[path = "../tests/contract/year_of_readings.rs"]
+mod year_of_readings;
 
 use domain::{
     AddressPlan, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Routing, Secret,
     Span, TenantName, TenantScope, Timestamp,
 };
+use seal::Sealer;
 use sqlx::{Connection, PgConnection};
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
-use store::{DatabaseUrl, NewDevice, NewTenant, Sealer, Store};
+use store::{DatabaseUrl, NewDevice, NewTenant, Store};
 
 /// 2026-11-25T12:00:07Z.
 const NOW: Timestamp = Timestamp::from_secs(1_795_608_007);
@@ -44,8 +45,8 @@ async fn fill(store: &Store, tenants: u64, devices: u64) -> (Vec<TenantScope>, V
             dns_password_hash: "hash".to_owned(),
             now: NOW,
         };
-        let made = store.create_tenant(new, &plan, &none).await.unwrap();
-        let scope = TenantScope::issue(made.id, made.name, "year");
+        let created = store.create_tenant(new, &plan, &none).await.unwrap();
+        let scope = TenantScope::issue(created.id, created.name, "year");
         for d in 1..=devices {
             let public_key = key((t << 32) + d).public();
             let new = NewDevice {
@@ -67,11 +68,11 @@ async fn fill(store: &Store, tenants: u64, devices: u64) -> (Vec<TenantScope>, V
     (scopes, keys)
 }
 
-fn line(what: &str, mut times: Vec<Duration>) {
+fn print_times(label: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
     println!(
-        "{what:<34} median {:>9.2?}  p99 {:>9.2?}  worst {:>9.2?}  of {}",
+        "{label:<34} median {:>9.2?}  p99 {:>9.2?}  worst {:>9.2?}  of {}",
         at(50),
         at(99),
         at(100),
@@ -99,9 +100,9 @@ async fn main() {
         store.kind()
     );
 
-    let mut counters = calendar::Devices::new(keys);
+    let mut counters = year_of_readings::Devices::new(keys);
     let (mut recorded, mut pruned, mut midnights) = (Vec::new(), Vec::new(), Vec::new());
-    for at in calendar::readings(NOW) {
+    for at in year_of_readings::readings(NOW) {
         let batch = counters.read(at);
         let start = Instant::now();
         store.record_statistics(&batch, at).await.unwrap();
@@ -115,9 +116,9 @@ async fn main() {
         store.prune_statistics(at).await.unwrap();
         pruned.push(start.elapsed());
     }
-    line("a reading of all, stored", recorded);
-    line("the same at midnight", midnights);
-    line("pruning after it", pruned);
+    print_times("a reading of all, stored", recorded);
+    print_times("the same at midnight", midnights);
+    print_times("pruning after it", pruned);
     for span in Span::ALL {
         let device = store.devices(&scopes[0]).await.unwrap()[0].id;
         let mut times = Vec::new();
@@ -125,12 +126,12 @@ async fn main() {
             let start = Instant::now();
             let points = store.series(scope, None, span, NOW).await.unwrap();
             times.push(start.elapsed());
-            let some = points.iter().filter(|p| p.tx_bytes > 0).count();
-            assert_eq!(some, span.steps(), "{span:?} has holes");
+            let filled = points.iter().filter(|p| p.tx_bytes > 0).count();
+            assert_eq!(filled, span.steps(), "{span:?} has holes");
         }
         let one = store.series(&scopes[0], Some(device), span, NOW).await;
         assert_eq!(one.unwrap().len(), span.steps());
-        line(&format!("a graph of a tenant's {span:?}"), times);
+        print_times(&format!("a graph of a tenant's {span:?}"), times);
     }
     let start = Instant::now();
     store.delete_tenant(&scopes[0], NOW).await.unwrap();

@@ -1,4 +1,5 @@
-//! Who did what. Entries are written in the transaction of what they tell of.
+//! The audit log: who did what. The entry of a change is written in the same
+//! transaction as the change.
 
 use crate::{
     Result, Store,
@@ -6,20 +7,19 @@ use crate::{
 };
 use domain::{TenantId, TenantScope, Timestamp, view::AuditRow};
 
-/// One entry of the audit log.
+/// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// When.
     pub at: Timestamp,
-    /// Who: a tenant's name, or `operator:<name>`.
+    /// Who acted: a tenant's name or `operator:<name>`.
     pub actor: String,
-    /// What, e.g. `session.refused`.
+    /// What was done, e.g. `session.refused`.
     pub action: String,
-    /// To what, e.g. `abcd/My phone`.
+    /// The object of the action, e.g. `abcd/My phone`.
     pub object: String,
-    /// More, in words; no secrets.
+    /// Further details as text, without secrets.
     pub detail: String,
-    /// The tenant concerned, if one is.
+    /// The tenant concerned, if any.
     pub tenant: Option<TenantId>,
 }
 
@@ -27,11 +27,11 @@ const INSERT: &str = "INSERT INTO audit_log (at, actor, action, object, detail, 
      VALUES ($1, $2, $3, $4, $5, $6)";
 
 impl Store {
-    /// Writes an entry about something that is no change of the store's own
-    /// (those write theirs themselves).
+    /// Writes an entry about an action that changes nothing in the store. Changes
+    /// write their own entries.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn audit(&self, e: AuditEntry) -> Result<()> {
         let tenant = e.tenant.map(|t| t.0);
         execute!(
@@ -47,19 +47,19 @@ impl Store {
         .map(drop)
     }
 
-    /// Removes entries from before `until`. Returns how many went.
+    /// Removes the entries before `until`. Returns their number.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn prune_audit(&self, until: Timestamp) -> Result<u64> {
         let sql = "DELETE FROM audit_log WHERE at < $1";
         execute!(self.db.writer(), sql, until.0)
     }
 
-    /// The newest entries, newest first.
+    /// Lists the latest entries, newest first.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn audit_recent(&self, limit: u32) -> Result<Vec<AuditRow>> {
         let sql = "SELECT at, actor, action, object FROM audit_log ORDER BY id DESC LIMIT $1";
         let rows = fetch_all!(
@@ -82,7 +82,7 @@ impl Store {
 pub(crate) async fn write(tx: &mut Tx, e: AuditEntry) -> Result<()> {
     let tenant = e.tenant.map(|t| t.0);
     execute!(
-        tx.on(),
+        tx.connection(),
         INSERT,
         e.at.0,
         e.actor,
@@ -94,7 +94,7 @@ pub(crate) async fn write(tx: &mut Tx, e: AuditEntry) -> Result<()> {
     .map(drop)
 }
 
-/// Writes an entry of a tenant's own change within its transaction.
+/// Writes an entry about the scope's tenant within a transaction.
 pub(crate) async fn write_scoped(
     tx: &mut Tx,
     scope: &TenantScope,

@@ -1,136 +1,125 @@
-//! The database: SQLite embedded, or PostgreSQL; the only crate that names sqlx.
+//! The database: embedded SQLite or PostgreSQL. No other crate uses sqlx.
 //!
-//! One query text serves both: `$1` placeholders, plain types (`BIGINT`, text,
-//! bytes; 0 and 1 for truth), `ON CONFLICT`, `RETURNING`, `UPDATE … FROM`. The
-//! macros in [`db`] run one text on whichever is open.
+//! One query text serves both databases: `$1` placeholders, plain types
+//! (`BIGINT`, text, bytes; 0 and 1 as booleans), `ON CONFLICT`, `RETURNING`,
+//! `UPDATE … FROM`. The macros in [`db`] run it on the open database.
 //!
-//! What holds everywhere here:
-//! - A change is one transaction: rows, an audit entry, the node's generation.
-//!   The caller nudges the node afterwards; a lost nudge loses nothing.
-//! - The database's constraints decide who gets a slot, a name, an address.
-//!   Changes of one node take its row in `nodes` first, so they queue instead
-//!   of colliding, on several control planes as on one.
-//! - Every query for a tenant's rows filters by `scope.tenant()`. Another
+//! Rules for every module:
+//! - A change is one transaction: its rows, an audit entry and the node's new
+//!   generation. The caller notifies the node afterwards; nothing depends on
+//!   that notification.
+//! - The constraints of the database decide who gets a slot, a name or an
+//!   address. A change locks its node's row in `nodes` first, so that changes of
+//!   one node queue instead of colliding, even from several control planes.
+//! - Every query for the rows of a tenant filters by `scope.tenant()`. Another
 //!   tenant's object is [`StoreError::NotFound`].
-//! - Private keys, preshared keys and DNS passwords are sealed on the way in
-//!   and unsealed on the way out ([`seal`]).
-//! - Time is an argument.
+//! - Private keys, preshared keys and DNS passwords are sealed before they are
+//!   written and opened after they are read ([`seal`]).
+//! - The current time is an argument.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod audit;
-mod batch;
 mod db;
-mod device_changes;
 mod devices;
-mod error;
 mod events;
-mod migrate;
+mod nodes;
 mod operators;
 mod overview;
-mod packed;
 mod plans;
-mod rollup;
 #[cfg(test)]
-mod scans;
-pub mod seal;
-mod series;
-pub mod session;
+mod query_plan_tests;
+mod sealed_columns;
+mod sessions;
 mod spec;
 mod statistics;
-mod tenant_changes;
 mod tenants;
 mod tickets;
-mod url;
 
 pub use audit::AuditEntry;
+pub use db::{
+    error::{Result, StoreError},
+    url::DatabaseUrl,
+};
 pub use devices::{DeviceChange, DeviceRecord, DeviceSecret, NewDevice};
-pub use error::{Result, StoreError};
 pub use events::{Event, NewEvent};
+pub use nodes::LOCAL_NODE;
 pub use operators::{OperatorId, OperatorRecord};
 pub use overview::Overview;
-pub use seal::{Purpose, SealError, Sealer};
-pub use series::UsageDay;
-pub use session::{SessionKey, Sessions};
+pub use sessions::{SessionKey, Sessions};
 pub use spec::{SpecChanges, SpecDevice, SpecSnapshot, SpecTenant};
 pub use statistics::StatSample;
-pub use tenants::{NewTenant, Places, TenantListing, TenantRecord, TenantState};
-pub use tickets::{NewTicket, TakenTicket, TicketHolder, TokenHash};
-pub use url::DatabaseUrl;
+pub use tenants::{NewTenant, Placement, TenantListing, TenantRecord, TenantState};
+pub use tickets::{NewTicket, RedeemedTicket, TicketHolder, TokenHash};
 
-use db::{Db, Either, fetch_optional};
-use domain::NodeId;
+use db::{Db, Either, Tx, execute, fetch_optional, migrate};
+use seal::{Purpose, SealError, Sealer};
 use std::{sync::Arc, time::Duration};
-
-/// The node every installation has: this machine.
-pub const LOCAL_NODE: NodeId = NodeId(1);
 
 /// How long [`Store::health`] waits for an answer.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An open database with the key to its sealed columns. Cheap to clone.
+/// An open database and the key of its sealed columns. It is cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
     sealer: Sealer,
-    recorder: Arc<tokio::sync::Mutex<statistics::Known>>,
+    peer_index: Arc<tokio::sync::Mutex<statistics::PeerIndex>>,
 }
 
-/// What [`Store::hold`] gives.
-pub struct Held {
-    _tx: db::Tx,
+/// Blocks writers until it is dropped; see [`Store::lock_writes_for_test`].
+pub struct WriteLock {
+    _tx: Tx,
 }
 
-/// How many rows there are, by table.
+/// The number of rows in each table that grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// Tenants.
+pub struct RowCounts {
     pub tenants: i64,
-    /// Devices of all tenants.
     pub devices: i64,
-    /// Sessions, expired ones too until they are pruned.
+    /// Sessions, including expired ones that are not pruned yet.
     pub sessions: i64,
-    /// Tickets, the same.
+    /// Tickets, including expired ones that are not pruned yet.
     pub tickets: i64,
     /// Entries of the audit log.
     pub audit: i64,
 }
 
 impl Store {
-    /// Opens the database, makes it where it is not there (SQLite: with rights
-    /// 0600), brings an older schema up to date, and checks that the sealer's
-    /// key is the one its columns were sealed with.
+    /// Opens the database. Creates it if it does not exist (SQLite: with mode
+    /// 0600), applies missing migrations, and checks that the sealer has the key
+    /// with which the columns were sealed.
     ///
     /// # Errors
-    /// [`StoreError::SchemaNewer`], [`StoreError::WrongKey`],
-    /// [`StoreError::Unopenable`] where a file or server cannot be reached.
+    /// Returns [`StoreError::SchemaNewer`], [`StoreError::WrongKey`], or
+    /// [`StoreError::Unopenable`] if the file or server cannot be reached.
     pub async fn open(url: &DatabaseUrl, sealer: Sealer) -> Result<Self> {
         let db = Db::open(url).await?;
         Self::prepare(db, sealer).await
     }
 
-    /// A database in memory with a random key, for tests.
+    /// Opens a database in memory with a random key, for tests.
     ///
     /// # Errors
-    /// Where the operating system gives neither memory nor random bytes.
+    /// Fails if the operating system provides no memory or no random bytes.
     pub async fn memory() -> Result<Self> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(SealError::Random)?;
         Self::prepare(Db::memory().await?, Sealer::from_key(key)).await
     }
 
-    /// Keeps everybody from changing anything until it is dropped: a database
-    /// that has stopped, for tests.
+    /// Blocks every change until the lock is dropped. Tests simulate a stalled
+    /// database with it.
     ///
     /// # Errors
-    /// What the database said.
-    pub async fn hold(&self) -> Result<Held> {
+    /// Returns the database's error.
+    pub async fn lock_writes_for_test(&self) -> Result<WriteLock> {
         let mut tx = self.db.begin().await?;
-        if let Either::Postgres(c) = tx.on() {
+        if let Either::Postgres(c) = tx.connection() {
             let sql = "LOCK TABLE nodes, users IN EXCLUSIVE MODE";
             sqlx::query(sql).execute(c).await?;
         }
-        Ok(Held { _tx: tx })
+        Ok(WriteLock { _tx: tx })
     }
 
     async fn prepare(db: Db, sealer: Sealer) -> Result<Self> {
@@ -138,52 +127,52 @@ impl Store {
         let store = Self {
             db,
             sealer,
-            recorder: Arc::default(),
+            peer_index: Arc::default(),
         };
         store.check_key().await?;
         Ok(store)
     }
 
-    /// Compares the key with the one the database was begun with. A lost key
-    /// file would otherwise be replaced silently, and every tunnel would fail
-    /// later, one by one.
+    /// Compares the key with the key the database was created with. Without
+    /// this check a lost key file would be replaced silently, and every tunnel
+    /// would fail later, one by one.
     async fn check_key(&self) -> Result<()> {
         const NAME: &str = "seal_check";
         const WORD: &[u8] = b"maliknode";
-        let fresh = self.sealer.seal(Purpose::Check, NAME, WORD)?;
+        let sealed = self.sealer.seal(Purpose::Check, NAME, WORD)?;
         let sql =
             "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-        db::execute!(self.db.writer(), sql, NAME, fresh.as_str())?;
+        execute!(self.db.writer(), sql, NAME, sealed.as_str())?;
         let sql = "SELECT value FROM settings WHERE name = $1";
-        let (kept,): (String,) = fetch_optional!(self.db.reader(), _, sql, NAME)?
+        let (stored,): (String,) = fetch_optional!(self.db.reader(), _, sql, NAME)?
             .ok_or(StoreError::Corrupt("settings.seal_check".to_owned()))?;
-        match self.sealer.open(Purpose::Check, NAME, &kept) {
+        match self.sealer.open(Purpose::Check, NAME, &stored) {
             Ok(word) if word.as_slice() == WORD => Ok(()),
             _ => Err(StoreError::WrongKey),
         }
     }
 
-    /// Whether the database answers, within 2 s.
+    /// Checks that the database answers within 2 s.
     ///
     /// # Errors
-    /// [`StoreError::TimedOut`], or what the database said.
+    /// Returns [`StoreError::TimedOut`] or the database's error.
     pub async fn health(&self) -> Result<()> {
-        let ask = async { fetch_optional!(self.db.reader(), (i32,), "SELECT 1") };
-        let answer = tokio::time::timeout(HEALTH_TIMEOUT, ask).await;
+        let query = async { fetch_optional!(self.db.reader(), (i32,), "SELECT 1") };
+        let answer = tokio::time::timeout(HEALTH_TIMEOUT, query).await;
         answer.map_err(|_| StoreError::TimedOut)?.map(drop)
     }
 
-    /// How many rows there are of what grows.
+    /// Counts the rows of the tables that grow.
     ///
     /// # Errors
-    /// What the database said.
-    pub async fn counts(&self) -> Result<Counts> {
+    /// Returns the database's error.
+    pub async fn row_counts(&self) -> Result<RowCounts> {
         let sql = "SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM peers), \
                    (SELECT COUNT(*) FROM sessions), (SELECT COUNT(*) FROM tickets), \
                    (SELECT COUNT(*) FROM audit_log)";
         let row = fetch_optional!(self.db.reader(), (i64, i64, i64, i64, i64), sql)?;
         let (tenants, devices, sessions, tickets, audit) = row.unwrap_or_default();
-        Ok(Counts {
+        Ok(RowCounts {
             tenants,
             devices,
             sessions,
@@ -192,13 +181,13 @@ impl Store {
         })
     }
 
-    /// Closes the connections; waits for what is under way. SQLite folds its
-    /// write-ahead log into the file.
+    /// Closes the connections after running statements have finished. SQLite
+    /// merges its write-ahead log into the file.
     pub async fn close(&self) {
         self.db.close().await;
     }
 
-    /// "SQLite" or "PostgreSQL".
+    /// Returns "SQLite" or "PostgreSQL".
     pub fn kind(&self) -> &'static str {
         match self.db.reader() {
             Either::Sqlite(_) => "SQLite",

@@ -1,4 +1,4 @@
-//! Operators: who runs the installation.
+//! Operators: the accounts of those who run the installation.
 
 use crate::{
     Result, Store, StoreError,
@@ -7,20 +7,17 @@ use crate::{
 };
 use domain::{Secret, Timestamp};
 
-/// A row of `operators`.
+/// The id of a row in `operators`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperatorId(pub i64);
 
-/// An operator.
+/// A stored operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorRecord {
-    /// The id; never given twice.
+    /// The id, which is never reused.
     pub id: OperatorId,
-    /// The name they sign in with.
     pub name: String,
-    /// The password's hash.
     pub password_hash: Secret,
-    /// When the account was made.
     pub created_at: Timestamp,
 }
 
@@ -38,7 +35,8 @@ fn record((id, name, hash, created_at): Row) -> OperatorRecord {
 fn entry(name: &str, action: &str, now: Timestamp) -> AuditEntry {
     AuditEntry {
         at: now,
-        // Made at the first start or on the command line: by whoever holds the machine.
+        // Operators are created at the first start or on the command line, never
+        // over the network.
         actor: "system".to_owned(),
         action: action.to_owned(),
         object: format!("operator:{name}"),
@@ -48,19 +46,19 @@ fn entry(name: &str, action: &str, now: Timestamp) -> AuditEntry {
 }
 
 impl Store {
-    /// How many there are: none means a first start.
+    /// Counts the operators; zero means a first start.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn operator_count(&self) -> Result<u64> {
         let row = fetch_optional!(self.db.reader(), (i64,), "SELECT COUNT(*) FROM operators")?;
         Ok(row.map_or(0, |(n,)| u64::try_from(n).unwrap_or(0)))
     }
 
-    /// Makes an operator.
+    /// Creates an operator.
     ///
     /// # Errors
-    /// [`StoreError::NameTaken`].
+    /// Returns [`StoreError::NameTaken`].
     pub async fn create_operator(
         &self,
         name: &str,
@@ -70,8 +68,15 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let sql = "INSERT INTO operators (username, password_hash, created_at) \
                    VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id";
-        let made = fetch_optional!(tx.on(), (i64,), sql, name, password_hash.expose(), now.0)?;
-        let (id,) = made.ok_or(StoreError::NameTaken)?;
+        let inserted = fetch_optional!(
+            tx.connection(),
+            (i64,),
+            sql,
+            name,
+            password_hash.expose(),
+            now.0
+        )?;
+        let (id,) = inserted.ok_or(StoreError::NameTaken)?;
         audit::write(&mut tx, entry(name, "operator.create", now)).await?;
         tx.commit().await?;
         Ok(OperatorRecord {
@@ -82,29 +87,29 @@ impl Store {
         })
     }
 
-    /// An operator by name, for signing in.
+    /// Finds an operator by name, for sign-in.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn operator_by_name(&self, name: &str) -> Result<Option<OperatorRecord>> {
         let sql = "SELECT id, username, password_hash, created_at FROM operators \
                    WHERE username = $1";
         Ok(fetch_optional!(self.db.reader(), Row, sql, name)?.map(record))
     }
 
-    /// An operator by id, for a session.
+    /// Finds an operator by id, for a session.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn operator(&self, id: OperatorId) -> Result<Option<OperatorRecord>> {
         let sql = "SELECT id, username, password_hash, created_at FROM operators WHERE id = $1";
         Ok(fetch_optional!(self.db.reader(), Row, sql, id.0)?.map(record))
     }
 
-    /// Sets an operator's password.
+    /// Replaces an operator's password.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`].
+    /// Returns [`StoreError::NotFound`].
     pub async fn set_operator_password(
         &self,
         id: OperatorId,
@@ -113,7 +118,13 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         let sql = "UPDATE operators SET password_hash = $2 WHERE id = $1 RETURNING username";
-        let row = fetch_optional!(tx.on(), (String,), sql, id.0, password_hash.expose())?;
+        let row = fetch_optional!(
+            tx.connection(),
+            (String,),
+            sql,
+            id.0,
+            password_hash.expose()
+        )?;
         let (name,) = row.ok_or(StoreError::NotFound)?;
         audit::write(&mut tx, entry(&name, "operator.password", now)).await?;
         tx.commit().await

@@ -1,39 +1,37 @@
-//! All that a tenant's dashboard shows, in two statements: no page is read more
-//! often, and each statement is two threads waking each other.
+//! The data of a tenant's dashboard, read with two statements. No page is read
+//! more often, and each statement costs two switches between threads.
 
 use crate::{
     Result, Store, StoreError,
     db::{fetch_all, fetch_optional},
-    devices::{DEVICES, DeviceRecord, DeviceRow},
+    devices::{DEVICES, DeviceRecord, PeerRow},
     plans::plan_columns,
-    series::month_bytes,
-    statistics::decode,
-    tenants::{TenantRecord, TenantRow, tenant_columns},
+    statistics::{decode_counters, month_bytes},
+    tenants::{TenantRecord, UserRow, user_columns},
 };
 use domain::{TenantScope, Timestamp};
 
-/// See the module.
+/// The data of a tenant's dashboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
-    /// The tenant.
     pub tenant: TenantRecord,
-    /// Their devices, oldest first.
+    /// The tenant's devices, oldest first.
     pub devices: Vec<DeviceRecord>,
-    /// Bytes since the month began, both ways.
+    /// The bytes since the start of the month, in both directions.
     pub month_bytes: u64,
 }
 
 #[derive(sqlx::FromRow)]
 struct Row {
     #[sqlx(flatten)]
-    tenant: TenantRow,
+    tenant: UserRow,
     full_days: i64,
     counters: Option<Vec<u8>>,
 }
 
 pub(crate) const OVERVIEW: &str = concat!(
     "SELECT ",
-    tenant_columns!(),
+    user_columns!(),
     ", ",
     plan_columns!(),
     ", (SELECT CAST(COALESCE(SUM(rx_bytes + tx_bytes), 0) AS BIGINT) FROM usage_days \
@@ -43,24 +41,25 @@ pub(crate) const OVERVIEW: &str = concat!(
 );
 
 impl Store {
-    /// What the tenant's dashboard shows; the month is the one that began then.
+    /// Returns the data of the tenant's dashboard, for the month that began at
+    /// `month_start`.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] once the tenant is gone.
+    /// Returns [`StoreError::NotFound`] if the tenant was deleted.
     pub async fn overview(&self, scope: &TenantScope, month_start: Timestamp) -> Result<Overview> {
         let tenant = scope.tenant().0;
         let row = async {
             fetch_optional!(self.db.reader(), Row, OVERVIEW, tenant, month_start.0)?
                 .ok_or(StoreError::NotFound)
         };
-        let devices = async { fetch_all!(self.db.reader(), DeviceRow, DEVICES, tenant) };
+        let devices = async { fetch_all!(self.db.reader(), PeerRow, DEVICES, tenant) };
         let (row, devices) = tokio::try_join!(row, devices)?;
-        let counters = decode(tenant, row.counters.as_deref())?;
+        let counters = decode_counters(tenant, row.counters.as_deref())?;
         Ok(Overview {
             tenant: row.tenant.try_into()?,
             devices: devices
                 .into_iter()
-                .map(|d| d.with(&counters))
+                .map(|d| d.into_record(&counters))
                 .collect::<Result<_>>()?,
             month_bytes: month_bytes(row.full_days, &counters, month_start),
         })

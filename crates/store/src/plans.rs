@@ -1,4 +1,4 @@
-//! Plans, as the landing page offers them.
+//! Plans: what tenants can sign up for.
 
 use crate::{
     Result, Store, StoreError,
@@ -6,7 +6,7 @@ use crate::{
 };
 use domain::Plan;
 
-/// A plan's columns, wherever they are joined in.
+/// The columns of a plan in any query that joins `plans`.
 #[derive(Clone, sqlx::FromRow)]
 pub(crate) struct PlanRow {
     plan_id: String,
@@ -45,17 +45,17 @@ impl TryFrom<PlanRow> for Plan {
 
 const ONE: &str = concat!("SELECT ", plan_columns!(), " FROM plans WHERE id = $1");
 
-/// The same as [`Store::plan`] within a transaction.
+/// Does what [`Store::plan`] does, within a transaction.
 pub(crate) async fn plan_in(tx: &mut Tx, id: &str) -> Result<Option<Plan>> {
-    let row = fetch_optional!(tx.on(), PlanRow, ONE, id)?;
+    let row = fetch_optional!(tx.connection(), PlanRow, ONE, id)?;
     row.map(Plan::try_from).transpose()
 }
 
 impl Store {
-    /// Every plan, in the order the landing page shows them.
+    /// Lists every plan in the order of the landing page.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn plans(&self) -> Result<Vec<Plan>> {
         let sql = concat!(
             "SELECT ",
@@ -66,10 +66,10 @@ impl Store {
         rows.into_iter().map(Plan::try_from).collect()
     }
 
-    /// One plan by its key.
+    /// Finds a plan by its id.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn plan(&self, id: &str) -> Result<Option<Plan>> {
         let row = fetch_optional!(self.db.reader(), PlanRow, ONE, id)?;
         row.map(Plan::try_from).transpose()

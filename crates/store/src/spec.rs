@@ -1,81 +1,74 @@
-//! Everything a node should hold, read in one snapshot.
+//! The specification of a node: everything it should run, read in one snapshot.
 
 use crate::{
-    Purpose, Result, Store, StoreError, TenantState,
+    Result, Store, StoreError, TenantState,
     db::{Tx, fetch_all, fetch_optional},
     devices::corrupt,
+    nodes::generation_in,
     tenants::parse_slot,
 };
 use domain::{
     DeviceId, DeviceLabel, FilterPolicy, NodeId, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
     TenantId, TenantName,
 };
+use seal::Purpose;
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-/// What a node should hold, with the generation it was read at.
+/// Everything a node should run, at one generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecSnapshot {
-    /// Grows with every change.
     pub generation: u64,
-    /// The tenants, by slot.
+    /// The tenants, ordered by slot.
     pub tenants: Vec<SpecTenant>,
 }
 
-/// What came since a snapshot.
+/// The changes since a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecChanges {
-    /// The generation that the snapshot has with these changes.
+    /// The generation of the snapshot after these changes.
     pub generation: u64,
-    /// Tenants that came or changed, whole, by slot.
+    /// New and changed tenants, complete, ordered by slot.
     pub changed: Vec<SpecTenant>,
-    /// Slots of the snapshot that nobody holds any more.
-    pub gone: BTreeSet<Slot>,
+    /// Slots of the snapshot that are free now.
+    pub removed: BTreeSet<Slot>,
 }
 
-/// A tenant, keys unsealed.
+/// A tenant of a specification, with its secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecTenant {
-    /// Its id.
     pub id: TenantId,
-    /// Its name.
     pub name: TenantName,
-    /// Its slot.
     pub slot: Slot,
     /// The tunnel's private key.
     pub private_key: PrivateKey,
-    /// Whether it keeps its slot without being served.
+    /// Whether the tenant is suspended: it keeps its slot but is not served.
     pub suspended: bool,
-    /// The password our proxy presents to its AdGuard Home.
+    /// The password with which the proxy signs in to the tenant's AdGuard Home.
     pub dns_password: Secret,
-    /// Its bcrypt hash.
+    /// The bcrypt hash of that password.
     pub dns_password_hash: String,
-    /// Its devices, oldest first.
+    /// The devices, oldest first.
     pub devices: Vec<SpecDevice>,
 }
 
-/// A device, key unsealed. Its private key is not needed, so it stays sealed.
+/// A device of a specification. The node does not need its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecDevice {
-    /// Its id.
     pub id: DeviceId,
-    /// What the tenant calls it.
     pub label: DeviceLabel,
-    /// Its address inside the tunnel.
+    /// The address inside the tunnel.
     pub address: Ipv4Addr,
-    /// Its identity.
     pub public_key: PublicKey,
-    /// Its symmetric layer.
     pub preshared_key: PresharedKey,
-    /// Whether other mesh devices may reach it, and it them.
+    /// Whether the device can reach other mesh devices and they can reach it.
     pub mesh: bool,
-    /// What its DNS filter does.
     pub policy: FilterPolicy,
-    /// The id of its client in AdGuard Home.
+    /// The id of the device's client in AdGuard Home.
     pub client_id: String,
 }
 
 #[derive(sqlx::FromRow)]
-struct TenantRow {
+struct SpecTenantRow {
     id: i64,
     username: String,
     slot: i64,
@@ -87,7 +80,7 @@ struct TenantRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct DeviceRow {
+struct SpecDeviceRow {
     id: i64,
     user_id: i64,
     device_label: String,
@@ -109,33 +102,20 @@ pub(crate) const DEVICES: &str = "SELECT peers.id, peers.user_id, peers.device_l
      FROM peers JOIN users ON users.id = peers.user_id \
      WHERE users.node_id = $1 AND users.generation >= $2 ORDER BY users.slot, peers.id";
 
-pub(crate) const HELD: &str = "SELECT COUNT(*) FROM users WHERE node_id = $1";
-pub(crate) const SLOTS: &str = "SELECT slot FROM users WHERE node_id = $1";
-
-const GENERATION: &str = "SELECT generation FROM nodes WHERE id = $1";
+pub(crate) const TENANT_COUNT: &str = "SELECT COUNT(*) FROM users WHERE node_id = $1";
+pub(crate) const TAKEN_SLOTS: &str = "SELECT slot FROM users WHERE node_id = $1";
 
 impl Store {
-    /// The node's generation: where it has not grown since the last
-    /// [`load_spec`](Self::load_spec), there is nothing new to load.
+    /// Reads the node's complete specification in one snapshot. A single
+    /// unreadable row fails the call: without that tenant, the node would delete
+    /// the tenant's tunnel.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for a node that is not known.
-    pub async fn generation(&self, node: NodeId) -> Result<u64> {
-        let row = fetch_optional!(self.db.reader(), (i64,), GENERATION, node.0)?;
-        Ok(unsigned(row.ok_or(StoreError::NotFound)?.0))
-    }
-
-    /// Everything the node should hold, of one moment. One row that cannot be
-    /// read fails the whole: a spec without its tenant would delete the
-    /// tenant's tunnel.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] for a node that is not known;
-    /// [`StoreError::Seal`] or [`StoreError::Corrupt`], naming the row.
+    /// Returns [`StoreError::NotFound`] for an unknown node, and
+    /// [`StoreError::Seal`] or [`StoreError::Corrupt`] for an unreadable row.
     pub async fn load_spec(&self, node: NodeId) -> Result<SpecSnapshot> {
         let mut tx = self.db.snapshot().await?;
-        let generation = fetch_optional!(tx.on(), (i64,), GENERATION, node.0)?;
-        let generation = unsigned(generation.ok_or(StoreError::NotFound)?.0);
+        let generation = generation_in(&mut tx, node).await?;
         let tenants = self.spec_tenants(&mut tx, node, 0).await?;
         tx.commit().await?;
         Ok(SpecSnapshot {
@@ -144,56 +124,57 @@ impl Store {
         })
     }
 
-    /// What came since a snapshot of generation `since` that has the slots
-    /// `kept`. Every change notes its generation at its tenant while it holds
-    /// the node's row, so none is missed between two reads; a tenant who left
-    /// is found by counting. A generation below `since` is told as it is, with
-    /// no changes: the database was put back, and the snapshot is of no use.
+    /// Reads the changes since a snapshot of generation `since` with the slots
+    /// `known`. A change stores its generation with its tenant while it holds the
+    /// node's row, so no change is missed between two reads; deleted tenants are
+    /// detected by counting. If the database's generation is below `since`, a
+    /// backup was restored and the snapshot is useless: the result is that
+    /// generation and no changes.
     ///
     /// # Errors
-    /// As [`load_spec`](Self::load_spec).
+    /// Returns the errors of [`load_spec`](Self::load_spec).
     pub async fn spec_changes(
         &self,
         node: NodeId,
         since: u64,
-        kept: &BTreeSet<Slot>,
+        known: &BTreeSet<Slot>,
     ) -> Result<SpecChanges> {
         let mut tx = self.db.snapshot().await?;
-        let generation = fetch_optional!(tx.on(), (i64,), GENERATION, node.0)?;
-        let generation = unsigned(generation.ok_or(StoreError::NotFound)?.0);
+        let generation = generation_in(&mut tx, node).await?;
         if generation <= since {
             return Ok(SpecChanges {
                 generation,
                 changed: Vec::new(),
-                gone: BTreeSet::new(),
+                removed: BTreeSet::new(),
             });
         }
         let from = i64::try_from(since).unwrap_or(i64::MAX).saturating_add(1);
         let changed = self.spec_tenants(&mut tx, node, from).await?;
-        let new = changed.iter().filter(|t| !kept.contains(&t.slot)).count();
-        let held = fetch_optional!(tx.on(), (i64,), HELD, node.0)?.map_or(0, |(n,)| n);
-        let mut gone = BTreeSet::new();
-        if usize::try_from(held) != Ok(kept.len() + new) {
-            let slots = fetch_all!(tx.on(), (i64,), SLOTS, node.0)?;
-            gone.clone_from(kept);
+        let new = changed.iter().filter(|t| !known.contains(&t.slot)).count();
+        let count =
+            fetch_optional!(tx.connection(), (i64,), TENANT_COUNT, node.0)?.map_or(0, |(n,)| n);
+        let mut removed = BTreeSet::new();
+        if usize::try_from(count) != Ok(known.len() + new) {
+            let slots = fetch_all!(tx.connection(), (i64,), TAKEN_SLOTS, node.0)?;
+            removed.clone_from(known);
             for slot in slots.into_iter().filter_map(|(n,)| parse_slot(n)) {
-                gone.remove(&slot);
+                removed.remove(&slot);
             }
         }
         tx.commit().await?;
         Ok(SpecChanges {
             generation,
             changed,
-            gone,
+            removed,
         })
     }
 
-    /// The node's tenants that changed at generation `from` or later.
+    /// Reads the node's tenants that changed at generation `from` or later.
     async fn spec_tenants(&self, tx: &mut Tx, node: NodeId, from: i64) -> Result<Vec<SpecTenant>> {
-        let tenants = fetch_all!(tx.on(), TenantRow, TENANTS, node.0, from)?;
-        let devices = fetch_all!(tx.on(), DeviceRow, DEVICES, node.0, from)?;
-        // Both lists are in the order of slots, so the devices of a tenant are
-        // the next ones in line.
+        let tenants = fetch_all!(tx.connection(), SpecTenantRow, TENANTS, node.0, from)?;
+        let devices = fetch_all!(tx.connection(), SpecDeviceRow, DEVICES, node.0, from)?;
+        // Both lists are ordered by slot, so the devices of a tenant are
+        // consecutive.
         let mut devices = devices.into_iter().peekable();
         let mut spec = Vec::with_capacity(tenants.len());
         for row in tenants {
@@ -207,7 +188,7 @@ impl Store {
         Ok(spec)
     }
 
-    fn spec_tenant(&self, r: TenantRow) -> Result<SpecTenant> {
+    fn spec_tenant(&self, r: SpecTenantRow) -> Result<SpecTenant> {
         let bad = |column| StoreError::Corrupt(format!("users.{column} of user {}", r.id));
         let key = self.open_key(Purpose::TunnelKey, &r.wg_public_key, &r.wg_private_key)?;
         let state = TenantState::parse(&r.state).ok_or_else(|| bad("state"))?;
@@ -223,14 +204,14 @@ impl Store {
         })
     }
 
-    fn spec_device(&self, r: DeviceRow) -> Result<SpecDevice> {
+    fn spec_device(&self, r: SpecDeviceRow) -> Result<SpecDevice> {
         let bad = |column| corrupt(column, r.id);
         Ok(SpecDevice {
             id: DeviceId(r.id),
             label: DeviceLabel::stored(&r.device_label),
             address: r.vpn_ip.parse().map_err(|_| bad("vpn_ip"))?,
             public_key: PublicKey::parse(&r.public_key).map_err(|_| bad("public_key"))?,
-            preshared_key: self.open_preshared(&r.public_key, &r.preshared_key)?,
+            preshared_key: self.open_preshared_key(&r.public_key, &r.preshared_key)?,
             mesh: r.mesh_routing != 0,
             policy: r
                 .dns_filtering_policy
@@ -239,8 +220,4 @@ impl Store {
             client_id: r.adguard_client_id,
         })
     }
-}
-
-fn unsigned(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! One-time tickets: they carry a sign-in from one host to another. The token
-//! itself is in the redirect only; the database knows its hash.
+//! One-time tickets, which transfer a sign-in from one host to another. Only the
+//! redirect contains the token; the database stores its hash.
 
 use crate::{
     AuditEntry, OperatorId, Result, SessionKey, Store, StoreError, audit,
@@ -9,12 +9,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{Secret, TenantId, Timestamp};
 use sha2::{Digest, Sha256};
 
-/// Tickets of one holder that are good at the same time: a person's open tabs.
-/// Older ones go when a new one is issued, so that asking for tickets over and
-/// over fills no disk.
-const KEPT: i64 = 10;
+/// The number of valid tickets per holder, e.g. for several open tabs. A new
+/// ticket removes older ones, so that repeated requests do not fill the disk.
+const MAX_PER_HOLDER: i64 = 10;
 
-/// The SHA-256 of a ticket's token. A plain hash is enough: tokens are random.
+/// The SHA-256 hash of a ticket's token. It needs no salt, because tokens are
+/// random.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenHash(String);
 
@@ -25,50 +25,44 @@ impl TokenHash {
     }
 }
 
-/// Whom a ticket signs in.
+/// The account that a ticket signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketHolder {
-    /// A tenant.
     Tenant(TenantId),
-    /// An operator.
     Operator(OperatorId),
 }
 
-/// A ticket to be issued.
+/// A ticket to issue.
 #[derive(Clone, Debug)]
 pub struct NewTicket<'a> {
-    /// Its token's hash.
     pub token: &'a TokenHash,
-    /// Whom it signs in.
     pub holder: TicketHolder,
-    /// For which kind of host.
+    /// The kind of host that accepts the ticket.
     pub audience: &'a str,
-    /// The session it came from, where what it makes ends with that one.
+    /// The session it was issued from, if the new session ends with that one.
     pub parent: Option<&'a SessionKey>,
-    /// Now.
     pub now: Timestamp,
-    /// Good until then.
     pub expires: Timestamp,
-    /// What is written down with it: in the same transaction, so that nobody
-    /// is said to have come in who was given nothing.
+    /// An audit entry for the same transaction, so that the log records no sign-in
+    /// without a ticket.
     pub entry: Option<AuditEntry>,
 }
 
-/// A ticket that was taken.
+/// A ticket that was redeemed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TakenTicket {
-    /// Whom it signs in.
+pub struct RedeemedTicket {
     pub holder: TicketHolder,
-    /// The session it came from.
+    /// The session it was issued from.
     pub parent: Option<SessionKey>,
 }
 
 impl Store {
-    /// Issues a ticket. The holder's expired tickets go, and all but the
+    /// Issues a ticket. Removes the holder's expired tickets and all but the
     /// newest of the others.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] where the holder is gone, with nothing written.
+    /// Returns [`StoreError::NotFound`] if the holder was deleted; nothing is
+    /// written then.
     pub async fn create_ticket(&self, new: NewTicket<'_>) -> Result<()> {
         let (user, operator) = match new.holder {
             TicketHolder::Tenant(id) => (Some(id.0), None),
@@ -79,11 +73,18 @@ impl Store {
                    AND (expires <= $3 OR token_hash NOT IN \
                    (SELECT token_hash FROM tickets WHERE user_id = $1 OR operator_id = $2 \
                     ORDER BY expires DESC, token_hash LIMIT $4))";
-        execute!(tx.on(), sql, user, operator, new.now.0, KEPT - 1)?;
+        execute!(
+            tx.connection(),
+            sql,
+            user,
+            operator,
+            new.now.0,
+            MAX_PER_HOLDER - 1
+        )?;
         let sql = "INSERT INTO tickets (token_hash, user_id, operator_id, audience, parent, \
                    expires) VALUES ($1, $2, $3, $4, $5, $6)";
-        let made = execute!(
-            tx.on(),
+        let inserted = execute!(
+            tx.connection(),
             sql,
             new.token.0.as_str(),
             user,
@@ -92,9 +93,9 @@ impl Store {
             new.parent.map(SessionKey::as_str),
             new.expires.0
         );
-        match made {
+        match inserted {
             Ok(_) => {}
-            // Somebody deleted them since they were found.
+            // The holder was deleted meanwhile.
             Err(e) if e.is_foreign_key_violation() => return Err(StoreError::NotFound),
             Err(e) => return Err(e),
         }
@@ -104,16 +105,17 @@ impl Store {
         tx.commit().await
     }
 
-    /// Takes a ticket: whoever comes second, late or to another host gets `None`.
+    /// Redeems a ticket. Returns `None` if it was redeemed before, has expired or
+    /// is for another audience.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn redeem_ticket(
         &self,
         token: &TokenHash,
         audience: &str,
         now: Timestamp,
-    ) -> Result<Option<TakenTicket>> {
+    ) -> Result<Option<RedeemedTicket>> {
         let sql = "DELETE FROM tickets WHERE token_hash = $1 AND audience = $2 AND expires > $3 \
                    RETURNING user_id, operator_id, parent";
         let row = fetch_optional!(
@@ -128,17 +130,17 @@ impl Store {
             let holder = match (user, operator) {
                 (Some(id), None) => TicketHolder::Tenant(TenantId(id)),
                 (None, Some(id)) => TicketHolder::Operator(OperatorId(id)),
-                _ => return None, // a CHECK of the table
+                _ => return None, // excluded by a CHECK of the table
             };
             let parent = parent.map(SessionKey::from_row);
-            Some(TakenTicket { holder, parent })
+            Some(RedeemedTicket { holder, parent })
         }))
     }
 
-    /// Removes expired tickets. Returns how many went.
+    /// Removes expired tickets. Returns their number.
     ///
     /// # Errors
-    /// What the database said.
+    /// Returns the database's error.
     pub async fn prune_tickets(&self, now: Timestamp) -> Result<u64> {
         let sql = "DELETE FROM tickets WHERE expires <= $1";
         execute!(self.db.writer(), sql, now.0)

@@ -1,8 +1,9 @@
-//! Fakes that fail on demand and the contract suites that real sides and
-//! fakes pass alike. A dev-dependency only: nothing of it ships.
+//! Fakes that fail on demand, the seeded simulation, and the contract suites
+//! that real implementations and fakes pass alike. A dev-dependency only:
+//! nothing of it ships.
 
+pub mod expected;
 pub mod fakes;
-pub mod memory;
 pub mod samples;
 pub mod sim;
 pub mod wireguard_contract;

@@ -1,4 +1,4 @@
-//! Tenants and devices for tests, the same for the same numbers.
+//! Tenants and devices for tests: equal numbers make equal samples.
 
 use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, Secret, Slot, TenantName,
@@ -6,14 +6,14 @@ use domain::{
 use provisioning::spec::{DeviceSpec, NodeSettings, TenantSpec};
 use std::{collections::BTreeMap, path::Path};
 
-/// A private key that depends on two numbers only.
+/// Returns a private key that depends on these two numbers only.
 pub fn key(a: u16, b: u8) -> PrivateKey {
     let mut bytes = [b; 32];
     bytes[1..3].copy_from_slice(&a.to_be_bytes());
     PrivateKey::from_random(bytes)
 }
 
-/// Device `n` (from 0) of the tenant at `slot`.
+/// Returns device `n` (from 0) of the tenant at `slot`.
 pub fn device(settings: &NodeSettings, slot: Slot, n: u8) -> (DeviceId, DeviceSpec) {
     let id = i64::from(slot.get()) * 1000 + i64::from(n);
     let spec = DeviceSpec {
@@ -28,7 +28,7 @@ pub fn device(settings: &NodeSettings, slot: Slot, n: u8) -> (DeviceId, DeviceSp
     (DeviceId(id), spec)
 }
 
-/// The tenant at `slot` with that many devices.
+/// Returns the tenant at `slot` with this many devices.
 pub fn tenant(settings: &NodeSettings, slot: u16, devices: u8) -> TenantSpec {
     let slot = Slot::new(slot).expect("a test's slot is valid");
     TenantSpec {
@@ -44,7 +44,7 @@ pub fn tenant(settings: &NodeSettings, slot: u16, devices: u8) -> TenantSpec {
     }
 }
 
-/// Settings with the default ranges below a folder.
+/// Returns settings with the default ranges and this root folder.
 pub fn settings(root: &Path) -> NodeSettings {
     NodeSettings {
         addresses: domain::AddressPlan::default(),

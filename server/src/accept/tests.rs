@@ -1,4 +1,4 @@
-//! Clients that are slow in every way there is.
+//! Slow clients of every kind.
 
 use super::*;
 use axum::{extract::State, routing::get};
@@ -11,23 +11,23 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Only against a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Ends a test that would hang.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An answer without end, and how much of it was asked for.
-async fn endless(State(asked): State<Arc<AtomicU64>>) -> Body {
+/// Sends an endless answer and counts the bytes that hyper asks for.
+async fn endless(State(produced): State<Arc<AtomicU64>>) -> Body {
     Body::from_stream(stream::repeat_with(move || {
-        asked.fetch_add(8192, Ordering::SeqCst);
+        produced.fetch_add(8192, Ordering::SeqCst);
         Ok::<_, io::Error>(vec![b'x'; 8192])
     }))
 }
 
-async fn served(limits: Limits) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
-    let (address, end, server, _) = served_counted(limits).await;
+async fn start(limits: Limits) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+    let (address, end, server, _) = start_counted(limits).await;
     (address, end, server)
 }
 
-async fn served_counted(
+async fn start_counted(
     limits: Limits,
 ) -> (
     SocketAddr,
@@ -38,18 +38,18 @@ async fn served_counted(
     async fn peer(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
         format!("you are {}", peer.ip())
     }
-    let asked = Arc::new(AtomicU64::new(0));
+    let produced = Arc::new(AtomicU64::new(0));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (end, ended) = oneshot::channel();
     let router = Router::new()
         .route("/", get(peer))
         .route("/endless", get(endless))
-        .with_state(asked.clone());
+        .with_state(produced.clone());
     let server = tokio::spawn(run(listener, router, limits, async move {
         let _ = ended.await;
     }));
-    (address, end, server, asked)
+    (address, end, server, produced)
 }
 
 async fn connect(address: SocketAddr, text: &str) -> TcpStream {
@@ -58,17 +58,17 @@ async fn connect(address: SocketAddr, text: &str) -> TcpStream {
     stream
 }
 
-/// All that comes until the server closes.
-async fn rest(mut stream: TcpStream) -> String {
+/// Reads until the server closes the connection.
+async fn read_all(mut stream: TcpStream) -> String {
     let mut all = Vec::new();
     let read = stream.read_to_end(&mut all);
-    let read = tokio::time::timeout(PATIENCE, read).await;
-    // A reset is an end too.
-    let _ = read.expect("the server closes");
+    let read = tokio::time::timeout(TEST_TIMEOUT, read).await;
+    // A reset is an end as well.
+    let _ = read.expect("the server closes the connection");
     String::from_utf8_lossy(&all).into_owned()
 }
 
-const WHOLE: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+const COMPLETE: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 fn short(connections: usize) -> Limits {
     Limits {
@@ -79,78 +79,81 @@ fn short(connections: usize) -> Limits {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_is_not_waited_for() {
-    let (address, _end, _server) = served(short(8)).await;
+async fn a_slow_head_times_out() {
+    let (address, _end, _server) = start(short(8)).await;
     let slow = connect(address, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow").await;
-    assert!(!rest(slow).await.contains("200 OK"));
-    let whole = rest(connect(address, WHOLE).await).await;
-    assert!(whole.ends_with("you are 127.0.0.1"), "{whole}");
+    assert!(!read_all(slow).await.contains("200 OK"));
+    let answer = read_all(connect(address, COMPLETE).await).await;
+    assert!(answer.ends_with("you are 127.0.0.1"), "{answer}");
 }
 
 #[tokio::test]
-async fn more_idle_connections_than_places_do_not_stop_the_service() {
-    let (address, _end, _server) = served(short(2)).await;
+async fn idle_connections_beyond_the_limit_do_not_block_others() {
+    let (address, _end, _server) = start(short(2)).await;
     let mut idle = Vec::new();
     for _ in 0..8 {
         idle.push(connect(address, "").await);
     }
-    let whole = rest(connect(address, WHOLE).await).await;
-    assert!(whole.contains("200 OK"), "{whole}");
-}
-
-#[tokio::test]
-async fn a_client_that_takes_nothing_of_an_answer_is_cut_off() {
-    let (address, _end, _server, asked) = served_counted(short(1)).await;
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut lazy = socket.connect(address).await.unwrap();
-    let ask = b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
-    lazy.write_all(ask).await.unwrap();
-    // The only place is taken until it is cut off.
-    let whole = rest(connect(address, WHOLE).await).await;
-    assert!(whole.contains("200 OK"), "{whole}");
-    let gathered = asked.load(Ordering::SeqCst);
-    assert!(gathered < 1 << 20, "{gathered} bytes for who does not read");
-    drop(lazy);
-}
-
-#[tokio::test]
-async fn a_client_that_takes_little_by_little_is_served_on() {
-    let (address, _end, _server, asked) = served_counted(short(1)).await;
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(64 << 10).unwrap();
-    let mut slow = socket.connect(address).await.unwrap();
-    let ask = b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
-    slow.write_all(ask).await.unwrap();
-    let mut some = vec![0; 256 << 10];
-    let begun = asked.load(Ordering::SeqCst);
-    for _ in 0..10 {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        slow.read_exact(&mut some).await.unwrap();
-    }
-    assert!(asked.load(Ordering::SeqCst) > begun + (2 << 20));
-}
-
-#[tokio::test]
-async fn a_head_beyond_all_measure_is_refused_and_not_gathered() {
-    let limits = Limits {
-        head: PATIENCE,
-        ..short(8)
-    };
-    let (address, _end, _server) = served(limits).await;
-    let long = "x".repeat(BUFFER);
-    let head = format!("GET / HTTP/1.1\r\nHost: x\r\nCookie: {long}");
-    let begun = std::time::Instant::now();
-    let answer = rest(connect(address, &head).await).await;
-    assert!(begun.elapsed() < PATIENCE / 2, "it waits for more");
-    assert!(answer.is_empty() || answer.contains("431"), "{answer}");
-    let fair = "x".repeat(16 << 10);
-    let head = WHOLE.replace("\r\n\r\n", &format!("\r\nCookie: {fair}\r\n\r\n"));
-    let answer = rest(connect(address, &head).await).await;
+    let answer = read_all(connect(address, COMPLETE).await).await;
     assert!(answer.contains("200 OK"), "{answer}");
 }
 
-/// What this process holds in memory of its own, bytes.
+#[tokio::test]
+async fn a_client_that_stops_reading_is_cut_off() {
+    let (address, _end, _server, produced) = start_counted(short(1)).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stalled = socket.connect(address).await.unwrap();
+    let request = b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+    stalled.write_all(request).await.unwrap();
+    // The stalled client has the only permit until it is cut off.
+    let answer = read_all(connect(address, COMPLETE).await).await;
+    assert!(answer.contains("200 OK"), "{answer}");
+    let buffered = produced.load(Ordering::SeqCst);
+    assert!(buffered < 1 << 20, "{buffered} bytes for a stalled client");
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn a_slow_but_steady_reader_is_not_cut_off() {
+    let (address, _end, _server, produced) = start_counted(short(1)).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let mut slow = socket.connect(address).await.unwrap();
+    let request = b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+    slow.write_all(request).await.unwrap();
+    let mut chunk = vec![0; 256 << 10];
+    let before = produced.load(Ordering::SeqCst);
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        slow.read_exact(&mut chunk).await.unwrap();
+    }
+    assert!(produced.load(Ordering::SeqCst) > before + (2 << 20));
+}
+
+#[tokio::test]
+async fn an_oversized_head_is_refused_and_not_buffered() {
+    let limits = Limits {
+        head: TEST_TIMEOUT,
+        ..short(8)
+    };
+    let (address, _end, _server) = start(limits).await;
+    let long = "x".repeat(BUFFER);
+    let head = format!("GET / HTTP/1.1\r\nHost: x\r\nCookie: {long}");
+    let begun = std::time::Instant::now();
+    let answer = read_all(connect(address, &head).await).await;
+    assert!(
+        begun.elapsed() < TEST_TIMEOUT / 2,
+        "the server waits for more"
+    );
+    assert!(answer.is_empty() || answer.contains("431"), "{answer}");
+    let allowed = "x".repeat(16 << 10);
+    let head = COMPLETE.replace("\r\n\r\n", &format!("\r\nCookie: {allowed}\r\n\r\n"));
+    let answer = read_all(connect(address, &head).await).await;
+    assert!(answer.contains("200 OK"), "{answer}");
+}
+
+/// Returns the private memory of this process, in bytes.
 fn own_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
@@ -159,13 +162,13 @@ fn own_memory() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_that_never_finish_a_head_keep_nobody_out() {
+async fn two_thousand_unfinished_heads_block_no_other_client() {
     raise_file_limit();
     let limits = Limits {
         head: Duration::from_secs(20),
         ..Limits::default()
     };
-    let (address, _end, _server) = served(limits).await;
+    let (address, _end, _server) = start(limits).await;
     let before = own_memory();
     let mut slow = Vec::new();
     for n in 0..2_000 {
@@ -174,35 +177,41 @@ async fn two_thousand_that_never_finish_a_head_keep_nobody_out() {
     }
     let begun = std::time::Instant::now();
     for _ in 0..20 {
-        let whole = rest(connect(address, WHOLE).await).await;
-        assert!(whole.ends_with("you are 127.0.0.1"), "{whole}");
+        let answer = read_all(connect(address, COMPLETE).await).await;
+        assert!(answer.ends_with("you are 127.0.0.1"), "{answer}");
     }
     let took = begun.elapsed() / 20;
-    let each = own_memory().saturating_sub(before) / 2_000;
-    println!("beside 2,000 slow heads: {took:?} a request, {each} bytes a connection");
+    let per_connection = own_memory().saturating_sub(before) / 2_000;
+    println!("beside 2,000 slow heads: {took:?} a request, {per_connection} bytes a connection");
     assert!(took < Duration::from_millis(500), "{took:?}");
-    // The clients' own ends are counted too.
-    assert!(each < 48 << 10, "{each} bytes a connection");
+    // The clients' ends of the connections are in this process too.
+    assert!(
+        per_connection < 48 << 10,
+        "{per_connection} bytes a connection"
+    );
     for stream in slow {
-        assert!(!rest(stream).await.contains("200 OK"), "all are cut off");
+        assert!(
+            !read_all(stream).await.contains("200 OK"),
+            "all are cut off"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_kept_connection_does_not_hold_the_end_up() {
+async fn a_persistent_connection_does_not_delay_the_shutdown() {
     let limits = Limits {
         head: Duration::from_secs(3600),
         connections: 2,
         ..Limits::default()
     };
-    let (address, end, server) = served(limits).await;
-    let mut kept = connect(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let (address, end, server) = start(limits).await;
+    let mut persistent = connect(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let mut first = [0; 15];
-    kept.read_exact(&mut first).await.unwrap();
+    persistent.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200 OK");
     end.send(()).unwrap();
-    tokio::time::timeout(PATIENCE, server)
+    tokio::time::timeout(TEST_TIMEOUT, server)
         .await
-        .expect("it ends")
+        .expect("the server ends")
         .unwrap();
 }

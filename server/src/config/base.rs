@@ -1,10 +1,10 @@
 //! The installation's name on the web, e.g. `maliknode.app` or
-//! `localhost:8085`: tenants' hosts stand below it.
+//! `localhost:8085`. Tenants' hosts are subdomains of it.
 
 use super::error::{ConfigError, bad};
 use std::{fmt, net::IpAddr};
 
-/// A host name, and the port people type if they type one.
+/// A host name, with the port that people type, if they type one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
     host: String,
@@ -12,17 +12,17 @@ pub struct Base {
 }
 
 impl Base {
-    /// Checks what the operator wrote.
+    /// Parses what the operator wrote.
     ///
     /// # Errors
-    /// A sentence about `base`.
+    /// A message about `base`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let text = text.trim();
         if text.contains("://") || text.contains('/') {
             return Err(bad(
                 "base",
                 format!(
-                    "{text:?}: write the host alone, such as localhost:8085; set scheme = \"https\" apart."
+                    "{text:?}: write the host alone, such as localhost:8085; set scheme = \"https\" separately."
                 ),
             ));
         }
@@ -50,7 +50,7 @@ impl Base {
         Ok(Self { host, port })
     }
 
-    /// The base of a machine that is only used by itself.
+    /// Returns the base of an installation that is used from its own machine only.
     pub fn localhost(port: u16) -> Self {
         Self {
             host: "localhost".to_owned(),
@@ -58,12 +58,12 @@ impl Base {
         }
     }
 
-    /// The host without its port.
+    /// Returns the host without its port.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether only this machine resolves it (RFC 6761, 6.3).
+    /// Returns whether the name always means this machine (RFC 6761, 6.3).
     pub fn is_local(&self) -> bool {
         self.host == "localhost" || self.host.ends_with(".localhost")
     }
@@ -85,8 +85,8 @@ fn no_names_below(text: &str) -> ConfigError {
     )
 }
 
-/// A host name in small letters; `None` for what is none (RFC 1123, 2.1). At
-/// most 200 characters, so that a tenant's name fits in front.
+/// Returns a host name in lower case, or `None` where it is not one (RFC 1123,
+/// 2.1). It has at most 200 characters, so that a tenant's name fits before it.
 pub(super) fn host_name(text: &str) -> Option<String> {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let label = |l: &str| {
@@ -103,13 +103,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_base_is_a_host_name_with_or_without_a_port() {
-        for (text, shown) in [
+    fn a_base_is_a_host_with_an_optional_port() {
+        for (text, printed) in [
             ("localhost:8085", "localhost:8085"),
             ("MalikNode.App", "maliknode.app"),
             ("vpn.example.org.", "vpn.example.org"),
         ] {
-            assert_eq!(Base::parse(text).unwrap().to_string(), shown);
+            assert_eq!(Base::parse(text).unwrap().to_string(), printed);
         }
         for text in [
             "",

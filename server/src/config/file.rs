@@ -1,4 +1,5 @@
-//! `central_api/config.toml` or `config.json`: the same settings in either.
+//! The file `central_api/config.toml` or `config.json`, with the same settings in
+//! either format.
 
 use super::{
     error::ConfigError,
@@ -10,10 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Reads the file in this folder; no file is an empty one.
+/// Reads the file in this folder. A missing file counts as an empty one.
 pub(super) fn read(folder: &Path) -> Result<Settings, ConfigError> {
     let (toml, json) = (folder.join("config.toml"), folder.join("config.json"));
-    match (content(&toml)?, content(&json)?) {
+    match (read_if_present(&toml)?, read_if_present(&json)?) {
         (Some(_), Some(_)) => Err(ConfigError::Both(toml)),
         (Some(text), None) => parse(toml, &text),
         (None, Some(text)) => parse(json, &text),
@@ -21,7 +22,7 @@ pub(super) fn read(folder: &Path) -> Result<Settings, ConfigError> {
     }
 }
 
-fn content(path: &Path) -> Result<Option<String>, ConfigError> {
+fn read_if_present(path: &Path) -> Result<Option<String>, ConfigError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -32,7 +33,7 @@ fn content(path: &Path) -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// The settings in a file's text, by the file's name TOML or JSON.
+/// Parses a file's text as JSON or TOML, depending on the file's name.
 pub(super) fn parse(path: PathBuf, text: &str) -> Result<Settings, ConfigError> {
     if path.extension().is_some_and(|e| e == "json") {
         parse_json(path, text)
@@ -41,11 +42,12 @@ pub(super) fn parse(path: PathBuf, text: &str) -> Result<Settings, ConfigError> 
     }
 }
 
-/// From TOML. The parser's own message goes without its excerpt of the file.
+/// Parses TOML. The error has the parser's message without its excerpt of the
+/// file.
 pub(super) fn parse_toml(path: PathBuf, text: &str) -> Result<Settings, ConfigError> {
     let parsed: Result<Map<String, Value>, toml::de::Error> = toml::from_str(text);
     match parsed {
-        Ok(map) => settings(path, map),
+        Ok(map) => from_map(path, map),
         Err(e) => Err(ConfigError::Syntax {
             path,
             line: e.span().map_or(0, |s| {
@@ -58,7 +60,7 @@ pub(super) fn parse_toml(path: PathBuf, text: &str) -> Result<Settings, ConfigEr
 
 fn parse_json(path: PathBuf, text: &str) -> Result<Settings, ConfigError> {
     match serde_json::from_str(text) {
-        Ok(map) => settings(path, map),
+        Ok(map) => from_map(path, map),
         Err(e) => Err(ConfigError::Syntax {
             path,
             line: e.line(),
@@ -67,24 +69,24 @@ fn parse_json(path: PathBuf, text: &str) -> Result<Settings, ConfigError> {
     }
 }
 
-fn settings(path: PathBuf, map: Map<String, Value>) -> Result<Settings, ConfigError> {
+fn from_map(path: PathBuf, map: Map<String, Value>) -> Result<Settings, ConfigError> {
     let mut keys = Vec::new();
-    unknown("", &map, &mut keys);
+    collect_unknown("", &map, &mut keys);
     if !keys.is_empty() {
         return Err(ConfigError::Unknown { path, keys });
     }
-    // One by one, so that the error can name the setting.
+    // Each setting is parsed alone first, so that the error can name it.
     for (key, value) in &map {
         let alone = Map::from_iter([(key.clone(), value.clone())]);
         if let Err(e) = serde_json::from_value::<Settings>(Value::Object(alone)) {
-            return Err(form(path, key, &e));
+            return Err(wrong_form(path, key, &e));
         }
     }
-    serde_json::from_value(Value::Object(map)).map_err(|e| form(path, "the file", &e))
+    serde_json::from_value(Value::Object(map)).map_err(|e| wrong_form(path, "the file", &e))
 }
 
-fn form(path: PathBuf, key: &str, e: &serde_json::Error) -> ConfigError {
-    // serde quotes the value ("invalid type: …, expected …"); it may be a secret.
+fn wrong_form(path: PathBuf, key: &str, e: &serde_json::Error) -> ConfigError {
+    // serde quotes the value ("invalid type: …, expected …"), which may be a secret.
     let message = e.to_string();
     let expected = message.rsplit_once("expected ").map_or("", |(_, e)| e);
     ConfigError::Form {
@@ -94,16 +96,16 @@ fn form(path: PathBuf, key: &str, e: &serde_json::Error) -> ConfigError {
     }
 }
 
-fn unknown(prefix: &str, map: &Map<String, Value>, found: &mut Vec<String>) {
+fn collect_unknown(prefix: &str, map: &Map<String, Value>, found: &mut Vec<String>) {
     for (key, value) in map {
         let name = format!("{prefix}{key}");
         match value {
             Value::Object(inner) if matches!(name.as_str(), "addresses" | "dns") => {
-                unknown(&format!("{name}."), inner, found);
+                collect_unknown(&format!("{name}."), inner, found);
             }
             Value::Array(items) if name == "dns.lists" => {
                 for inner in items.iter().filter_map(Value::as_object) {
-                    unknown("dns.lists.", inner, found);
+                    collect_unknown("dns.lists.", inner, found);
                 }
             }
             _ if KNOWN.contains(&name.as_str())
@@ -116,7 +118,7 @@ fn unknown(prefix: &str, map: &Map<String, Value>, found: &mut Vec<String>) {
     }
 }
 
-/// The setting one or two letters away.
+/// Returns the most similar setting, if at most two letters differ.
 fn nearest(name: &str) -> Option<&'static str> {
     let plain = |s: &str| s.replace(['-', '_', '.'], "").to_ascii_lowercase();
     let wanted = plain(name);
@@ -128,7 +130,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         .map(|(_, k)| k)
 }
 
-/// Levenshtein's distance, for names of a few letters.
+/// Returns the Levenshtein distance of two short names.
 fn distance(a: &str, b: &str) -> usize {
     if a.len().max(b.len()) > 40 {
         return usize::MAX;

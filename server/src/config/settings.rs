@@ -1,36 +1,31 @@
-//! The settings as somebody writes them: on the command line, in the
-//! environment or in the file. All optional; one struct for the three, so that
-//! they cannot drift apart.
+//! The settings as the operator writes them: on the command line, in the
+//! environment or in the file. All are optional. One struct serves all three, so
+//! that they cannot drift apart.
 
-use adguard::{List, Source};
+use adguard::{List, ListSource};
 use clap::Args;
 use domain::Secret;
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
 
-/// What holds where nothing is set.
+/// The values of settings that are not set.
 pub mod defaults {
     use std::net::Ipv4Addr;
 
-    /// The root of the disk layout.
     pub const ROOT: &str = "/etc/maliknode";
-    /// Where HTTP is served.
     pub const LISTEN: &str = "127.0.0.1:8085";
-    /// Which WireGuard.
     pub const WIREGUARD: &str = "auto";
-    /// Sockets and logs.
     pub const RUNTIME_DIR: &str = "/run/maliknode";
-    /// The pinned AdGuard Home image (`deploy/dev/env.sh` builds the same).
+    /// The pinned AdGuard Home image (`tools/dev/env.sh` builds the same).
     pub const IMAGE: &str = "adguard/adguardhome:v0.107.79";
-    /// A container's memory limit, MiB.
     pub const MEMORY_MB: u64 = 256;
-    /// Sign-ups an hour from one address.
     pub const SIGN_UPS_PER_HOUR: u32 = 20;
-    /// The last resort for plain DNS: Quad9 without filtering.
+    /// The plain resolver where neither a fallback nor a bootstrap resolver is set:
+    /// Quad9 without filtering.
     pub const PLAIN_RESOLVER: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 10);
 }
 
-/// What can be set. See `deploy/config.example.toml`.
+/// All settings; `deploy/config.example.toml` explains them.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -39,7 +34,7 @@ pub struct Settings {
     #[serde(skip)]
     pub root: Option<String>,
 
-    /// Where HTTP is served [default: 127.0.0.1:8085]
+    /// Address on which HTTP is served [default: 127.0.0.1:8085]
     #[arg(
         long,
         global = true,
@@ -72,8 +67,8 @@ pub struct Settings {
     )]
     pub public_host: Option<String>,
 
-    /// Reverse proxies whose X-Forwarded-For, -Proto and -Host count, comma-separated addresses
-    /// or ranges [default: none]
+    /// Reverse proxies whose X-Forwarded-For, -Proto and -Host are trusted, comma-separated
+    /// addresses or ranges [default: none]
     #[arg(
         long,
         global = true,
@@ -85,8 +80,8 @@ pub struct Settings {
 
     /// sqlite:///path or postgres://user:password@host/database
     /// [default: sqlite:<root>/central_api/database.sqlite]
-    #[arg(long, global = true, env = "MALIKNODE_DATABASE_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
-    #[serde(deserialize_with = "secret_text")]
+    #[arg(long, global = true, env = "MALIKNODE_DATABASE_URL", value_name = "URL", value_parser = parse_secret, hide_env_values = true)]
+    #[serde(deserialize_with = "deserialize_secret")]
     pub database_url: Option<Secret>,
 
     /// auto, kernel or userspace [default: auto]
@@ -110,7 +105,7 @@ pub struct Settings {
     #[arg(long, global = true, env = "MALIKNODE_SITE", value_name = "DIR")]
     pub site: Option<String>,
 
-    /// Slots never given away, comma-separated [default: none]
+    /// Slots that no tenant gets, comma-separated [default: none]
     #[arg(
         long,
         global = true,
@@ -120,7 +115,7 @@ pub struct Settings {
     )]
     pub excluded_slots: Option<Vec<u16>>,
 
-    /// Private ranges tenants may reach all the same, comma-separated [default: none]
+    /// Private ranges that tenants may reach, comma-separated [default: none]
     #[arg(
         long,
         global = true,
@@ -130,7 +125,7 @@ pub struct Settings {
     )]
     pub allowed_private: Option<Vec<String>>,
 
-    /// Sign-ups an hour from one address, 0 for no limit [default: 20]
+    /// Sign-ups per hour from one address, 0 for no limit [default: 20]
     #[arg(
         long,
         global = true,
@@ -139,8 +134,8 @@ pub struct Settings {
     )]
     pub sign_ups_per_hour: Option<u32>,
 
-    /// Memory of this machine that tenants are to leave free, MiB; who does not fit beside it is
-    /// refused at sign-up [default: a tenth, 256 at least]
+    /// Memory of this machine that stays free, MiB; a sign-up for which the rest is too little is
+    /// refused [default: a tenth, 256 at least]
     #[arg(
         long,
         global = true,
@@ -149,16 +144,15 @@ pub struct Settings {
     )]
     pub memory_reserve_mb: Option<u64>,
 
-    /// Tenants at most, whatever else would fit [default: as many as fit]
+    /// Highest number of tenants, even if more would fit [default: as many as fit]
     #[arg(long, global = true, env = "MALIKNODE_MAX_TENANTS", value_name = "N")]
     pub max_tenants: Option<u16>,
 
     #[command(flatten)]
-    #[allow(missing_docs)] // a comment here would become the command's own help text
+    // No doc comment: it would become the command's own help text.
     pub addresses: AddressSettings,
 
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub dns: DnsSettings,
 }
 
@@ -203,7 +197,7 @@ pub struct DnsSettings {
     )]
     pub upstreams: Option<Vec<String>>,
 
-    /// Plain resolvers that tell the addresses of upstreams which are names
+    /// Plain resolvers for the host names of upstreams, comma-separated
     /// [default: 9.9.9.10,149.112.112.10]
     #[arg(
         id = "dns_bootstrap",
@@ -215,7 +209,7 @@ pub struct DnsSettings {
     )]
     pub bootstrap: Option<Vec<String>>,
 
-    /// Resolvers asked where no upstream answers [default: 9.9.9.10,149.112.112.10]
+    /// Resolvers that are used while no upstream answers, comma-separated [default: 9.9.9.10,149.112.112.10]
     #[arg(
         id = "dns_fallback",
         long = "dns-fallback",
@@ -246,32 +240,33 @@ pub struct DnsSettings {
     )]
     pub memory_mb: Option<u64>,
 
-    /// The shared block lists; in the file only.
+    /// The shared block lists; only the file can set them.
     #[arg(skip)]
     pub lists: Option<Vec<ListSetting>>,
 }
 
-/// `[[dns.lists]]`: a block list every tenant starts with.
+/// An entry of `[[dns.lists]]`: a block list that every tenant starts with.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ListSetting {
-    /// Its fixed number, from 1.
+    /// A unique number, from 1, that never changes.
     pub id: u32,
-    /// What tenants read in AdGuard Home.
+    /// The name that tenants see in AdGuard Home.
     pub name: String,
-    /// `https://…`, …
+    /// An `https://…` address. Exactly one of `url` and `path` is set.
     #[serde(default)]
     pub url: Option<String>,
-    /// … or a file of this machine.
+    /// A file on this machine.
     #[serde(default)]
     pub path: Option<PathBuf>,
 }
 
 impl ListSetting {
-    /// As the DNS filter takes it; `None` without exactly one source.
+    /// Converts it for the DNS filter. Returns `None` unless it has exactly one
+    /// source.
     pub fn list(&self) -> Option<List> {
         let source = match (&self.url, &self.path) {
-            (Some(url), None) => Source::Url(url.clone()),
-            (None, Some(path)) => Source::Path(path.clone()),
+            (Some(url), None) => ListSource::Url(url.clone()),
+            (None, Some(path)) => ListSource::Path(path.clone()),
             _ => return None,
         };
         Some(List {
@@ -282,12 +277,12 @@ impl ListSetting {
     }
 }
 
-/// The lists of an installation that names none.
-pub(super) fn usual_lists() -> Vec<ListSetting> {
+/// Returns the lists of an installation that sets none.
+pub(super) fn default_lists() -> Vec<ListSetting> {
     let setting = |l: List| {
         let (url, path) = match l.source {
-            Source::Url(url) => (Some(url), None),
-            Source::Path(path) => (None, Some(path)),
+            ListSource::Url(url) => (Some(url), None),
+            ListSource::Path(path) => (None, Some(path)),
         };
         ListSetting {
             id: l.id,
@@ -299,7 +294,7 @@ pub(super) fn usual_lists() -> Vec<ListSetting> {
     List::defaults().into_iter().map(setting).collect()
 }
 
-/// Every setting's name in the file.
+/// The names of all settings in the file.
 pub(super) const KNOWN: &[&str] = &[
     "listen",
     "base",
@@ -330,45 +325,45 @@ pub(super) const KNOWN: &[&str] = &[
 ];
 
 impl Settings {
-    /// These, and where one is not set, the other's.
-    pub(super) fn over(self, below: Self) -> Self {
+    /// Fills the settings that are not set from `fallback`.
+    pub(super) fn or(self, fallback: Self) -> Self {
         Self {
-            root: self.root.or(below.root),
-            listen: self.listen.or(below.listen),
-            base: self.base.or(below.base),
-            scheme: self.scheme.or(below.scheme),
-            public_host: self.public_host.or(below.public_host),
-            trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
-            database_url: self.database_url.or(below.database_url),
-            wireguard: self.wireguard.or(below.wireguard),
-            docker_host: self.docker_host.or(below.docker_host),
-            runtime_dir: self.runtime_dir.or(below.runtime_dir),
-            site: self.site.or(below.site),
-            excluded_slots: self.excluded_slots.or(below.excluded_slots),
-            allowed_private: self.allowed_private.or(below.allowed_private),
-            sign_ups_per_hour: self.sign_ups_per_hour.or(below.sign_ups_per_hour),
-            memory_reserve_mb: self.memory_reserve_mb.or(below.memory_reserve_mb),
-            max_tenants: self.max_tenants.or(below.max_tenants),
+            root: self.root.or(fallback.root),
+            listen: self.listen.or(fallback.listen),
+            base: self.base.or(fallback.base),
+            scheme: self.scheme.or(fallback.scheme),
+            public_host: self.public_host.or(fallback.public_host),
+            trusted_proxies: self.trusted_proxies.or(fallback.trusted_proxies),
+            database_url: self.database_url.or(fallback.database_url),
+            wireguard: self.wireguard.or(fallback.wireguard),
+            docker_host: self.docker_host.or(fallback.docker_host),
+            runtime_dir: self.runtime_dir.or(fallback.runtime_dir),
+            site: self.site.or(fallback.site),
+            excluded_slots: self.excluded_slots.or(fallback.excluded_slots),
+            allowed_private: self.allowed_private.or(fallback.allowed_private),
+            sign_ups_per_hour: self.sign_ups_per_hour.or(fallback.sign_ups_per_hour),
+            memory_reserve_mb: self.memory_reserve_mb.or(fallback.memory_reserve_mb),
+            max_tenants: self.max_tenants.or(fallback.max_tenants),
             addresses: AddressSettings {
-                tunnels: self.addresses.tunnels.or(below.addresses.tunnels),
-                containers: self.addresses.containers.or(below.addresses.containers),
+                tunnels: self.addresses.tunnels.or(fallback.addresses.tunnels),
+                containers: self.addresses.containers.or(fallback.addresses.containers),
             },
             dns: DnsSettings {
-                upstreams: self.dns.upstreams.or(below.dns.upstreams),
-                bootstrap: self.dns.bootstrap.or(below.dns.bootstrap),
-                fallback: self.dns.fallback.or(below.dns.fallback),
-                image: self.dns.image.or(below.dns.image),
-                memory_mb: self.dns.memory_mb.or(below.dns.memory_mb),
-                lists: self.dns.lists.or(below.dns.lists),
+                upstreams: self.dns.upstreams.or(fallback.dns.upstreams),
+                bootstrap: self.dns.bootstrap.or(fallback.dns.bootstrap),
+                fallback: self.dns.fallback.or(fallback.dns.fallback),
+                image: self.dns.image.or(fallback.dns.image),
+                memory_mb: self.dns.memory_mb.or(fallback.dns.memory_mb),
+                lists: self.dns.lists.or(fallback.dns.lists),
             },
         }
     }
 }
 
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text))
 }
 
-fn secret_text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Secret>, D::Error> {
+fn deserialize_secret<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Secret>, D::Error> {
     Ok(Option::<String>::deserialize(d)?.map(Secret::new))
 }

@@ -1,8 +1,9 @@
-//! Precedence, refusals, and that help and example tell the truth.
+//! Tests of precedence and refusals, and that the help and the example agree with
+//! the code.
 
 use super::{file::parse_toml, settings::KNOWN, *};
 use clap::{Args, Command, FromArgMatches};
-use domain::Secret;
+use domain::{AddressPlan, Secret};
 
 fn command() -> Command {
     Settings::augment_args(Command::new("maliknode"))
@@ -22,7 +23,7 @@ fn root_with(name: &str, text: &str) -> (tempfile::TempDir, String) {
 }
 
 #[test]
-fn without_anything_the_defaults_hold() {
+fn defaults_apply_where_nothing_is_set() {
     let config = Config::load(flags(&["--root", "/nowhere/at/all"])).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8085");
     assert_eq!(config.base.to_string(), "localhost:8085");
@@ -36,7 +37,7 @@ fn without_anything_the_defaults_hold() {
 }
 
 #[test]
-fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
+fn a_flag_overrides_the_file_and_the_default() {
     let (_dir, root) = root_with(
         "config.toml",
         "listen = \"127.0.0.1:9000\"\nscheme = \"https\"\nbase = \"file.example\"\n[dns]\nmemory_mb = 300\n",
@@ -52,7 +53,7 @@ fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
 }
 
 #[test]
-fn json_says_the_same_and_two_files_are_refused() {
+fn json_works_and_two_files_are_refused() {
     let (dir, root) = root_with(
         "config.json",
         "{\"excluded_slots\": [3], \"dns\": {\"upstreams\": [\"192.0.2.53\"]}}",
@@ -68,7 +69,7 @@ fn json_says_the_same_and_two_files_are_refused() {
 }
 
 #[test]
-fn unknown_settings_are_named_all_of_them() {
+fn all_unknown_settings_are_named() {
     let text = "lisen = 1\n[dns]\nmemory-mb = 3\nblah_blah = 1\n[[dns.lists]]\nid = 1\nname = \"x\"\nurl = \"y\"\ncolour = 2\n";
     let e = parse_toml("config.toml".into(), text)
         .unwrap_err()
@@ -85,8 +86,8 @@ fn unknown_settings_are_named_all_of_them() {
 }
 
 #[test]
-fn errors_name_the_place_and_repeat_no_secret() {
-    for (text, wanted) in [
+fn errors_name_the_setting_and_no_secret() {
+    for (text, expected) in [
         ("listen = \n", "line 1"),
         ("\ndatabase_url = \"postgres://u:geheim@h/d\n", "line 2"),
         ("database_url = [\"geheim\"]", "database_url"),
@@ -113,7 +114,7 @@ fn errors_name_the_place_and_repeat_no_secret() {
         let e = Config::load(flags(&["--root", &root]))
             .unwrap_err()
             .to_string();
-        assert!(e.contains(wanted), "{text}: {e}");
+        assert!(e.contains(expected), "{text}: {e}");
         assert!(!e.contains("geheim"), "{e}");
     }
 }
@@ -129,7 +130,7 @@ fn a_database_password_does_not_print() {
 }
 
 #[test]
-fn what_config_prints_can_be_read_again() {
+fn the_printed_configuration_can_be_parsed_again() {
     let args = [
         "--root",
         "/nowhere",
@@ -148,8 +149,8 @@ fn what_config_prints_can_be_read_again() {
     assert_eq!(config.public_host, "[2001:db8::1]");
     assert_eq!(config.memory_reserve(), Some(700 << 20));
     assert_eq!(config.max_tenants, Some(50));
-    let nobody = flags(&["--root", "/nowhere", "--max-tenants", "0"]);
-    let refused = Config::load(nobody).unwrap_err().to_string();
+    let none_allowed = flags(&["--root", "/nowhere", "--max-tenants", "0"]);
+    let refused = Config::load(none_allowed).unwrap_err().to_string();
     assert!(refused.contains("max_tenants"), "{refused}");
     config.docker_host = Some("\u{0}\u{1f}\"\\\u{7f}\u{85}\u{2028}".to_owned());
     let again = parse_toml("x".into(), &config.to_toml()).unwrap();
@@ -158,11 +159,11 @@ fn what_config_prints_can_be_read_again() {
 }
 
 #[test]
-fn help_tells_every_default_as_it_is() {
+fn the_help_names_every_default() {
     let help = command().render_long_help().to_string();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let plan = AddressPlan::default();
-    let usual = adguard::AdGuardSettings::default();
+    let dns = adguard::AdGuardSettings::default();
     for default in [
         defaults::ROOT,
         defaults::LISTEN,
@@ -173,25 +174,25 @@ fn help_tells_every_default_as_it_is() {
         &defaults::SIGN_UPS_PER_HOUR.to_string(),
         &plan.tunnels.to_string(),
         &plan.containers.to_string(),
-        &usual.upstreams.join(","),
-        &usual.fallback.join(","),
+        &dns.upstreams.join(","),
+        &dns.fallback.join(","),
     ] {
         assert!(help.contains(&format!("[default: {default}]")), "{default}");
     }
 }
 
-/// Every setting of the example is commented out; taken in, it is a
-/// configuration that names each setting.
+/// Every setting of the example is commented out. Without the comment signs, it
+/// is a valid configuration with every setting.
 #[test]
-fn the_example_holds_every_setting_and_is_valid() {
+fn the_example_has_every_setting_and_is_valid() {
     let example = include_str!("../../../deploy/config.example.toml");
-    let plain = |text: &str| parse_toml("example".into(), text);
+    let parse = |text: &str| parse_toml("example".into(), text);
     assert_eq!(
-        plain(example).unwrap(),
+        parse(example).unwrap(),
         Settings::default(),
-        "as it is, it changes nothing"
+        "unchanged, it sets nothing"
     );
-    let on: String = example
+    let uncommented: String = example
         .lines()
         .map(|l| {
             l.strip_prefix('#')
@@ -200,19 +201,21 @@ fn the_example_holds_every_setting_and_is_valid() {
         })
         .filter(|l| !l.starts_with('#'))
         .fold(String::new(), |all, l| all + l + "\n");
-    let config = Config::resolve("/etc/maliknode".into(), plain(&on).unwrap()).unwrap();
+    let config = Config::resolve("/etc/maliknode".into(), parse(&uncommented).unwrap()).unwrap();
     assert_eq!(config.addresses, AddressPlan::default());
     for key in KNOWN {
         let last = key.rsplit('.').next().unwrap();
         assert!(
-            on.lines().any(|l| l.starts_with(&format!("{last} = "))),
+            uncommented
+                .lines()
+                .any(|l| l.starts_with(&format!("{last} = "))),
             "{key}"
         );
     }
 }
 
 #[test]
-fn tls_without_a_proxy_to_trust_is_pointed_out() {
+fn tls_without_a_trusted_proxy_is_reported() {
     let problem = |args: &[&str]| {
         let args = [&["--root", "/nowhere/at/all"], args].concat();
         Config::load(flags(&args)).unwrap().proxy_problem()

@@ -1,29 +1,22 @@
-//! How many more tenants fit, by the memory, as the server reckons it.
+//! How many more tenants fit into the memory, computed as the server does.
 
-use super::Check;
-use crate::{
-    config::Config,
-    machine::Machine,
-    memory::{self, MachineMemory},
-};
+use super::report::Check;
+use crate::{backends::Backends, config::Config};
 use domain::Slot;
-use provisioning::capacity::{Memory, Room, room};
+use provisioning::capacity::{CapacityEstimate, Memory, estimate};
 
 const NAME: &str = "Memory";
-const MORE: &str =
-    "add memory, set a smaller memory_reserve_mb in config.toml, or delete tenants nobody uses";
+const FIX: &str =
+    "add memory, set a smaller memory_reserve_mb in config.toml, or delete unused tenants";
 
 pub(super) async fn check(config: &Config) -> Check {
-    let (total, available) = match memory::free() {
+    let (total, available) = match memory::total_and_available() {
         Ok(free) => free,
-        Err(e) => return Check::warn(NAME, e.sentence, "sign-ups go by free slots alone"),
+        Err(e) => return Check::warn(NAME, e.message, "sign-ups are limited by free slots alone"),
     };
     let free = format!("{} of {} free", gib(available), gib(total));
-    let reading = match Machine::new(config) {
-        Ok(machine) => {
-            let memory: MachineMemory = machine.memory(config);
-            memory.read().await
-        }
+    let reading = match Backends::new(config) {
+        Ok(backends) => backends.memory(config).read().await,
         Err(e) => Err(e),
     };
     let reading = match reading {
@@ -33,46 +26,45 @@ pub(super) async fn check(config: &Config) -> Check {
                 NAME,
                 format!(
                     "{free}; what tenants cost cannot be measured: {}",
-                    e.sentence
+                    e.message
                 ),
-                "mend what is said of Docker; until then sign-ups go by free slots alone",
+                "fix Docker first; until then sign-ups are limited by free slots alone",
             );
         }
     };
-    // Every container of ours is a tenant's here: nobody is asked whose.
+    // Every container of ours counts as a tenant: the database is not read here.
     let running = u32::try_from(reading.containers.len()).unwrap_or(u32::MAX);
-    told(
+    judge(
         &free,
         running,
-        &room(&reading, config.memory_reserve(), |_| true),
+        &estimate(&reading, config.memory_reserve(), |_| true),
     )
 }
 
-fn told(free: &str, running: u32, room: &Room) -> Check {
-    let more = room.most.saturating_sub(running);
-    let each = match room.measured {
-        0 => format!("{} a tenant, not measured yet", mib(room.each)),
-        n => format!("{} a tenant, measured of {n}", mib(room.each)),
+fn judge(free: &str, running: u32, capacity: &CapacityEstimate) -> Check {
+    let more = capacity.max_tenants.saturating_sub(running);
+    let each = match capacity.measured {
+        0 => format!("{} per tenant, not measured yet", mib(capacity.per_tenant)),
+        n => format!("{} per tenant, measured on {n}", mib(capacity.per_tenant)),
     };
-    let reserve = mib(room.reserve);
-    let sentence = format!("{free}, {reserve} of it to stay so; {each}");
+    let reserve = mib(capacity.reserve);
+    let message = format!("{free}, {reserve} of it reserved; {each}");
     if more == 0 {
         return Check::warn(
             NAME,
-            format!("{sentence}; no more fit beside the {running} that run"),
-            MORE,
+            format!("{message}; no more fit beside the {running} that run"),
+            FIX,
         );
     }
-    if room.most >= u32::from(Slot::LAST.get()) {
-        return Check::ok(NAME, format!("{sentence}; enough for every slot"));
+    if capacity.max_tenants >= u32::from(Slot::LAST.get()) {
+        return Check::ok(NAME, format!("{message}; enough for every slot"));
     }
     Check::ok(
         NAME,
-        format!("{sentence}; {more} more fit beside the {running} that run"),
+        format!("{message}; {more} more fit beside the {running} that run"),
     )
 }
 
-/// For people, in the units tools for memory show.
 fn gib(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / (1_u64 << 30) as f64)
 }
@@ -84,12 +76,12 @@ fn mib(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::State;
+    use crate::doctor::report::State;
 
-    fn room_for(most: u32, measured: u32) -> Room {
-        Room {
-            most,
-            each: 33 << 20,
+    fn capacity_for(max_tenants: u32, measured: u32) -> CapacityEstimate {
+        CapacityEstimate {
+            max_tenants,
+            per_tenant: 33 << 20,
             measured,
             reserve: 512 << 20,
             total: 4 << 30,
@@ -98,21 +90,21 @@ mod tests {
     }
 
     #[test]
-    fn it_says_how_many_more_fit_and_what_helps_when_none_do() {
-        let some = told("3.0 of 4.0 GiB free", 12, &room_for(90, 12));
+    fn the_number_of_further_tenants_is_reported() {
+        let some = judge("3.0 of 4.0 GiB free", 12, &capacity_for(90, 12));
         assert_eq!(
-            (some.state, some.sentence.as_str()),
+            (some.state, some.message.as_str()),
             (
                 State::Ok,
-                "3.0 of 4.0 GiB free, 512 MiB of it to stay so; 33 MiB a tenant, measured of 12; \
+                "3.0 of 4.0 GiB free, 512 MiB of it reserved; 33 MiB per tenant, measured on 12; \
                  78 more fit beside the 12 that run"
             )
         );
-        let none = told("0.1 of 4.0 GiB free", 12, &room_for(12, 12));
+        let none = judge("0.1 of 4.0 GiB free", 12, &capacity_for(12, 12));
         assert_eq!(none.state, State::Warn);
-        assert!(none.sentence.contains("no more fit") && none.mend.is_some());
-        let all = told("60.0 of 64.0 GiB free", 0, &room_for(1_800, 0));
-        assert!(all.sentence.contains("not measured yet"), "{all:?}");
-        assert!(all.sentence.ends_with("enough for every slot"), "{all:?}");
+        assert!(none.message.contains("no more fit") && none.fix.is_some());
+        let all = judge("60.0 of 64.0 GiB free", 0, &capacity_for(1_800, 0));
+        assert!(all.message.contains("not measured yet"), "{all:?}");
+        assert!(all.message.ends_with("enough for every slot"), "{all:?}");
     }
 }

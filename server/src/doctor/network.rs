@@ -1,24 +1,24 @@
-//! Whether our address ranges and UDP ports are free of other people's.
+//! Whether this machine's own networks and programs use our address ranges or the
+//! tunnels' UDP ports.
 
-use super::Check;
-use domain::{AddressPlan, Slot};
+use super::report::Check;
+use domain::{AddressPlan, Slot, marks::BRIDGE};
 use ipnet::Ipv4Net;
 use std::{fs, net::Ipv4Addr, path::Path};
 
 /// A route of the host that overlaps with one of our ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Clash {
-    /// Whose it is, e.g. `eth0`.
+    /// E.g. `eth0`.
     interface: String,
-    /// The route's range.
     route: Ipv4Net,
-    /// Ours.
+    /// Our range that it overlaps with.
     ours: Ipv4Net,
 }
 
-/// What clashes with the host's own networks, a sentence each.
+/// Returns a message for each clash with this machine's own networks.
 pub fn network_clashes(plan: &AddressPlan) -> Vec<String> {
-    clashes(plan, &routes()).iter().map(sentence).collect()
+    clashes(plan, &routes()).iter().map(message).collect()
 }
 
 pub(super) fn check(plan: &AddressPlan) -> Check {
@@ -33,26 +33,26 @@ pub(super) fn check(plan: &AddressPlan) -> Check {
         ),
         Some(clash) => Check::bad(
             NAME,
-            sentence(clash),
+            message(clash),
             "set [addresses] in central_api/config.toml to ranges that are free here",
         ),
     }
 }
 
-fn sentence(c: &Clash) -> String {
+fn message(c: &Clash) -> String {
     format!(
         "this machine's network {} on {} overlaps with our {}",
         c.route, c.interface, c.ours
     )
 }
 
-/// The main routing table, as `proc_net(5)` has it.
+/// Reads the main routing table (`proc_net(5)`).
 fn routes() -> Vec<(String, Ipv4Net)> {
     parse(&fs::read_to_string("/proc/net/route").unwrap_or_default())
 }
 
-/// Lines of interface, destination, gateway, flags, …, mask; the numbers are
-/// hexadecimal in the byte order of the machine's memory.
+/// Parses lines of interface, destination, gateway, flags, …, mask. The numbers
+/// are hexadecimal, in the byte order of the machine's memory.
 fn parse(table: &str) -> Vec<(String, Ipv4Net)> {
     let number = |text: &str| {
         u32::from_str_radix(text, 16)
@@ -72,11 +72,12 @@ fn parse(table: &str) -> Vec<(String, Ipv4Net)> {
         .collect()
 }
 
-/// Other people's routes that overlap with our ranges. The default route, and
-/// a wider one that has ours as a part, gives way to ours by itself; but then
-/// what it leads to there is cut off, so anything smaller than a /8 counts.
+/// Returns the routes of others that overlap with our ranges. The kernel prefers
+/// our more specific routes to the default route and to a wider one, but then
+/// nothing in our range can be reached by the wider one. So every route that is
+/// smaller than a /8 counts.
 fn clashes(plan: &AddressPlan, routes: &[(String, Ipv4Net)]) -> Vec<Clash> {
-    let ours = |name: &str| Slot::of_interface(name).is_some() || name == "mn0";
+    let ours = |name: &str| Slot::of_interface(name).is_some() || name == BRIDGE;
     let mut found = Vec::new();
     for (interface, route) in routes
         .iter()
@@ -95,28 +96,29 @@ fn clashes(plan: &AddressPlan, routes: &[(String, Ipv4Net)]) -> Vec<Clash> {
     found
 }
 
-/// Whether the tunnels' UDP ports are free, or ours.
+/// Checks whether the tunnels' UDP ports are free or used by our tunnels.
 pub(super) fn tunnel_ports() -> Check {
     const NAME: &str = "UDP ports";
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let table = read("/proc/net/udp") + &read("/proc/net/udp6");
     let is_up = |slot: Slot| Path::new("/sys/class/net").join(slot.interface()).exists();
-    let taken = taken(&table, is_up);
+    let taken = foreign_ports(&table, is_up);
     match taken.first() {
-        None => Check::ok(NAME, "51800-52800 are free or our tunnels'"),
+        None => Check::ok(NAME, "51800-52800 are free or used by our tunnels"),
         Some(port) => Check::warn(
             NAME,
             format!(
-                "another program holds {} of the ports 51800-52800, first {port}: tunnels there wait for it",
+                "another program uses {} of the ports 51800-52800, first {port}: tunnels there wait for it",
                 taken.len()
             ),
-            format!("ss -lunp 'sport = :{port}' shows it; or put its slot into excluded_slots"),
+            format!("ss -lunp 'sport = :{port}' shows it; or add its slot to excluded_slots"),
         ),
     }
 }
 
-/// Tunnels' ports in use whose slot has no interface.
-fn taken(table: &str, is_up: impl Fn(Slot) -> bool) -> Vec<u16> {
+/// Returns the tunnels' ports that are in use although their slot has no
+/// interface.
+fn foreign_ports(table: &str, is_up: impl Fn(Slot) -> bool) -> Vec<u16> {
     let port = |line: &str| {
         let local = line.split_ascii_whitespace().nth(1)?;
         u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()
@@ -144,7 +146,7 @@ mod tests {
         mn0\t00005C0A\t00000000\t0001\t0\t0\t0\t00F8FFFF\t0\t0\t0\n";
 
     #[test]
-    fn the_kernels_table_is_understood() {
+    fn the_routing_table_is_parsed() {
         let routes = parse(ROUTES);
         let nets: Vec<String> = routes.iter().map(|(i, n)| format!("{i} {n}")).collect();
         assert_eq!(
@@ -158,13 +160,13 @@ mod tests {
         );
         assert!(
             clashes(&AddressPlan::default(), &routes).is_empty(),
-            "our own are none"
+            "our own routes are not clashes"
         );
         assert!(parse("").is_empty() && parse("x\ny z\n").is_empty());
     }
 
     #[test]
-    fn other_peoples_networks_are_found_and_very_wide_ones_let_be() {
+    fn overlapping_routes_are_found_except_very_wide_ones() {
         let clash = |net: &str| {
             let routes = [("tun0".to_owned(), net.parse().unwrap())];
             clashes(&AddressPlan::default(), &routes)
@@ -181,11 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_taken_unless_its_tunnel_is_ours() {
+    fn a_port_is_foreign_without_its_tunnel() {
         // 51821 = 0xCA6D (slot 1), 51822 = 0xCA6E (slot 2), 53.
         let table = "  sl  local_address rem_address\n 1: 00000000:CA6D 00000000:0000 07\n 2: 0100007F:CA6E 00000000:0000 07\n 3: 00000000:0035 00000000:0000 07\n";
-        assert_eq!(taken(table, |s| s.get() == 1), [51_822]);
-        assert_eq!(taken(table, |_| false), [51_821, 51_822]);
-        assert!(taken("", |_| false).is_empty());
+        assert_eq!(foreign_ports(table, |s| s.get() == 1), [51_822]);
+        assert_eq!(foreign_ports(table, |_| false), [51_821, 51_822]);
+        assert!(foreign_ports("", |_| false).is_empty());
     }
 }

@@ -1,11 +1,11 @@
-//! The host part of an address, as a browser writes it.
+//! The host part of a URL, as a browser writes it.
 
 use std::fmt;
 
-/// The longest host name there can be (RFC 1035, 2.3.4).
-const LONGEST: usize = 253;
+/// The longest possible host name (RFC 1035, 2.3.4).
+const MAX_LENGTH: usize = 253;
 
-/// A host with the port a browser wrote, if it wrote one.
+/// A host, with the port if the browser wrote one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     host: String,
@@ -13,10 +13,9 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Reads `host` or `host:port`, in small letters and without the dot that
-    /// may end a name. `None` for anything that is not a plain host name:
-    /// user information, brackets, blanks, letters beyond ASCII, an empty part
-    /// between dots.
+    /// Parses `host` or `host:port`, in lower case and without the dot that may end a
+    /// name. Returns `None` for everything that is not a plain host name: user
+    /// information, brackets, spaces, letters beyond ASCII, an empty label.
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = match text.split_once(':') {
             None => (text, None),
@@ -29,8 +28,8 @@ impl Authority {
         };
         let host = host.strip_suffix('.').unwrap_or(host);
         let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-');
-        let whole = host.split('.').all(|part| !part.is_empty());
-        if !whole || host.len() > LONGEST || !host.bytes().all(plain) {
+        let complete = host.split('.').all(|label| !label.is_empty());
+        if !complete || host.len() > MAX_LENGTH || !host.bytes().all(plain) {
             return None;
         }
         Some(Self {
@@ -39,21 +38,22 @@ impl Authority {
         })
     }
 
-    /// The host, without its port.
+    /// Returns the host without its port.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether an `Origin` header names this very host (RFC 6454, 4): scheme,
-    /// host and port.
+    /// Returns whether an `Origin` header names this host (RFC 6454, 4) with the same
+    /// scheme and port.
     pub fn is_origin(&self, scheme: &str, origin: &str) -> bool {
-        let Some((its_scheme, authority)) = origin.split_once("://") else {
+        let Some((origin_scheme, authority)) = origin.split_once("://") else {
             return false;
         };
-        let usual = Some(if scheme == "https" { 443 } else { 80 });
-        its_scheme.eq_ignore_ascii_case(scheme)
-            && Self::parse(authority)
-                .is_some_and(|o| o.host == self.host && o.port.or(usual) == self.port.or(usual))
+        let default_port = Some(if scheme == "https" { 443 } else { 80 });
+        origin_scheme.eq_ignore_ascii_case(scheme)
+            && Self::parse(authority).is_some_and(|o| {
+                o.host == self.host && o.port.or(default_port) == self.port.or(default_port)
+            })
     }
 }
 
@@ -69,15 +69,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_reads_the_same_again() {
+    fn a_printed_authority_parses_again() {
         for text in [
             "a.example",
             "A.example.",
             "a.example.:80",
             "a.example:00080",
         ] {
-            let read = Authority::parse(text).unwrap();
-            assert_eq!(Authority::parse(&read.to_string()), Some(read), "{text}");
+            let parsed = Authority::parse(text).unwrap();
+            assert_eq!(
+                Authority::parse(&parsed.to_string()),
+                Some(parsed),
+                "{text}"
+            );
         }
         for text in [
             ".",
@@ -92,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_this_host_or_not() {
+    fn an_origin_must_equal_scheme_host_and_port() {
         let is = |host: &str, scheme: &str, origin: &str| {
             Authority::parse(host).unwrap().is_origin(scheme, origin)
         };

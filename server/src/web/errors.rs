@@ -1,31 +1,23 @@
-//! Answers where there is no page of the app: refusals before it, failures
-//! around it, and what panics.
+//! Error pages for requests that do not reach a page of the app.
 
 use axum::{
-    extract::Request,
-    http::{HeaderValue, Method, StatusCode, header},
-    middleware::Next,
+    http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 use domain::Failure;
-use futures_util::FutureExt;
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
-/// The policy of our error pages: two files of ours and nothing else.
+/// The content security policy of error pages: a style sheet and an icon of ours,
+/// and nothing else.
 pub const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Longest wait for the head of an answer. Streams begin at once and are not
-/// bound by it; AdGuard Home may take a while to check a list.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// An error page.
-pub fn page(status: StatusCode, title: &str, sentence: &str) -> Response {
-    with_id(status, title, sentence, None)
+/// Returns an error page.
+pub fn page(status: StatusCode, title: &str, message: &str) -> Response {
+    with_id(status, title, message, None)
 }
 
-fn with_id(status: StatusCode, title: &str, sentence: &str, id: Option<&str>) -> Response {
-    let html = app::errors::page(status.as_u16(), title, sentence, id);
+fn with_id(status: StatusCode, title: &str, message: &str, id: Option<&str>) -> Response {
+    let html = app::errors::standalone_page(status.as_u16(), title, message, id);
     let mut response = (status, Html(html)).into_response();
     let headers = response.headers_mut();
     headers.insert(
@@ -36,7 +28,7 @@ fn with_id(status: StatusCode, title: &str, sentence: &str, id: Option<&str>) ->
     response
 }
 
-/// The page for a failure of the core.
+/// Returns the page for a failure of the core.
 pub fn failure(f: &Failure) -> Response {
     let status = StatusCode::from_u16(f.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let title = match status.as_u16() {
@@ -48,12 +40,12 @@ pub fn failure(f: &Failure) -> Response {
         500.. => "Something went wrong",
         _ => "That did not work",
     };
-    page(status, title, &f.sentence)
+    page(status, title, &f.message)
 }
 
-/// What we did not foresee: the cause goes to the log under an id that the
+/// Returns the page for an unexpected error. The cause is logged with an id that the
 /// page shows.
-pub fn unforeseen(cause: &str) -> Response {
+pub fn internal(cause: &str) -> Response {
     let id = control::incident_id();
     tracing::error!(%id, cause, "a request failed");
     with_id(
@@ -64,85 +56,23 @@ pub fn unforeseen(cause: &str) -> Response {
     )
 }
 
-/// The page for a request that an extractor could not read, with its status.
+/// Returns the page for a request that an extractor could not read, with the
+/// extractor's status.
 pub fn unreadable(status: StatusCode) -> Response {
-    let sentence = match status {
+    let message = match status {
         StatusCode::PAYLOAD_TOO_LARGE => {
             "That is too much for a form. Go back and shorten what you typed."
         }
         _ => "The server could not read that request. Go back, reload the page and try again.",
     };
-    page(status, "That did not work", sentence)
+    page(status, "That did not work", message)
 }
 
-/// The page for a method that the address does not take.
-pub async fn wrong_method() -> Response {
+/// Returns the page for a method that the path does not accept.
+pub async fn method_not_allowed() -> Response {
     page(
         StatusCode::METHOD_NOT_ALLOWED,
         "That did not work",
-        "That address cannot be asked in this way. Go back and try again.",
+        "That address does not accept such a request. Go back and try again.",
     )
-}
-
-/// Refuses what names no path of ours (CONNECT, `OPTIONS *`): everything
-/// behind this takes one for granted.
-pub async fn with_path(request: Request, next: Next) -> Response {
-    if request.method() == Method::CONNECT || !request.uri().path().starts_with('/') {
-        return wrong_method().await;
-    }
-    next.run(request).await
-}
-
-/// Ends every request with an answer: a panic below becomes a page with an
-/// id, and so does an answer that does not come.
-pub async fn bound(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).cloned();
-    let path = request.uri().path().to_owned();
-    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => unforeseen(&words(panic.as_ref())),
-        Err(_) => {
-            // Not the query, which may hold a ticket.
-            tracing::warn!(?host, path, "no answer in time");
-            page(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Not now",
-                "That took too long. Try again in a moment.",
-            )
-        }
-    }
-}
-
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("panic: {}", text.unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::{Router, body::Body, middleware, routing::get};
-    use tower::ServiceExt;
-
-    #[tokio::test]
-    async fn a_panic_becomes_a_page_with_an_id() {
-        async fn broken() -> &'static str {
-            panic!("boom")
-        }
-        let app = Router::new()
-            .route("/", get(broken))
-            .layer(middleware::from_fn(bound));
-        let answer = app.oneshot(Request::new(Body::empty())).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let body = axum::body::to_bytes(answer.into_body(), 1 << 20)
-            .await
-            .unwrap();
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        assert!(
-            body.contains("quote <code>") && !body.contains("boom"),
-            "{body}"
-        );
-    }
 }

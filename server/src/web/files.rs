@@ -1,5 +1,5 @@
-//! The pages' files: scripts and styles with a hash in their names, which
-//! never change, and four small ones that every host has.
+//! The pages' files: scripts and styles with a hash in their names, which never
+//! change, and four small files that every host serves.
 
 use axum::{
     Router,
@@ -10,11 +10,12 @@ use axum::{
 use std::path::Path;
 use tower_http::services::{ServeDir, ServeFile};
 
-/// What every host serves, also one we do not know: its error page needs it.
+/// The files that every host serves, even an unknown one: its error page needs
+/// them.
 pub const EVERYWHERE: [&str; 4] = ["/theme.js", "/favicon.svg", "/error.css", "/robots.txt"];
 
-/// `/pkg/*`: the folder cargo-leptos filled. `.br` and `.gz` beside a file
-/// are sent where the browser takes them.
+/// Serves `/pkg/*` from the folder that cargo-leptos fills. The `.br` or `.gz` file
+/// beside a file is sent where the browser accepts it.
 pub fn package(site: &Path) -> Router {
     let folder = ServeDir::new(site.join("pkg"))
         .precompressed_br()
@@ -26,7 +27,7 @@ pub fn package(site: &Path) -> Router {
         }))
 }
 
-/// The files of [`EVERYWHERE`].
+/// Serves the files of [`EVERYWHERE`].
 pub fn everywhere(site: &Path) -> Router {
     EVERYWHERE
         .iter()
@@ -39,7 +40,7 @@ pub fn everywhere(site: &Path) -> Router {
         }))
 }
 
-/// Good answers may be kept; that a file is missing may not.
+/// Lets browsers cache a successful answer, but not that a file is missing.
 fn cached(mut response: Response, how: &'static str) -> Response {
     if response.status().is_success() || response.status() == axum::http::StatusCode::NOT_MODIFIED {
         response

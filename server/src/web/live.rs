@@ -1,12 +1,17 @@
 //! Server-sent events: a tenant's dashboard and progress as they change.
 //!
-//! A slow reader costs nothing: the next state is read when the last one is
-//! sent, and states between are left out.
+//! A slow reader costs nothing: the next state is read once the last one is sent,
+//! and the states in between are skipped.
 //!
-//! Whoever is not (or no longer) signed in gets one event that says so, and the
-//! end: a browser's EventSource reads no status and would try for ever.
+//! A client that is not signed in, or no longer, gets one event that says so, and
+//! the stream ends: a browser's EventSource does not read the status and would
+//! retry forever.
 
-use crate::web::{WebState, places::Place, scope::Granted, session};
+use super::{
+    auth::{scope::Granted, session},
+    per_tenant_limit::Permit,
+    state::WebState,
+};
 use axum::{
     Extension,
     extract::State,
@@ -27,14 +32,15 @@ use store::Sessions;
 use tokio::{sync::watch, time::Instant};
 use tower_sessions::{Session, session::Id};
 
-/// Streams of one tenant at a time: a household's open pages, not a leak.
-pub const STREAMS: usize = 20;
-/// A comment at least this often: proxies close what is silent.
+/// The number of open streams of one tenant: enough for the open pages of a
+/// household.
+pub const MAX_STREAMS: usize = 20;
+/// How often a comment is sent on a silent stream, which a proxy would close.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How often a stream looks whether its session is still there.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often a stream checks that its session still exists.
+const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a stream tells.
+/// What a stream sends.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Dashboard,
@@ -42,9 +48,10 @@ enum Kind {
 }
 
 impl Kind {
-    /// Shortest time between two events, so that a burst of changes is one.
-    /// For a part that gets ready somebody waits, and there are few of them.
-    fn pause(self) -> Duration {
+    /// Returns the shortest time between two events, so that a burst of changes
+    /// becomes one event. It is shorter for the progress, on which a person waits
+    /// and which has few events.
+    fn min_interval(self) -> Duration {
         match self {
             Self::Dashboard => Duration::from_millis(150),
             Self::Progress => Duration::from_millis(15),
@@ -52,7 +59,7 @@ impl Kind {
     }
 }
 
-/// GET `/live`: event `dashboard`, a `DashboardView` as JSON.
+/// Answers GET `/live` with events `dashboard`, each a `DashboardView` as JSON.
 pub async fn dashboard(
     State(state): State<WebState>,
     Extension(granted): Extension<Granted>,
@@ -61,7 +68,8 @@ pub async fn dashboard(
     open(&state, &granted, &session, Kind::Dashboard)
 }
 
-/// GET `/progress/live`: event `progress`, a `ProgressView` as JSON.
+/// Answers GET `/progress/live` with events `progress`, each a `ProgressView` as
+/// JSON.
 pub async fn progress(
     State(state): State<WebState>,
     Extension(granted): Extension<Granted>,
@@ -75,7 +83,7 @@ fn open(state: &WebState, granted: &Granted, session: &Session, kind: Kind) -> R
         let only = stream::once(std::future::ready(Ok::<_, Infallible>(signed_out())));
         return Sse::new(only).into_response();
     };
-    let Some(place) = state.streams.take(scope.tenant()) else {
+    let Some(permit) = state.streams.try_acquire(scope.tenant()) else {
         return (StatusCode::TOO_MANY_REQUESTS, "Too many open pages.").into_response();
     };
     let live = Live {
@@ -88,19 +96,19 @@ fn open(state: &WebState, granted: &Granted, session: &Session, kind: Kind) -> R
         kind,
         last: String::new(),
         sent_at: None,
-        look_at: Instant::now() + LOOK,
-        over: false,
-        _place: place,
+        check_session_at: Instant::now() + SESSION_CHECK_INTERVAL,
+        ended: false,
+        _permit: permit,
     };
     let events = stream::unfold(live, Live::next).map(Ok::<_, Infallible>);
-    // nginx would gather events otherwise.
+    // Otherwise nginx would buffer events.
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     (unbuffered, events).into_response()
 }
 
-/// Says that nothing more will come, and why. The data are a word because a
-/// browser drops events without any.
+/// Returns the last event, which says why the stream ends. It has data because
+/// browsers ignore an event without data.
 fn signed_out() -> Event {
     Event::default().event("signed_out").data("over")
 }
@@ -116,17 +124,17 @@ struct Live {
     kind: Kind,
     last: String,
     sent_at: Option<Instant>,
-    look_at: Instant,
-    /// Whether the last event has been told.
-    over: bool,
-    _place: Place,
+    check_session_at: Instant,
+    /// Whether the last event has been sent.
+    ended: bool,
+    _permit: Permit,
 }
 
 impl Live {
-    /// The next event; `None` once the server ends, and after the one that
-    /// tells that somebody signed out or the tenant is gone.
+    /// Returns the next event, or `None` once the server shuts down and after the
+    /// event that says that the session or the tenant no longer exists.
     async fn next(mut self) -> Option<(Event, Self)> {
-        if self.over {
+        if self.ended {
             return None;
         }
         loop {
@@ -134,22 +142,22 @@ impl Live {
                 biased;
                 _ = self.closing.wait_for(|closing| *closing) => return None,
                 change = self.changes.next() => change?,
-                () = tokio::time::sleep_until(self.look_at) => {}
+                () = tokio::time::sleep_until(self.check_session_at) => {}
             }
-            if Instant::now() >= self.look_at {
+            if Instant::now() >= self.check_session_at {
                 if !session::is_alive(&self.sessions, self.session).await {
                     return Some(self.end());
                 }
-                self.look_at = Instant::now() + LOOK;
+                self.check_session_at = Instant::now() + SESSION_CHECK_INTERVAL;
             }
             if let Some(at) = self.sent_at {
-                tokio::time::sleep_until(at + self.kind.pause()).await;
+                tokio::time::sleep_until(at + self.kind.min_interval()).await;
             }
             let text = match self.read().await {
                 Ok(text) => text,
-                // Gone, and everybody's session with it.
+                // The tenant was deleted, with all its sessions.
                 Err(f) if f.code == ErrorCode::NotFound => return Some(self.end()),
-                // What else fails may work at the next change.
+                // Any other failure may be over at the next change.
                 Err(_) => continue,
             };
             if text == self.last {
@@ -167,16 +175,16 @@ impl Live {
     }
 
     fn end(mut self) -> (Event, Self) {
-        self.over = true;
+        self.ended = true;
         (signed_out(), self)
     }
 
-    // `&mut`, because a stream that is not `Sync` may not be shared across threads.
+    // `&mut self`, because `self.changes` is not `Sync` and `&self` would not be `Send`.
     async fn read(&mut self) -> Result<String, Failure> {
         let text = match self.kind {
             Kind::Dashboard => serde_json::to_string(&self.control.dashboard(&self.scope).await?),
             Kind::Progress => serde_json::to_string(&self.control.progress(&self.scope).await?),
         };
-        text.map_err(|e| control::internal(&e, "The state cannot be told."))
+        text.map_err(|e| control::internal(&e, "The state cannot be sent."))
     }
 }

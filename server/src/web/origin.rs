@@ -1,8 +1,8 @@
-//! Every change comes from a page of this very host. SameSite does not help
-//! here: subdomains of one site are same-site to each other, and server
-//! functions take forms from anywhere.
+//! Every change must come from a page of this host. SameSite cookies do not ensure
+//! that: subdomains of one site are same-site to each other, and server functions
+//! accept forms from any page.
 
-use crate::web::{errors, host::Asking};
+use crate::web::{errors, hosts::RequestInfo};
 use axum::{
     Extension,
     extract::Request,
@@ -11,15 +11,15 @@ use axum::{
     response::Response,
 };
 
-/// Whether a request may be answered, by its method and headers.
+/// Returns whether a request is allowed, by its method and headers.
 ///
-/// - What changes nothing may come from anywhere: other origins cannot read
-///   the answer.
-/// - A browser sends `Origin` with every change. It must be this host; where
-///   `Sec-Fetch-Site` is there too, it must agree.
-/// - Without both it is no browser. It may go on, but not with a cookie: then
-///   something took the headers away.
-pub fn is_allowed(asking: &Asking, method: &Method, headers: &HeaderMap) -> bool {
+/// - A request that changes nothing may come from any origin: other origins
+///   cannot read the answer.
+/// - A browser sends `Origin` with every change. It must be this host; if
+///   `Sec-Fetch-Site` is present too, it must agree.
+/// - A client without both headers is not a browser. It is allowed unless it
+///   sends a cookie: then something removed the headers.
+pub fn is_allowed(info: &RequestInfo, method: &Method, headers: &HeaderMap) -> bool {
     if method.is_safe() {
         return true;
     }
@@ -28,7 +28,7 @@ pub fn is_allowed(asking: &Asking, method: &Method, headers: &HeaderMap) -> bool
     match (text("origin"), text("sec-fetch-site")) {
         (Some(origin), site) => {
             one_origin
-                && asking.authority.is_origin(asking.scheme, origin)
+                && info.authority.is_origin(info.scheme, origin)
                 && site.is_none_or(|s| s == "same-origin")
         }
         (None, Some(site)) => site == "same-origin",
@@ -36,12 +36,16 @@ pub fn is_allowed(asking: &Asking, method: &Method, headers: &HeaderMap) -> bool
     }
 }
 
-/// Checks every request.
-pub async fn check(Extension(asking): Extension<Asking>, request: Request, next: Next) -> Response {
-    if is_allowed(&asking, request.method(), request.headers()) {
+/// Refuses a change from another origin.
+pub async fn check(
+    Extension(info): Extension<RequestInfo>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if is_allowed(&info, request.method(), request.headers()) {
         return next.run(request).await;
     }
-    tracing::info!(host = %asking.authority, from = %asking.from, "a change from another origin was refused");
+    tracing::info!(host = %info.authority, from = %info.client, "a change from another origin was refused");
     errors::page(
         StatusCode::FORBIDDEN,
         "Not allowed",
@@ -52,15 +56,15 @@ pub async fn check(Extension(asking): Extension<Asking>, request: Request, next:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::{authority::Authority, host::Asked};
+    use crate::web::{authority::Authority, hosts::VirtualHost};
     use axum::http::{HeaderName, HeaderValue};
 
     fn allowed(method: Method, headers: &[(&'static str, &'static str)]) -> bool {
-        let asking = Asking {
-            asked: Asked::Base,
+        let info = RequestInfo {
+            host: VirtualHost::Base,
             authority: Authority::parse("abcd.localhost:8085").unwrap(),
             scheme: "http",
-            from: [127, 0, 0, 1].into(),
+            client: [127, 0, 0, 1].into(),
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -69,7 +73,7 @@ mod tests {
                 HeaderValue::from_static(value),
             );
         }
-        is_allowed(&asking, &method, &map)
+        is_allowed(&info, &method, &map)
     }
 
     const OWN: (&str, &str) = ("origin", "http://abcd.localhost:8085");
@@ -77,7 +81,7 @@ mod tests {
     const COOKIE: (&str, &str) = ("cookie", "mn_session=x");
 
     #[test]
-    fn reading_is_free_and_a_change_needs_this_very_origin() {
+    fn a_change_needs_this_origin_and_reading_none() {
         for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
             assert!(allowed(method, &[OTHER, COOKIE]));
         }

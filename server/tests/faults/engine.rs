@@ -1,8 +1,11 @@
-//! The bed's processes: the Docker engine, containers and the userspace child,
-//! found, killed and started again. In a bed's process namespace nobody else's
-//! processes can be seen.
+//! The bed's processes: finds, kills and restarts the Docker engine, containers
+//! and the userspace WireGuard process. A bed has a process namespace of its
+//! own, so no other processes are visible.
 
-use super::{bed, stack::run_here, stack::until};
+use super::{
+    netns,
+    stack::{run_here, wait_for},
+};
 use std::{
     fs,
     path::PathBuf,
@@ -10,26 +13,26 @@ use std::{
     time::Duration,
 };
 
-/// Ends a process without warning. One that has gone already is no error.
-pub fn kill_nine(pid: u32) {
+/// Kills a process by SIGKILL. It may have ended already.
+pub fn kill(pid: u32) {
     let _ = Command::new("kill")
         .args(["-KILL", &pid.to_string()])
         .stderr(Stdio::null())
         .status();
 }
 
-/// Whether a process is there, and no zombie.
+/// Returns whether a process exists and is not a zombie.
 fn runs(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|s| !s.rsplit(") ").next().unwrap_or("Z").starts_with('Z'))
 }
 
-/// Processes of which a word of the command line is `word`.
-pub fn processes(word: &str) -> Vec<u32> {
+/// Returns the processes that have this command line argument.
+pub fn processes_with_arg(arg: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc is there").flatten();
     entries
         .filter_map(|e| e.file_name().to_str()?.parse().ok())
-        .filter(|pid| runs(*pid) && command_line(*pid).iter().any(|w| w == word))
+        .filter(|pid| runs(*pid) && command_line(*pid).iter().any(|w| w == arg))
         .collect()
 }
 
@@ -41,9 +44,9 @@ fn command_line(pid: u32) -> Vec<String> {
         .collect()
 }
 
-/// The userspace WireGuard's process, if there is one.
-pub fn child() -> Option<u32> {
-    processes("wg-userspace").first().copied()
+/// Returns the userspace WireGuard process, if there is one.
+pub fn wireguard_process() -> Option<u32> {
+    processes_with_arg("wg-userspace").first().copied()
 }
 
 /// The bed's Docker engine.
@@ -53,9 +56,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The one that runs.
+    /// Finds the running engine.
     pub fn running() -> Self {
-        let pid_file = PathBuf::from(bed::var("MALIKNODE_BED_DIR")).join("docker/pid");
+        let pid_file = PathBuf::from(netns::var("MALIKNODE_BED_DIR")).join("docker/pid");
         let mut engine = Self {
             command: vec![],
             pid_file,
@@ -69,40 +72,44 @@ impl Engine {
         text.trim().parse().ok().filter(|pid| runs(*pid))
     }
 
-    /// Kills dockerd without warning; containerd and the containers go on.
+    /// Kills dockerd by SIGKILL. containerd and the containers keep running.
     pub fn kill(&self) {
         let pid = self.pid().expect("it runs");
-        kill_nine(pid);
-        until("dockerd has gone", Duration::from_secs(10), || {
+        kill(pid);
+        wait_for("dockerd has ended", Duration::from_secs(10), || {
             (!runs(pid)).then_some(())
         });
     }
 
-    /// Kills dockerd, containerd, and every container with all that holds it.
+    /// Kills dockerd, containerd, and every container with its shim.
     pub fn power_cut(&self) {
-        self.pid().into_iter().for_each(kill_nine);
-        let part = |word: &str| {
+        self.pid().into_iter().for_each(kill);
+        let running = |suffix: &str| {
             let all = fs::read_dir("/proc").expect("/proc is there").flatten();
             let pids = all.filter_map(|e| e.file_name().to_str()?.parse().ok());
-            let is_part = |pid: &u32| {
+            let matching = |pid: &u32| {
                 runs(*pid)
                     && command_line(*pid)
                         .first()
-                        .is_some_and(|w| w.ends_with(word))
+                        .is_some_and(|w| w.ends_with(suffix))
             };
-            pids.filter(is_part).collect::<Vec<u32>>()
+            pids.filter(matching).collect::<Vec<u32>>()
         };
-        // containerd-shim-runc-v2 first: it would report the others' ends.
-        for word in ["containerd", "containerd-shim-runc-v2", "AdGuardHome"] {
-            until("a part of Docker has gone", Duration::from_secs(10), || {
-                let left = part(word);
-                left.iter().copied().for_each(kill_nine);
-                left.is_empty().then_some(())
-            });
+        // Each is killed before the processes whose end it would report.
+        for program in ["containerd", "containerd-shim-runc-v2", "AdGuardHome"] {
+            wait_for(
+                "a part of Docker has ended",
+                Duration::from_secs(10),
+                || {
+                    let left = running(program);
+                    left.iter().copied().for_each(kill);
+                    left.is_empty().then_some(())
+                },
+            );
         }
     }
 
-    /// Starts dockerd again as it was, and waits until it answers.
+    /// Starts dockerd with its previous command line, and waits until it answers.
     pub fn start(&self) {
         let log = self.pid_file.with_file_name("log");
         let log = fs::OpenOptions::new()
@@ -117,16 +124,16 @@ impl Engine {
             .stdout(log)
             .stderr(err);
         let mut child = c.spawn().expect("dockerd starts");
-        until("dockerd answers", Duration::from_secs(40), || {
+        wait_for("dockerd answers", Duration::from_secs(40), || {
             let version = Command::new("docker").arg("version").output();
             version.is_ok_and(|o| o.status.success()).then_some(())
         });
-        // Takes its status when it is killed one day, so that no zombie stays.
+        // Collects its exit status when it is killed, so that no zombie stays.
         std::thread::spawn(move || child.wait());
     }
 }
 
-/// The first process of a tenant's container, if it runs.
+/// Returns the first process of a tenant's container, if it runs.
 pub fn container_process(tenant: &str) -> Option<u32> {
     let name = format!("adguard_user_{tenant}");
     let out = Command::new("docker")
@@ -137,7 +144,10 @@ pub fn container_process(tenant: &str) -> Option<u32> {
     text.trim().parse().ok().filter(|pid| *pid > 0)
 }
 
-/// `docker` with these words, which must succeed; what it printed.
-pub fn docker(words: &[&str]) -> String {
-    run_here(&[&["docker"], words].concat())
+/// Runs `docker` with these arguments and returns its output.
+///
+/// # Panics
+/// It fails.
+pub fn docker(args: &[&str]) -> String {
+    run_here(&[&["docker"], args].concat())
 }

@@ -1,6 +1,6 @@
-//! A browser without JavaScript: pages, forms, cookies per host, redirects.
-//! What it does is what a person's browser would send, so the tests know the
-//! HTTP interface and nothing behind it.
+//! A browser without JavaScript: pages, forms, cookies per host, redirects. It
+//! sends what a real browser would send, so the tests depend on the HTTP
+//! interface only.
 
 use std::{
     collections::HashMap,
@@ -11,21 +11,19 @@ use std::{
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct Page {
-    /// The status code.
     pub status: u16,
-    /// Headers, names in lower case.
+    /// Headers, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body as text.
     pub body: String,
-    /// The address that was answered.
+    /// The URL of the request.
     pub url: String,
 }
 
 impl Page {
-    /// A header's value.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -45,12 +43,12 @@ pub struct Browser {
 fn split(url: &str) -> (String, String) {
     let rest = url
         .strip_prefix("http://")
-        .unwrap_or_else(|| panic!("an absolute address: {url}"));
+        .unwrap_or_else(|| panic!("not an absolute URL: {url}"));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     (authority.to_owned(), format!("/{path}"))
 }
 
-/// Form encoding (WHATWG URL, application/x-www-form-urlencoded).
+/// Encodes a form field (WHATWG URL, application/x-www-form-urlencoded).
 fn encode(text: &str) -> String {
     let keep = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
     text.bytes()
@@ -65,7 +63,7 @@ fn encode(text: &str) -> String {
 }
 
 impl Browser {
-    /// A browser whose names all resolve to loopback at this port.
+    /// Creates a browser that resolves every name to loopback at this port.
     pub fn new(port: u16) -> Self {
         Self {
             port,
@@ -73,7 +71,7 @@ impl Browser {
         }
     }
 
-    /// One request, redirects not followed.
+    /// Sends one request without following redirects.
     pub fn request(&mut self, method: &str, url: &str, form: Option<&[(&str, &str)]>) -> Page {
         let body = form.map(|f| {
             let pairs = f
@@ -85,11 +83,11 @@ impl Browser {
             .unwrap_or_else(|e| panic!("{method} {url}: {e}"))
     }
 
-    /// One request with a body of that type, redirects not followed. It does
-    /// what HTTP/1.0 does: one connection, the body ends with it.
+    /// Sends one request with a body of this type, without following redirects.
+    /// It uses HTTP/1.0: one connection, which ends with the body.
     ///
     /// # Errors
-    /// Nobody listens, or the server went before it had answered.
+    /// The server does not listen, or ended before it had answered.
     pub fn send(
         &mut self,
         method: &str,
@@ -128,7 +126,7 @@ impl Browser {
             .next()
             .and_then(|l| l.split(' ').nth(1))
             .and_then(|s| s.parse().ok())
-            .ok_or_else(|| io::Error::other(format!("no whole answer: {text:?}")))?;
+            .ok_or_else(|| io::Error::other(format!("incomplete response: {text:?}")))?;
         let headers: Vec<(String, String)> = lines
             .filter_map(|l| l.split_once(':'))
             .map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()))
@@ -148,10 +146,11 @@ impl Browser {
         })
     }
 
-    /// A form sent, redirects not followed: for a server that may be going.
+    /// Posts a form without following redirects, to a server that may end
+    /// meanwhile.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// See [`send`](Self::send).
     pub fn try_post(&mut self, url: &str, form: &[(&str, &str)]) -> io::Result<Page> {
         let pairs = form
             .iter()
@@ -175,16 +174,16 @@ impl Browser {
             };
             page = self.request("GET", &to, None);
         }
-        panic!("redirected in a circle: {}", page.url);
+        panic!("too many redirects: {}", page.url);
     }
 
-    /// A page, redirects followed.
+    /// Gets a page, following redirects.
     pub fn get(&mut self, url: &str) -> Page {
         let page = self.request("GET", url, None);
         self.follow(page)
     }
 
-    /// A form sent, redirects followed.
+    /// Posts a form, following redirects.
     pub fn post(&mut self, url: &str, form: &[(&str, &str)]) -> Page {
         let page = self.request("POST", url, Some(form));
         self.follow(page)

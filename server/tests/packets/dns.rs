@@ -1,7 +1,7 @@
-//! DNS by hand, as little as the tests need (RFC 1035): one A question, and an
-//! upstream that answers every one of them with the same address.
+//! A minimal DNS client and server (RFC 1035): one A question, and an upstream
+//! that answers each of them with the same address.
 
-use super::bed::{self, PATIENCE};
+use super::netns::{self, PATIENCE};
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
@@ -9,15 +9,14 @@ use std::{
     time::Duration,
 };
 
-/// What an A question got.
+/// The answer to an A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// This address.
     Address(Ipv4Addr),
-    /// An answer without an address; the response code.
-    Nothing(u8),
-    /// No answer at all.
-    Silence,
+    /// An answer without an address, with its response code.
+    Empty(u8),
+    /// No answer.
+    Timeout,
 }
 
 fn question(name: &str) -> Vec<u8> {
@@ -32,29 +31,29 @@ fn question(name: &str) -> Vec<u8> {
 
 fn read_answer(a: &[u8]) -> Answer {
     if a.len() < 12 {
-        return Answer::Silence;
+        return Answer::Timeout;
     }
     let code = a[3] & 0x0f;
     // The first A record: type 1, class 1, any TTL, length 4.
     let found = a[12..]
         .windows(14)
         .find(|w| w[..4] == [0, 1, 0, 1] && w[8..10] == [0, 4]);
-    found.map_or(Answer::Nothing(code), |w| {
+    found.map_or(Answer::Empty(code), |w| {
         Answer::Address(Ipv4Addr::new(w[10], w[11], w[12], w[13]))
     })
 }
 
-/// Asks over UDP from a namespace; three tries.
+/// Asks over UDP from a namespace, up to three times.
 pub fn ask_udp(namespace: &str, server: Ipv4Addr, name: &str) -> Answer {
-    let tries = (0..3).map(|_| ask_once(namespace, server, name, PATIENCE));
-    let mut answers = tries.skip_while(|a| *a == Answer::Silence);
-    answers.next().unwrap_or(Answer::Silence)
+    let attempts = (0..3).map(|_| ask_once(namespace, server, name, PATIENCE));
+    let mut answers = attempts.skip_while(|a| *a == Answer::Timeout);
+    answers.next().unwrap_or(Answer::Timeout)
 }
 
-/// Asks over UDP from a namespace, once, from a port of its own.
+/// Asks over UDP from a namespace once, with a new source port.
 pub fn ask_once(namespace: &str, server: Ipv4Addr, name: &str, patience: Duration) -> Answer {
     let name = name.to_owned();
-    bed::inside(namespace, move || {
+    netns::inside(namespace, move || {
         let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
         socket
             .set_read_timeout(Some(patience))
@@ -65,17 +64,17 @@ pub fn ask_once(namespace: &str, server: Ipv4Addr, name: &str, patience: Duratio
         {
             return read_answer(&buffer[..n]);
         }
-        Answer::Silence
+        Answer::Timeout
     })
 }
 
 /// Asks over TCP from a namespace.
 pub fn ask_tcp(namespace: &str, server: Ipv4Addr, name: &str) -> Answer {
     let name = name.to_owned();
-    bed::inside(namespace, move || {
+    netns::inside(namespace, move || {
         let to = SocketAddr::from((server, 53));
         let Ok(mut stream) = TcpStream::connect_timeout(&to, PATIENCE) else {
-            return Answer::Silence;
+            return Answer::Timeout;
         };
         stream
             .set_read_timeout(Some(PATIENCE))
@@ -88,17 +87,17 @@ pub fn ask_tcp(namespace: &str, server: Ipv4Addr, name: &str) -> Answer {
         framed.extend(q);
         let mut length = [0; 2];
         if stream.write_all(&framed).is_err() || stream.read_exact(&mut length).is_err() {
-            return Answer::Silence;
+            return Answer::Timeout;
         }
         let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
         stream
             .read_exact(&mut answer)
-            .map_or(Answer::Silence, |()| read_answer(&answer))
+            .map_or(Answer::Timeout, |()| read_answer(&answer))
     })
 }
 
 fn respond(q: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
-    // The question: up to the root label, then type and class.
+    // The question ends with the root label, the type and the class.
     let end = 12 + q.get(12..)?.iter().position(|b| *b == 0)? + 5;
     let mut a = q.get(..end)?.to_vec();
     let is_a = a[end - 4..end] == [0, 1, 0, 1];
@@ -112,10 +111,9 @@ fn respond(q: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
     Some(a)
 }
 
-/// An upstream in a namespace, over UDP and TCP, for as long as the process
-/// lives.
+/// Serves DNS in a namespace over UDP and TCP until the process ends.
 pub fn upstream(namespace: &str, at: Ipv4Addr, answer: Ipv4Addr) {
-    bed::inside(namespace, move || {
+    netns::inside(namespace, move || {
         let udp = UdpSocket::bind((at, 53)).expect("port 53 is free in the namespace");
         let tcp = TcpListener::bind((at, 53)).expect("port 53 is free in the namespace");
         thread::spawn(move || {

@@ -1,49 +1,47 @@
-//! Packets: the real binary, a real Docker engine, the real AdGuard Home, and
-//! clients in namespaces made from the configuration that the HTTP interface
-//! handed out, with another WireGuard implementation (wireguard-go) than ours.
+//! Packet tests: the real binary, a real Docker engine, the real AdGuard Home,
+//! and clients in namespaces. The clients use the configuration that the HTTP
+//! interface returned and wireguard-go, another WireGuard implementation than
+//! ours.
 //!
-//! Runs in a test bed only: `./dev test packets`.
+//! They run in a test bed only: `./dev test packets`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod bed;
 #[allow(dead_code, reason = "the fault tests use the rest")]
 mod browser;
 mod dns;
+mod netns;
 #[allow(dead_code, reason = "the fault tests use the rest")]
 mod stack;
 
-use bed::{at, flows, open_stream, pings, tcp_reaches, tcp_says, udp_reaches};
 use dns::{Answer, ask_tcp, ask_udp};
+use netns::{at, flows, open_stream, pings, tcp_reaches, tcp_reads, udp_reaches};
 use stack::{Device, ECHO, PORT, STREAM, Stack, eventually};
 use std::{net::Ipv4Addr, os::unix::fs::PermissionsExt, sync::Mutex};
 
-/// One bed, one stack at a time: the next scenario starts with an empty root.
-static TURN: Mutex<()> = Mutex::new(());
+/// Held while a scenario uses the bed: each starts with an empty root.
+static BED: Mutex<()> = Mutex::new(());
 
-/// On the starter list that works without any download.
+/// A name on the starter list, which works without a download.
 const LISTED: &str = "doubleclick.net";
 const ALLOWED: &str = "allowed.example.test";
 
+/// Returns the address that the test upstream gives for every name.
 fn internet() -> Ipv4Addr {
-    bed::address("MALIKNODE_BED_INTERNET")
+    netns::address("MALIKNODE_BED_INTERNET")
 }
 
 fn host() -> Ipv4Addr {
-    bed::address("MALIKNODE_BED_HOST")
+    netns::address("MALIKNODE_BED_HOST")
 }
 
 fn blocked(a: Answer) -> bool {
-    matches!(
-        a,
-        Answer::Address(Ipv4Addr::UNSPECIFIED) | Answer::Nothing(_)
-    )
+    matches!(a, Answer::Address(Ipv4Addr::UNSPECIFIED) | Answer::Empty(_))
 }
 
-/// All scenarios share the minute it takes to start a stack; each is named
-/// where it fails.
+/// Plays every scenario over one stack, which takes a minute to start.
 #[test]
-fn a_device_has_a_tunnel_an_address_and_a_filter_of_its_own_and_nobody_elses() {
-    let _turn = TURN
+fn devices_are_connected_filtered_and_isolated() {
+    let _bed = BED
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut stack = Stack::start();
@@ -59,13 +57,13 @@ fn a_device_has_a_tunnel_an_address_and_a_filter_of_its_own_and_nobody_elses() {
     traffic_is_masqueraded(&phone);
     a_second_tenant_reaches_nothing(&bobs, &phone, alice.gateway);
     the_host_and_private_ranges_are_closed(&phone);
-    mesh_is_on_and_off(&mut alice, &phone, &laptop);
-    adding_a_device_disturbs_nobody(&mut stack, &mut alice, &phone, &laptop);
+    mesh_can_be_switched(&mut alice, &phone, &laptop);
+    a_new_device_disturbs_no_other(&mut stack, &mut alice, &phone, &laptop);
     policies_are_per_device(&mut alice, &phone, &laptop);
-    a_restart_of_the_server_keeps_streams(&mut stack, &phone);
-    deleting_a_device_cuts_a_running_flow(&mut alice, &phone, &laptop);
-    files_are_closed_and_wg_takes_the_configuration(&stack);
-    deleting_a_tenant_leaves_nothing(&stack, &mut bob);
+    a_server_restart_keeps_streams(&mut stack, &phone);
+    a_deleted_device_loses_its_running_flow(&mut alice, &phone, &laptop);
+    files_are_private_and_wg_accepts_the_configuration(&stack);
+    a_deleted_tenant_leaves_nothing(&stack, &mut bob);
     secrets_stay_out_of_the_log(&stack);
 }
 
@@ -88,9 +86,9 @@ fn dns_is_filtered(phone: &Device, gateway: Ipv4Addr) {
 }
 
 fn traffic_is_masqueraded(phone: &Device) {
-    let seen = tcp_says(&phone.namespace, at(internet(), ECHO));
+    let address = tcp_reads(&phone.namespace, at(internet(), ECHO));
     assert_eq!(
-        seen,
+        address,
         Some(host().to_string()),
         "the internet sees the server's address"
     );
@@ -98,11 +96,11 @@ fn traffic_is_masqueraded(phone: &Device) {
 }
 
 fn a_second_tenant_reaches_nothing(bobs: &Device, phone: &Device, gateway: Ipv4Addr) {
-    bed::serve(&phone.namespace, phone.address, 9000);
+    netns::serve(&phone.namespace, phone.address, 9000);
     let from = &bobs.namespace;
     assert_eq!(
         ask_udp(from, gateway, ALLOWED),
-        Answer::Silence,
+        Answer::Timeout,
         "the other's gateway"
     );
     assert!(!pings(from, gateway), "the other's gateway, ping");
@@ -115,7 +113,7 @@ fn a_second_tenant_reaches_nothing(bobs: &Device, phone: &Device, gateway: Ipv4A
         !udp_reaches(from, at(phone.address, 9000)),
         "the other's device, UDP"
     );
-    // Slot n's container, as DESIGN.md lays the addresses out.
+    // The container of slot n is at 10.92.1.n (domain::AddressPlan).
     for slot in [1, 2] {
         let container = Ipv4Addr::new(10, 92, 1, slot);
         assert!(
@@ -124,7 +122,7 @@ fn a_second_tenant_reaches_nothing(bobs: &Device, phone: &Device, gateway: Ipv4A
         );
         assert_eq!(
             ask_tcp(from, container, ALLOWED),
-            Answer::Silence,
+            Answer::Timeout,
             "container {slot}, DNS"
         );
         assert!(!pings(from, container), "container {slot}, ping");
@@ -134,7 +132,7 @@ fn a_second_tenant_reaches_nothing(bobs: &Device, phone: &Device, gateway: Ipv4A
 
 fn the_host_and_private_ranges_are_closed(phone: &Device) {
     let own_gateway = Ipv4Addr::from(u32::from(phone.address) & 0xffff_ff00 | 1);
-    // Not the host's outer address: c1 has a way to that beside the tunnel. The firewall's own
+    // The host's outer address is left out: c1 reaches it outside the tunnel. The firewall's own
     // packet tests cover it.
     for target in [
         own_gateway,
@@ -159,25 +157,25 @@ fn the_host_and_private_ranges_are_closed(phone: &Device) {
     );
 }
 
-fn mesh_is_on_and_off(alice: &mut stack::Tenant, phone: &Device, laptop: &Device) {
-    bed::serve_stream(&laptop.namespace, 9001);
+fn mesh_can_be_switched(alice: &mut stack::Tenant, phone: &Device, laptop: &Device) {
+    netns::serve_stream(&laptop.namespace, 9001);
     let mut stream = open_stream(&phone.namespace, at(laptop.address, 9001))
         .expect("two mesh devices reach each other");
     assert!(flows(&mut stream));
-    let page = alice.post("/api/set_device", &[("id", &laptop.id), ("mesh", "off")]);
+    let page = alice.post("/do/set_device", &[("id", &laptop.id), ("mesh", "off")]);
     assert_eq!(page.status, 200, "{}", page.body);
-    eventually("taking the mesh away cuts the running flow", || {
+    eventually("leaving the mesh ends the running flow", || {
         !flows(&mut stream)
     });
     assert!(!tcp_reaches(&phone.namespace, at(laptop.address, 9001)));
-    alice.post("/api/set_device", &[("id", &laptop.id), ("mesh", "on")]);
+    alice.post("/do/set_device", &[("id", &laptop.id), ("mesh", "on")]);
     assert!(
         tcp_reaches(&phone.namespace, at(laptop.address, 9001)),
-        "and back on"
+        "switched on again"
     );
 }
 
-fn adding_a_device_disturbs_nobody(
+fn a_new_device_disturbs_no_other(
     stack: &mut Stack,
     alice: &mut stack::Tenant,
     phone: &Device,
@@ -187,11 +185,11 @@ fn adding_a_device_disturbs_nobody(
     let mut stream =
         open_stream(&phone.namespace, at(internet(), STREAM)).expect("the internet is reached");
     let third = stack.add_device(alice, "c4", "Tablet", "network", false);
-    assert!(flows(&mut stream), "a running flow goes on");
+    assert!(flows(&mut stream), "a running flow continues");
     assert_eq!(
         (phone.handshake(), laptop.handshake()),
         before,
-        "no session began anew"
+        "no new session was started"
     );
     assert!(
         !tcp_reaches(&third.namespace, at(laptop.address, 9001)),
@@ -205,7 +203,7 @@ fn adding_a_device_disturbs_nobody(
 }
 
 fn policies_are_per_device(alice: &mut stack::Tenant, phone: &Device, laptop: &Device) {
-    alice.post("/api/set_device", &[("id", &laptop.id), ("policy", "off")]);
+    alice.post("/do/set_device", &[("id", &laptop.id), ("policy", "off")]);
     let gateway = alice.gateway;
     eventually("policy off blocks nothing", || {
         ask_udp(&laptop.namespace, gateway, LISTED) == Answer::Address(internet())
@@ -216,17 +214,17 @@ fn policies_are_per_device(alice: &mut stack::Tenant, phone: &Device, laptop: &D
     );
 }
 
-fn a_restart_of_the_server_keeps_streams(stack: &mut Stack, phone: &Device) {
+fn a_server_restart_keeps_streams(stack: &mut Stack, phone: &Device) {
     let mut stream =
         open_stream(&phone.namespace, at(internet(), STREAM)).expect("the internet is reached");
-    stack.restart_hard();
+    stack.kill_and_restart();
     assert!(
         flows(&mut stream),
         "an open stream survives a SIGKILL of the server"
     );
 }
 
-fn deleting_a_device_cuts_a_running_flow(
+fn a_deleted_device_loses_its_running_flow(
     alice: &mut stack::Tenant,
     phone: &Device,
     laptop: &Device,
@@ -234,13 +232,13 @@ fn deleting_a_device_cuts_a_running_flow(
     let mut stream =
         open_stream(&laptop.namespace, at(internet(), STREAM)).expect("the internet is reached");
     assert!(flows(&mut stream));
-    let page = alice.post("/api/delete_device", &[("id", &laptop.id)]);
+    let page = alice.post("/do/delete_device", &[("id", &laptop.id)]);
     assert_eq!(page.status, 200, "{}", page.body);
-    // The answer says that it is cut off: no waiting here.
+    // The response says that the device is cut off, so nothing is waited for.
     assert!(!flows(&mut stream), "the deleted device's flow");
     assert_eq!(
         ask_udp(&laptop.namespace, alice.gateway, ALLOWED),
-        Answer::Silence
+        Answer::Timeout
     );
     assert_eq!(
         ask_udp(&phone.namespace, alice.gateway, ALLOWED),
@@ -250,7 +248,7 @@ fn deleting_a_device_cuts_a_running_flow(
     assert_eq!(alice.get(&format!("/devices/{}", laptop.id)).status, 404);
 }
 
-fn files_are_closed_and_wg_takes_the_configuration(stack: &Stack) {
+fn files_are_private_and_wg_accepts_the_configuration(stack: &Stack) {
     let mode = |p: &std::path::Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
     let dir = stack.root().join("users/user_alice");
     let conf = dir.join("wg1.conf");
@@ -262,23 +260,23 @@ fn files_are_closed_and_wg_takes_the_configuration(stack: &Stack) {
         dir.join("adguard_data/conf/AdGuardHome.yaml").exists()
             && dir.join("adguard_data/work").is_dir()
     );
-    // wireguard-tools itself is the judge: a scratch interface takes the file as it is.
-    bed::run("c4", &["wireguard-go", "scratch0"]);
-    bed::run(
+    // wireguard-tools itself must accept the file as it is.
+    netns::run("c4", &["wireguard-go", "scratch0"]);
+    netns::run(
         "c4",
         &["wg", "setconf", "scratch0", &conf.to_string_lossy()],
     );
-    let shown = bed::run("c4", &["wg", "show", "scratch0", "peers"]);
+    let shown = netns::run("c4", &["wg", "show", "scratch0", "peers"]);
     assert_eq!(
         String::from_utf8_lossy(&shown.stdout).lines().count(),
         2,
         "phone and tablet"
     );
-    bed::run("c4", &["ip", "link", "del", "scratch0"]);
+    netns::run("c4", &["ip", "link", "del", "scratch0"]);
 }
 
-fn deleting_a_tenant_leaves_nothing(stack: &Stack, bob: &mut stack::Tenant) {
-    let page = bob.post("/api/delete_account", &[("name", "bobby")]);
+fn a_deleted_tenant_leaves_nothing(stack: &Stack, bob: &mut stack::Tenant) {
+    let page = bob.post("/do/delete_account", &[("name", "bobby")]);
     assert!(page.status < 500, "{}", page.body);
     let out = |program: &str, args: &[&str]| {
         let out = std::process::Command::new(program)

@@ -1,4 +1,4 @@
-//! What somebody waits for: a device added and deleted, a change of the
+//! The time that clients wait: a device added and deleted, a change of the
 //! firewall.
 
 use crate::{
@@ -19,46 +19,46 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Of so many devices the last one is looked for in the tunnel itself.
-const LOOKED_AT: usize = 25;
+/// Of this many devices, the last one is verified in the tunnel itself.
+const VERIFY_EVERY: usize = 25;
 /// Firewall changes measured.
-const TIMES: usize = 50;
+const REPETITIONS: usize = 50;
 
-/// Devices added, from the request until the answer, by when the tunnel has the
-/// peer; then deleted again. Without the mesh and in it, where the firewall is
-/// changed too.
+/// Adds devices, from the request until the answer, at which the tunnel has the
+/// peer; then deletes them. First without the mesh, then in it, where the
+/// firewall is changed too.
 pub async fn devices(rig: &Rig, when: &str, times: usize, figures: &mut Figures) -> Outcome<()> {
-    let everybody = rig.everybody().await?;
+    let tenants = rig.tenants().await?;
     for (mesh, how) in [(false, ""), (true, " in the mesh")] {
         let mut added: Vec<(usize, DeviceId)> = Vec::new();
         let cpu = Cpu::now(rig).await?;
-        let mut looking = Cpu::default();
+        let mut verifying = Cpu::default();
         for n in 0..times {
-            // Spread over the slots; 7 and 1,000 share no factor.
-            let who = n * 7 % everybody.len();
+            // Spread over the slots; 7 and 1,000 have no common factor.
+            let index = n * 7 % tenants.len();
             let new = NewDevice {
                 label: format!("change {n}"),
                 routing: Routing::Everything,
                 policy: FilterPolicy::Standard,
                 mesh,
             };
-            let held = &everybody[who];
+            let held = &tenants[index];
             let begun = Instant::now();
             let device = rig.control.add_device(&held.scope, new).await?;
             figures.note(&format!("device added{how} {when}"), begun.elapsed());
-            added.push((who, device.id));
-            if added.len().is_multiple_of(LOOKED_AT) {
+            added.push((index, device.id));
+            if added.len().is_multiple_of(VERIFY_EVERY) {
                 let key = PublicKey::parse(&device.public_key)?;
                 let before = Cpu::now(rig).await?;
                 has_peer(rig, held.slot, key).await?;
-                looking = looking.plus(&Cpu::now(rig).await?.since(&before));
+                verifying = verifying.plus(&Cpu::now(rig).await?.since(&before));
             }
         }
-        let used = Cpu::now(rig).await?.since(&cpu).since(&looking);
+        let used = Cpu::now(rig).await?.since(&cpu).since(&verifying);
         figures.cpu(&format!("{times} devices added{how} {when}"), used);
-        for (who, id) in added {
+        for (index, id) in added {
             let begun = Instant::now();
-            rig.control.delete_device(&everybody[who].scope, id).await?;
+            rig.control.delete_device(&tenants[index].scope, id).await?;
             figures.note(&format!("device deleted{how} {when}"), begun.elapsed());
         }
     }
@@ -71,23 +71,23 @@ async fn has_peer(rig: &Rig, slot: Slot, key: PublicKey) -> Outcome<()> {
     if peers.is_some_and(|p| p.contains_key(&key)) {
         return Ok(());
     }
-    Err(format!("a device was answered for, and {slot}'s tunnel does not have it").into())
+    Err(format!("a device was confirmed, but the tunnel of slot {slot} does not have it").into())
 }
 
-/// Firewall changes by the port, each beside a bare `nft` with the same text. No
-/// node runs meanwhile: it would undo them.
+/// Changes the firewall through the port, and for comparison with a bare `nft`
+/// and the same text. No node runs meanwhile: it would undo the changes.
 pub async fn firewall(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
-    let standing = rig.firewall.observe().await?.tenants;
-    let everybody = rig.everybody().await?;
+    let present = rig.firewall.observe().await?.tenants;
+    let tenants = rig.tenants().await?;
     let plan = rig.settings.addresses;
-    let held = &everybody[everybody.len() / 2];
+    let held = &tenants[tenants.len() / 2];
     let slot = held.slot;
-    let now = standing.get(&slot).ok_or("no elements to change")?;
+    let now = present.get(&slot).ok_or("no elements to change")?;
     let guest = plan.device(slot, 250);
     let without = tenant(slot, now, &rig.settings)?;
     let mut with = without.clone();
     with.mesh.insert(guest);
-    for _ in 0..TIMES {
+    for _ in 0..REPETITIONS {
         for (what, from, to, verb) in [
             ("firewall element added", &without, &with, "add"),
             ("firewall element deleted", &with, &without, "delete"),
@@ -96,10 +96,13 @@ pub async fn firewall(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
             rig.firewall.apply(&change(from, to)).await?;
             figures.note(what, begun.elapsed());
             let other = plan.device(slot, 251);
-            figures.note(&format!("{what}, nft"), bare(&element(verb, slot, other))?);
+            figures.note(
+                &format!("{what}, nft"),
+                run_nft(&element(verb, slot, other))?,
+            );
         }
     }
-    for _ in 0..TIMES / 5 {
+    for _ in 0..REPETITIONS / 5 {
         let gone = FirewallChange {
             remove: BTreeMap::from([(slot, now.clone())]),
             ..FirewallChange::default()
@@ -115,18 +118,18 @@ pub async fn firewall(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
         rig.firewall.apply(&back).await?;
         figures.note("firewall tenant made", begun.elapsed());
     }
-    let all = standing.iter().map(|(slot, now)| {
+    let all = present.iter().map(|(slot, now)| {
         let t = tenant(*slot, now, &rig.settings)?;
         Ok((now.clone(), t))
     });
-    let whole = FirewallChange {
+    let everything = FirewallChange {
         rebuild: true,
         set: all.collect::<Outcome<_>>()?,
         ..FirewallChange::default()
     };
     for _ in 0..3 {
         let begun = Instant::now();
-        rig.firewall.apply(&whole).await?;
+        rig.firewall.apply(&everything).await?;
         figures.note("firewall rebuilt", begun.elapsed());
     }
     Ok(())
@@ -134,12 +137,12 @@ pub async fn firewall(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
 
 fn change(from: &FirewallTenant, to: &FirewallTenant) -> FirewallChange {
     FirewallChange {
-        set: vec![(ObservedFirewallTenant::of(from), to.clone())],
+        set: vec![(ObservedFirewallTenant::from_spec(from), to.clone())],
         ..FirewallChange::default()
     }
 }
 
-/// A tenant's elements as the node would ask for them.
+/// Returns a tenant's elements as the node would set them.
 fn tenant(
     slot: Slot,
     now: &ObservedFirewallTenant,
@@ -158,8 +161,8 @@ fn element(verb: &str, slot: Slot, address: Ipv4Addr) -> String {
     format!("{verb} element inet maliknode mesh {{ \"wg{slot}\" . {address} }}\n")
 }
 
-/// What a script would do.
-fn bare(text: &str) -> Outcome<Duration> {
+/// Runs `nft` as a script would.
+fn run_nft(text: &str) -> Outcome<Duration> {
     let begun = Instant::now();
     let mut nft = Command::new("nft")
         .args(["-f", "-"])

@@ -1,11 +1,15 @@
-//! What a full node costs: 1,000 tenants with 20 devices each, over real
-//! tunnels of the userspace WireGuard, nftables, SQLite and folders, by the real
-//! node and the real core. Containers and DNS filters are the test kit's.
+//! Measures what a full node costs: 1,000 tenants with 20 devices each, over
+//! real tunnels of the userspace WireGuard, nftables, SQLite and folders, with
+//! the real node and the real core. Containers and DNS filters are the test
+//! kit's.
 //!
-//! It changes links and rules of the machine it runs on: only in a test bed.
-//! `end2end/bed/scale.py` runs it there and makes a table of what it prints:
-//! JSON, each figure's name with every single value (seconds, MB, counts). As it
-//! goes, it tells a line of each figure on stderr.
+//! It changes links and rules of its machine, so it runs only in a test bed.
+//! `tools/bench/scale.py` runs it there and makes a table of its output: JSON,
+//! each figure's name with every single value (seconds, MB, counts). While it
+//! runs it prints a line of each figure to stderr.
+
+#[path = "../../tests/rig/settings.rs"]
+mod settings;
 
 mod changes;
 mod measure;
@@ -24,7 +28,7 @@ use std::{
 use tracing_subscriber::EnvFilter;
 use wireguard::{Userspace, userspace};
 
-/// What a full node costs; run by end2end/bed/scale.py in a test bed.
+/// Measures what a full node costs; run by tools/bench/scale.py in a test bed.
 #[derive(Debug, Parser)]
 #[command(name = "full_node")]
 struct Cli {
@@ -34,7 +38,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make everything in an empty folder, and measure
+    /// Create everything in an empty folder, and measure
     Make {
         /// The folder of database, tenants' folders and the child's socket
         #[arg(long)]
@@ -46,26 +50,26 @@ enum Command {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=24))]
         devices: u8,
     },
-    /// Start as a server that was restarted, over what `make` left
+    /// Start like a restarted server, over what `make` left
     Start {
         /// The same folder
         #[arg(long)]
         root: PathBuf,
     },
-    /// The userspace WireGuard; started by itself
+    /// The userspace WireGuard; this program starts it
     WgUserspace {
-        /// The socket it is talked to by
+        /// The socket it listens on
         #[arg(long)]
         socket: PathBuf,
     },
 }
 
-/// As the server does for itself and its child (`server/src/main.rs`): memory is
-/// measured.
+/// Sets the allocator as the server does for itself and its child
+/// (`server/src/main.rs`), because memory is measured.
 #[cfg(target_env = "gnu")]
 fn give_large_blocks_back() {
     // SAFETY: mallopt(3) changes two numbers of the allocator; no other thread
-    // runs yet. Where it refuses, memory use is higher and nothing else.
+    // runs yet. If it refuses, memory use is higher and nothing else.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 4 << 20);
@@ -77,11 +81,11 @@ fn main() -> ExitCode {
     give_large_blocks_back();
     let begun = Instant::now();
     let command = Cli::parse().command;
-    let usual = match &command {
+    let default = match &command {
         Command::WgUserspace { .. } => userspace::host::LOG_FILTER,
         _ => "warn,netlink_proto=error",
     };
-    let filter = EnvFilter::try_from_env("MALIKNODE_LOG").unwrap_or_else(|_| usual.into());
+    let filter = EnvFilter::try_from_env("MALIKNODE_LOG").unwrap_or_else(|_| default.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -92,8 +96,8 @@ fn main() -> ExitCode {
             root,
             tenants,
             devices,
-        } => within(make(&root, tenants, devices)),
-        Command::Start { root } => within(start(&root, begun)),
+        } => run_in_bed(make(&root, tenants, devices)),
+        Command::Start { root } => run_in_bed(start(&root, begun)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -101,7 +105,7 @@ fn main() -> ExitCode {
             eprintln!("full_node: {e}");
             let mut cause = e.source();
             while let Some(e) = cause {
-                eprintln!("  because: {e}");
+                eprintln!("  caused by: {e}");
                 cause = e.source();
             }
             ExitCode::FAILURE
@@ -109,9 +113,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn within(work: impl Future<Output = Outcome<()>>) -> Outcome<()> {
+fn run_in_bed(work: impl Future<Output = Outcome<()>>) -> Outcome<()> {
     if std::env::var_os("MALIKNODE_BED").is_none() {
-        return Err("it changes links and rules: only in a test bed, end2end/bed/bed.sh".into());
+        return Err(
+            "it changes links and rules, so it runs only in a test bed, tools/bed/bed.sh".into(),
+        );
     }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -134,12 +140,12 @@ async fn make(root: &Path, tenants: u16, devices: u8) -> Outcome<()> {
     rig.in_force().await?;
     changes::devices(&rig, "at one tenant", 25, &mut figures).await?;
     rig.memory("at one tenant", &mut figures).await?;
-    // From nothing: not even a child process or a table.
+    // From nothing: there is not even a child process or a table.
     rig.stop().await?;
     Userspace::stop(&rig::socket(root)).await?;
     rig.firewall.remove_all().await?;
 
-    figures.tell();
+    figures.print_new();
     say("rows of all");
     let begun = Instant::now();
     rows::make(&rig.store, 2..=tenants, devices).await?;
@@ -154,24 +160,24 @@ async fn make(root: &Path, tenants: u16, devices: u8) -> Outcome<()> {
     rig.ready().await?;
     figures.note("create to ready", begun.elapsed());
     figures.cpu("create", Cpu::now(&rig).await?.since(&cpu));
-    rig.stands(tenants, devices).await?;
+    rig.check(tenants, devices).await?;
 
-    figures.tell();
+    figures.print_new();
     say("passes without a change");
     quiet::passes(&rig, &mut figures).await?;
     quiet::parts(&rig, &mut figures).await?;
 
-    figures.tell();
+    figures.print_new();
     say("one change");
     changes::devices(&rig, "among all", 100, &mut figures).await?;
 
-    figures.tell();
+    figures.print_new();
     say("statistics");
     quiet::statistics(&rig, &mut figures).await?;
     rig.memory("at all tenants", &mut figures).await?;
-    rig.stands(tenants, devices).await?;
+    rig.check(tenants, devices).await?;
 
-    figures.tell();
+    figures.print_new();
     say("firewall");
     rig.stop().await?;
     changes::firewall(&rig, &mut figures).await?;

@@ -1,5 +1,4 @@
-//! What is measured with: CPU time and memory of processes, and the figures as
-//! they are collected.
+//! Measures CPU time and memory of processes, and collects the figures.
 
 use crate::rig::Rig;
 use nix::{
@@ -12,44 +11,44 @@ use nix::{
 };
 use std::{collections::BTreeMap, error::Error, fs, time::Duration};
 
-/// What a measurement ends with.
+/// The result of a measurement.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Every single value, by the figure's name.
 #[derive(Debug, Default)]
 pub struct Figures {
     values: BTreeMap<String, Vec<f64>>,
-    /// How many values of each have been told.
-    told: BTreeMap<String, usize>,
+    /// How many values of each figure have been printed.
+    printed: BTreeMap<String, usize>,
 }
 
 impl Figures {
-    /// A time, in seconds.
+    /// Adds a time, in seconds.
     pub fn note(&mut self, what: &str, took: Duration) {
         self.number(what, took.as_secs_f64());
     }
 
-    /// Any number.
+    /// Adds any number.
     pub fn number(&mut self, what: &str, value: f64) {
         self.values.entry(what.to_owned()).or_default().push(value);
     }
 
-    /// Processor time by who used it, in seconds.
+    /// Adds processor time by its user, in seconds.
     pub fn cpu(&mut self, what: &str, cpu: Cpu) {
         self.note(&format!("{what}, cpu of server"), cpu.server);
         self.note(&format!("{what}, cpu of commands"), cpu.commands);
         self.note(&format!("{what}, cpu of tunnels"), cpu.tunnels);
     }
 
-    /// What has come since it was told last, a line each on stderr: a run that
-    /// is ended from outside has then said what it found.
-    pub fn tell(&mut self) {
+    /// Prints the new values, a line for each figure, to stderr, so that a run
+    /// that is stopped early has printed its results until then.
+    pub fn print_new(&mut self) {
         for (what, values) in &self.values {
-            let told = self.told.entry(what.clone()).or_default();
-            if *told == values.len() {
+            let printed = self.printed.entry(what.clone()).or_default();
+            if *printed == values.len() {
                 continue;
             }
-            *told = values.len();
+            *printed = values.len();
             let mut sorted = values.clone();
             sorted.sort_by(f64::total_cmp);
             let at = |share: usize| sorted[(sorted.len() - 1) * share / 100];
@@ -63,9 +62,9 @@ impl Figures {
         }
     }
 
-    /// As JSON on stdout.
+    /// Prints all values as JSON to stdout.
     pub fn print(&mut self) -> Outcome<()> {
-        self.tell();
+        self.print_new();
         println!("{}", serde_json::to_string(&self.values)?);
         Ok(())
     }
@@ -74,16 +73,16 @@ impl Figures {
 /// Processor time used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
-    /// This process: what is the server's in the product.
+    /// This process, which is the server in the product.
     server: Duration,
-    /// Programs it ran to their end, `nft` above all.
+    /// Programs that it ran to their end, mostly `nft`.
     commands: Duration,
     /// The userspace WireGuard.
     tunnels: Duration,
 }
 
 impl Cpu {
-    /// Until now.
+    /// Returns the time used until now.
     pub async fn now(rig: &Rig) -> Outcome<Self> {
         let child = Pid::from_raw(i32::try_from(rig.wireguard.pid().await?)?);
         let tunnels = clock_gettime(clock_getcpuclockid(child)?)?;
@@ -94,7 +93,7 @@ impl Cpu {
         })
     }
 
-    /// Both together.
+    /// Returns the sum.
     pub fn plus(&self, other: &Self) -> Self {
         Self {
             server: self.server + other.server,
@@ -103,8 +102,8 @@ impl Cpu {
         }
     }
 
-    /// What was used after an earlier look. A child that was started between
-    /// them has used all it has.
+    /// Returns the time used since an earlier measurement. A child that was
+    /// started between them counts completely.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             server: self.server.saturating_sub(earlier.server),
@@ -120,8 +119,8 @@ fn used(who: UsageWho) -> Outcome<Duration> {
     Ok(Duration::from_micros(u64::try_from(micros)?))
 }
 
-/// MB of RAM that are a process' own, shared pages by share (proc(5),
-/// `smaps_rollup`).
+/// Returns the MB of RAM that a process uses, with shared pages in proportion
+/// (proc(5), `smaps_rollup`).
 pub fn pss(process: &str) -> Outcome<f64> {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
     let line = text.lines().find_map(|l| l.strip_prefix("Pss:"));

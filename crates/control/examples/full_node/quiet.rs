@@ -1,4 +1,4 @@
-//! What runs although nobody asks for anything: the node's passes, statistics.
+//! The cost of what runs without any request: the node's passes, statistics.
 
 use crate::{
     measure::{Cpu, Figures, Outcome},
@@ -9,17 +9,17 @@ use provisioning::{Clock, SystemClock, WireGuard, node::TICK};
 use std::time::Instant;
 use store::StatSample;
 
-/// Passes measured. A tenth of a thousand DNS filters is asked at each, on
-/// average: all of them at every tenth.
+/// Passes measured. Each asks a tenth of the DNS filters on average: all of
+/// them at every tenth.
 const PASSES: u32 = 10;
 /// How often statistics are read and stored.
 const ROUNDS: i64 = 10;
-/// Of them, how many fit between two ticks.
+/// How many of them fit between two ticks.
 const A_TICK: i64 = 5;
-/// Between two readings that are stored, ms.
+/// Time between two readings that are stored, in milliseconds.
 const EVERY: i64 = 10_000;
 
-/// The node's passes, from the middle between two ticks to the next.
+/// Measures the node's passes, from the middle between two ticks to the next.
 pub async fn passes(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
     rig.tick().await?;
     let mut middle = tokio::time::Instant::now() + TICK / 2;
@@ -35,7 +35,7 @@ pub async fn passes(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
     Ok(())
 }
 
-/// What a pass reads, one after another: where its time goes. Between two ticks.
+/// Measures each reading of a pass by itself, between two ticks.
 pub async fn parts(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
     rig.tick().await?;
     tokio::time::sleep(TICK / 4).await;
@@ -59,8 +59,8 @@ pub async fn parts(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
     Ok(())
 }
 
-/// All counters read, and stored as if every one of them had changed: idle
-/// tunnels' do not.
+/// Reads all counters and stores them as if every one of them had changed,
+/// which those of idle tunnels do not.
 pub async fn statistics(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
     let begun_at = SystemClock.now();
     for round in 0..ROUNDS {
@@ -90,7 +90,8 @@ pub async fn statistics(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
     Ok(())
 }
 
-/// A device that talks all the time: 1 and 8 Mbit/s, with a handshake just now.
+/// Returns the counters of a device that sends 1 Mbit/s and receives 8 all the
+/// time, with a handshake just now.
 fn sample(public_key: domain::PublicKey, moved: u64, at: Timestamp) -> StatSample {
     StatSample {
         public_key,

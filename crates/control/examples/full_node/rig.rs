@@ -1,23 +1,28 @@
-//! Node and core over the machine's real sides, wired as `server/src/machine.rs`
-//! wires them; containers and DNS filters are the test kit's.
+//! Node and core over the real machine, wired as `server/src/backends.rs` wires
+//! them; containers and DNS filters are the test kit's.
 
-use crate::measure::{Figures, Outcome, pss};
+use crate::{
+    measure::{Figures, Outcome, pss},
+    settings::control_settings,
+};
 use async_trait::async_trait;
-use control::{CapacitySettings, Control, ControlParts, ControlSettings, Entropy, StoreSpecs};
+use control::{CapacitySettings, Control, ControlParts, Entropy, StoreSpecs};
 use domain::{AddressPlan, Slot, TenantScope, Timestamp};
 use firewall::{FirewallSettings, Nft};
+use folders::DiskFolders;
+use hostfs::create_private_dir;
 use provisioning::{
     Node, NodeHandle, NodePorts, NodeSettings, NodeSpec, SpecSource, SystemClock, WireGuard,
-    disk::{Disk, private_dir},
     ports::PortResult,
 };
+use seal::Sealer;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
-use store::{DatabaseUrl, LOCAL_NODE, Sealer, Store};
+use store::{DatabaseUrl, LOCAL_NODE, Store};
 use testkit::fakes::FakeMachine;
 use tokio::{
     sync::{oneshot, watch},
@@ -26,53 +31,46 @@ use tokio::{
 };
 use wireguard::Userspace;
 
-/// How long all of it may take to be in force.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long it may take until everything is in force.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Where the child listens.
+/// Returns the socket on which the child listens.
 pub fn socket(root: &Path) -> PathBuf {
     root.join("run/wg-userspace.sock")
 }
 
-/// Who holds a slot, and the permission to act for them.
+/// A slot, and the permission of the tenant that holds it.
 #[derive(Clone, Debug)]
-pub struct Held {
-    /// The slot.
+pub struct HeldSlot {
     pub slot: Slot,
-    /// The permission.
     pub scope: TenantScope,
 }
 
-/// All of it. The node works between [`Rig::run`] and [`Rig::stop`].
+/// Everything. The node works between [`Rig::run`] and [`Rig::stop`].
 pub struct Rig {
-    /// The database.
     pub store: Store,
-    /// The core.
     pub control: Control,
-    /// The node, from outside.
     pub node: NodeHandle,
-    /// The tunnels.
     pub wireguard: Userspace,
-    /// nftables.
     pub firewall: Arc<Nft>,
-    /// The machine, as the node sees it.
+    /// The machine as the node sees it.
     pub ports: NodePorts,
-    /// What the node was made with.
+    /// The settings of the node.
     pub settings: NodeSettings,
     loads: watch::Receiver<u64>,
-    waiting: Option<Node>,
+    stopped: Option<Node>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
-/// A source that tells how often it was asked: the node's ticks, as long as
+/// A source that counts its loads: they are the node's ticks, as long as
 /// nothing changes.
-struct Counted {
+struct CountedSource {
     specs: StoreSpecs,
     loads: watch::Sender<u64>,
 }
 
 #[async_trait]
-impl SpecSource for Counted {
+impl SpecSource for CountedSource {
     async fn load(&self) -> PortResult<NodeSpec> {
         self.loads.send_modify(|n| *n += 1);
         self.specs.load().await
@@ -86,23 +84,17 @@ fn core(store: &Store, ports: &NodePorts, settings: &NodeSettings) -> (Node, Nod
         node: handle.clone(),
         clock: Arc::new(SystemClock),
         entropy: Entropy::system(),
-        settings: ControlSettings {
-            addresses: settings.addresses,
-            public_host: "vpn.example".to_owned(),
-            node: LOCAL_NODE,
-            excluded_slots: BTreeSet::new(),
-            sign_ups_per_hour: 0,
-        },
+        settings: control_settings(BTreeSet::new()),
         capacity: CapacitySettings::default(),
     });
     (node, handle, control)
 }
 
 impl Rig {
-    /// Opens database and machine below a folder. The child is this very
-    /// program.
+    /// Opens the database and the machine below a folder. The child is this
+    /// very program.
     pub async fn open(root: &Path) -> Outcome<Self> {
-        private_dir(root)?;
+        create_private_dir(root)?;
         let url = DatabaseUrl::parse(&format!("sqlite://{}", root.join("scale.db").display()))?;
         let store = Store::open(&url, Sealer::from_key_file(&root.join("seal.key"))?).await?;
         let wireguard = Userspace::connect_or_spawn(
@@ -120,14 +112,14 @@ impl Rig {
             image: "adguard/adguardhome:simulated".to_owned(),
             fallback_dns: [9, 9, 9, 9].into(),
         };
-        let (loads, told) = watch::channel(0);
+        let (loads, ticks) = watch::channel(0);
         let ports = NodePorts {
             wireguard: Arc::new(wireguard.clone()),
             firewall: firewall.clone(),
             containers: simulated.clone(),
             dns: simulated,
-            folders: Arc::new(Disk::new(settings.clone())),
-            specs: Arc::new(Counted {
+            folders: Arc::new(DiskFolders::new(settings.clone())),
+            specs: Arc::new(CountedSource {
                 specs: StoreSpecs::new(store.clone(), LOCAL_NODE),
                 loads,
             }),
@@ -141,92 +133,94 @@ impl Rig {
             firewall,
             ports,
             settings,
-            loads: told,
-            waiting: Some(node),
+            loads: ticks,
+            stopped: Some(node),
             running: None,
         })
     }
 
-    /// Lets the node work.
+    /// Starts the node.
     pub fn run(&mut self) {
-        if let Some(node) = self.waiting.take() {
-            let (stop, stopped) = oneshot::channel();
+        if let Some(node) = self.stopped.take() {
+            let (stop, stop_signal) = oneshot::channel();
             let work = tokio::spawn(node.run(async {
-                let _ = stopped.await;
+                let _ = stop_signal.await;
             }));
             self.running = Some((stop, work));
         }
     }
 
-    /// Ends the node; the next one, which knows nothing yet, is ready to run.
+    /// Stops the node. The next one, which knows nothing yet, is ready to run.
     pub async fn stop(&mut self) -> Outcome<()> {
         if let Some((stop, work)) = self.running.take() {
             let _ = stop.send(());
             work.await?;
         }
         let (node, handle, control) = core(&self.store, &self.ports, &self.settings);
-        (self.waiting, self.node, self.control) = (Some(node), handle, control);
+        (self.stopped, self.node, self.control) = (Some(node), handle, control);
         Ok(())
     }
 
-    /// Returns when the node ticks next.
+    /// Waits for the node's next tick.
     pub async fn tick(&self) -> Outcome<()> {
         let mut loads = self.loads.clone();
         loads.mark_unchanged();
-        Ok(timeout(PATIENCE, loads.changed()).await??)
+        Ok(timeout(TIMEOUT, loads.changed()).await??)
     }
 
-    /// Everybody, by slot.
-    pub async fn everybody(&self) -> Outcome<Vec<Held>> {
+    /// Returns all tenants by slot.
+    pub async fn tenants(&self) -> Outcome<Vec<HeldSlot>> {
         let all = self.store.tenants(Timestamp(0)).await?;
-        let held = all.into_iter().map(|l| Held {
+        let held = all.into_iter().map(|l| HeldSlot {
             slot: l.tenant.slot,
             scope: TenantScope::issue(l.tenant.id, l.tenant.name, "scale"),
         });
         Ok(held.collect())
     }
 
-    /// Waits until everybody's tunnel and elements are in force.
+    /// Waits until every tenant's tunnel and elements are in force.
     pub async fn in_force(&self) -> Outcome<()> {
         let generation = self.store.generation(LOCAL_NODE).await?;
-        for held in self.everybody().await? {
+        for held in self.tenants().await? {
             let mut state = self.node.watch(held.slot);
-            let there = state.wait_for(|s| s.as_ref().is_some_and(|s| s.applied >= generation));
-            timeout(PATIENCE, there).await??;
+            let reached = state.wait_for(|s| s.as_ref().is_some_and(|s| s.applied >= generation));
+            timeout(TIMEOUT, reached).await??;
         }
         Ok(())
     }
 
-    /// Waits until everybody's parts are all there.
+    /// Waits until every tenant's parts are ready.
     pub async fn ready(&self) -> Outcome<()> {
-        for held in self.everybody().await? {
+        for held in self.tenants().await? {
             let mut state = self.node.watch(held.slot);
-            let there = state.wait_for(|s| s.as_ref().is_some_and(|s| s.status.is_ready()));
-            timeout(PATIENCE, there).await??;
+            let reached = state.wait_for(|s| s.as_ref().is_some_and(|s| s.status.is_ready()));
+            timeout(TIMEOUT, reached).await??;
         }
         Ok(())
     }
 
-    /// Checks what really stands: so many tunnels with so many peers each, up,
-    /// and everybody's elements.
-    pub async fn stands(&self, tenants: u16, devices: u8) -> Outcome<()> {
+    /// Checks the machine itself: the number of tunnels that are up, with that
+    /// many peers each, and every tenant's elements.
+    pub async fn check(&self, tenants: u16, devices: u8) -> Outcome<()> {
         let interfaces = self.wireguard.observe().await?;
-        let whole = interfaces.values().filter(|i| i.up);
-        let whole = whole.filter(|i| i.peers.len() == usize::from(devices));
-        let (whole, all) = (whole.count(), usize::from(tenants));
-        if whole != all || interfaces.len() != all {
-            let there = interfaces.len();
-            return Err(format!("of {all} tunnels {there} are there, {whole} are whole").into());
+        let complete = interfaces.values().filter(|i| i.up);
+        let complete = complete.filter(|i| i.peers.len() == usize::from(devices));
+        let (complete, all) = (complete.count(), usize::from(tenants));
+        if complete != all || interfaces.len() != all {
+            let present = interfaces.len();
+            return Err(
+                format!("of {all} tunnels {present} exist, {complete} are complete").into(),
+            );
         }
         let elements = provisioning::Firewall::observe(&*self.firewall).await?;
         if !elements.complete || elements.tenants.len() != all {
-            let there = elements.tenants.len();
-            return Err(format!("of {all} tenants {there} are in the firewall").into());
+            let present = elements.tenants.len();
+            return Err(format!("of {all} tenants {present} are in the firewall").into());
         }
         Ok(())
     }
 
-    /// Memory of server side and tunnels, once what is under way has ended.
+    /// Measures the memory of server and tunnels, once no work is under way.
     pub async fn memory(&self, when: &str, figures: &mut Figures) -> Outcome<()> {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let child = self.wireguard.pid().await?.to_string();

@@ -1,5 +1,5 @@
-//! Tenants and devices as rows of the database, without the passwords' hashes,
-//! whose cost has nothing to do with size.
+//! Tenants and devices as rows of the database, without the hashes of
+//! passwords, whose cost does not depend on the size.
 
 use crate::measure::Outcome;
 use domain::{
@@ -10,10 +10,11 @@ use std::{collections::BTreeSet, ops::RangeInclusive};
 use store::{NewDevice, NewTenant, Store};
 use testkit::samples::key;
 
-/// The plan that allows most devices.
+/// The plan that allows the most devices.
 const PLAN: &str = "studio";
 
-/// Makes these tenants with so many devices each, every second one in the mesh.
+/// Creates these tenants with that many devices each, every second one in the
+/// mesh.
 pub async fn make(store: &Store, tenants: RangeInclusive<u16>, devices: u8) -> Outcome<()> {
     let addresses = AddressPlan::default();
     for n in tenants {

@@ -1,30 +1,31 @@
-//! Tests of the writer with findings made up, some of them with a database that
-//! has stopped.
+//! Tests of the writer with made-up drifts, some of them beside a database that
+//! is locked.
 
-use super::{BATCH, Pace, Recorder, WAITING, words};
-use crate::StoreSpecs;
-use domain::{AddressPlan, NodeId, Secret, Slot, TenantName, TenantScope, Timestamp};
+use super::{
+    EventWriter, Timing, messages,
+    writer::{MAX_BATCH, MAX_PENDING},
+};
+use crate::{
+    StoreSpecs,
+    test_node::{self, NOW},
+};
+use domain::{NodeId, Slot, TenantName, TenantScope};
 use provisioning::{
-    Node, NodeHandle, NodePorts,
-    drift::{Drift, Found},
+    Node, NodeHandle,
+    drift::{Drift, DriftKind},
 };
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
-use store::{DatabaseUrl, Event, LOCAL_NODE, NewTenant, Sealer, Store};
-use testkit::{
-    fakes::{FakeClock, FakeMachine},
-    samples,
-};
+use store::{Event, LOCAL_NODE, Store};
+use testkit::fakes::{FakeClock, FakeMachine};
 use tokio::{sync::broadcast, task::JoinHandle};
 
-const NOW: Timestamp = Timestamp::from_secs(1_795_478_400);
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-struct Bed {
-    recorder: Arc<Recorder>,
+struct Rig {
+    writer: Arc<EventWriter>,
     store: Store,
     machine: FakeMachine,
     handle: NodeHandle,
@@ -34,51 +35,43 @@ struct Bed {
     root: tempfile::TempDir,
 }
 
-impl Drop for Bed {
+impl Drop for Rig {
     fn drop(&mut self) {
         self.running.abort();
     }
 }
 
-impl Bed {
-    /// A writer that reads findings from a channel of ours, once it runs.
-    async fn new(places: usize) -> (Self, broadcast::Receiver<Drift>) {
-        Self::with(places, Pace::default().apart).await
+impl Rig {
+    /// Builds a writer that, once it runs, reads drifts from a channel of that
+    /// capacity.
+    async fn new(capacity: usize) -> (Self, broadcast::Receiver<Drift>) {
+        Self::with(capacity, Timing::default().min_interval).await
     }
 
-    async fn with(places: usize, apart: Duration) -> (Self, broadcast::Receiver<Drift>) {
+    async fn with(capacity: usize, min_interval: Duration) -> (Self, broadcast::Receiver<Drift>) {
         let root = tempfile::tempdir().unwrap();
-        let url = DatabaseUrl::Sqlite(root.path().join("database.sqlite"));
-        let store = Store::open(&url, Sealer::from_key([1; 32])).await.unwrap();
+        let store = test_node::store(root.path()).await;
         let machine = FakeMachine::new();
-        let all = Arc::new(machine.clone());
-        let ports = NodePorts {
-            wireguard: all.clone(),
-            firewall: all.clone(),
-            containers: all.clone(),
-            dns: all.clone(),
-            folders: all,
-            specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
-        };
-        let (node, handle) = Node::new(ports, samples::settings(root.path()));
-        let pace = Pace {
+        let specs = Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE));
+        let (node, handle) = test_node::node(&machine, specs, root.path());
+        let timing = Timing {
             gather: Duration::from_millis(50),
             retry: Duration::from_millis(50),
-            look: Duration::from_millis(20),
-            lasting: Duration::from_millis(200),
-            apart,
+            check: Duration::from_millis(20),
+            min_duration: Duration::from_millis(200),
+            min_interval,
         };
         let clock = Arc::new(FakeClock::at(NOW));
-        let recorder = Arc::new(Recorder::new(
+        let writer = Arc::new(EventWriter::new(
             store.clone(),
             handle.clone(),
             clock,
             LOCAL_NODE,
-            pace,
+            timing,
         ));
-        let (drifts, found) = broadcast::channel(places);
-        let bed = Self {
-            recorder,
+        let (drifts, receiver) = broadcast::channel(capacity);
+        let rig = Self {
+            writer,
             store,
             machine,
             handle,
@@ -87,50 +80,35 @@ impl Bed {
             running: tokio::spawn(async {}),
             root,
         };
-        (bed, found)
+        (rig, receiver)
     }
 
-    fn run(&mut self, found: broadcast::Receiver<Drift>) {
-        let recorder = self.recorder.clone();
+    fn run(&mut self, drifts: broadcast::Receiver<Drift>) {
+        let writer = self.writer.clone();
         self.running = tokio::spawn(async move {
-            tokio::join!(recorder.takes(found), recorder.writes());
+            tokio::join!(writer.record_drifts(drifts), writer.write_when_due());
         });
     }
 
     async fn tenant(&self, name: &str) -> TenantScope {
-        let name = TenantName::parse(name).unwrap();
-        let tenant = NewTenant {
-            name: name.clone(),
-            password_hash: Secret::new("hash"),
-            plan: "home".to_owned(),
-            private_key: samples::key(name.as_str().len().try_into().unwrap(), 0),
-            dns_password: Secret::new("dns"),
-            dns_password_hash: "hash".to_owned(),
-            now: NOW,
-        };
-        let made = self
-            .store
-            .create_tenant(tenant, &AddressPlan::default(), &BTreeSet::new())
-            .await
-            .unwrap();
-        TenantScope::issue(made.id, name, "test")
+        test_node::tenant(&self.store, name).await
     }
 
-    fn found(&self, slot: u16, name: &str, what: Found) {
+    fn send(&self, slot: u16, name: &str, kind: DriftKind) {
         let tenant = Some((Slot::new(slot).unwrap(), TenantName::parse(name).unwrap()));
-        self.drifts.send(Drift { tenant, what }).unwrap();
+        self.drifts.send(Drift { tenant, kind }).unwrap();
     }
 
-    /// The log once it has so many events and does not grow any more.
+    /// Returns the log once it has that many events and does not grow any more.
     async fn log(&self, events: usize) -> Vec<Event> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         loop {
             let log = self.store.events_recent(u32::MAX).await.unwrap();
             if log.len() >= events {
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                let again = self.store.events_recent(u32::MAX).await.unwrap();
-                assert_eq!(again.len(), events, "{:?}", again.first());
-                return again;
+                let later = self.store.events_recent(u32::MAX).await.unwrap();
+                assert_eq!(later.len(), events, "{:?}", later.first());
+                return later;
             }
             assert!(Instant::now() < until, "{} of {events}", log.len());
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -139,22 +117,22 @@ impl Bed {
 }
 
 #[tokio::test]
-async fn a_finding_is_written_for_its_tenant_and_told_once_a_minute() {
-    let (mut bed, found) = Bed::new(64).await;
-    let lina = bed.tenant("lina").await;
-    let omar = bed.tenant("omar-1").await;
-    bed.run(found);
+async fn a_drift_is_written_once_a_minute_for_its_tenant() {
+    let (mut rig, drifts) = Rig::new(64).await;
+    let lina = rig.tenant("lina").await;
+    let omar = rig.tenant("omar-1").await;
+    rig.run(drifts);
     for _ in 0..50 {
-        bed.found(1, "lina", Found::InterfaceGone);
+        rig.send(1, "lina", DriftKind::InterfaceGone);
         tokio::task::yield_now().await;
     }
-    bed.found(1, "lina", Found::InterfaceDown);
+    rig.send(1, "lina", DriftKind::InterfaceDown);
     let rules = Drift {
         tenant: None,
-        what: Found::RulesGone,
+        kind: DriftKind::RulesGone,
     };
-    bed.drifts.send(rules).unwrap();
-    let log = bed.log(3).await;
+    rig.drifts.send(rules).unwrap();
+    let log = rig.log(3).await;
     let kinds: Vec<_> = log.iter().map(|e| e.kind.as_str()).collect();
     assert_eq!(
         kinds,
@@ -168,170 +146,174 @@ async fn a_finding_is_written_for_its_tenant_and_told_once_a_minute() {
         log[2].detail,
         "lina's interface wg1 was gone; it is made again."
     );
-    let theirs = bed.store.tenant_events(&lina, 9).await.unwrap();
-    assert_eq!(theirs, log[1..]);
-    assert_eq!(bed.store.tenant_events(&omar, 9).await.unwrap(), []);
+    let of_lina = rig.store.tenant_events(&lina, 9).await.unwrap();
+    assert_eq!(of_lina, log[1..]);
+    assert_eq!(rig.store.tenant_events(&omar, 9).await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn a_flood_is_a_few_transactions_and_what_was_missed_is_told() {
-    let (mut bed, found) = Bed::new(2_048).await;
+async fn a_flood_is_few_transactions_and_losses_are_counted() {
+    let (mut rig, drifts) = Rig::new(2_048).await;
     for slot in 1..=1_000 {
-        for what in [Found::InterfaceGone, Found::ContainerGone] {
-            bed.found(slot, &format!("tenant{slot}"), what);
+        for kind in [DriftKind::InterfaceGone, DriftKind::ContainerGone] {
+            rig.send(slot, &format!("tenant{slot}"), kind);
         }
     }
-    let taking = tokio::time::timeout(Duration::from_millis(500), bed.recorder.takes(found));
-    taking.await.unwrap_err();
+    let recording = rig.writer.record_drifts(drifts);
+    let recording = tokio::time::timeout(Duration::from_millis(500), recording);
+    recording.await.unwrap_err();
     let start = Instant::now();
     let batches: Vec<_> =
-        std::iter::from_fn(|| Some(bed.recorder.take()).filter(|b| !b.is_empty()))
-            .inspect(|batch| assert!(batch.len() <= BATCH))
+        std::iter::from_fn(|| Some(rig.writer.next_batch()).filter(|b| !b.is_empty()))
+            .inspect(|batch| assert!(batch.len() <= MAX_BATCH))
             .collect();
     assert_eq!(batches.len(), 2, "transactions");
     for batch in &batches {
-        bed.recorder.write(batch).await;
+        rig.writer.write(batch).await;
     }
-    println!("2,000 findings were written in {:?}", start.elapsed());
-    bed.log(2_000).await;
+    println!("2,000 drifts were written in {:?}", start.elapsed());
+    rig.log(2_000).await;
 
-    // More in one go than the channel holds: the oldest are missed.
-    let found = bed.drifts.subscribe();
+    // More at once than the channel's capacity: the oldest are missed.
+    let drifts = rig.drifts.subscribe();
     for slot in 1..=1_000 {
-        for what in [Found::KeyChanged, Found::FolderGone, Found::ConfChanged] {
-            bed.found(slot, &format!("tenant{slot}"), what);
+        for kind in [
+            DriftKind::KeyChanged,
+            DriftKind::FolderGone,
+            DriftKind::ConfChanged,
+        ] {
+            rig.send(slot, &format!("tenant{slot}"), kind);
         }
     }
-    bed.run(found);
-    let log = bed.log(2_000 + 2_048 + 1).await;
+    rig.run(drifts);
+    let log = rig.log(2_000 + 2_048 + 1).await;
     assert_eq!(log[0].kind, "events.lost");
     assert!(log[0].detail.starts_with("952 more"), "{}", log[0].detail);
     assert_eq!(log[0].tenant, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_has_stopped_delays_nobody_and_the_log_says_what_it_cost() {
-    let (mut bed, found) = Bed::new(512).await;
-    let lina = bed.tenant("lina").await;
-    bed.run(found);
-    // Another process holds the file: writing fails after five seconds.
-    let url = DatabaseUrl::Sqlite(bed.root.path().join("database.sqlite"));
-    let other = Store::open(&url, Sealer::from_key([1; 32])).await.unwrap();
-    let held = other.hold().await.unwrap();
+async fn a_locked_database_delays_nothing_and_losses_are_logged() {
+    let (mut rig, drifts) = Rig::new(512).await;
+    let lina = rig.tenant("lina").await;
+    rig.run(drifts);
+    // Another process locks the file: a write fails after five seconds.
+    let other = test_node::store(rig.root.path()).await;
+    let lock = other.lock_writes_for_test().await.unwrap();
     let since = Instant::now();
-    bed.found(1, "lina", Found::InterfaceGone);
-    // Long enough for the first batch to be at the database's door.
+    rig.send(1, "lina", DriftKind::InterfaceGone);
+    // Long enough for the first batch to wait for the database.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let sent = 10_000_usize;
     for n in 0..sent {
         let slot = u16::try_from(n % 1_000 + 1).unwrap();
-        // Each tells another thing, so that none is left out as told.
-        let what = [
-            Found::KeyChanged,
-            Found::InterfaceDown,
-            Found::AddressChanged,
-            Found::ElementsChanged,
-            Found::ContainerGone,
-            Found::ContainerStopped,
-            Found::ContainerPaused,
-            Found::ConfChanged,
-            Found::KeysDamaged,
-            Found::FolderGone,
+        // Every one is different, so that none is left out as repeated.
+        let kind = [
+            DriftKind::KeyChanged,
+            DriftKind::InterfaceDown,
+            DriftKind::AddressChanged,
+            DriftKind::ElementsChanged,
+            DriftKind::ContainerGone,
+            DriftKind::ContainerStopped,
+            DriftKind::ContainerPaused,
+            DriftKind::ConfChanged,
+            DriftKind::KeysDamaged,
+            DriftKind::FolderGone,
         ][n / 1_000];
-        bed.found(slot, "somebody", what);
-        // Who finds waits for nobody; who reads is not asleep either.
-        let until = Instant::now() + PATIENCE;
-        while bed.drifts.len() > 256 {
-            assert!(Instant::now() < until, "nobody takes what is found");
+        rig.send(slot, "somebody", kind);
+        // The sender waits for nothing, and the writer keeps up with it.
+        let until = Instant::now() + TIMEOUT;
+        while rig.drifts.len() > 256 {
+            assert!(Instant::now() < until, "drifts are not recorded");
             tokio::task::yield_now().await;
         }
     }
-    let until = Instant::now() + PATIENCE;
-    // The last one is taken before it is counted.
+    let until = Instant::now() + TIMEOUT;
+    // The last drift leaves the channel before it is counted.
     let counted = || {
-        let queue = bed.recorder.queue();
-        queue.waiting.len() + queue.lost as usize
+        let queue = rig.writer.queue();
+        queue.pending.len() + queue.lost as usize
     };
     while counted() < sent {
-        assert!(Instant::now() < until, "nobody takes what is found");
+        assert!(Instant::now() < until, "drifts are not recorded");
         tokio::task::yield_now().await;
     }
     {
-        let queue = bed.recorder.queue();
-        assert_eq!(queue.waiting.len(), WAITING);
-        assert_eq!(queue.lost, (sent - WAITING) as u64);
+        let queue = rig.writer.queue();
+        assert_eq!(queue.pending.len(), MAX_PENDING);
+        assert_eq!(queue.lost, (sent - MAX_PENDING) as u64);
     }
-    // Until a first try has failed.
+    // Until the first attempt has failed.
     tokio::time::sleep(Duration::from_secs(6).saturating_sub(since.elapsed())).await;
-    assert_eq!(bed.store.events_recent(9).await.unwrap(), []);
+    assert_eq!(rig.store.events_recent(9).await.unwrap(), []);
 
-    drop(held);
-    let log = bed.log(1 + WAITING + 1).await;
-    let lost = sent - WAITING;
+    drop(lock);
+    let log = rig.log(1 + MAX_PENDING + 1).await;
+    let lost = sent - MAX_PENDING;
     assert!(
         log[0].detail.starts_with(&format!("{lost} more")),
         "{:?}",
         log[0]
     );
-    let theirs = bed.store.tenant_events(&lina, 9).await.unwrap();
-    assert_eq!(theirs, log[WAITING + 1..], "what came first is kept");
-    bed.found(1, "lina", Found::PortChanged(1));
-    assert_eq!(bed.log(WAITING + 3).await[0].kind, "drift.port_changed");
+    let of_lina = rig.store.tenant_events(&lina, 9).await.unwrap();
+    assert_eq!(of_lina, log[MAX_PENDING + 1..], "the first is not lost");
+    rig.send(1, "lina", DriftKind::PortChanged(1));
+    assert_eq!(rig.log(MAX_PENDING + 3).await[0].kind, "drift.port_changed");
 }
 
 #[tokio::test]
-async fn what_fails_and_comes_back_is_told_for_whom_it_concerns_and_not_for_each_try() {
-    let (mut bed, _found) = Bed::with(64, Duration::from_millis(500)).await;
-    tokio::spawn(bed.node.take().unwrap().run(std::future::pending()));
-    let recorder = bed.recorder.clone();
-    bed.running = tokio::spawn(async move { recorder.run().await });
-    let omar = bed.tenant("omar-1").await;
-    assert!(bed.handle.applied(Slot::FIRST, 1, PATIENCE).await);
+async fn a_failing_part_is_logged_once_for_its_tenant() {
+    let (mut rig, _drifts) = Rig::with(64, Duration::from_millis(500)).await;
+    tokio::spawn(rig.node.take().unwrap().run(std::future::pending()));
+    let writer = rig.writer.clone();
+    rig.running = tokio::spawn(async move { writer.run().await });
+    let omar = rig.tenant("omar-1").await;
+    assert!(rig.handle.applied(Slot::FIRST, 1, TIMEOUT).await);
     let ready = async |slot: u16| {
-        let mut state = bed.handle.watch(Slot::new(slot).unwrap());
+        let mut state = rig.handle.watch(Slot::new(slot).unwrap());
         let ready = state.wait_for(|s| s.as_ref().is_some_and(|s| s.status.is_ready()));
-        let ready = tokio::time::timeout(PATIENCE, ready).await;
+        let ready = tokio::time::timeout(TIMEOUT, ready).await;
         assert!(ready.is_ok_and(|r| r.is_ok()), "slot {slot} is not ready");
     };
     ready(1).await;
-    bed.machine.fail("containers.start", true);
-    let lina = bed.tenant("lina").await;
-    bed.handle.nudge();
-    let failed = bed.log(1).await;
+    rig.machine.fail("containers.start", true);
+    let lina = rig.tenant("lina").await;
+    rig.handle.nudge();
+    let failed = rig.log(1).await;
     assert_eq!(failed[0].kind, "part.dns.failed");
     assert_eq!(failed[0].tenant, Some(lina.tenant()));
-    // Long enough for more tries.
+    // Long enough for more attempts.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(bed.log(1).await, failed);
-    bed.machine.fail("containers.start", false);
+    assert_eq!(rig.log(1).await, failed);
+    rig.machine.fail("containers.start", false);
     ready(2).await;
-    let log = bed.log(2).await;
+    let log = rig.log(2).await;
     assert_eq!(log[0].kind, "part.dns.back");
     assert_eq!(log[0].detail, "lina's DNS filter works again.");
-    assert_eq!(bed.store.tenant_events(&lina, 9).await.unwrap(), log);
+    assert_eq!(rig.store.tenant_events(&lina, 9).await.unwrap(), log);
 
-    // The node's own trouble is no tenant's.
-    bed.machine.fail("folders.observe", true);
-    assert_eq!(bed.log(3).await[0].kind, "node.internal.failed");
-    bed.machine.fail("folders.observe", false);
-    let log = bed.log(4).await;
+    // A problem of the node itself belongs to no tenant.
+    rig.machine.fail("folders.observe", true);
+    assert_eq!(rig.log(3).await[0].kind, "node.internal.failed");
+    rig.machine.fail("folders.observe", false);
+    let log = rig.log(4).await;
     assert_eq!(log[0].kind, "node.internal.back");
     assert_eq!((log[0].tenant, log[1].tenant), (None, None));
-    assert_eq!(bed.store.tenant_events(&omar, 9).await.unwrap(), []);
+    assert_eq!(rig.store.tenant_events(&omar, 9).await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn what_the_database_takes_for_wrong_is_given_up() {
-    let (bed, _found) = Bed::new(64).await;
-    let nowhere = Recorder::new(
-        bed.store.clone(),
-        bed.handle.clone(),
+async fn a_batch_that_the_database_rejects_is_dropped() {
+    let (rig, _drifts) = Rig::new(64).await;
+    let of_unknown_node = EventWriter::new(
+        rig.store.clone(),
+        rig.handle.clone(),
         Arc::new(FakeClock::at(NOW)),
         NodeId(77),
-        bed.recorder.pace,
+        rig.writer.timing,
     );
-    let event = words::lost(1, NOW);
-    let written = tokio::time::timeout(PATIENCE, nowhere.write(&[event])).await;
-    assert!(written.is_ok(), "it is tried for ever");
-    bed.log(0).await;
+    let event = messages::lost(1, NOW);
+    let written = tokio::time::timeout(TIMEOUT, of_unknown_node.write(&[event])).await;
+    assert!(written.is_ok(), "it is retried forever");
+    rig.log(0).await;
 }

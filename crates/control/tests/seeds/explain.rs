@@ -1,110 +1,120 @@
-//! Whether there is an order in which a step's operations, one after another,
-//! give what everybody was told, what the audit log says and what the database
-//! holds (linearizability: Wing and Gong, "Testing and Verifying Concurrent
-//! Objects", 1993). The log gives the order of whatever wrote; what ended
-//! before another began comes before it; what got no answer happened or not.
+//! Searches for an order in which the operations of a step, one after another,
+//! give every answer, every line of the audit log and every row of the database
+//! (linearizability: Wing and Gong, "Testing and Verifying Concurrent Objects",
+//! 1993). The log gives the order of the operations that wrote a line; an
+//! operation that ended before another began comes before it; one without an
+//! answer happened or did not.
 
 use super::{
-    asked::{Answer, Asked, Got, Wish},
-    model::{Model, Rules},
-    seen::{Row, Seen},
+    model::{Context, Model},
+    operations::{Answer, Operation, Payload, Request},
+    snapshot::{AuditLine, Snapshot},
 };
 use domain::{AddressPlan, ErrorCode};
 use provisioning::spec::{DeviceSpec, NodeSpec};
 use std::collections::BTreeMap;
 
-/// The model after a step.
+/// Returns the model after a step.
 ///
 /// # Errors
-/// In words, what cannot be explained.
+/// A description of what cannot be explained.
 pub fn explain(
     before: &Model,
-    step: &[Asked],
-    rows: &[Row],
-    rules: &Rules<'_>,
+    step: &[Operation],
+    rows: &[AuditLine],
+    context: &Context<'_>,
 ) -> Result<Model, String> {
-    let (alone, changes): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(Row::stands_alone);
-    let told = |what: String| {
+    let (alone, changes): (Vec<_>, Vec<_>) =
+        rows.iter().cloned().partition(AuditLine::is_written_alone);
+    let describe = |what: String| {
         let mut text = format!("{what}\n");
-        for asked in step {
-            text.push_str(&format!("    {} {asked:?}\n", asked.actor()));
+        for operation in step {
+            text.push_str(&format!("    {} {operation:?}\n", operation.actor()));
         }
         text.push_str(&format!("    log: {rows:?}\n    before: {before:?}\n"));
-        text.push_str(&format!("    the database: {:?}", rules.seen.tenants));
+        text.push_str(&format!("    the database: {:?}", context.snapshot.tenants));
         text
     };
-    alone_fits(step, &alone, rules).map_err(told)?;
+    check_lines_written_alone(step, &alone, context).map_err(describe)?;
     let mut model = before.clone();
     doubt_tickets(&mut model, step);
     let mut search = Search {
         step,
-        rules,
+        context,
         writers: changes.iter().map(|r| r.actor.clone()).collect(),
-        nearest: (0, "nothing could come first".to_owned()),
+        nearest: (0, "no operation can be the first".to_owned()),
     };
     let done = vec![false; step.len()];
-    let Some(mut model) = search.go(model, done, &changes) else {
+    let Some(mut model) = search.search(model, done, &changes) else {
         let nearest = search.nearest.1;
-        return Err(told(format!("no order of the step explains it: {nearest}")));
+        return Err(describe(format!(
+            "no order of the step explains it: {nearest}"
+        )));
     };
-    for asked in step {
-        if let Answer::Ok(Got::Ticket(value)) = &asked.answer {
-            let name = asked.actor();
-            // Somebody else may have the name by now.
-            let same = |a: &Asked| match &a.wish {
-                Wish::Leave { who, .. } => who.name.as_str() == name,
+    for operation in step {
+        if let Answer::Ok(Payload::Ticket(value)) = &operation.answer {
+            let name = operation.actor();
+            // Another tenant may have the name by now.
+            let same = |a: &Operation| match &a.request {
+                Request::DeleteTenant { tenant, .. } => tenant.name.as_str() == name,
                 _ => false,
             };
-            model.give(value, &name, rules.now, !step.iter().any(same));
+            model.add_ticket(value, &name, context.now, !step.iter().any(same));
         }
     }
-    let alive: Vec<_> = model.tenants.values().map(|t| t.name.clone()).collect();
-    model.tickets.retain(|_, t| alive.contains(&t.tenant));
+    let names: Vec<_> = model.tenants.values().map(|t| t.name.clone()).collect();
+    model.tickets.retain(|_, t| names.contains(&t.tenant));
     Ok(model)
 }
 
-/// A ticket whose use got no answer may be used up.
-fn doubt_tickets(model: &mut Model, step: &[Asked]) {
-    for asked in step {
-        let told = matches!(
-            asked.answer,
+/// Marks tickets as possibly used if their use got no answer.
+fn doubt_tickets(model: &mut Model, step: &[Operation]) {
+    for operation in step {
+        let is_answered = matches!(
+            operation.answer,
             Answer::Ok(_) | Answer::Refused(ErrorCode::TicketInvalid)
         );
-        if let Wish::Arrive { ticket, .. } = &asked.wish
-            && let Some(t) = model.tickets.get_mut(ticket).filter(|_| !told)
+        if let Request::Redeem { ticket, .. } = &operation.request
+            && let Some(t) = model.tickets.get_mut(ticket).filter(|_| !is_answered)
         {
             t.sure = false;
         }
     }
 }
 
-/// What is written by itself: a line for everybody who was told so, at most one
-/// for who was told nothing, none for anybody else.
-fn alone_fits(step: &[Asked], alone: &[Row], rules: &Rules<'_>) -> Result<(), String> {
-    let mut least = BTreeMap::<Row, usize>::new();
-    let mut most = BTreeMap::<(String, String), usize>::new();
-    for asked in step {
-        let actor = asked.actor();
-        let (action, object) = match (&asked.wish, &asked.answer) {
-            (Wish::SignIn { .. }, Answer::Ok(_)) => ("session.begin", Some(actor.clone())),
-            (Wish::SignIn { .. }, Answer::Nothing) => ("session.begin", None),
-            (Wish::Download { who, .. }, Answer::Ok(Got::Device(d, _))) => {
-                ("device.config", Some(format!("{}/{}", who.name, d.label)))
-            }
-            (Wish::Download { .. }, Answer::Nothing) => ("device.config", None),
+/// Checks the audit entries that are written outside the transaction of a
+/// change: one for each operation that was answered so, at most one for each
+/// without an answer, and no others.
+fn check_lines_written_alone(
+    step: &[Operation],
+    alone: &[AuditLine],
+    context: &Context<'_>,
+) -> Result<(), String> {
+    let mut min = BTreeMap::<AuditLine, usize>::new();
+    let mut max = BTreeMap::<(String, String), usize>::new();
+    for operation in step {
+        let actor = operation.actor();
+        let (action, object) = match (&operation.request, &operation.answer) {
+            (Request::SignIn { .. }, Answer::Ok(_)) => ("session.begin", Some(actor.clone())),
+            (Request::SignIn { .. }, Answer::Lost) => ("session.begin", None),
+            (Request::DownloadConfig { tenant, .. }, Answer::Ok(Payload::Device(d, _))) => (
+                "device.config",
+                Some(format!("{}/{}", tenant.name, d.label)),
+            ),
+            (Request::DownloadConfig { .. }, Answer::Lost) => ("device.config", None),
             _ => continue,
         };
-        *most.entry((actor.clone(), action.to_owned())).or_default() += 1;
+        *max.entry((actor.clone(), action.to_owned())).or_default() += 1;
         if let Some(object) = object {
-            let row = Row {
+            let row = AuditLine {
                 actor,
                 action: action.to_owned(),
                 object,
             };
-            *least.entry(row).or_default() += 1;
+            *min.entry(row).or_default() += 1;
         }
     }
-    for (row, n) in least {
+    for (row, n) in min {
         let written = alone.iter().filter(|r| **r == row).count();
         if written < n {
             return Err(format!(
@@ -112,40 +122,41 @@ fn alone_fits(step: &[Asked], alone: &[Row], rules: &Rules<'_>) -> Result<(), St
             ));
         }
     }
-    let tried = |name: &str| rules.tries.get(name).is_some_and(|n| *n >= 5);
+    let may_be_locked_out = |name: &str| context.attempts.get(name).is_some_and(|n| *n >= 5);
     for row in alone {
         let key = (row.actor.clone(), row.action.clone());
         let may = match row.action.as_str() {
-            "session.refused" => tried(&row.object),
+            "session.refused" => may_be_locked_out(&row.object),
             _ => {
-                let same = |r: &&Row| r.actor == row.actor && r.action == row.action;
+                let same = |r: &&AuditLine| r.actor == row.actor && r.action == row.action;
                 let written = alone.iter().filter(same).count();
-                written <= most.get(&key).copied().unwrap_or_default()
+                written <= max.get(&key).copied().unwrap_or_default()
             }
         };
         if !may {
-            return Err(format!("nobody did what is written down: {row:?}"));
+            return Err(format!("no operation wrote the audit entry {row:?}"));
         }
     }
     Ok(())
 }
 
 struct Search<'a> {
-    step: &'a [Asked],
-    rules: &'a Rules<'a>,
-    /// Who wrote something down.
+    step: &'a [Operation],
+    context: &'a Context<'a>,
+    /// The actors of the audit entries.
     writers: Vec<String>,
-    /// How far it got, and what was in the way there.
+    /// How far the search got, and what stopped it there.
     nearest: (usize, String),
 }
 
 impl Search<'_> {
-    /// Whether everything that ended before an operation began has its place.
-    fn may_come(&self, i: usize, done: &[bool]) -> bool {
+    /// Returns whether every operation that ended before this one began has its
+    /// place in the order.
+    fn may_be_next(&self, i: usize, done: &[bool]) -> bool {
         let begun = self.step[i].began;
         let mut before = self.step.iter().zip(done).filter(|(other, _)| {
-            // Whoever went away may still have something under way.
-            let answered = !matches!(other.answer, Answer::Nothing);
+            // An operation without a client may still be under way.
+            let answered = !matches!(other.answer, Answer::Lost);
             answered
                 && other
                     .ended
@@ -159,14 +170,20 @@ impl Search<'_> {
         (0..done.len()).filter(|i| !done[*i]).collect()
     }
 
-    fn go(&mut self, mut model: Model, mut done: Vec<bool>, rows: &[Row]) -> Option<Model> {
-        // Whatever changes nothing comes as early as it can: it is in nobody's way.
+    fn search(
+        &mut self,
+        mut model: Model,
+        mut done: Vec<bool>,
+        rows: &[AuditLine],
+    ) -> Option<Model> {
+        // Operations that change nothing come as early as possible: they are in
+        // the way of no other.
         loop {
             let next = self.open(&done).into_iter().find(|i| {
-                let asked = &self.step[*i];
-                self.may_come(*i, &done)
-                    && !self.wrote(asked)
-                    && model.leaves_all(asked, self.rules)
+                let operation = &self.step[*i];
+                self.may_be_next(*i, &done)
+                    && !self.wrote(operation)
+                    && model.is_unchanged_by(operation, self.context)
             });
             let Some(i) = next else {
                 break;
@@ -178,11 +195,11 @@ impl Search<'_> {
             return self.is_the_end(&model, &done).then_some(model);
         };
         for i in self.open(&done) {
-            let asked = &self.step[i];
-            if asked.began.is_none() || !self.may_come(i, &done) {
+            let operation = &self.step[i];
+            if operation.began.is_none() || !self.may_be_next(i, &done) {
                 continue;
             }
-            let Some((after, written)) = model.after(asked, self.rules) else {
+            let Some((after, written)) = model.apply(operation, self.context) else {
                 continue;
             };
             if written != *row {
@@ -190,51 +207,61 @@ impl Search<'_> {
             }
             let mut done = done.clone();
             done[i] = true;
-            if let Some(end) = self.go(after, done, rest) {
+            if let Some(end) = self.search(after, done, rest) {
                 return Some(end);
             }
         }
-        self.stuck(rows.len(), || format!("nobody could have done {row:?}"));
+        self.note_obstacle(rows.len(), || {
+            format!("no operation can have written {row:?}")
+        });
         None
     }
 
-    /// Whether an operation wrote something down. A sign-up's lines have its
-    /// name, which others may have too: its answer tells.
-    fn wrote(&self, asked: &Asked) -> bool {
-        match asked.wish {
-            Wish::SignUp { .. } => matches!(asked.answer, Answer::Ok(_)),
-            Wish::SignIn { .. } | Wish::Arrive { .. } | Wish::Download { .. } => false,
-            _ => self.writers.contains(&asked.actor()),
+    /// Returns whether an operation wrote an audit entry. The entries of a
+    /// sign-up have its name, which others may have too, so that its answer
+    /// decides.
+    fn wrote(&self, operation: &Operation) -> bool {
+        match operation.request {
+            Request::SignUp { .. } => matches!(operation.answer, Answer::Ok(_)),
+            Request::SignIn { .. } | Request::Redeem { .. } | Request::DownloadConfig { .. } => {
+                false
+            }
+            _ => self.writers.contains(&operation.actor()),
         }
     }
 
     fn is_the_end(&mut self, model: &Model, done: &[bool]) -> bool {
-        let answered = |i: &usize| !matches!(self.step[*i].answer, Answer::Nothing);
+        let answered = |i: &usize| !matches!(self.step[*i].answer, Answer::Lost);
         let left = self.open(done).into_iter().find(answered);
         if let Some(i) = left {
-            let asked = &self.step[i];
-            let text = format!("{} {:?} got {:?}", asked.actor(), asked.wish, asked.answer);
-            self.stuck(0, || text);
+            let operation = &self.step[i];
+            let text = format!(
+                "{} {:?} got {:?}",
+                operation.actor(),
+                operation.request,
+                operation.answer
+            );
+            self.note_obstacle(0, || text);
             return false;
         }
-        match difference(model, self.rules.seen) {
+        match difference(model, self.context.snapshot) {
             None => true,
             Some(what) => {
-                self.stuck(0, || what);
+                self.note_obstacle(0, || what);
                 false
             }
         }
     }
 
-    fn stuck(&mut self, left: usize, what: impl FnOnce() -> String) {
-        let far = self.rules.seen.rows.len() - left;
+    fn note_obstacle(&mut self, left: usize, what: impl FnOnce() -> String) {
+        let far = self.context.snapshot.rows.len() - left;
         if far >= self.nearest.0 {
             self.nearest = (far, what());
         }
     }
 }
 
-/// What the node is given otherwise than the model has it.
+/// Returns the first difference between the node's spec and the model.
 pub fn spec_difference(model: &Model, spec: &NodeSpec) -> Option<String> {
     let addresses = AddressPlan::default();
     let given: BTreeMap<_, _> = spec
@@ -269,19 +296,19 @@ pub fn spec_difference(model: &Model, spec: &NodeSpec) -> Option<String> {
     })
 }
 
-/// What the database has otherwise than the model.
-pub fn difference(model: &Model, seen: &Seen) -> Option<String> {
+/// Returns the first difference between the database and the model.
+pub fn difference(model: &Model, snapshot: &Snapshot) -> Option<String> {
     let addresses = AddressPlan::default();
-    if let Some(t) = seen
+    if let Some(t) = snapshot
         .tenants
         .iter()
         .find(|(k, _)| !model.tenants.contains_key(k))
     {
-        return Some(format!("{} should not be there", t.1.name));
+        return Some(format!("{} should not exist", t.1.name));
     }
     for (key, t) in &model.tenants {
-        let Some(s) = seen.tenants.get(key) else {
-            return Some(format!("{} should be there", t.name));
+        let Some(s) = snapshot.tenants.get(key) else {
+            return Some(format!("{} should exist", t.name));
         };
         let same = s.name == t.name && s.suspended == t.suspended && s.plan == t.plan;
         if !same || s.id != t.id || s.slot != t.slot {

@@ -1,37 +1,43 @@
-//! `control` over the real store, the real node and the simulated machine of
-//! `testkit::sim`, by seeds: people sign up, sign in, add, change and delete
-//! devices and leave, several at one time, the operator suspends and deletes;
-//! calls to the machine fail in every way, the process dies between any two
-//! polls, whoever asked goes away, another process holds the database's lock,
-//! clocks jump. A reference model stands beside it (`model.rs`): after every
-//! step there must be an order of its operations that explains every answer,
-//! every line of the audit log and every row (`explain.rs`). docs/RELIABILITY.md
-//! tells the rest.
+//! Seeded tests of `control` over the real store, the real node and the
+//! simulated machine of `testkit::sim`. Clients sign up, sign in, add, change
+//! and delete devices and delete their accounts, several at the same time; the
+//! operator suspends and deletes. Calls to the machine fail in every way, the
+//! process dies between any two polls, clients go away, another process locks
+//! the database, clocks jump. A reference model is compared with it
+//! (`model.rs`): after every step there must be an order of its operations that
+//! explains every answer, every line of the audit log and every row
+//! (`explain.rs`). docs/reliability/testing.md describes the rest.
 //!
 //! SQLite has threads of its own, so a seed does not replay to the last step as
-//! the node's do. It draws the same kinds of faults, the same lives, the same
-//! clocks and the same people's wishes as long as the same things come of them;
-//! which call meets which fault, and who is first, is the threads' own. What a
-//! seed shows once it shows again within some tries, seldom at once.
+//! the node's seeds do. It draws the same kinds of faults, the same lives, the
+//! same clocks and the same requests as long as they have the same results;
+//! which call meets which fault, and which operation is first, depends on the
+//! threads. A failure of a seed occurs again within some attempts, seldom at
+//! the first.
 //!
-//! `MALIKNODE_SEEDS` says how many seeds (80), `MALIKNODE_SEEDS_FROM` the first
-//! (0), `MALIKNODE_SEED` plays one with all it does, `MALIKNODE_SEED_TIMES` as
-//! often as that.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+//! `MALIKNODE_SEEDS` sets the number of seeds (80), `MALIKNODE_SEEDS_FROM` the
+//! first one (0), `MALIKNODE_SEED` plays a single one and prints what it does,
+//! `MALIKNODE_SEED_TIMES` times.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod act;
-mod asked;
-mod chance;
-mod draw;
+#[path = "../rig/settings.rs"]
+mod settings;
+
+mod acknowledged;
+mod entropy;
 mod explain;
-mod life;
+mod generator;
+mod history;
 mod model;
-mod seen;
+mod operations;
+mod perform;
+mod snapshot;
 mod specs;
 mod step;
+mod tenant;
 mod time;
 
-use life::{History, Report};
+use history::{History, Report};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -42,10 +48,10 @@ use std::{
 };
 use testkit::sim::logs::Logs;
 
-/// Histories at one time: most of a history is waiting.
-const AT_ONCE: usize = 6;
+/// Histories played at the same time: most of a history is waiting.
+const CONCURRENT: usize = 6;
 
-/// Seeds where nobody says how many.
+/// The default number of seeds.
 const SEEDS: u64 = 80;
 
 fn number(name: &str) -> Option<u64> {
@@ -53,8 +59,9 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap())
 }
 
-/// What threads log that belong to no history: the database's, the hasher's.
-fn others() -> &'static Logs {
+/// Returns the logs of threads that belong to no history: the database's, the
+/// hasher's.
+fn shared_logs() -> &'static Logs {
     static LOGS: OnceLock<Logs> = OnceLock::new();
     LOGS.get_or_init(|| {
         let logs = Logs::default();
@@ -64,17 +71,17 @@ fn others() -> &'static Logs {
     })
 }
 
-fn play(seed: u64, loud: bool) -> Result<Report, String> {
-    let others = others();
+fn play(seed: u64, verbose: bool) -> Result<Report, String> {
+    let shared = shared_logs();
     let logs = Logs::default();
-    let mut history = History::new(seed, loud);
+    let mut history = History::new(seed, verbose);
     let playing = || catch_unwind(AssertUnwindSafe(|| history.play()));
     let result = tracing::subscriber::with_default(logs.clone(), playing);
     let result = result.unwrap_or_else(|_| Err("a panic".to_owned()));
     let mut secrets = history.secrets.lock().unwrap().clone();
-    secrets.append(&mut history.sim.state().world.secrets);
-    let logs = [logs.text(), others.text()];
-    if loud && result.is_err() {
+    secrets.append(&mut history.sim.state().model.secrets);
+    let logs = [logs.text(), shared.text()];
+    if verbose && result.is_err() {
         eprintln!("{}", logs[0]);
     }
     let report = result?;
@@ -85,7 +92,7 @@ fn play(seed: u64, loud: bool) -> Result<Report, String> {
     }
 }
 
-fn again(seed: u64) -> String {
+fn replay_command(seed: u64) -> String {
     format!(
         "MALIKNODE_SEED={seed} MALIKNODE_SEED_TIMES=20 cargo test -p control --test seeds -- --nocapture"
     )
@@ -94,7 +101,7 @@ fn again(seed: u64) -> String {
 #[derive(Default)]
 struct Sum {
     failed: Vec<(u64, String)>,
-    asked: u64,
+    operations: u64,
     answered: u64,
     revoked: (u64, u64),
     deaths: u64,
@@ -102,7 +109,7 @@ struct Sum {
 }
 
 #[test]
-fn every_answer_is_explained_and_every_history_ends_at_the_model() {
+fn every_history_is_explained_by_the_model() {
     if let Some(seed) = number("MALIKNODE_SEED") {
         for _ in 0..number("MALIKNODE_SEED_TIMES").unwrap_or(1) {
             let report = play(seed, true);
@@ -117,7 +124,7 @@ fn every_answer_is_explained_and_every_history_ends_at_the_model() {
     let next = AtomicU64::new(from);
     let sum = Mutex::new(Sum::default());
     std::thread::scope(|threads| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..CONCURRENT {
             threads.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -128,7 +135,7 @@ fn every_answer_is_explained_and_every_history_ends_at_the_model() {
                     let mut sum = sum.lock().unwrap();
                     match result {
                         Ok(r) => {
-                            sum.asked += r.asked;
+                            sum.operations += r.operations;
                             sum.answered += r.answered;
                             sum.revoked.0 += r.revoked.0;
                             sum.revoked.1 += r.revoked.1;
@@ -145,7 +152,7 @@ fn every_answer_is_explained_and_every_history_ends_at_the_model() {
     println!(
         "{seeds} seeds in {:.1?}: {} operations, {} answered, {} revocations, {} acknowledged, {} deaths; slowest to converge {:?}",
         begun.elapsed(),
-        sum.asked,
+        sum.operations,
         sum.answered,
         sum.revoked.0,
         sum.revoked.1,
@@ -154,7 +161,7 @@ fn every_answer_is_explained_and_every_history_ends_at_the_model() {
     );
     sum.failed.sort();
     for (seed, what) in sum.failed.iter().take(10) {
-        eprintln!("seed {seed}: {what}\n    {}", again(*seed));
+        eprintln!("seed {seed}: {what}\n    {}", replay_command(*seed));
     }
     let failed = sum.failed.len();
     assert!(failed == 0, "{failed} of {seeds} seeds failed");

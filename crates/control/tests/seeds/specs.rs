@@ -1,5 +1,6 @@
-//! The node's way to the real store: what it is given is what the simulated
-//! machine's watch goes by, and it may be refused, or come late.
+//! The node's source of specs over the real store. The invariants of the
+//! simulated machine are checked against each spec that the node is given; a
+//! load may be refused or delayed.
 
 use async_trait::async_trait;
 use domain::ErrorCode;
@@ -11,29 +12,29 @@ use testkit::sim::{Sim, faults::Fault};
 
 use super::time::pause;
 
-/// See the module.
+/// A source that fails on demand.
 pub struct Specs<S> {
     from: S,
     sim: Sim,
 }
 
 impl<S> Specs<S> {
-    /// What `from` gives.
+    /// Loads from `from`.
     pub fn new(from: S, sim: Sim) -> Self {
         Self { from, sim }
     }
 }
 
-/// What the watch has to know of a spec before anything is done by it.
-pub fn known(sim: &Sim, spec: &NodeSpec) {
+/// Informs the invariants of a spec before the node acts on it.
+pub fn learn(sim: &Sim, spec: &NodeSpec) {
     let mut s = sim.state();
     for t in spec.tenants.values() {
         let key = t.private_key.public();
-        s.world.passwords.insert(key, t.dns_password_hash.clone());
-        s.world.secrets.push(t.dns_password_hash.clone());
-        s.world.secrets.push(t.dns_password.expose().to_owned());
+        s.model.passwords.insert(key, t.dns_password_hash.clone());
+        s.model.secrets.push(t.dns_password_hash.clone());
+        s.model.secrets.push(t.dns_password.expose().to_owned());
     }
-    s.world.spec = spec.clone();
+    s.model.spec = spec.clone();
 }
 
 #[async_trait]
@@ -55,7 +56,7 @@ impl<S: SpecSource> SpecSource for Specs<S> {
         if late > 0 {
             pause(late).await;
         }
-        known(&self.sim, &spec);
+        learn(&self.sim, &spec);
         Ok(spec)
     }
 }

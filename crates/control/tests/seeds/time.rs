@@ -1,9 +1,10 @@
-//! Time that goes by faster than the world's. SQLite runs on threads of its own
+//! Time that passes faster than real time. SQLite runs on threads of its own
 //! that simulated time does not wait for: it jumps to the next timer as soon as
 //! the runtime is idle, and a query that takes a millisecond would seem to take
-//! minutes. So here it goes on with real time: some milliseconds in one while
-//! anything is done, many once nothing was done for a while, and none while
-//! the runtime has no turn. A busy machine slows it down.
+//! minutes. So here time is driven by real time: one real millisecond is some
+//! simulated ones while work is under way, many once the runtime has been idle
+//! for a while, and none while the runtime does not run. A busy machine slows
+//! it down.
 
 use std::{
     sync::{
@@ -20,42 +21,41 @@ use tokio::{
     time::{advance, sleep},
 };
 
-/// How often time goes on.
+/// How often the clock is advanced.
 const BEAT: Duration = Duration::from_millis(1);
 
-/// So many beats without anything done, and nothing is under way: a query takes
-/// less.
+/// After this many beats without work nothing is under way: a query takes less.
 const QUIET: u32 = 5;
 
-/// What goes by with a beat while something is done.
+/// Milliseconds per beat while work is under way.
 const WORKING: u32 = 10;
 
-/// What goes by with a beat while all that is waited for is time.
+/// Milliseconds per beat while every task waits for time.
 const WAITING: u32 = 200;
 
-/// What goes by with a beat where nothing may seem slow.
+/// Milliseconds per beat where nothing may seem slow.
 const SLOWLY: u32 = 5;
 
-/// How much goes by with a beat at most, in beats.
+/// The most milliseconds per beat.
 #[derive(Clone)]
-pub struct Pace(Arc<AtomicU32>);
+pub struct TimeLapse(Arc<AtomicU32>);
 
-impl Pace {
-    /// Time that goes by as it should for most of a history.
+impl TimeLapse {
+    /// Returns the speed for most of a history.
     pub fn new() -> Self {
         Self(Arc::new(AtomicU32::new(WAITING)))
     }
 
-    /// Time goes slowly until this is dropped: nobody's patience ends because
-    /// other programs want the machine.
-    pub fn slowly(&self) -> Slowly {
-        Slowly(self.clone(), self.0.swap(SLOWLY, Ordering::Relaxed))
+    /// Lets time pass slowly until the guard is dropped, so that no timeout
+    /// ends because other programs use the machine.
+    pub fn slow_down(&self) -> SlowGuard {
+        SlowGuard(self.clone(), self.0.swap(SLOWLY, Ordering::Relaxed))
     }
 
-    /// Has time go on in this runtime, whose clock is paused. While the blocking
+    /// Advances the clock of this runtime, which is paused. While the blocking
     /// task runs, tokio leaves the clock alone.
     pub fn start(&self) -> JoinHandle<()> {
-        let pace = self.clone();
+        let time = self.clone();
         let (to, mut from) = mpsc::channel(1);
         tokio::task::spawn_blocking(move || {
             while to.blocking_send(()).is_ok() {
@@ -67,11 +67,11 @@ impl Pace {
             let mut parked = 0;
             let mut quiet = 0;
             while from.recv().await.is_some() {
-                // Once for this beat; more often, and somebody had an answer.
+                // One wake-up is for this beat; more mean that a task had work.
                 let now = metrics.worker_park_count(0);
                 quiet = if now - parked > 1 { 0 } else { quiet + 1 };
                 parked = now;
-                let most = pace.0.load(Ordering::Relaxed);
+                let most = time.0.load(Ordering::Relaxed);
                 let beats = if quiet < QUIET { WORKING } else { WAITING };
                 advance(BEAT * beats.min(most)).await;
             }
@@ -79,16 +79,16 @@ impl Pace {
     }
 }
 
-/// See [`Pace::slowly`].
-pub struct Slowly(Pace, u32);
+/// The guard of [`TimeLapse::slow_down`].
+pub struct SlowGuard(TimeLapse, u32);
 
-impl Drop for Slowly {
+impl Drop for SlowGuard {
     fn drop(&mut self) {
         self.0.0.store(self.1, Ordering::Relaxed);
     }
 }
 
-/// Waits that many milliseconds of the history's.
+/// Waits for that many simulated milliseconds.
 pub async fn pause(millis: u64) {
     sleep(Duration::from_millis(millis)).await;
 }

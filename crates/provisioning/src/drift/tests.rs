@@ -1,13 +1,14 @@
-//! Each thing another hand can do is found once, by name, and nothing else is.
+//! Each external change is detected once and with its kind; nothing else is.
 
 use super::*;
 use crate::{
-    Known, Observed,
+    Observation, Observed,
     observed::{DnsConf, FileStamp, ObservedDnsClient, ObservedPeer},
     ports::PortError,
 };
 use domain::{
     AddressPlan, DeviceId, DeviceLabel, ErrorCode, FilterPolicy, PresharedKey, PrivateKey, Secret,
+    TenantName,
 };
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -52,23 +53,23 @@ fn spec() -> NodeSpec {
     }
 }
 
-fn unknown<T>() -> Known<T> {
-    Known::Unknown(Arc::new(PortError::new(ErrorCode::Busy, "later")))
+fn unreadable<T>() -> Observation<T> {
+    Observation::Unreadable(Arc::new(PortError::new(ErrorCode::Busy, "later")))
 }
 
 fn nothing() -> Observed {
     Observed {
-        wireguard: unknown(),
-        firewall: unknown(),
-        containers: unknown(),
+        wireguard: unreadable(),
+        firewall: unreadable(),
+        containers: unreadable(),
         dns: BTreeMap::new(),
-        folders: unknown(),
+        folders: unreadable(),
     }
 }
 
-fn whats(before: &Before, now: &Observed) -> Vec<(Option<u16>, Found)> {
+fn kinds(before: &Before, now: &Observed) -> Vec<(Option<u16>, DriftKind)> {
     let found = drifts(&spec(), &settings(), before, now, |_| false);
-    let of = |d: Drift| (d.tenant.map(|(slot, _)| slot.get()), d.what);
+    let of = |d: Drift| (d.tenant.map(|(slot, _)| slot.get()), d.kind);
     found.into_iter().map(of).collect()
 }
 
@@ -91,67 +92,81 @@ fn interfaces() -> BTreeMap<Slot, ObservedInterface> {
     spec().tenants.values().map(|t| (t.slot, of(t))).collect()
 }
 
-fn meddled(change: impl FnOnce(&mut ObservedInterface)) -> Vec<(Option<u16>, Found)> {
+fn tampered(change: impl FnOnce(&mut ObservedInterface)) -> Vec<(Option<u16>, DriftKind)> {
     let mut new = interfaces();
     change(new.get_mut(&Slot::FIRST).unwrap());
     let now = Observed {
-        wireguard: Known::Known(new),
+        wireguard: Observation::Read(new),
         ..nothing()
     };
-    whats(&Before::Wireguard(interfaces()), &now)
+    kinds(&Before::Wireguard(interfaces()), &now)
 }
 
 #[test]
-fn what_became_of_an_interface_is_told_by_name() {
-    assert_eq!(meddled(|_| {}), []);
-    let one = |what| vec![(Some(1), what)];
-    assert_eq!(meddled(|i| i.owner = None), one(Found::InterfaceGone));
-    assert_eq!(meddled(|i| i.public_key = None), one(Found::KeyChanged));
-    assert_eq!(meddled(|i| i.listen_port = 7), one(Found::PortChanged(7)));
-    assert_eq!(meddled(|i| i.up = false), one(Found::InterfaceDown));
-    assert_eq!(meddled(|i| i.addresses.clear()), one(Found::AddressChanged));
-    let changed = |strange, missing| one(Found::PeersChanged { strange, missing });
-    assert_eq!(meddled(|i| i.peers.clear()), changed(0, 1));
-    let strange = PrivateKey::from_random([9; 32]).public();
+fn each_change_of_an_interface_has_its_kind() {
+    assert_eq!(tampered(|_| {}), []);
+    let one = |kind| vec![(Some(1), kind)];
+    assert_eq!(tampered(|i| i.owner = None), one(DriftKind::InterfaceGone));
+    assert_eq!(
+        tampered(|i| i.public_key = None),
+        one(DriftKind::KeyChanged)
+    );
+    assert_eq!(
+        tampered(|i| i.listen_port = 7),
+        one(DriftKind::PortChanged(7))
+    );
+    assert_eq!(tampered(|i| i.up = false), one(DriftKind::InterfaceDown));
+    assert_eq!(
+        tampered(|i| i.addresses.clear()),
+        one(DriftKind::AddressChanged)
+    );
+    let changed = |unexpected, missing| {
+        one(DriftKind::PeersChanged {
+            unexpected,
+            missing,
+        })
+    };
+    assert_eq!(tampered(|i| i.peers.clear()), changed(0, 1));
+    let unexpected = PrivateKey::from_random([9; 32]).public();
     let add = |i: &mut ObservedInterface| {
         let peer = i.peers.values().next().unwrap().clone();
-        i.peers.insert(strange, peer);
+        i.peers.insert(unexpected, peer);
     };
-    assert_eq!(meddled(add), changed(1, 0));
+    assert_eq!(tampered(add), changed(1, 0));
 
     let mut gone = interfaces();
     gone.remove(&Slot::FIRST);
     let now = Observed {
-        wireguard: Known::Known(gone),
+        wireguard: Observation::Read(gone),
         ..nothing()
     };
     let before = Before::Wireguard(interfaces());
-    assert_eq!(whats(&before, &now), one(Found::InterfaceGone));
-    let at_work = |lane: &Lane| *lane == Lane::Tunnel(Slot::FIRST);
-    assert_eq!(drifts(&spec(), &settings(), &before, &now, at_work), []);
+    assert_eq!(kinds(&before, &now), one(DriftKind::InterfaceGone));
+    let is_running = |lane: &Lane| *lane == Lane::Tunnel(Slot::FIRST);
+    assert_eq!(drifts(&spec(), &settings(), &before, &now, is_running), []);
 }
 
 #[test]
-fn what_never_was_as_the_spec_wants_it_is_work_and_no_finding() {
-    // A device that was deleted in the spec, and is removed by us.
+fn a_part_that_never_matched_is_no_drift() {
+    // A device that was deleted from the spec, so that we remove it.
     let mut before = interfaces();
-    let strange = PrivateKey::from_random([9; 32]).public();
+    let unexpected = PrivateKey::from_random([9; 32]).public();
     let first = before.get_mut(&Slot::FIRST).unwrap();
     let peer = first.peers.values().next().unwrap().clone();
-    first.peers.insert(strange, peer);
+    first.peers.insert(unexpected, peer);
     let now = Observed {
-        wireguard: Known::Known(interfaces()),
+        wireguard: Observation::Read(interfaces()),
         ..nothing()
     };
-    assert_eq!(whats(&Before::Wireguard(before), &now), []);
-    // A tenant who was suspended, and whose interface we took away.
+    assert_eq!(kinds(&Before::Wireguard(before), &now), []);
+    // A suspended tenant, whose interface we removed.
     let mut spec = spec();
     let first = spec.tenants.get_mut(&Slot::FIRST).unwrap();
     std::sync::Arc::make_mut(first).suspended = true;
     let mut gone = interfaces();
     gone.remove(&Slot::FIRST);
     let now = Observed {
-        wireguard: Known::Known(gone),
+        wireguard: Observation::Read(gone),
         ..nothing()
     };
     let before = Before::Wireguard(interfaces());
@@ -159,30 +174,33 @@ fn what_never_was_as_the_spec_wants_it_is_work_and_no_finding() {
 }
 
 #[test]
-fn a_flushed_table_is_one_finding_and_lost_elements_are_their_tenants() {
+fn lost_elements_are_drift_of_their_tenants() {
     let s = settings();
-    let of = |t: &TenantSpec| ObservedFirewallTenant::of(&t.firewall(&s, s.fallback_dns));
-    let whole = ObservedFirewall {
+    let of = |t: &TenantSpec| ObservedFirewallTenant::from_spec(&t.firewall(&s, s.fallback_dns));
+    let complete = ObservedFirewall {
         complete: true,
         tenants: spec().tenants.values().map(|t| (t.slot, of(t))).collect(),
     };
-    let before = Before::Firewall(whole.clone());
+    let before = Before::Firewall(complete.clone());
     let now = |f: ObservedFirewall| Observed {
-        firewall: Known::Known(f),
+        firewall: Observation::Read(f),
         ..nothing()
     };
-    assert_eq!(whats(&before, &now(whole.clone())), []);
+    assert_eq!(kinds(&before, &now(complete.clone())), []);
     let flushed = ObservedFirewall::default();
-    assert_eq!(whats(&before, &now(flushed)), [(None, Found::RulesGone)]);
-    let mut less = whole;
-    let second = less.tenants.get_mut(&Slot::new(2).unwrap()).unwrap();
+    assert_eq!(
+        kinds(&before, &now(flushed)),
+        [(None, DriftKind::RulesGone)]
+    );
+    let mut fewer = complete;
+    let second = fewer.tenants.get_mut(&Slot::new(2).unwrap()).unwrap();
     second.mesh.clear();
-    let found = whats(&before, &now(less));
-    assert_eq!(found, [(Some(2), Found::ElementsChanged)]);
+    let found = kinds(&before, &now(fewer));
+    assert_eq!(found, [(Some(2), DriftKind::ElementsChanged)]);
 }
 
 #[test]
-fn containers_and_the_image_are_missed() {
+fn a_missing_container_or_image_is_drift() {
     let s = settings();
     let with = |state| ObservedContainers {
         image: true,
@@ -206,30 +224,33 @@ fn containers_and_the_image_are_missed() {
     let before = Before::Containers(with(ContainerState::Running));
     let found = |c: ObservedContainers| {
         let now = Observed {
-            containers: Known::Known(c),
+            containers: Observation::Read(c),
             ..nothing()
         };
-        whats(&before, &now)
+        kinds(&before, &now)
     };
     assert_eq!(found(with(ContainerState::Running)), []);
-    for (state, what) in [
-        (ContainerState::Stopped, Found::ContainerStopped),
-        (ContainerState::Paused, Found::ContainerPaused),
-        (ContainerState::Dead, Found::ContainerGone),
+    for (state, kind) in [
+        (ContainerState::Stopped, DriftKind::ContainerStopped),
+        (ContainerState::Paused, DriftKind::ContainerPaused),
+        (ContainerState::Dead, DriftKind::ContainerGone),
     ] {
-        assert_eq!(found(with(state)), [(Some(1), what)]);
+        assert_eq!(found(with(state)), [(Some(1), kind)]);
     }
     let mut gone = with(ContainerState::Running);
     gone.ours.remove(0);
     gone.image = false;
-    let both = [(Some(1), Found::ContainerGone), (None, Found::ImageGone)];
+    let both = [
+        (Some(1), DriftKind::ContainerGone),
+        (None, DriftKind::ImageGone),
+    ];
     assert_eq!(found(gone), both);
 }
 
 #[test]
-fn folders_are_compared_and_a_new_dns_configuration_has_its_owner_asked() {
+fn changed_files_are_drift_unless_adguard_wrote_them() {
     let stamp = |length| {
-        DnsConf::There(FileStamp {
+        DnsConf::Present(FileStamp {
             inode: 1,
             written: 1,
             length,
@@ -244,46 +265,49 @@ fn folders_are_compared_and_a_new_dns_configuration_has_its_owner_asked() {
         owner: Some(t.private_key.public().to_string()),
         dns_conf: stamp(1),
     };
-    let whole: BTreeMap<String, ObservedFolder> = spec()
+    let complete: BTreeMap<String, ObservedFolder> = spec()
         .tenants
         .values()
         .map(|t| (t.name.folder(), of(t)))
         .collect();
-    let before = Before::Folders(whole.clone());
-    let look = |change: &dyn Fn(&mut BTreeMap<String, ObservedFolder>)| {
-        let mut new = whole.clone();
+    let before = Before::Folders(complete.clone());
+    let compare = |change: &dyn Fn(&mut BTreeMap<String, ObservedFolder>)| {
+        let mut new = complete.clone();
         change(&mut new);
         let now = Observed {
-            folders: Known::Known(new),
+            folders: Observation::Read(new),
             ..nothing()
         };
-        (whats(&before, &now), changed_dns(&spec(), &before, &now))
+        (kinds(&before, &now), changed_dns(&spec(), &before, &now))
     };
-    assert_eq!(look(&|_| {}), (vec![], vec![]));
-    let gone = look(&|f| drop(f.remove("user_tenant1")));
-    assert_eq!(gone, (vec![(Some(1), Found::FolderGone)], vec![]));
-    let damaged = look(&|f| {
+    assert_eq!(compare(&|_| {}), (vec![], vec![]));
+    let gone = compare(&|f| drop(f.remove("user_tenant1")));
+    assert_eq!(gone, (vec![(Some(1), DriftKind::FolderGone)], vec![]));
+    let damaged = compare(&|f| {
         let first = f.get_mut("user_tenant1").unwrap();
         first.wg_confs.clear();
         first.owner = None;
     });
-    let both = vec![(Some(1), Found::ConfChanged), (Some(1), Found::KeysDamaged)];
+    let both = vec![
+        (Some(1), DriftKind::ConfChanged),
+        (Some(1), DriftKind::KeysDamaged),
+    ];
     assert_eq!(damaged, (both, vec![]));
-    let lost = look(&|f| f.get_mut("user_tenant2").unwrap().dns_conf = DnsConf::Missing);
-    assert_eq!(lost, (vec![(Some(2), Found::DnsConfGone)], vec![]));
-    let rewritten = look(&|f| f.get_mut("user_tenant2").unwrap().dns_conf = stamp(2));
+    let lost = compare(&|f| f.get_mut("user_tenant2").unwrap().dns_conf = DnsConf::Missing);
+    assert_eq!(lost, (vec![(Some(2), DriftKind::DnsConfGone)], vec![]));
+    let rewritten = compare(&|f| f.get_mut("user_tenant2").unwrap().dns_conf = stamp(2));
     assert_eq!(rewritten, (vec![], vec![Slot::new(2).unwrap()]));
 }
 
 #[test]
-fn a_client_deleted_inside_adguard_home_is_counted() {
+fn missing_and_unexpected_dns_clients_are_counted() {
     let t = tenant(1);
     let client = |c: crate::spec::DnsClient| ObservedDnsClient {
         name: format!("{} (2)", c.name),
         addresses: [c.address].into(),
         policy: Some(c.policy),
     };
-    let whole = ObservedDns {
+    let complete = ObservedDns {
         running: true,
         clients: t
             .clients()
@@ -291,39 +315,39 @@ fn a_client_deleted_inside_adguard_home_is_counted() {
             .map(|(id, c)| (id, client(c)))
             .collect(),
     };
-    let before = Before::Dns(Slot::FIRST, whole.clone());
+    let before = Before::Dns(Slot::FIRST, complete.clone());
     let found = |d: ObservedDns| {
         let now = Observed {
-            dns: [(Slot::FIRST, Known::Known(d))].into(),
+            dns: [(Slot::FIRST, Observation::Read(d))].into(),
             ..nothing()
         };
-        whats(&before, &now)
+        kinds(&before, &now)
     };
-    assert_eq!(found(whole.clone()), []);
-    let mut less = whole.clone();
-    less.clients.clear();
-    let gone = Found::ClientsChanged {
+    assert_eq!(found(complete.clone()), []);
+    let mut fewer = complete.clone();
+    fewer.clients.clear();
+    let gone = DriftKind::ClientsChanged {
         missing: 1,
-        strange: 0,
+        unexpected: 0,
     };
-    assert_eq!(found(less), [(Some(1), gone)]);
-    let mut more = whole;
-    let another = more.clients.values().next().unwrap().clone();
-    more.clients.insert("mn-999".to_owned(), another);
-    let strange = Found::ClientsChanged {
+    assert_eq!(found(fewer), [(Some(1), gone)]);
+    let mut extra = complete;
+    let another = extra.clients.values().next().unwrap().clone();
+    extra.clients.insert("mn-999".to_owned(), another);
+    let unexpected = DriftKind::ClientsChanged {
         missing: 0,
-        strange: 1,
+        unexpected: 1,
     };
-    assert_eq!(found(more), [(Some(1), strange)]);
+    assert_eq!(found(extra), [(Some(1), unexpected)]);
 }
 
 #[test]
-fn every_finding_is_a_sentence_that_names_its_tenant() {
+fn every_drift_is_a_sentence() {
     let tenant = Some((Slot::FIRST, TenantName::parse("alice").unwrap()));
-    let what = Found::KeyChanged;
-    let text = Drift { tenant, what }.to_string();
+    let kind = DriftKind::KeyChanged;
+    let text = Drift { tenant, kind }.to_string();
     assert_eq!(text, "wg1 of alice had another key; it gets its own back.");
-    let what = Found::RulesGone;
-    let everybodys = Drift { tenant: None, what }.to_string();
-    assert!(everybodys.starts_with("The firewall's table was gone"));
+    let kind = DriftKind::RulesGone;
+    let of_node = Drift { tenant: None, kind }.to_string();
+    assert!(of_node.starts_with("The firewall's table was gone"));
 }

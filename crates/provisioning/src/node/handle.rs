@@ -1,7 +1,7 @@
-//! The handle: how the rest of the program nudges a node, waits for it and
-//! watches it, without ever touching the machine itself.
+//! The handle with which the rest of the program nudges a node, waits for it and
+//! watches it, without access to the machine itself.
 
-use super::NodePorts;
+use super::node_ports::NodePorts;
 use crate::{
     drift::Drift,
     observed::PeerStatistics,
@@ -16,33 +16,32 @@ use std::{
 };
 use tokio::sync::{Notify, broadcast, watch};
 
-/// Findings kept for a slow reader. At 1,000 tenants one that sleeps through
-/// two of somebody's meddling with every container loses the oldest, and is
-/// told how many.
-const DRIFTS: usize = 2048;
+/// How many drifts are buffered for a slow receiver. With 1,000 tenants, a receiver
+/// that misses two external changes of every container loses the oldest drifts, and
+/// learns how many.
+const BUFFERED_DRIFTS: usize = 2048;
 
-/// A tenant as its node sees it.
+/// A tenant's state on its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantState {
-    /// Whose slot it was when this was seen.
+    /// The tenant who had the slot at that time.
     pub name: TenantName,
-    /// The newest generation whose tunnel and elements are in force.
+    /// The newest generation for which tunnel and elements are in force.
     pub applied: u64,
-    /// How the parts are.
     pub status: TenantStatus,
 }
 
-/// The node as a whole.
+/// The state of the node as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeState {
-    /// The spec's generation that the rest was seen with.
+    /// The generation of the spec at that time.
     pub generation: u64,
-    /// What is wrong with the machine itself.
+    /// Problems of the machine itself.
     pub problems: Vec<Problem>,
-    /// Slots whose interface's name somebody else has taken.
+    /// Slots whose interface name a foreign interface has.
     pub foreign_slots: BTreeSet<Slot>,
-    /// Slots whose interface is still that of a tenant who left, or may be;
-    /// `None` while that cannot be read.
+    /// Slots whose interface is still that of a tenant who left, or may be; `None`
+    /// while that cannot be read.
     pub leaving: Option<BTreeSet<Slot>>,
 }
 
@@ -67,12 +66,12 @@ impl Shared {
             tenants: Mutex::default(),
             node: watch::Sender::new(NodeState::default()),
             spec: watch::Sender::new(None),
-            drifts: broadcast::Sender::new(DRIFTS),
+            drifts: broadcast::Sender::new(BUFFERED_DRIFTS),
         }
     }
 
     fn tenants(&self) -> MutexGuard<'_, Tenants> {
-        // The map is whole after any panic: every change to it is one call.
+        // The map is consistent after any panic: every change to it is one call.
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,8 +111,8 @@ impl Shared {
         });
     }
 
-    /// The tenants of these slots are in force at another generation too:
-    /// nothing of theirs has changed with it.
+    /// Records that the tenants of these slots are in force at another generation
+    /// too: it changed nothing of theirs.
     pub(crate) fn set_applied(&self, slots: impl Iterator<Item = Slot>, generation: u64) {
         let tenants = self.tenants();
         for sender in slots.filter_map(|slot| tenants.get(&slot)) {
@@ -124,7 +123,7 @@ impl Shared {
         }
     }
 
-    /// Forgets tenants that left; who still watches sees `None`.
+    /// Removes tenants that left. Those who still watch one see `None`.
     pub(crate) fn retain(&self, spec: &NodeSpec) {
         self.tenants().retain(|slot, sender| {
             let stays = spec.tenants.contains_key(slot);
@@ -135,9 +134,9 @@ impl Shared {
         });
     }
 
-    pub(crate) fn tell_of_drift(&self, found: Drift) {
-        // Nobody listening is no error: the log has it.
-        let _ = self.drifts.send(found);
+    pub(crate) fn publish_drift(&self, drift: Drift) {
+        // Having no receiver is not an error: the drift is logged.
+        let _ = self.drifts.send(drift);
     }
 
     pub(crate) fn set_node(&self, state: NodeState) {
@@ -149,7 +148,7 @@ impl Shared {
     }
 }
 
-/// A node, from outside. Cheap to clone.
+/// A node's handle. Cheap to clone.
 #[derive(Clone)]
 pub struct NodeHandle {
     shared: Arc<Shared>,
@@ -160,12 +159,12 @@ impl NodeHandle {
         Self { shared }
     }
 
-    /// Says that the spec may have changed. Carries nothing; may be lost.
+    /// Tells the node that the spec may have changed. Carries no data; may be lost.
     pub fn nudge(&self) {
         self.shared.nudge.notify_one();
     }
 
-    /// A slot's state as it changes; `None` while the node has not seen a
+    /// Returns a receiver of a slot's state; `None` while the node has not seen a
     /// tenant there.
     pub fn watch(&self, slot: Slot) -> watch::Receiver<Option<TenantState>> {
         self.shared
@@ -175,7 +174,7 @@ impl NodeHandle {
             .subscribe()
     }
 
-    /// A slot's state now.
+    /// Returns a slot's present state.
     pub fn tenant(&self, slot: Slot) -> Option<TenantState> {
         self.shared
             .tenants()
@@ -183,65 +182,68 @@ impl NodeHandle {
             .and_then(|s| s.borrow().clone())
     }
 
-    /// The node's own state as it changes.
+    /// Returns a receiver of the node's own state.
     pub fn node(&self) -> watch::Receiver<NodeState> {
         self.shared.node.subscribe()
     }
 
-    /// Nudges, then waits until a slot's tunnel and elements are at
-    /// `generation` or later, `patience` at most. Whether they are.
+    /// Nudges the node, then waits, for `patience` at most, until a slot's tunnel and
+    /// elements are in force at `generation` or later. Returns whether they are.
     pub async fn applied(&self, slot: Slot, generation: u64, patience: Duration) -> bool {
         let mut watch = self.watch(slot);
         self.nudge();
-        let there = watch.wait_for(|s| s.as_ref().is_some_and(|s| s.applied >= generation));
-        matches!(tokio::time::timeout(patience, there).await, Ok(Ok(_)))
+        let applied = watch.wait_for(|s| s.as_ref().is_some_and(|s| s.applied >= generation));
+        matches!(tokio::time::timeout(patience, applied).await, Ok(Ok(_)))
     }
 
-    /// Nudges, then waits until nothing carries packets any more for a tenant
-    /// who left the slot with `generation`, `patience` at most. Whether so.
-    pub async fn gone(&self, slot: Slot, generation: u64, patience: Duration) -> bool {
+    /// Nudges the node, then waits, for `patience` at most, until no interface carries
+    /// packets for a tenant who left the slot with `generation`. Returns whether that
+    /// is so.
+    pub async fn removed(&self, slot: Slot, generation: u64, patience: Duration) -> bool {
         let mut node = self.node();
         self.nudge();
-        let gone = node.wait_for(|n| {
+        let removed = node.wait_for(|n| {
             n.generation >= generation && n.leaving.as_ref().is_some_and(|l| !l.contains(&slot))
         });
-        matches!(tokio::time::timeout(patience, gone).await, Ok(Ok(_)))
+        matches!(tokio::time::timeout(patience, removed).await, Ok(Ok(_)))
     }
 
-    /// What other hands do to the machine from now on, as it is found.
+    /// Returns a receiver of the external changes that are detected from now on.
     pub fn drifts(&self) -> broadcast::Receiver<Drift> {
         self.shared.drifts.subscribe()
     }
 
-    /// Which WireGuard serves, in words.
+    /// Returns the name of the WireGuard implementation.
     pub fn wireguard(&self) -> String {
         self.shared.ports.wireguard.describe()
     }
 
-    /// Counters of all peers of all our interfaces.
+    /// Returns the counters of all peers of all our interfaces.
     ///
     /// # Errors
-    /// As the port's.
+    /// The port's errors.
     pub async fn statistics(&self) -> PortResult<Vec<PeerStatistics>> {
         self.shared.ports.wireguard.statistics().await
     }
 
-    /// Who holds which slot by the node's last spec, the suspended included;
-    /// `None` before there is one.
+    /// Returns the tenant in each slot by the node's last spec, including suspended
+    /// ones; `None` before there is a spec.
     pub fn holders(&self) -> Option<BTreeMap<Slot, TenantName>> {
         let spec = self.shared.spec.borrow().clone()?;
         let holders = spec.tenants.values().map(|t| (t.slot, t.name.clone()));
         Some(holders.collect())
     }
 
-    /// Slots somebody holds by the node's last spec; none before there is one.
-    pub fn held_slots(&self) -> BTreeSet<Slot> {
+    /// Returns the slots with a tenant by the node's last spec; none before there is
+    /// a spec.
+    pub fn used_slots(&self) -> BTreeSet<Slot> {
         let spec = self.shared.spec.borrow();
-        let held = spec.iter().flat_map(|s| s.tenants.keys());
-        held.copied().collect()
+        let used = spec.iter().flat_map(|s| s.tenants.keys());
+        used.copied().collect()
     }
 
-    /// A tenant's AdGuard Home, where the node's last spec has the tenant.
+    /// Returns a tenant's AdGuard Home; `None` where the node's last spec does not
+    /// have the tenant.
     pub fn dns(&self, slot: Slot, name: &TenantName) -> Option<DnsInstance> {
         let spec = self.shared.spec.borrow().clone()?;
         let t = spec
@@ -251,21 +253,21 @@ impl NodeHandle {
         Some(t.dns(&self.shared.settings))
     }
 
-    /// What a tenant's AdGuard Home counted over the last 24 hours.
+    /// Returns the counters of a tenant's AdGuard Home for the last 24 hours.
     ///
     /// # Errors
-    /// As the port's; `DnsUnavailable` where the node does not know the tenant.
+    /// The port's errors; `DnsUnavailable` where the node does not know the tenant.
     pub async fn dns_counts(&self, slot: Slot, name: &TenantName) -> PortResult<QueryCounts> {
         let dns = self.dns(slot, name).ok_or_else(|| {
             PortError::new(
                 ErrorCode::DnsUnavailable,
-                "Your DNS filter is not there yet.",
+                "Your DNS filter does not exist yet.",
             )
         })?;
         self.shared.ports.dns.counts(&dns).await
     }
 
-    /// What does not change while the node runs.
+    /// Returns the settings, which do not change while the node runs.
     pub fn settings(&self) -> &NodeSettings {
         &self.shared.settings
     }

@@ -1,12 +1,13 @@
-//! What a step that succeeded has made of the machine, written into the
-//! observation at once: the next plan need not wait for a reading. A reading
-//! follows with the next tick or event and corrects whatever was believed.
+//! Writes the effect of a successful step into the observation at once, so that the
+//! next plan need not wait for a reading. A reading follows with the next tick or
+//! event and corrects the prediction.
 
-use super::{Port, sources::Sources};
+use super::{message::Port, observer::Observer};
 use crate::{
+    hash::content_hash,
     observed::{
-        ContainerState, DnsConf, Known, ObservedContainer, ObservedDnsClient, ObservedFirewall,
-        ObservedFirewallTenant, ObservedInterface, ObservedPeer, content_hash,
+        ContainerState, DnsConf, Observation, ObservedContainer, ObservedDnsClient,
+        ObservedFirewall, ObservedFirewallTenant, ObservedInterface, ObservedPeer,
     },
     plan::Step,
     ports::FirewallChange,
@@ -15,44 +16,46 @@ use crate::{
 use domain::Slot;
 use std::net::IpAddr;
 
-/// `spec` is the one the step was carried out with: a newer one may have more
-/// devices than, say, AdGuard Home was told of.
-pub(crate) fn predict(
+/// Applies a step that succeeded to the observation. `spec` is the one that the step
+/// was executed with: a newer one may have more devices than were given to, say,
+/// AdGuard Home.
+pub(super) fn predict(
     step: &Step,
     spec: &NodeSpec,
     settings: &NodeSettings,
-    sources: &mut Sources,
+    observer: &mut Observer,
 ) {
     match step {
         Step::Firewall(change) => {
             let observed = if change.rebuild {
-                // Every slot's elements: a reading under way is of no use.
-                sources.firewall_changed()
+                // Every slot's elements changed: a reading under way is outdated.
+                observer.change_firewall()
             } else {
                 let set = change.set.iter().map(|(_, t)| t.slot);
                 let slots: Vec<_> = change.remove.keys().copied().chain(set).collect();
-                sources.changed_slots(Port::Firewall, slots)
+                observer.change_slots(Port::Firewall, slots)
             };
-            if let Known::Known(f) = &mut observed.firewall {
-                let mistaken = mistaken(change, f);
+            if let Observation::Read(f) = &mut observed.firewall {
+                let outdated = outdated_slots(change, f);
                 apply_firewall(change, f);
-                sources.doubt_elements(mistaken);
+                observer.doubt_elements(outdated);
             }
         }
         Step::DeleteInterface(slot) => {
-            if let Known::Known(w) = &mut sources.changed_slots(Port::Wireguard, [*slot]).wireguard
-            {
+            let observed = observer.change_slots(Port::Wireguard, [*slot]);
+            if let Observation::Read(w) = &mut observed.wireguard {
                 w.remove(slot);
             }
         }
         Step::EnsureInterface(i) => {
-            if let Known::Known(w) = &mut sources.changed_slots(Port::Wireguard, [i.slot]).wireguard
-            {
+            let observed = observer.change_slots(Port::Wireguard, [i.slot]);
+            if let Observation::Read(w) = &mut observed.wireguard {
                 w.insert(i.slot, interface(i));
             }
         }
         Step::ChangePeers(slot, change) => {
-            if let Known::Known(w) = &mut sources.changed_slots(Port::Wireguard, [*slot]).wireguard
+            let observed = observer.change_slots(Port::Wireguard, [*slot]);
+            if let Observation::Read(w) = &mut observed.wireguard
                 && let Some(i) = w.get_mut(slot)
             {
                 i.peers.retain(|k, _| !change.remove.contains(k));
@@ -61,105 +64,103 @@ pub(crate) fn predict(
             }
         }
         Step::RemoveContainer(id) => {
-            if let Some((c, touched)) = sources.containers_changed() {
-                let gone = c.ours.iter().filter(|x| x.id == *id);
-                gone.for_each(|x| touched.container(x));
+            if let Some((c, dirty)) = observer.change_containers() {
+                let removed = c.ours.iter().filter(|x| x.id == *id);
+                removed.for_each(|x| dirty.add_container(x));
                 c.ours.retain(|x| x.id != *id);
             }
         }
-        Step::StartContainer(slot) => {
-            let Some(t) = spec.tenants.get(slot) else {
-                return;
-            };
-            if let Some((c, touched)) = sources.containers_changed() {
-                let name = t.name.container();
-                let gone = c.ours.iter().filter(|x| x.name == name);
-                gone.for_each(|x| touched.container(x));
-                c.ours.retain(|x| x.name != name);
-                // The engine takes a name wherever it takes an id.
-                let started = ObservedContainer {
-                    id: name.clone(),
-                    name,
-                    slot: Some(*slot),
-                    revision: t.container(settings).revision(),
-                    state: ContainerState::Running,
-                };
-                touched.container(&started);
-                c.ours.push(started);
-            }
-            let folder = t.name.folder();
-            let folders = sources.folder_changed(&folder);
-            if let Some(seen) = folders.and_then(|f| f.get_mut(&folder)) {
-                seen.dns_conf = DnsConf::Unseen;
-            }
-            sources.mark(Port::Containers);
-            sources.mark_dns(*slot);
-            sources.mark_unseen_folder(&t.name);
-        }
+        Step::StartContainer(slot) => start_container(*slot, spec, settings, observer),
         Step::SetClients(slot) => {
             let Some(t) = spec.tenants.get(slot) else {
                 return;
             };
-            if let Some(d) = sources.dns_changed(*slot) {
-                d.clients = t
-                    .clients()
-                    .into_iter()
-                    .map(|(id, c)| {
-                        (
-                            id,
-                            ObservedDnsClient {
-                                name: c.name,
-                                addresses: [c.address].into(),
-                                policy: Some(c.policy),
-                            },
-                        )
-                    })
-                    .collect();
+            if let Some(d) = observer.change_dns(*slot) {
+                let clients = t.clients().into_iter();
+                let clients = clients.map(|(id, c)| {
+                    let client = ObservedDnsClient {
+                        name: c.name,
+                        addresses: [c.address].into(),
+                        policy: Some(c.policy),
+                    };
+                    (id, client)
+                });
+                d.clients = clients.collect();
             }
         }
         Step::WriteFolder(slot) => {
             let Some(t) = spec.tenants.get(slot) else {
                 return;
             };
-            let folder = t.name.folder();
-            if let Some(f) = sources.folder_changed(&folder) {
+            let name = t.name.folder();
+            if let Some(f) = observer.change_folder(&name) {
                 let hash = content_hash(t.wg_conf().expose().as_bytes());
                 let wg_confs = [(format!("{}.conf", slot.interface()), hash)].into();
-                let stood = f.contains_key(&folder);
-                let seen = f.entry(folder).or_default();
-                seen.wg_confs = wg_confs;
-                seen.owner = Some(t.private_key.public().to_string());
-                if !stood {
-                    // What else was in a folder that was gone has gone with it.
-                    sources.mark(Port::Folders);
+                let existed = f.contains_key(&name);
+                let folder = f.entry(name).or_default();
+                folder.wg_confs = wg_confs;
+                folder.owner = Some(t.private_key.public().to_string());
+                if !existed {
+                    // The rest of a folder that was gone is gone as well.
+                    observer.mark(Port::Folders);
                 }
             }
         }
         Step::RemoveFolder(name) => {
-            if let Some(f) = sources.folder_changed(name) {
+            if let Some(f) = observer.change_folder(name) {
                 f.remove(name);
             }
         }
-        Step::FetchImage => sources.mark(Port::Containers),
+        Step::FetchImage => observer.mark(Port::Containers),
     }
 }
 
-/// Slots of which a change was made from a picture that has been corrected
-/// since: it took nothing away that it did not know of.
-fn mistaken(change: &FirewallChange, f: &ObservedFirewall) -> Vec<Slot> {
+fn start_container(slot: Slot, spec: &NodeSpec, settings: &NodeSettings, observer: &mut Observer) {
+    let Some(t) = spec.tenants.get(&slot) else {
+        return;
+    };
+    if let Some((c, dirty)) = observer.change_containers() {
+        let name = t.name.container();
+        let replaced = c.ours.iter().filter(|x| x.name == name);
+        replaced.for_each(|x| dirty.add_container(x));
+        c.ours.retain(|x| x.name != name);
+        // The engine accepts a name wherever it accepts an id.
+        let started = ObservedContainer {
+            id: name.clone(),
+            name,
+            slot: Some(slot),
+            revision: t.container(settings).revision(),
+            state: ContainerState::Running,
+        };
+        dirty.add_container(&started);
+        c.ours.push(started);
+    }
+    let name = t.name.folder();
+    let folders = observer.change_folder(&name);
+    if let Some(folder) = folders.and_then(|f| f.get_mut(&name)) {
+        folder.dns_conf = DnsConf::Unread;
+    }
+    observer.mark(Port::Containers);
+    observer.mark_dns(slot);
+    observer.mark_unknown_folder(&t.name);
+}
+
+/// Returns the slots for which a change was made from an observation that has been
+/// corrected since: the change did not remove elements that it did not know of.
+fn outdated_slots(change: &FirewallChange, f: &ObservedFirewall) -> Vec<Slot> {
     if change.rebuild {
         return Vec::new();
     }
     let none = ObservedFirewallTenant::default();
-    let set = change.set.iter().map(|(stood, t)| (&t.slot, stood));
+    let set = change.set.iter().map(|(before, t)| (&t.slot, before));
     set.chain(&change.remove)
-        .filter(|(slot, stood)| f.tenants.get(slot).unwrap_or(&none) != *stood)
+        .filter(|(slot, before)| f.tenants.get(slot).unwrap_or(&none) != *before)
         .map(|(slot, _)| *slot)
         .collect()
 }
 
-/// What a transaction makes of the table.
-pub fn apply_firewall(change: &FirewallChange, f: &mut ObservedFirewall) {
+/// Applies a transaction to the observed table.
+fn apply_firewall(change: &FirewallChange, f: &mut ObservedFirewall) {
     if change.rebuild {
         f.complete = true;
         f.tenants.clear();
@@ -171,7 +172,7 @@ pub fn apply_firewall(change: &FirewallChange, f: &mut ObservedFirewall) {
         change
             .set
             .iter()
-            .map(|(_, t)| (t.slot, ObservedFirewallTenant::of(t))),
+            .map(|(_, t)| (t.slot, ObservedFirewallTenant::from_spec(t))),
     );
 }
 

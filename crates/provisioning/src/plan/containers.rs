@@ -1,19 +1,19 @@
-//! A slot's container and its AdGuard Home.
+//! Plans a slot's container and its AdGuard Home.
 
-use super::{Step, view::View};
+use super::{step::Step, view::View};
 use crate::{
-    observed::{ContainerState, DnsConf, Known, ObservedDns},
+    observed::{ContainerState, DnsConf, Observation, ObservedDns},
     spec::{TenantSpec, is_fitting_revision},
 };
 use domain::Slot;
 
-/// What is to be done about the slot's containers.
+/// Plans the slot's containers.
 pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
-    let Known::Known(c) = &v.observed.containers else {
+    let Observation::Read(c) = &v.observed.containers else {
         return vec![];
     };
     let active = v.active(slot);
-    let (mut kept, mut going, mut steps) = (None, false, vec![]);
+    let (mut kept, mut removing, mut steps) = (None, false, vec![]);
     for x in v.containers.of_slot(slot, c) {
         let fits = kept.is_none()
             && active.is_some_and(|t| {
@@ -26,7 +26,7 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
             kept = Some(x.state);
             continue;
         }
-        going = true;
+        removing = true;
         if x.state != ContainerState::Removing {
             steps.push(Step::RemoveContainer(x.id.clone()));
         }
@@ -34,15 +34,20 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
     let Some(t) = active else {
         return steps;
     };
-    // A name or an address is only free once its holder is observed gone.
+    // A name or an address is free only once its holder is observed gone.
     let mut holders = v.containers.of_name(&t.name);
-    let name_held =
+    let name_taken =
         c.foreign.contains(&t.name.container()) || holders.any(|holder| holder != Some(slot));
-    // Nor is an earlier tenant's started from the same folder meanwhile.
+    // An earlier tenant's container may be starting from the same folder.
     let busy = v.pending.starts.contains(&t.name);
-    // An earlier tenant's data are not handed to a new one of the same name,
-    // nor its tunnel to a new one in the slot.
-    if going || name_held || busy || !v.is_own_folder(t) || v.anothers_stands(slot) {
+    // An earlier tenant's data must not pass to a new one of the same name, nor its
+    // tunnel to a new one in the slot.
+    if removing
+        || name_taken
+        || busy
+        || !v.is_own_folder(t)
+        || v.has_earlier_tenants_interface(slot)
+    {
         return steps;
     }
     match kept {
@@ -52,31 +57,32 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
     }
 }
 
-/// Whether a container of that revision is what the slot's tenant should have.
+/// Returns whether a container of that revision is the one that the slot's tenant
+/// should have.
 pub(super) fn fits(v: &View, slot: Slot, revision: &str, image: bool) -> bool {
-    let made = v.tenants.made.get(&slot);
-    made.is_some_and(|m| is_fitting_revision(&m.revision, revision, image))
+    let derived = v.tenants.derived.get(&slot);
+    derived.is_some_and(|d| is_fitting_revision(&d.revision, revision, image))
 }
 
-/// Whether a container runs without the configuration it was started from.
+/// Returns whether a container runs without the configuration it was started from.
 fn has_lost_its_conf(v: &View, t: &TenantSpec, state: ContainerState) -> bool {
-    let folders = v.observed.folders.known();
+    let folders = v.observed.folders.value();
     let folder = folders.and_then(|f| f.get(&t.name.folder()));
     state == ContainerState::Running && folder.is_some_and(|f| f.dns_conf == DnsConf::Missing)
 }
 
-/// What is to be done about the slot's AdGuard Home.
+/// Plans the slot's AdGuard Home.
 pub(super) fn plan_dns(v: &View, slot: Slot) -> Vec<Step> {
     match (v.active(slot), v.observed.dns.get(&slot)) {
-        (Some(t), Some(Known::Known(d))) if d.running && !clients_match(t, d) => {
+        (Some(t), Some(Observation::Read(d))) if d.running && !clients_match(t, d) => {
             vec![Step::SetClients(slot)]
         }
         _ => vec![],
     }
 }
 
-/// Whether AdGuard Home's clients are the tenant's devices. (Where a client had
-/// to be given another name than its device's, the port says the device's.)
+/// Returns whether AdGuard Home's clients are the tenant's devices. (Where a client
+/// had to be given another name than its device's, the port reports the device's.)
 fn clients_match(t: &TenantSpec, d: &ObservedDns) -> bool {
     let wanted = t.clients();
     wanted.len() == d.clients.len()

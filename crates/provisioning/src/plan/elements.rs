@@ -1,35 +1,35 @@
-//! A slot's elements in the firewall.
+//! Plans a slot's elements in the firewall.
 
-use super::{is_ours, view::View, wanted_elements};
+use super::view::{View, is_ours, wanted_elements};
 use crate::{
-    observed::{Known, ObservedFirewallTenant},
+    observed::{Observation, ObservedFirewallTenant},
     ports::FirewallChange,
     spec::FirewallTenant,
 };
 use domain::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A slot's part of a transaction, with what stands of its elements now.
+/// A slot's part of a transaction, with its present elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ElementChange {
-    /// They come or change.
+    /// They are added or changed.
     Set(ObservedFirewallTenant, FirewallTenant),
-    /// They go.
+    /// They are removed.
     Remove(ObservedFirewallTenant),
 }
 
-/// The elements the slot should have: an active tenant's, and those of a slot
-/// whose interface still stands or may be coming (then without mesh), so that
-/// no interface of ours is ever unfiltered.
+/// Returns the elements that the slot should have: an active tenant's, and those of a
+/// slot whose interface still exists or may be being created (then without mesh), so
+/// that no interface of ours is ever unfiltered.
 fn wanted(v: &View, slot: Slot) -> Option<FirewallTenant> {
     let own = v
         .active(slot)
         .map(|t| wanted_elements(t, v.observed, v.settings, v.containers));
-    if !is_leaving(v, slot) || own.is_some() && !v.anothers_stands(slot) {
+    if !may_have_interface(v, slot) || own.is_some() && !v.has_earlier_tenants_interface(slot) {
         return own;
     }
-    // While an earlier tenant's interface stands in the slot, the new one's
-    // mesh would be that one's.
+    // While the slot has an earlier tenant's interface, the new tenant's mesh would
+    // apply to the earlier one's devices.
     Some(FirewallTenant {
         slot,
         subnet: v.settings.addresses.subnet(slot),
@@ -39,41 +39,41 @@ fn wanted(v: &View, slot: Slot) -> Option<FirewallTenant> {
     })
 }
 
-/// Whether an interface of ours stands in the slot, or may be there.
-fn is_leaving(v: &View, slot: Slot) -> bool {
-    let may_stand = match (&v.observed.wireguard, &v.observed.firewall) {
-        (Known::Known(w), _) => w.get(&slot).is_some_and(is_ours),
-        // A table that was flushed knows of nobody.
-        (Known::Unknown(_), Known::Known(f)) if !f.complete => {
+/// Returns whether the slot has an interface of ours, or may have one.
+fn may_have_interface(v: &View, slot: Slot) -> bool {
+    let may_exist = match (&v.observed.wireguard, &v.observed.firewall) {
+        (Observation::Read(w), _) => w.get(&slot).is_some_and(is_ours),
+        // A flushed table lists no tenant.
+        (Observation::Unreadable(_), Observation::Read(f)) if !f.complete => {
             f.tenants.contains_key(&slot)
                 || v.spec.tenants.contains_key(&slot)
                 || v.pending.elements.contains(&slot)
         }
-        (Known::Unknown(_), Known::Known(f)) => f.tenants.contains_key(&slot),
-        (Known::Unknown(_), Known::Unknown(_)) => false,
+        (Observation::Unreadable(_), Observation::Read(f)) => f.tenants.contains_key(&slot),
+        (Observation::Unreadable(_), Observation::Unreadable(_)) => false,
     };
-    may_stand || v.pending.tunnels.contains(&slot)
+    may_exist || v.pending.tunnels.contains(&slot)
 }
 
-/// What is to be done about the slot's elements.
+/// Plans the slot's elements.
 pub(super) fn plan(v: &View, slot: Slot) -> Option<ElementChange> {
-    let stands = v.observed.firewall.known()?;
-    let now = stands.tenants.get(&slot);
+    let firewall = v.observed.firewall.value()?;
+    let present = firewall.tenants.get(&slot);
     match wanted(v, slot) {
         Some(t) => {
-            let now = now.cloned().unwrap_or_default();
-            let differs = !stands.complete || now != ObservedFirewallTenant::of(&t);
-            differs.then_some(ElementChange::Set(now, t))
+            let present = present.cloned().unwrap_or_default();
+            let differs = !firewall.complete || present != ObservedFirewallTenant::from_spec(&t);
+            differs.then_some(ElementChange::Set(present, t))
         }
-        // A table that is written anew loses them anyway.
+        // A table that is written again loses them anyway.
         None => {
-            let now = now.filter(|_| stands.complete)?;
-            Some(ElementChange::Remove(now.clone()))
+            let present = present.filter(|_| firewall.complete)?;
+            Some(ElementChange::Remove(present.clone()))
         }
     }
 }
 
-/// All slots' parts as one transaction.
+/// Combines all slots' parts into one transaction.
 pub(super) fn transaction(rebuild: bool, parts: &BTreeMap<Slot, ElementChange>) -> FirewallChange {
     let mut change = FirewallChange {
         rebuild,
@@ -81,17 +81,18 @@ pub(super) fn transaction(rebuild: bool, parts: &BTreeMap<Slot, ElementChange>) 
     };
     for (slot, part) in parts {
         match part {
-            ElementChange::Set(now, t) => change.set.push((now.clone(), t.clone())),
-            ElementChange::Remove(now) => drop(change.remove.insert(*slot, now.clone())),
+            ElementChange::Set(present, t) => change.set.push((present.clone(), t.clone())),
+            ElementChange::Remove(present) => drop(change.remove.insert(*slot, present.clone())),
         }
     }
     change
 }
 
-/// Whether the slot's elements stand, and stay, so that an interface may come up.
-pub(super) fn filtered(v: &View, slot: Slot) -> bool {
+/// Returns whether the slot's elements are in force, and stay so, so that an interface
+/// may be created.
+pub(super) fn is_filtered(v: &View, slot: Slot) -> bool {
     let addresses = &v.settings.addresses;
-    let stand = v.observed.firewall.known().is_some_and(|f| {
+    let in_force = v.observed.firewall.value().is_some_and(|f| {
         f.complete
             && f.tenants.get(&slot).is_some_and(|t| {
                 t.listed
@@ -99,5 +100,5 @@ pub(super) fn filtered(v: &View, slot: Slot) -> bool {
                     && t.gateways == [addresses.gateway(slot)].into()
             })
     });
-    stand && !v.pending.is_about_elements(slot)
+    in_force && !v.pending.is_about_elements(slot)
 }

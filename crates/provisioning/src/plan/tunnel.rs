@@ -1,39 +1,43 @@
-//! A slot's interface.
+//! Plans a slot's interface.
 
-use super::{Step, elements::filtered, is_ours, view::View};
+use super::{
+    elements::is_filtered,
+    step::Step,
+    view::{View, is_ours},
+};
 use crate::{
-    observed::{Known, ObservedInterface},
+    observed::{Observation, ObservedInterface},
     ports::PeerChange,
     spec::InterfaceSpec,
 };
 use domain::Slot;
 use ipnet::IpNet;
 
-/// What is to be done about the slot's interface.
+/// Plans the slot's interface.
 pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
-    let Known::Known(interfaces) = &v.observed.wireguard else {
+    let Observation::Read(interfaces) = &v.observed.wireguard else {
         return vec![];
     };
-    let stands = interfaces.get(&slot);
+    let present = interfaces.get(&slot);
     let Some(t) = v.active(slot) else {
-        let ours = stands.is_some_and(is_ours);
+        let ours = present.is_some_and(is_ours);
         return ours
             .then_some(Step::DeleteInterface(slot))
             .into_iter()
             .collect();
     };
-    match stands {
+    match present {
         Some(i) if !is_ours(i) => vec![],
-        Some(_) if v.anothers_stands(slot) => vec![Step::DeleteInterface(slot)],
-        Some(i) => put_right(slot, t.interface(v.settings), i),
-        None if filtered(v, slot) => vec![Step::EnsureInterface(t.interface(v.settings))],
+        Some(_) if v.has_earlier_tenants_interface(slot) => vec![Step::DeleteInterface(slot)],
+        Some(i) => update(slot, t.interface(v.settings), i),
+        None if is_filtered(v, slot) => vec![Step::EnsureInterface(t.interface(v.settings))],
         None => vec![],
     }
 }
 
-/// The way from a tenant's own interface to what it should be. Removals go
-/// first and by themselves: they must not fail with a port that is taken.
-fn put_right(slot: Slot, wanted: InterfaceSpec, i: &ObservedInterface) -> Vec<Step> {
+/// Plans the change of a tenant's own interface. Peers are removed first and by a step
+/// of its own: the removal must not fail because a port is taken.
+fn update(slot: Slot, wanted: InterfaceSpec, i: &ObservedInterface) -> Vec<Step> {
     let same = i.public_key == Some(wanted.private_key.public())
         && i.listen_port == slot.listen_port()
         && i.addresses.len() == 1
@@ -58,10 +62,10 @@ fn put_right(slot: Slot, wanted: InterfaceSpec, i: &ObservedInterface) -> Vec<St
         .collect()
 }
 
-/// The fewest changes that bring an interface's peers to the spec.
-pub fn peer_change(wanted: &InterfaceSpec, stands: &ObservedInterface) -> PeerChange {
+/// Returns the fewest changes that make an interface's peers match the spec.
+pub fn peer_change(wanted: &InterfaceSpec, present: &ObservedInterface) -> PeerChange {
     PeerChange {
-        remove: stands
+        remove: present
             .peers
             .keys()
             .filter(|k| !wanted.peers.contains_key(k))
@@ -72,7 +76,7 @@ pub fn peer_change(wanted: &InterfaceSpec, stands: &ObservedInterface) -> PeerCh
             .iter()
             .filter(|(key, p)| {
                 let only = IpNet::from(std::net::IpAddr::from(p.address));
-                !stands.peers.get(key).is_some_and(|o| {
+                !present.peers.get(key).is_some_and(|o| {
                     o.allowed_ips.len() == 1
                         && o.allowed_ips.contains(&only)
                         && o.preshared_key.as_ref() == Some(&p.preshared_key)

@@ -1,62 +1,62 @@
-//! What a plan is made from, and the few indexes that keep a look-up from
-//! walking over everybody.
+//! What a plan is made from, and indexes that save look-ups from iterating over all
+//! tenants or containers.
 
-use super::is_ours;
 use crate::{
-    observed::{Known, Observed, ObservedContainer, ObservedContainers, content_hash},
+    hash::content_hash,
+    observed::{Observation, Observed, ObservedContainer, ObservedContainers, ObservedInterface},
     pending::Pending,
     spec::{FirewallTenant, NodeSettings, NodeSpec, TenantSpec},
 };
-use domain::{Slot, TenantName};
+use domain::{Slot, TenantName, marks::INTERFACE_ALIAS_PREFIX};
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
-/// See the module.
+/// The inputs of a plan.
 pub(super) struct View<'a> {
     pub spec: &'a NodeSpec,
     pub observed: &'a Observed,
     pub pending: &'a Pending,
     pub settings: &'a NodeSettings,
-    pub tenants: &'a Tenants,
+    pub tenants: &'a TenantIndex,
     pub containers: &'a ContainerIndex,
 }
 
 impl View<'_> {
-    /// The slot's tenant, unless it is suspended.
+    /// Returns the slot's tenant, unless it is suspended.
     pub fn active(&self, slot: Slot) -> Option<&TenantSpec> {
         let tenant = self.spec.tenants.get(&slot).map(AsRef::as_ref);
         tenant.filter(|t| !t.suspended)
     }
 
-    /// Whether the slot's interface is ours and still an earlier tenant's.
-    pub fn anothers_stands(&self, slot: Slot) -> bool {
-        let interfaces = self.observed.wireguard.known();
-        let stands = interfaces.and_then(|w| w.get(&slot));
-        stands.filter(|i| is_ours(i)).is_some_and(|i| {
+    /// Returns whether the slot's interface is ours and still an earlier tenant's.
+    pub fn has_earlier_tenants_interface(&self, slot: Slot) -> bool {
+        let interfaces = self.observed.wireguard.value();
+        let present = interfaces.and_then(|w| w.get(&slot));
+        present.filter(|i| is_ours(i)).is_some_and(|i| {
             let tenant = self.active(slot);
             tenant.is_some_and(|t| i.owner.as_deref() != Some(t.owner().as_str()))
         })
     }
 
-    /// Whose folder of the tenant's name it is, by the tunnel's key in it.
+    /// Returns the owner of the folder with the tenant's name, by the tunnel's key in it.
     fn folder_owner(&self, t: &TenantSpec) -> Option<&str> {
-        let folders = self.observed.folders.known();
+        let folders = self.observed.folders.value();
         let folder = folders.and_then(|f| f.get(&t.name.folder()));
         folder.and_then(|f| f.owner.as_deref())
     }
 
-    /// Whether the tenant's folder is there, and the tenant's: what is in it
-    /// then never goes while the tenant is here.
+    /// Returns whether the tenant's folder exists and is the tenant's. Its contents are
+    /// then never removed while the tenant exists.
     pub fn is_own_folder(&self, t: &TenantSpec) -> bool {
-        let made = self.tenants.made.get(&t.slot);
-        made.is_some_and(|m| self.folder_owner(t) == Some(m.public.as_str()))
+        let derived = self.tenants.derived.get(&t.slot);
+        derived.is_some_and(|d| self.folder_owner(t) == Some(d.public_key.as_str()))
     }
 
-    /// Whether a folder of the tenant's name holds what an earlier tenant left.
-    pub fn is_anothers_folder(&self, t: &TenantSpec) -> bool {
+    /// Returns whether the folder with the tenant's name was left by an earlier tenant.
+    pub fn is_earlier_tenants_folder(&self, t: &TenantSpec) -> bool {
         self.folder_owner(t).is_some() && !self.is_own_folder(t)
     }
 
-    /// Whether a name's folder is a container's, or is about to be.
+    /// Returns whether a container uses the folder of that name, or is about to.
     pub fn uses_folder(&self, c: &ObservedContainers, tenant: &TenantName) -> bool {
         self.containers.of_name(tenant).next().is_some()
             || c.foreign.contains(&tenant.container())
@@ -64,23 +64,30 @@ impl View<'_> {
     }
 }
 
-/// Where a tenant's DNS should go: to its container, or, while there is no
-/// image to make one from, to a plain resolver.
+/// Returns whether an interface carries an owner mark of ours.
+pub fn is_ours(i: &ObservedInterface) -> bool {
+    i.owner
+        .as_deref()
+        .is_some_and(|o| o.starts_with(INTERFACE_ALIAS_PREFIX))
+}
+
+/// Returns where a tenant's DNS queries should be sent: to its container, or, while
+/// there is no image to create one from, to a plain resolver.
 fn dns_target(t: &TenantSpec, o: &Observed, s: &NodeSettings, index: &ContainerIndex) -> Ipv4Addr {
-    let stands = || {
+    let present = || {
         o.firewall
-            .known()
+            .value()
             .and_then(|f| f.tenants.get(&t.slot))
             .and_then(|f| f.dns)
     };
     match &o.containers {
-        Known::Known(c) if c.image || index.has_slot(t.slot) => s.addresses.container(t.slot),
-        Known::Known(_) => s.fallback_dns,
-        Known::Unknown(_) => stands().unwrap_or(s.addresses.container(t.slot)),
+        Observation::Read(c) if c.image || index.has_slot(t.slot) => s.addresses.container(t.slot),
+        Observation::Read(_) => s.fallback_dns,
+        Observation::Unreadable(_) => present().unwrap_or(s.addresses.container(t.slot)),
     }
 }
 
-/// The elements one active tenant should have.
+/// Returns the elements that an active tenant should have.
 pub(crate) fn wanted_elements(
     t: &TenantSpec,
     o: &Observed,
@@ -90,27 +97,27 @@ pub(crate) fn wanted_elements(
     t.firewall(s, dns_target(t, o, s, index))
 }
 
-/// What follows from a tenant's spec alone: worked out once for each.
+/// What is derived from a tenant's spec alone, computed once for each spec.
 #[derive(Clone, Debug)]
-pub(super) struct Made {
-    /// The tunnel's public key, as files have it.
-    pub public: String,
+pub(super) struct Derived {
+    /// The tunnel's public key, as files contain it.
+    pub public_key: String,
     /// The hash of `wg<n>.conf`.
     pub conf: u64,
     /// The container's revision.
     pub revision: String,
 }
 
-/// The tenants of a spec: who has which name, and what follows from each.
+/// The tenants of a spec by name, and what is derived from each.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tenants {
+pub(super) struct TenantIndex {
     pub by_name: BTreeMap<String, Slot>,
-    pub made: BTreeMap<Slot, Made>,
+    pub derived: BTreeMap<Slot, Derived>,
 }
 
-impl Tenants {
-    pub fn forget(&mut self, t: &TenantSpec) {
-        self.made.remove(&t.slot);
+impl TenantIndex {
+    pub fn remove(&mut self, t: &TenantSpec) {
+        self.derived.remove(&t.slot);
         if self.by_name.get(t.name.as_str()) == Some(&t.slot) {
             self.by_name.remove(t.name.as_str());
         }
@@ -118,16 +125,16 @@ impl Tenants {
 
     pub fn add(&mut self, t: &Arc<TenantSpec>, settings: &NodeSettings) {
         self.by_name.insert(t.name.to_string(), t.slot);
-        let made = Made {
-            public: t.private_key.public().to_string(),
+        let derived = Derived {
+            public_key: t.private_key.public().to_string(),
             conf: content_hash(t.wg_conf().expose().as_bytes()),
             revision: t.container(settings).revision(),
         };
-        self.made.insert(t.slot, made);
+        self.derived.insert(t.slot, derived);
     }
 }
 
-/// Where in the engine's list a slot's and a name's containers stand.
+/// The positions of a slot's and a name's containers in the engine's list.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ContainerIndex {
     by_slot: BTreeMap<Slot, Vec<usize>>,
@@ -138,10 +145,10 @@ pub(crate) struct ContainerIndex {
 }
 
 impl ContainerIndex {
-    /// Of the containers, where they are known.
-    pub fn of(containers: &Known<ObservedContainers>) -> Self {
+    /// Builds the index of the containers. It is empty where they are unreadable.
+    pub fn new(containers: &Observation<ObservedContainers>) -> Self {
         let mut index = Self::default();
-        let ours = containers.known().into_iter().flat_map(|c| &c.ours);
+        let ours = containers.value().into_iter().flat_map(|c| &c.ours);
         for (at, c) in ours.enumerate() {
             match c.slot {
                 Some(slot) => index.by_slot.entry(slot).or_default().push(at),
@@ -159,12 +166,12 @@ impl ContainerIndex {
         self.by_slot.contains_key(&slot)
     }
 
-    /// Slots that containers carry.
+    /// Returns the slots that have containers.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
         self.by_slot.keys().copied()
     }
 
-    /// A slot's containers, in the list's order.
+    /// Returns a slot's containers, in the list's order.
     pub fn of_slot<'c>(
         &self,
         slot: Slot,
@@ -174,7 +181,7 @@ impl ContainerIndex {
         at.filter_map(|at| c.ours.get(*at))
     }
 
-    /// Containers without a slot.
+    /// Returns the containers without a slot.
     pub fn strays<'c>(
         &self,
         c: &'c ObservedContainers,
@@ -182,7 +189,7 @@ impl ContainerIndex {
         self.strays.iter().filter_map(|at| c.ours.get(*at))
     }
 
-    /// The slots on the containers that have a tenant's name.
+    /// Returns the slots on the containers that have a tenant's name.
     pub fn of_name(&self, name: &TenantName) -> impl Iterator<Item = Option<Slot>> {
         let slots = self.by_name.get(name.as_str()).into_iter().flatten();
         slots.copied()

@@ -1,12 +1,12 @@
 //! Plans, tenants, operators.
 
-use crate::bed::{Bed, NOW, name, new_device, new_tenant, scope, sign_up};
+use crate::test_database::{NOW, TestDatabase, name, new_device, new_tenant, scope, sign_up};
 use domain::{AddressPlan, ErrorCode, Field, Secret, Slot, TenantName};
 use std::collections::BTreeSet;
 use store::{LOCAL_NODE, StatSample, StoreError, TenantState};
 
-pub async fn the_seeded_plans_are_the_landing_pages(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn seeded_plans_match_the_landing_page(db: &TestDatabase) {
+    let store = db.store().await;
     let plans = store.plans().await.unwrap();
     let short: Vec<_> = plans
         .iter()
@@ -26,8 +26,8 @@ pub async fn the_seeded_plans_are_the_landing_pages(bed: &Bed) {
     assert_eq!(store.plan("nope").await.unwrap(), None);
 }
 
-pub async fn a_sign_up_holds_the_lowest_free_slot_and_reads_back(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
+pub async fn a_new_tenant_gets_the_lowest_free_slot(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
     assert!(!store.name_taken(&name("abcd")).await.unwrap());
     let a = sign_up(&store, "abcd").await;
     assert_eq!(
@@ -55,16 +55,16 @@ pub async fn a_sign_up_holds_the_lowest_free_slot_and_reads_back(bed: &Bed) {
     assert_eq!(sign_up(&store, "cijk").await.slot.get(), 2);
     store.delete_tenant(&scope(&a), NOW).await.unwrap();
     let again = sign_up(&store, "abcd").await;
-    assert_eq!(again.slot.get(), 1, "a slot that was given back");
-    assert!(again.id > a.id, "an id is never given twice");
+    assert_eq!(again.slot.get(), 1, "a slot that was freed");
+    assert!(again.id > a.id, "an id is never reused");
     assert!(matches!(
         store.tenant(&scope(&a)).await,
         Err(StoreError::NotFound)
     ));
 }
 
-pub async fn a_name_is_taken_once_and_a_plan_must_exist(bed: &Bed) {
-    let (store, plan, none) = (bed.store().await, AddressPlan::default(), BTreeSet::new());
+pub async fn a_taken_name_or_unknown_plan_is_refused(db: &TestDatabase) {
+    let (store, plan, none) = (db.store().await, AddressPlan::default(), BTreeSet::new());
     sign_up(&store, "abcd").await;
     let generation = store.generation(LOCAL_NODE).await.unwrap();
     let e = store
@@ -85,9 +85,9 @@ pub async fn a_name_is_taken_once_and_a_plan_must_exist(bed: &Bed) {
     assert_eq!(store.audit_recent(9).await.unwrap().len(), 1);
 }
 
-pub async fn a_full_node_is_told_and_nothing_is_half_made(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
-    // All but two slots are in use by others on the host.
+pub async fn a_full_node_refuses_and_changes_nothing(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
+    // Other programs on the host use all but two slots.
     let excluded: BTreeSet<Slot> = Slot::all().skip(2).collect();
     for n in ["aaaa", "bbbb"] {
         store
@@ -108,9 +108,9 @@ pub async fn a_full_node_is_told_and_nothing_is_half_made(bed: &Bed) {
     assert_eq!(store.audit_recent(9).await.unwrap().len(), 2);
 }
 
-pub async fn a_subnet_that_is_in_the_way_costs_one_slot_and_no_sign_up(bed: &Bed) {
-    let store = bed.store().await;
-    // The first tenant signed up under other ranges: its subnet is slot 2's now.
+pub async fn an_overlapping_subnet_only_skips_its_slot(db: &TestDatabase) {
+    let store = db.store().await;
+    // The first tenant signed up under other ranges; slot 2 has its subnet now.
     let moved = AddressPlan {
         tunnels: "10.88.0.0/14".parse().unwrap(),
         containers: "10.92.0.0/21".parse().unwrap(),
@@ -136,8 +136,8 @@ pub async fn a_subnet_that_is_in_the_way_costs_one_slot_and_no_sign_up(bed: &Bed
     assert_eq!((b.slot.get(), c.slot.get()), (1, 3));
 }
 
-pub async fn suspending_and_deleting_count_as_changes_and_are_logged(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn suspensions_and_deletions_are_counted_and_logged(db: &TestDatabase) {
+    let store = db.store().await;
     let a = sign_up(&store, "abcd").await;
     let s = scope(&a);
     let generation = async || store.generation(LOCAL_NODE).await.unwrap();
@@ -153,7 +153,7 @@ pub async fn suspending_and_deleting_count_as_changes_and_are_logged(bed: &Bed) 
     assert_eq!(
         generation().await,
         before + 1,
-        "the second time was no change"
+        "the second call is no change"
     );
     assert_eq!(
         store.tenant(&s).await.unwrap().state,
@@ -184,7 +184,7 @@ pub async fn suspending_and_deleting_count_as_changes_and_are_logged(bed: &Bed) 
     assert_eq!(
         generation().await,
         before + 4,
-        "what was refused is no change"
+        "a refused call is no change"
     );
     let actions: Vec<_> = store
         .audit_recent(20)
@@ -203,8 +203,8 @@ pub async fn suspending_and_deleting_count_as_changes_and_are_logged(bed: &Bed) 
     assert_eq!(actions, expected);
 }
 
-pub async fn the_operators_list_counts_devices_and_those_online(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
+pub async fn the_tenant_list_counts_online_devices(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
     let (a, b) = (sign_up(&store, "aaaa").await, sign_up(&store, "bbbb").await);
     let mut samples = Vec::new();
     for (n, handshake) in [
@@ -235,10 +235,10 @@ pub async fn the_operators_list_counts_devices_and_those_online(bed: &Bed) {
     assert_eq!(list.len(), 2);
 }
 
-pub async fn operators_are_made_found_and_get_new_passwords(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn operators_are_created_found_and_updated(db: &TestDatabase) {
+    let store = db.store().await;
     assert_eq!(store.operator_count().await.unwrap(), 0);
-    let made = store
+    let created = store
         .create_operator("ada", &Secret::new("h1"), NOW)
         .await
         .unwrap();
@@ -247,23 +247,23 @@ pub async fn operators_are_made_found_and_get_new_passwords(bed: &Bed) {
     assert!(matches!(twice, Err(StoreError::NameTaken)));
     assert_eq!(
         store.operator_by_name("ada").await.unwrap().as_ref(),
-        Some(&made)
+        Some(&created)
     );
     store
-        .set_operator_password(made.id, &Secret::new("h3"), NOW)
+        .set_operator_password(created.id, &Secret::new("h3"), NOW)
         .await
         .unwrap();
-    let kept = store.operator(made.id).await.unwrap().unwrap();
-    assert_eq!(kept.password_hash.expose(), "h3");
+    let stored = store.operator(created.id).await.unwrap().unwrap();
+    assert_eq!(stored.password_hash.expose(), "h3");
     assert_eq!(store.operator_by_name("bob").await.unwrap(), None);
-    let nobody = store::OperatorId(made.id.0 + 1);
+    let unknown = store::OperatorId(created.id.0 + 1);
     let missing = store
-        .set_operator_password(nobody, &Secret::new("x"), NOW)
+        .set_operator_password(unknown, &Secret::new("x"), NOW)
         .await;
     assert!(matches!(missing, Err(StoreError::NotFound)));
     assert_eq!(store.audit_recent(9).await.unwrap().len(), 2);
     assert!(
         TenantName::parse("ada").is_ok(),
-        "operators and tenants are apart: no clash"
+        "operators and tenants have separate names"
     );
 }

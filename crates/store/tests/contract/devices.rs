@@ -1,12 +1,12 @@
-//! Devices and the spec.
+//! Devices and the specification.
 
-use crate::bed::{Bed, NOW, label, new_device, new_tenant, scope, sign_up};
+use crate::test_database::{NOW, TestDatabase, label, new_device, new_tenant, scope, sign_up};
 use domain::{AddressPlan, DeviceId, ErrorCode, Field, FilterPolicy, NodeId, Routing, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{DeviceChange, LOCAL_NODE, SpecTenant, StoreError};
 
-pub async fn devices_take_the_lowest_free_address_and_read_back(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
+pub async fn a_device_gets_the_lowest_free_address(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
     let s = scope(&sign_up(&store, "abcd").await);
     let mut new = new_device("Phone");
     new.routing = Routing::Dns;
@@ -25,8 +25,8 @@ pub async fn devices_take_the_lowest_free_address_and_read_back(bed: &Bed) {
         [phone.clone(), tablet.clone()]
     );
     assert_eq!(store.device(&s, phone.id).await.unwrap(), phone);
-    let kept = store.device_secret(&s, phone.id).await.unwrap();
-    assert_eq!((kept.private_key, kept.preshared_key), secret);
+    let stored = store.device_secret(&s, phone.id).await.unwrap();
+    assert_eq!((stored.private_key, stored.preshared_key), secret);
 
     assert_eq!(store.delete_device(&s, phone.id, NOW).await.unwrap(), phone);
     let laptop = store
@@ -34,11 +34,11 @@ pub async fn devices_take_the_lowest_free_address_and_read_back(bed: &Bed) {
         .await
         .unwrap();
     assert_eq!(laptop.address.to_string(), "10.88.1.2", "the gap is filled");
-    assert!(laptop.id > tablet.id, "an id is never given twice");
+    assert!(laptop.id > tablet.id, "an id is never reused");
 }
 
-pub async fn labels_keys_and_client_ids_are_unique(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
+pub async fn labels_keys_and_client_ids_are_unique(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
     let s = scope(&sign_up(&store, "abcd").await);
     let other = scope(&sign_up(&store, "efgh").await);
     let first = new_device("My phone");
@@ -90,12 +90,12 @@ pub async fn labels_keys_and_client_ids_are_unique(bed: &Bed) {
     assert_eq!(
         case.label.as_str(),
         "MY PHONE",
-        "its own label in capitals is no clash"
+        "its own label in capitals is no conflict"
     );
 }
 
-pub async fn the_plans_limit_holds(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
+pub async fn the_plan_limits_the_number_of_devices(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
     let mut new = new_tenant("abcd");
     new.plan = "personal".to_owned();
     let t = store
@@ -116,7 +116,7 @@ pub async fn the_plans_limit_holds(bed: &Bed) {
         .await
         .unwrap_err();
     assert!(matches!(e, StoreError::DeviceLimit { allowed: 5 }), "{e}");
-    assert!(e.failure().sentence.contains("5 devices"));
+    assert!(e.failure().message.contains("5 devices"));
     assert_eq!(store.devices(&s).await.unwrap().len(), 5);
     store.delete_device(&s, last.unwrap(), NOW).await.unwrap();
     store
@@ -125,10 +125,10 @@ pub async fn the_plans_limit_holds(bed: &Bed) {
         .unwrap();
 }
 
-pub async fn somebody_elses_device_is_not_found(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
+pub async fn another_tenants_device_is_not_found(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
     let owner = scope(&sign_up(&store, "abcd").await);
-    let thief = scope(&sign_up(&store, "efgh").await);
+    let other = scope(&sign_up(&store, "efgh").await);
     let d = store
         .add_device(&owner, new_device("Phone"), &plan)
         .await
@@ -138,12 +138,15 @@ pub async fn somebody_elses_device_is_not_found(bed: &Bed) {
         mesh: Some(true),
         ..DeviceChange::default()
     };
-    for (who, id) in [(&thief, d.id), (&owner, DeviceId(d.id.0 + 1000))] {
+    for (scope, id) in [(&other, d.id), (&owner, DeviceId(d.id.0 + 1000))] {
         let all = [
-            store.device(who, id).await.map(drop),
-            store.device_secret(who, id).await.map(drop),
-            store.update_device(who, id, change(), NOW).await.map(drop),
-            store.delete_device(who, id, NOW).await.map(drop),
+            store.device(scope, id).await.map(drop),
+            store.device_secret(scope, id).await.map(drop),
+            store
+                .update_device(scope, id, change(), NOW)
+                .await
+                .map(drop),
+            store.delete_device(scope, id, NOW).await.map(drop),
         ];
         for r in all {
             let e = r.unwrap_err();
@@ -151,13 +154,13 @@ pub async fn somebody_elses_device_is_not_found(bed: &Bed) {
             assert_eq!(e.failure().code.status(), 404);
         }
     }
-    assert!(store.devices(&thief).await.unwrap().is_empty());
+    assert!(store.devices(&other).await.unwrap().is_empty());
     assert_eq!(store.device(&owner, d.id).await.unwrap(), d);
     assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), generation);
 }
 
-pub async fn a_change_that_changes_nothing_wakes_nobody(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
+pub async fn an_equal_change_does_not_raise_the_generation(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
     let s = scope(&sign_up(&store, "abcd").await);
     let d = store
         .add_device(&s, new_device("Phone"), &plan)
@@ -190,8 +193,8 @@ pub async fn a_change_that_changes_nothing_wakes_nobody(bed: &Bed) {
     );
 }
 
-pub async fn a_device_whose_key_the_browser_made_has_no_private_key(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
+pub async fn a_browser_generated_key_is_not_stored(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
     let s = scope(&sign_up(&store, "abcd").await);
     let mut new = new_device("Phone");
     new.private_key = None;
@@ -204,8 +207,8 @@ pub async fn a_device_whose_key_the_browser_made_has_no_private_key(bed: &Bed) {
     );
 }
 
-pub async fn the_spec_holds_everything_unsealed(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
+pub async fn the_spec_contains_opened_secrets(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
     let empty = store.load_spec(LOCAL_NODE).await.unwrap();
     assert_eq!((empty.generation, empty.tenants.len()), (0, 0));
     let (first, second) = (new_tenant("abcd"), new_tenant("efgh"));
@@ -219,7 +222,7 @@ pub async fn the_spec_holds_everything_unsealed(bed: &Bed) {
         .await
         .unwrap();
     let mut expected = Vec::new();
-    // Added in turns, so that ids do not run in the order of slots.
+    // They are added alternately, so that ids are not ordered by slot.
     for (t, text) in [(&b, "One"), (&a, "Two"), (&b, "Three"), (&a, "Four")] {
         let new = new_device(text);
         expected.push((
@@ -269,24 +272,28 @@ pub async fn the_spec_holds_everything_unsealed(bed: &Bed) {
     ));
 }
 
-/// What a node does with the changes: the snapshot becomes the whole again.
-pub async fn changes_since_a_snapshot_make_it_the_spec_again(bed: &Bed) {
-    let (store, plan) = (bed.store().await, AddressPlan::default());
-    let mut kept: BTreeMap<Slot, SpecTenant> = BTreeMap::new();
+/// Applies changes to a snapshot as a node does.
+pub async fn a_snapshot_with_changes_equals_the_spec(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
+    let mut known: BTreeMap<Slot, SpecTenant> = BTreeMap::new();
     let mut since = 0;
     let a = sign_up(&store, "abcd").await;
-    let mut expect = async |changed: usize, gone: usize, what: &str| {
-        let slots = kept.keys().copied().collect();
+    let mut expect = async |changed: usize, removed: usize, what: &str| {
+        let slots = known.keys().copied().collect();
         let c = store.spec_changes(LOCAL_NODE, since, &slots).await.unwrap();
-        assert_eq!((c.changed.len(), c.gone.len()), (changed, gone), "{what}");
-        kept.retain(|slot, _| !c.gone.contains(slot));
-        kept.extend(c.changed.into_iter().map(|t| (t.slot, t)));
-        since = c.generation;
-        let whole = store.load_spec(LOCAL_NODE).await.unwrap();
-        assert_eq!(whole.generation, since, "{what}");
         assert_eq!(
-            whole.tenants,
-            kept.values().cloned().collect::<Vec<_>>(),
+            (c.changed.len(), c.removed.len()),
+            (changed, removed),
+            "{what}"
+        );
+        known.retain(|slot, _| !c.removed.contains(slot));
+        known.extend(c.changed.into_iter().map(|t| (t.slot, t)));
+        since = c.generation;
+        let complete = store.load_spec(LOCAL_NODE).await.unwrap();
+        assert_eq!(complete.generation, since, "{what}");
+        assert_eq!(
+            complete.tenants,
+            known.values().cloned().collect::<Vec<_>>(),
             "{what}"
         );
     };
@@ -309,22 +316,22 @@ pub async fn changes_since_a_snapshot_make_it_the_spec_again(bed: &Bed) {
         .await
         .unwrap();
     store.delete_device(&sb, d.id, NOW).await.unwrap();
-    expect(2, 0, "one suspended, one device less").await;
+    expect(2, 0, "a suspension and a deleted device").await;
     store.delete_tenant(&sa, NOW).await.unwrap();
-    expect(0, 1, "one leaves").await;
+    expect(0, 1, "a deletion").await;
     store.delete_tenant(&sb, NOW).await.unwrap();
     let next = sign_up(&store, "mnop").await;
     assert_eq!(next.slot, a.slot);
-    expect(1, 1, "one leaves, another comes, in an earlier one's slot").await;
+    expect(1, 1, "a deletion, and a sign-up in a slot that was free").await;
     store.delete_tenant(&sc, NOW).await.unwrap();
     let next = sign_up(&store, "qrst").await;
     assert_eq!(next.slot, b.slot);
     let last = sign_up(&store, "uvwx").await;
     assert_eq!(last.slot, c.slot);
-    expect(2, 0, "a slot changes hands between two reads").await;
-    let back = store
+    expect(2, 0, "a slot is reassigned between two reads").await;
+    let restored = store
         .spec_changes(LOCAL_NODE, 1_000, &BTreeSet::new())
         .await
         .unwrap();
-    assert!(back.generation < 1_000 && back.changed.is_empty());
+    assert!(restored.generation < 1_000 && restored.changed.is_empty());
 }

@@ -1,112 +1,115 @@
-//! The store's contract: every case on SQLite in memory, SQLite in a file and
-//! a real PostgreSQL. A harness of our own, because a PostgreSQL that the
-//! tests started has to be stopped after the last case.
+//! The contract of the store: every case runs on SQLite in memory, SQLite in a
+//! file and a real PostgreSQL. The test harness is custom, because a PostgreSQL
+//! that the tests started must be stopped after the last case.
 
-// Tests say what they expect by unwrapping.
+// A failed `unwrap` is a failed test.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod accounts;
-mod bed;
-mod calendar;
-mod cluster;
-mod crowd;
+mod audit;
+mod concurrency;
 mod devices;
 mod events;
 mod opening;
+mod postgres;
+mod retention;
 mod secrets;
+mod sessions;
 mod statistics;
-mod tokens;
+mod test_database;
+mod tickets;
+mod year_of_readings;
 
-use bed::{Backend, Bed};
-use cluster::Cluster;
 use libtest_mimic::{Arguments, Failed, Trial};
+use postgres::PostgresServer;
 use std::{
     future::Future,
     pin::Pin,
     process::ExitCode,
     sync::{Arc, OnceLock},
 };
+use test_database::{Backend, TestDatabase};
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Case = (&'static str, fn(Arc<Bed>) -> Running);
+type Case = (&'static str, fn(Arc<TestDatabase>) -> Running);
 
 macro_rules! cases {
     ($($module:ident: $($case:ident)*;)*) => {
         &[$($((
             stringify!($case),
-            (|bed| Box::pin(async move { $module::$case(&bed).await })) as fn(Arc<Bed>) -> Running,
+            (|db| Box::pin(async move { $module::$case(&db).await })) as fn(Arc<TestDatabase>) -> Running,
         ),)*)*]
     };
 }
 
-/// On all three.
+/// Cases for all three databases.
 const EVERYWHERE: &[Case] = cases! {
-    accounts: the_seeded_plans_are_the_landing_pages
-        a_sign_up_holds_the_lowest_free_slot_and_reads_back
-        a_name_is_taken_once_and_a_plan_must_exist
-        a_full_node_is_told_and_nothing_is_half_made
-        a_subnet_that_is_in_the_way_costs_one_slot_and_no_sign_up
-        suspending_and_deleting_count_as_changes_and_are_logged
-        the_operators_list_counts_devices_and_those_online
-        operators_are_made_found_and_get_new_passwords;
-    devices: devices_take_the_lowest_free_address_and_read_back
+    accounts: seeded_plans_match_the_landing_page
+        a_new_tenant_gets_the_lowest_free_slot
+        a_taken_name_or_unknown_plan_is_refused
+        a_full_node_refuses_and_changes_nothing
+        an_overlapping_subnet_only_skips_its_slot
+        suspensions_and_deletions_are_counted_and_logged
+        the_tenant_list_counts_online_devices
+        operators_are_created_found_and_updated;
+    devices: a_device_gets_the_lowest_free_address
         labels_keys_and_client_ids_are_unique
-        the_plans_limit_holds
-        somebody_elses_device_is_not_found
-        a_change_that_changes_nothing_wakes_nobody
-        a_device_whose_key_the_browser_made_has_no_private_key
-        the_spec_holds_everything_unsealed
-        changes_since_a_snapshot_make_it_the_spec_again;
+        the_plan_limits_the_number_of_devices
+        another_tenants_device_is_not_found
+        an_equal_change_does_not_raise_the_generation
+        a_browser_generated_key_is_not_stored
+        the_spec_contains_opened_secrets
+        a_snapshot_with_changes_equals_the_spec;
     statistics: counters_become_totals_and_days
-        counters_that_begin_again_lose_nothing
-        unknown_peers_and_doubles_do_no_harm
-        every_span_has_its_steps_for_a_device_and_for_all
-        a_graph_of_anothers_device_is_not_found
-        a_clock_that_goes_back_loses_nothing
-        what_no_graph_reaches_is_pruned_in_bites
-        days_are_kept_for_a_year
+        counters_that_restart_lose_no_bytes
+        unknown_and_repeated_peers_are_handled
+        every_span_sums_devices_by_step
+        a_graph_of_another_tenants_device_is_refused
+        a_clock_set_back_loses_no_bytes;
+    retention: old_buckets_are_pruned_in_small_batches
+        days_are_stored_for_a_year
         a_deleted_device_still_counts_for_its_tenant;
-    tokens: a_ticket_works_once_in_time_and_for_its_host
-        a_ticket_redeemed_by_many_at_once_works_for_one
-        tickets_end_with_their_tenant_and_when_they_expire
-        a_ticket_tells_the_session_it_came_from
-        a_ticket_is_written_down_with_it_and_not_without
-        of_many_tickets_the_newest_ten_are_good
-        sessions_keep_tower_sessions_contract
-        the_audit_log_is_newest_first_and_outlives_the_tenant
-        the_database_says_that_it_is_well;
-    events: events_are_newest_first_for_the_operator_and_for_their_tenant
-        what_befell_one_who_left_is_no_later_tenants
+    tickets: a_ticket_is_redeemed_once_by_its_audience
+        a_ticket_is_redeemed_by_one_concurrent_caller
+        tickets_end_with_their_tenant_or_expiry
+        a_ticket_returns_its_parent_session
+        a_refused_ticket_writes_no_audit_entry
+        the_newest_ten_tickets_stay_valid;
+    sessions: sessions_meet_the_contract_of_tower_sessions;
+    audit: the_audit_log_outlives_its_tenant;
+    opening: an_open_database_is_healthy;
+    events: events_are_listed_newest_first
+        a_later_tenant_reads_no_earlier_events
         events_are_bounded_by_number_length_and_age
-        one_tenant_pushes_nobody_else_out_of_the_event_log;
-    crowd: sixty_four_sign_ups_at_once_share_no_slot
-        one_name_is_given_to_one_of_many_at_once
-        one_label_and_the_last_place_are_given_once;
+        one_tenant_does_not_displace_others_events;
+    concurrency: concurrent_sign_ups_get_different_slots
+        a_name_is_given_to_one_concurrent_sign_up
+        concurrent_devices_respect_labels_and_the_limit;
 };
 
-/// Where a database can be opened twice and looked at from behind.
+/// Cases that open a database twice or read it without the store.
 const ON_DISK: &[Case] = cases! {
-    opening: opening_again_keeps_everything
-        an_older_schema_is_brought_up_to_date_with_its_rows
-        traffic_of_an_older_schema_is_carried_on
-        a_newer_schema_is_refused_in_a_sentence
-        two_that_open_at_once_both_succeed
-        a_server_or_file_that_cannot_be_reached_is_told_without_the_password;
-    secrets: sealed_columns_hold_nothing_in_the_clear
-        another_key_is_refused_at_the_door
+    opening: a_reopened_database_is_unchanged
+        an_older_schema_is_upgraded_with_its_rows
+        traffic_of_an_older_schema_is_continued
+        a_newer_schema_is_refused_with_a_message
+        two_concurrent_opens_both_succeed
+        an_unopenable_database_is_reported_without_password;
+    secrets: sealed_columns_contain_no_clear_text
+        another_key_is_refused_at_opening
         a_sealed_value_moved_to_another_row_does_not_open
-        session_ids_and_tokens_are_kept_hashed;
-    statistics: bandwidth_stats_tells_a_devices_bytes_every_six_hours
+        session_ids_and_tokens_are_stored_hashed;
+    retention: bandwidth_stats_gets_rows_every_six_hours
         a_year_of_graphs_stays_small
-        a_deleted_tenants_traffic_goes_with_it;
-    crowd: deleting_tenants_and_recording_do_not_block_each_other
-        a_node_that_carries_seven_takes_seven_of_a_hundred_at_once
-        a_thousand_sign_ups_at_once_fill_the_node
-        a_hundred_changes_of_one_tenant_at_once_all_count
-        a_thousand_tenants_with_twenty_devices_each_load;
+        a_deleted_tenants_traffic_is_removed;
+    concurrency: deleting_and_recording_do_not_deadlock
+        concurrent_sign_ups_respect_the_tenant_limit
+        a_thousand_concurrent_sign_ups_fill_the_node
+        concurrent_changes_of_a_tenant_all_count
+        a_thousand_full_tenants_load;
 };
 
-static SERVER: OnceLock<String> = OnceLock::new();
+static SERVER_URL: OnceLock<String> = OnceLock::new();
 
 fn main() -> ExitCode {
     let args = Arguments::from_args();
@@ -123,41 +126,41 @@ fn main() -> ExitCode {
         }
     }
     let needed = |t: &(Backend, Trial)| t.0 == Backend::Postgres && !args.is_filtered_out(&t.1);
-    // Started here and not by the first case: the server dies with the thread
-    // that started it.
-    let cluster = if !args.list && trials.iter().any(needed) {
-        match Cluster::start() {
-            Ok(cluster) => Some(cluster),
-            Err(why) => {
-                eprintln!("The PostgreSQL half of the contract cannot run: {why}");
+    // It is started here and not by the first case, because the server ends with
+    // the thread that started it.
+    let server = if !args.list && trials.iter().any(needed) {
+        match PostgresServer::start() {
+            Ok(server) => Some(server),
+            Err(message) => {
+                eprintln!("The contract cannot run on PostgreSQL: {message}");
                 return ExitCode::FAILURE;
             }
         }
     } else {
         None
     };
-    if let Some(c) = &cluster {
-        SERVER.get_or_init(|| c.url.clone());
+    if let Some(s) = &server {
+        SERVER_URL.get_or_init(|| s.url.clone());
     }
     let trials = trials.into_iter().map(|(_, t)| t).collect();
     let conclusion = libtest_mimic::run(&args, trials);
-    drop(cluster);
+    drop(server);
     conclusion.exit_code()
 }
 
-/// Runs a case on a database of its own, which goes even where the case fails.
-fn run(backend: Backend, case: fn(Arc<Bed>) -> Running) -> Result<(), Failed> {
+/// Runs a case on its own database, which is removed even if the case fails.
+fn run(backend: Backend, case: fn(Arc<TestDatabase>) -> Running) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let bed = Arc::new(Bed::new(backend, SERVER.get().map(String::as_str)).await);
-        let done = tokio::spawn(case(bed.clone())).await;
-        if let Some(bed) = Arc::into_inner(bed) {
-            bed.finish().await;
+        let db = Arc::new(TestDatabase::new(backend, SERVER_URL.get().map(String::as_str)).await);
+        let result = tokio::spawn(case(db.clone())).await;
+        if let Some(db) = Arc::into_inner(db) {
+            db.finish().await;
         }
-        if let Err(e) = done {
+        if let Err(e) = result {
             std::panic::resume_unwind(e.into_panic());
         }
         Ok(())

@@ -1,14 +1,15 @@
-//! Opening: again, older, newer, not at all.
+//! Opening a database: again, with an older or newer schema, and with errors.
 
-use crate::bed::{Bed, KEY, NOW, new_device, scope, sign_up};
+use crate::test_database::{KEY, NOW, TestDatabase, new_device, scope, sign_up};
 use domain::{AddressPlan, ErrorCode, Span, Timestamp};
+use seal::Sealer;
 use std::collections::BTreeSet;
-use store::{DatabaseUrl, LOCAL_NODE, Sealer, StatSample, Store, StoreError};
+use store::{DatabaseUrl, LOCAL_NODE, StatSample, Store, StoreError};
 
 const DAY: i64 = 86_400_000;
 
-pub async fn opening_again_keeps_everything(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn a_reopened_database_is_unchanged(db: &TestDatabase) {
+    let store = db.store().await;
     let s = scope(&sign_up(&store, "abcd").await);
     store
         .add_device(&s, new_device("Phone"), &AddressPlan::default())
@@ -17,16 +18,16 @@ pub async fn opening_again_keeps_everything(bed: &Bed) {
     let before = store.load_spec(LOCAL_NODE).await.unwrap();
     store.close().await;
     for _ in 0..2 {
-        let again = bed.store().await;
+        let again = db.store().await;
         assert_eq!(again.load_spec(LOCAL_NODE).await.unwrap(), before);
         assert_eq!(
             again.plans().await.unwrap().len(),
             3,
-            "seeds are not sown twice"
+            "seeds are not inserted twice"
         );
         again.close().await;
     }
-    let versions = bed
+    let versions = db
         .texts("SELECT description FROM _sqlx_migrations ORDER BY version")
         .await;
     assert_eq!(versions[..2], ["accounts", "devices"]);
@@ -34,19 +35,18 @@ pub async fn opening_again_keeps_everything(bed: &Bed) {
     assert_eq!(once.len(), versions.len());
 }
 
-pub async fn an_older_schema_is_brought_up_to_date_with_its_rows(bed: &Bed) {
-    // As the version before the second migration left it: made whole, then
-    // taken back to the first.
-    let store = bed.store().await;
+pub async fn an_older_schema_is_upgraded_with_its_rows(db: &TestDatabase) {
+    // Creates the state before the second migration by undoing the later ones.
+    let store = db.store().await;
     let before = sign_up(&store, "abcd").await;
     store.close().await;
-    undo_3_to_5(bed).await;
-    bed.raw("DROP TABLE usage_days").await;
-    bed.raw("DROP TABLE bandwidth_stats").await;
-    bed.raw("DROP TABLE peers").await;
-    bed.raw("DELETE FROM _sqlx_migrations WHERE version > 1")
+    undo_3_to_5(db).await;
+    db.raw("DROP TABLE usage_days").await;
+    db.raw("DROP TABLE bandwidth_stats").await;
+    db.raw("DROP TABLE peers").await;
+    db.raw("DELETE FROM _sqlx_migrations WHERE version > 1")
         .await;
-    let store = bed.store().await;
+    let store = db.store().await;
     assert_eq!(store.tenant(&scope(&before)).await.unwrap(), before);
     let d = store
         .add_device(
@@ -58,12 +58,12 @@ pub async fn an_older_schema_is_brought_up_to_date_with_its_rows(bed: &Bed) {
     assert!(d.is_ok());
 }
 
-/// But for the column of `usage_days`.
-async fn undo_3_to_5(bed: &Bed) {
-    bed.raw("DROP INDEX users_generation").await;
-    bed.raw("ALTER TABLE users DROP COLUMN generation").await;
+/// Undoes migrations 3 to 5, except for the column of `usage_days`.
+async fn undo_3_to_5(db: &TestDatabase) {
+    db.raw("DROP INDEX users_generation").await;
+    db.raw("ALTER TABLE users DROP COLUMN generation").await;
     for table in NEW_IN_3_AND_4 {
-        bed.raw(&format!("DROP TABLE {table}")).await;
+        db.raw(&format!("DROP TABLE {table}")).await;
     }
 }
 
@@ -76,50 +76,51 @@ const NEW_IN_3_AND_4: [&str; 6] = [
     "events",
 ];
 
-pub async fn traffic_of_an_older_schema_is_carried_on(bed: &Bed) {
-    // As the version before the third migration left it.
-    let store = bed.store().await;
+pub async fn traffic_of_an_older_schema_is_continued(db: &TestDatabase) {
+    // Creates the state before the third migration.
+    let store = db.store().await;
     let s = scope(&sign_up(&store, "abcd").await);
     let d = store
         .add_device(&s, new_device("Phone"), &AddressPlan::default())
         .await
         .unwrap();
     store.close().await;
-    undo_3_to_5(bed).await;
-    bed.raw("ALTER TABLE usage_days DROP COLUMN devices").await;
-    bed.raw("DELETE FROM _sqlx_migrations WHERE version > 2")
+    undo_3_to_5(db).await;
+    db.raw("ALTER TABLE usage_days DROP COLUMN devices").await;
+    db.raw("DELETE FROM _sqlx_migrations WHERE version > 2")
         .await;
     let today = NOW.0 - NOW.0 % DAY;
     let (yesterday, minute, peer) = (today - DAY, NOW.0 - NOW.0 % 60_000, d.id.0);
-    bed.raw(&format!(
+    db.raw(&format!(
         "UPDATE peers SET rx_total = 700, tx_total = 7000, last_rx = 70, last_tx = 80, \
            last_handshake = {}, endpoint = '192.0.2.7:51820' WHERE id = {peer}",
         NOW.0 - 1_000
     ))
     .await;
-    bed.raw(&format!(
+    db.raw(&format!(
         "INSERT INTO usage_days (user_id, day, rx_bytes, tx_bytes) \
          VALUES (1, {yesterday}, 600, 6000), (1, {today}, 100, 1000)"
     ))
     .await;
-    bed.raw(&format!(
+    db.raw(&format!(
         "INSERT INTO bandwidth_stats (peer_id, recorded_at, rx_bytes, tx_bytes) \
          VALUES ({peer}, {minute}, 5, 50)"
     ))
     .await;
 
-    let store = bed.store().await;
-    let kept = store.device(&s, d.id).await.unwrap();
-    assert_eq!((kept.rx_total, kept.tx_total), (700, 7_000));
-    assert_eq!(kept.last_handshake, Some(NOW.plus_millis(-1_000)));
-    assert_eq!(kept.endpoint.as_deref(), Some("192.0.2.7:51820"));
-    assert_eq!(store.devices(&s).await.unwrap(), [kept]);
+    let store = db.store().await;
+    let stored = store.device(&s, d.id).await.unwrap();
+    assert_eq!((stored.rx_total, stored.tx_total), (700, 7_000));
+    assert_eq!(stored.last_handshake, Some(NOW.plus_millis(-1_000)));
+    assert_eq!(stored.endpoint.as_deref(), Some("192.0.2.7:51820"));
+    assert_eq!(store.devices(&s).await.unwrap(), [stored]);
     assert_eq!(
         store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
         7_700
     );
 
-    // It goes on from there: the counter has gone from 70 to 75, and 80 to 20.
+    // The next reading continues: one counter grew from 70 to 75, the other
+    // restarted and is 20 instead of 80.
     let sample = StatSample {
         public_key: d.public_key,
         rx_bytes: 75,
@@ -128,30 +129,34 @@ pub async fn traffic_of_an_older_schema_is_carried_on(bed: &Bed) {
         endpoint: None,
     };
     store.record_statistics(&[sample], NOW).await.unwrap();
-    let kept = store.device(&s, d.id).await.unwrap();
-    assert_eq!((kept.rx_total, kept.tx_total), (705, 7_020));
-    assert_eq!(kept.endpoint.as_deref(), Some("192.0.2.7:51820"));
-    let usage = store.usage(&s, Timestamp(0)).await.unwrap();
-    let usage: Vec<_> = usage
-        .iter()
-        .map(|u| (u.day.0, u.rx_bytes, u.tx_bytes))
-        .collect();
-    assert_eq!(usage, [(yesterday, 600, 6_000), (today, 105, 1_020)]);
+    let stored = store.device(&s, d.id).await.unwrap();
+    assert_eq!((stored.rx_total, stored.tx_total), (705, 7_020));
+    assert_eq!(stored.endpoint.as_deref(), Some("192.0.2.7:51820"));
     let year = store.series(&s, None, Span::Year, NOW).await.unwrap();
+    let days: Vec<_> = year
+        .iter()
+        .filter(|p| p.rx_bytes + p.tx_bytes > 0)
+        .map(|p| (p.at.0, p.rx_bytes, p.tx_bytes))
+        .collect();
+    assert_eq!(days, [(yesterday, 600, 6_000), (today, 105, 1_020)]);
+    assert_eq!(
+        store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
+        7_725
+    );
     let last: Vec<_> = year[363..].iter().map(|p| p.rx_bytes).collect();
     assert_eq!(last, [600, 105]);
-    let told = "SELECT CAST(SUM(rx_bytes) AS TEXT) FROM bandwidth_stats";
-    assert_eq!(bed.texts(told).await, ["10"]);
+    let reported = "SELECT CAST(SUM(rx_bytes) AS TEXT) FROM bandwidth_stats";
+    assert_eq!(db.texts(reported).await, ["10"]);
 }
 
-pub async fn a_newer_schema_is_refused_in_a_sentence(bed: &Bed) {
-    bed.store().await.close().await;
-    bed.raw(
+pub async fn a_newer_schema_is_refused_with_a_message(db: &TestDatabase) {
+    db.store().await.close().await;
+    db.raw(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
          SELECT 9000, 'of the future', success, checksum, 1 FROM _sqlx_migrations WHERE version = 1",
     )
     .await;
-    let e = Store::open(bed.url(), Sealer::from_key(KEY))
+    let e = Store::open(db.url(), Sealer::from_key(KEY))
         .await
         .unwrap_err();
     assert!(
@@ -159,11 +164,11 @@ pub async fn a_newer_schema_is_refused_in_a_sentence(bed: &Bed) {
         "{e}"
     );
     assert_eq!(e.failure().code, ErrorCode::BadConfiguration);
-    assert!(e.failure().sentence.contains("newer MalikNode"));
+    assert!(e.failure().message.contains("newer MalikNode"));
 }
 
-pub async fn two_that_open_at_once_both_succeed(bed: &Bed) {
-    let open = || Store::open(bed.url(), Sealer::from_key(KEY));
+pub async fn two_concurrent_opens_both_succeed(db: &TestDatabase) {
+    let open = || Store::open(db.url(), Sealer::from_key(KEY));
     let (a, b) = tokio::join!(open(), open());
     let (a, b) = (a.unwrap(), b.unwrap());
     sign_up(&a, "abcd").await;
@@ -171,10 +176,10 @@ pub async fn two_that_open_at_once_both_succeed(bed: &Bed) {
     assert_eq!(a.load_spec(LOCAL_NODE).await.unwrap().tenants.len(), 2);
 }
 
-pub async fn a_server_or_file_that_cannot_be_reached_is_told_without_the_password(bed: &Bed) {
-    let url = match bed.url() {
-        DatabaseUrl::Sqlite(_) => DatabaseUrl::Sqlite(bed.dir.path().join("no/such/db.sqlite")),
-        // Port 1 of loopback: nobody listens.
+pub async fn an_unopenable_database_is_reported_without_password(db: &TestDatabase) {
+    let url = match db.url() {
+        DatabaseUrl::Sqlite(_) => DatabaseUrl::Sqlite(db.dir.path().join("no/such/db.sqlite")),
+        // Nothing listens on port 1 of the loopback address.
         DatabaseUrl::Postgres(_) => {
             DatabaseUrl::parse("postgres://u:geheim@127.0.0.1:1/none").unwrap()
         }
@@ -182,13 +187,13 @@ pub async fn a_server_or_file_that_cannot_be_reached_is_told_without_the_passwor
     let e = Store::open(&url, Sealer::from_key(KEY)).await.unwrap_err();
     assert!(matches!(e, StoreError::Unopenable { .. }), "{e:?}");
     assert!(!format!("{e} {e:?} {:?}", e.failure()).contains("geheim"));
-    // No database at all: text in the file, or a database that is not there.
-    let url = match bed.url() {
+    // A file with text, or a database that does not exist.
+    let url = match db.url() {
         DatabaseUrl::Sqlite(_) => {
-            let path = bed.dir.path().join("text");
+            let path = db.dir.path().join("text");
             std::fs::write(
                 &path,
-                "this is no database, and long enough to see it".repeat(20),
+                "this is no database, and long enough to detect it".repeat(20),
             )
             .unwrap();
             DatabaseUrl::Sqlite(path)
@@ -203,4 +208,17 @@ pub async fn a_server_or_file_that_cannot_be_reached_is_told_without_the_passwor
         matches!(e, StoreError::Unopenable { .. } | StoreError::Migrate(_)),
         "{e:?}"
     );
+}
+
+pub async fn an_open_database_is_healthy(db: &TestDatabase) {
+    let store = db.store().await;
+    store.health().await.unwrap();
+    assert_eq!(store.kind() == "SQLite", db.is_sqlite());
+    sign_up(&store, "abcd").await;
+    let rows = store.row_counts().await.unwrap();
+    assert_eq!((rows.tenants, rows.devices, rows.audit), (1, 0, 1));
+    assert_eq!((rows.sessions, rows.tickets), (0, 0));
+    store.close().await;
+    let e = store.health().await.unwrap_err();
+    assert_eq!(e.failure().code, ErrorCode::DatabaseUnavailable);
 }

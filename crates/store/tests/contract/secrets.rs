@@ -1,12 +1,13 @@
-//! What lies in the database in the clear, and what does not.
+//! Which values are in the database in clear text and which are not.
 
-use crate::bed::{Bed, KEY, NOW, new_device, new_tenant, scope};
+use crate::test_database::{KEY, NOW, TestDatabase, new_device, new_tenant, scope};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{AddressPlan, Secret, TenantScope};
+use seal::Sealer;
 use std::{collections::BTreeSet, time::Duration};
 use store::{
-    DatabaseUrl, DeviceRecord, LOCAL_NODE, NewTicket, Sealer, Sessions, Store, StoreError,
-    TicketHolder, TokenHash,
+    DatabaseUrl, DeviceRecord, LOCAL_NODE, NewTicket, Sessions, Store, StoreError, TicketHolder,
+    TokenHash,
 };
 use time::OffsetDateTime;
 use tower_sessions::{
@@ -14,8 +15,8 @@ use tower_sessions::{
     session::{Id, Record},
 };
 
-/// A tenant with two devices, and every secret that went in.
-async fn filled(store: &Store) -> (TenantScope, [DeviceRecord; 2], Vec<[u8; 32]>) {
+/// Creates a tenant with two devices. Returns every secret that was stored.
+async fn fill(store: &Store) -> (TenantScope, [DeviceRecord; 2], Vec<[u8; 32]>) {
     let plan = AddressPlan::default();
     let new = new_tenant("abcd");
     let mut secrets = vec![*new.private_key.as_bytes()];
@@ -33,9 +34,9 @@ async fn filled(store: &Store) -> (TenantScope, [DeviceRecord; 2], Vec<[u8; 32]>
     (scope(&t), devices.try_into().unwrap(), secrets)
 }
 
-pub async fn sealed_columns_hold_nothing_in_the_clear(bed: &Bed) {
-    let store = bed.store().await;
-    let (_, _, secrets) = filled(&store).await;
+pub async fn sealed_columns_contain_no_clear_text(db: &TestDatabase) {
+    let store = db.store().await;
+    let (_, _, secrets) = fill(&store).await;
     store.close().await;
     let mut columns = Vec::new();
     for (table, column) in [
@@ -44,7 +45,7 @@ pub async fn sealed_columns_hold_nothing_in_the_clear(bed: &Bed) {
         ("peers", "private_key"),
         ("peers", "preshared_key"),
     ] {
-        columns.extend(bed.texts(&format!("SELECT {column} FROM {table}")).await);
+        columns.extend(db.texts(&format!("SELECT {column} FROM {table}")).await);
     }
     assert_eq!(columns.len(), 6);
     for c in &columns {
@@ -52,8 +53,8 @@ pub async fn sealed_columns_hold_nothing_in_the_clear(bed: &Bed) {
         let raw = STANDARD.decode(&c[3..]).unwrap();
         assert!(!secrets.iter().any(|s| raw.windows(32).any(|w| w == s)));
     }
-    // And nowhere else in the file either, in whichever form.
-    if let DatabaseUrl::Sqlite(path) = bed.url() {
+    // Nor are they anywhere else in the file, in either form.
+    if let DatabaseUrl::Sqlite(path) = db.url() {
         let file = std::fs::read(path).unwrap();
         let mut needles: Vec<Vec<u8>> = vec![b"dns-password-of".to_vec()];
         for s in &secrets {
@@ -71,26 +72,26 @@ pub async fn sealed_columns_hold_nothing_in_the_clear(bed: &Bed) {
     }
 }
 
-pub async fn another_key_is_refused_at_the_door(bed: &Bed) {
-    filled(&bed.store().await).await;
-    let e = Store::open(bed.url(), Sealer::from_key([1; 32]))
+pub async fn another_key_is_refused_at_opening(db: &TestDatabase) {
+    fill(&db.store().await).await;
+    let e = Store::open(db.url(), Sealer::from_key([1; 32]))
         .await
         .unwrap_err();
     assert!(matches!(e, StoreError::WrongKey), "{e}");
-    assert!(e.failure().sentence.contains("seal.key"));
-    Store::open(bed.url(), Sealer::from_key(KEY)).await.unwrap();
+    assert!(e.failure().message.contains("seal.key"));
+    Store::open(db.url(), Sealer::from_key(KEY)).await.unwrap();
 }
 
-pub async fn a_sealed_value_moved_to_another_row_does_not_open(bed: &Bed) {
-    let store = bed.store().await;
-    let (s, [one, two], _) = filled(&store).await;
+pub async fn a_sealed_value_moved_to_another_row_does_not_open(db: &TestDatabase) {
+    let store = db.store().await;
+    let (s, [one, two], _) = fill(&store).await;
     let copy = |column: &str| {
         format!(
             "UPDATE peers SET {column} = (SELECT {column} FROM peers WHERE id = {}) WHERE id = {}",
             one.id, two.id
         )
     };
-    bed.raw(&copy("private_key")).await;
+    db.raw(&copy("private_key")).await;
     let e = store.device_secret(&s, two.id).await.unwrap_err();
     assert!(matches!(e, StoreError::Seal(_)), "{e}");
     assert!(store.device_secret(&s, one.id).await.is_ok());
@@ -98,18 +99,17 @@ pub async fn a_sealed_value_moved_to_another_row_does_not_open(bed: &Bed) {
         store.load_spec(LOCAL_NODE).await.is_ok(),
         "the node does not need it"
     );
-    bed.raw(&copy("preshared_key")).await;
+    db.raw(&copy("preshared_key")).await;
     let e = store.load_spec(LOCAL_NODE).await.unwrap_err();
     assert!(matches!(e, StoreError::Seal(_)), "{e}");
-    // A preshared key in the private key's column is not one either.
-    bed.raw("UPDATE peers SET private_key = preshared_key")
-        .await;
+    // A preshared key does not open in the column of the private key.
+    db.raw("UPDATE peers SET private_key = preshared_key").await;
     assert!(store.device_secret(&s, one.id).await.is_err());
 }
 
-pub async fn session_ids_and_tokens_are_kept_hashed(bed: &Bed) {
-    let store = bed.store().await;
-    let (s, _, _) = filled(&store).await;
+pub async fn session_ids_and_tokens_are_stored_hashed(db: &TestDatabase) {
+    let store = db.store().await;
+    let (s, _, _) = fill(&store).await;
     let holder = TicketHolder::Tenant(s.tenant());
     let token = TokenHash::of(&Secret::new("the-token"));
     let new = NewTicket {
@@ -128,11 +128,11 @@ pub async fn session_ids_and_tokens_are_kept_hashed(bed: &Bed) {
         expiry_date: OffsetDateTime::now_utc() + Duration::from_secs(60),
     };
     Sessions::new(store).create(&mut record).await.unwrap();
-    let kept = [
-        bed.texts("SELECT token_hash FROM tickets").await,
-        bed.texts("SELECT id FROM sessions").await,
+    let stored = [
+        db.texts("SELECT token_hash FROM tickets").await,
+        db.texts("SELECT id FROM sessions").await,
     ]
     .concat();
-    assert_eq!(kept.len(), 2);
-    assert!(!kept.contains(&"the-token".to_owned()) && !kept.contains(&record.id.to_string()));
+    assert_eq!(stored.len(), 2);
+    assert!(!stored.contains(&"the-token".to_owned()) && !stored.contains(&record.id.to_string()));
 }

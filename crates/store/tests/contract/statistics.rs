@@ -1,15 +1,12 @@
-//! Traffic.
+//! Recording traffic and reading graphs.
 
-use crate::{
-    bed::{Bed, NOW, new_device, scope, sign_up},
-    calendar::{Devices, readings},
-};
+use crate::test_database::{NOW, TestDatabase, new_device, scope, sign_up};
 use domain::{AddressPlan, PublicKey, Span, TenantScope, Timestamp};
 use store::{DeviceRecord, StatSample, Store, StoreError};
 
-const DAY: i64 = 86_400_000;
+pub const DAY: i64 = 86_400_000;
 
-fn sample(d: &DeviceRecord, rx: u64, tx: u64) -> StatSample {
+pub fn sample(d: &DeviceRecord, rx: u64, tx: u64) -> StatSample {
     StatSample {
         public_key: d.public_key,
         rx_bytes: rx,
@@ -19,7 +16,7 @@ fn sample(d: &DeviceRecord, rx: u64, tx: u64) -> StatSample {
     }
 }
 
-async fn tenant_with(store: &Store, devices: usize) -> (TenantScope, Vec<DeviceRecord>) {
+pub async fn tenant_with(store: &Store, devices: usize) -> (TenantScope, Vec<DeviceRecord>) {
     let s = scope(&sign_up(store, "abcd").await);
     let mut out = Vec::new();
     for n in 0..devices {
@@ -34,13 +31,13 @@ async fn tenant_with(store: &Store, devices: usize) -> (TenantScope, Vec<DeviceR
     (s, out)
 }
 
-async fn totals(store: &Store, s: &TenantScope, d: &DeviceRecord) -> (u64, u64) {
+pub async fn totals(store: &Store, s: &TenantScope, d: &DeviceRecord) -> (u64, u64) {
     let d = store.device(s, d.id).await.unwrap();
     (d.rx_total, d.tx_total)
 }
 
-pub async fn counters_become_totals_and_days(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn counters_become_totals_and_days(db: &TestDatabase) {
+    let store = db.store().await;
     let (s, d) = tenant_with(&store, 2).await;
     let mut first = sample(&d[0], 100, 1_000);
     first.last_handshake = Some(NOW);
@@ -53,14 +50,14 @@ pub async fn counters_become_totals_and_days(bed: &Bed) {
         .record_statistics(&[sample(&d[0], 150, 1_000)], NOW.plus_millis(2_000))
         .await
         .unwrap();
-    let kept = store.device(&s, d[0].id).await.unwrap();
-    assert_eq!((kept.rx_total, kept.tx_total), (150, 1_000));
+    let stored = store.device(&s, d[0].id).await.unwrap();
+    assert_eq!((stored.rx_total, stored.tx_total), (150, 1_000));
     assert_eq!(
-        kept.last_handshake,
+        stored.last_handshake,
         Some(NOW),
         "a reading without one does not erase it"
     );
-    assert_eq!(kept.endpoint.as_deref(), Some("192.0.2.7:51820"));
+    assert_eq!(stored.endpoint.as_deref(), Some("192.0.2.7:51820"));
     assert_eq!(totals(&store, &s, &d[1]).await, (0, 0));
 
     let later = [sample(&d[0], 150, 1_007), sample(&d[1], 5, 0)];
@@ -69,13 +66,17 @@ pub async fn counters_become_totals_and_days(bed: &Bed) {
         .await
         .unwrap();
     let midnight = Timestamp(NOW.0 - NOW.0 % DAY);
-    let usage = store.usage(&s, midnight).await.unwrap();
-    let short: Vec<_> = usage
+    let year = store
+        .series(&s, None, Span::Year, NOW.plus_millis(DAY))
+        .await
+        .unwrap();
+    let days: Vec<_> = year
         .iter()
-        .map(|u| (u.day, u.rx_bytes, u.tx_bytes))
+        .filter(|p| p.rx_bytes + p.tx_bytes > 0)
+        .map(|p| (p.at, p.rx_bytes, p.tx_bytes))
         .collect();
     assert_eq!(
-        short,
+        days,
         [(midnight, 150, 1_000), (midnight.plus_millis(DAY), 5, 7)]
     );
     assert_eq!(
@@ -100,8 +101,8 @@ pub async fn counters_become_totals_and_days(bed: &Bed) {
     );
 }
 
-pub async fn counters_that_begin_again_lose_nothing(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn counters_that_restart_lose_no_bytes(db: &TestDatabase) {
+    let store = db.store().await;
     let (s, d) = tenant_with(&store, 1).await;
     let steps = [
         ((100, 200), (100, 200)),
@@ -123,21 +124,21 @@ pub async fn counters_that_begin_again_lose_nothing(bed: &Bed) {
     );
 }
 
-pub async fn unknown_peers_and_doubles_do_no_harm(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn unknown_and_repeated_peers_are_handled(db: &TestDatabase) {
+    let store = db.store().await;
     let (s, d) = tenant_with(&store, 3).await;
     store.record_statistics(&[], NOW).await.unwrap();
-    let mut stranger = sample(&d[0], 9, 9);
-    stranger.public_key = PublicKey::from_bytes([9; 32]);
+    let mut unknown = sample(&d[0], 9, 9);
+    unknown.public_key = PublicKey::from_bytes([9; 32]);
     let batch = [
-        stranger,
+        unknown,
         sample(&d[0], 1, 1),
         sample(&d[0], 2, 2),
         sample(&d[1], u64::MAX, 0),
     ];
     store.record_statistics(&batch, NOW).await.unwrap();
     assert_eq!(totals(&store, &s, &d[0]).await, (2, 2));
-    // More than one statement's worth of strangers around one of ours.
+    // Unknown peers for more than one statement, and one known peer.
     let mut many: Vec<_> = (0..1_000_u32)
         .map(|i| {
             let mut x = sample(&d[0], 7, 7);
@@ -152,8 +153,9 @@ pub async fn unknown_peers_and_doubles_do_no_harm(bed: &Bed) {
     assert_eq!(totals(&store, &s, &d[2]).await, (11, 12));
 }
 
-/// The steps of a graph that have bytes: how many steps before the last, rx, tx.
-async fn graph(
+/// Returns the steps of a graph with traffic: the number of steps before the
+/// last, rx, tx.
+pub async fn graph(
     store: &Store,
     s: &TenantScope,
     device: Option<&DeviceRecord>,
@@ -167,16 +169,17 @@ async fn graph(
     assert_eq!(points.len(), span.steps());
     assert_eq!(points[0].at, span.begin(now));
     let last = points[points.len() - 1].at;
-    let some = points.iter().filter(|p| p.rx_bytes + p.tx_bytes > 0);
-    some.map(|p| {
-        let back = (last.0 - p.at.0) / span.step_millis();
-        (back, p.rx_bytes, p.tx_bytes)
-    })
-    .collect()
+    let filled = points.iter().filter(|p| p.rx_bytes + p.tx_bytes > 0);
+    filled
+        .map(|p| {
+            let back = (last.0 - p.at.0) / span.step_millis();
+            (back, p.rx_bytes, p.tx_bytes)
+        })
+        .collect()
 }
 
-pub async fn every_span_has_its_steps_for_a_device_and_for_all(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn every_span_sums_devices_by_step(db: &TestDatabase) {
+    let store = db.store().await;
     let (s, d) = tenant_with(&store, 2).await;
     let at = |millis: i64| NOW.plus_millis(millis);
     let readings = [
@@ -217,13 +220,13 @@ pub async fn every_span_has_its_steps_for_a_device_and_for_all(bed: &Bed) {
         [(1, 50, 200), (0, 10, 0)]
     );
     assert_eq!(one(1, Span::Year, at(DAY)).await, [(1, 2, 7), (0, 0, 1)]);
-    // A graph of later: what is before it is not in it.
+    // A later graph does not include earlier traffic.
     assert_eq!(all(Span::Hour, at(3 * DAY)).await, []);
     assert_eq!(all(Span::Day, at(3 * DAY)).await, []);
 }
 
-pub async fn a_graph_of_anothers_device_is_not_found(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn a_graph_of_another_tenants_device_is_refused(db: &TestDatabase) {
+    let store = db.store().await;
     let (s, d) = tenant_with(&store, 1).await;
     let other = scope(&sign_up(&store, "efgh").await);
     store
@@ -241,8 +244,8 @@ pub async fn a_graph_of_anothers_device_is_not_found(bed: &Bed) {
     assert!(matches!(gone, Err(StoreError::NotFound)));
 }
 
-pub async fn a_clock_that_goes_back_loses_nothing(bed: &Bed) {
-    let store = bed.store().await;
+pub async fn a_clock_set_back_loses_no_bytes(db: &TestDatabase) {
+    let store = db.store().await;
     let (s, d) = tenant_with(&store, 1).await;
     let steps = [0, DAY, 1_000, DAY + 1_000, 2_000, 3 * DAY];
     for (n, back) in (1_u64..).zip(steps) {
@@ -259,192 +262,4 @@ pub async fn a_clock_that_goes_back_loses_nothing(bed: &Bed) {
         store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
         66
     );
-    assert_eq!(store.usage(&s, Timestamp(0)).await.unwrap().len(), 3);
-}
-
-pub async fn what_no_graph_reaches_is_pruned_in_bites(bed: &Bed) {
-    let store = bed.store().await;
-    let (s, d) = tenant_with(&store, 1).await;
-    for hour in 0..6_i64 {
-        let batch = [sample(&d[0], (hour as u64 + 1) * 10, 0)];
-        let at = NOW.plus_millis(hour * 3_600_000);
-        store.record_statistics(&batch, at).await.unwrap();
-        assert_eq!(store.prune_statistics(NOW).await.unwrap(), 0);
-    }
-    // 6 ticks, 5 minutes, 5 quarters, 5 hours, and 1 row of bandwidth_stats.
-    let late = NOW.plus_millis(40 * DAY);
-    let mut bites = Vec::new();
-    loop {
-        match store.prune_statistics(late).await.unwrap() {
-            0 => break,
-            n => bites.push(n),
-        }
-    }
-    assert_eq!(bites.iter().sum::<u64>(), 22, "{bites:?}");
-    assert!(
-        bites.len() >= 3,
-        "two buckets of a length at most: {bites:?}"
-    );
-    for span in [Span::Hour, Span::Day, Span::Week, Span::Month] {
-        let end = NOW.plus_millis(5 * 3_600_000);
-        let kept = graph(&store, &s, None, span, end).await;
-        assert_eq!(kept.len(), usize::from(span != Span::Hour), "{span:?}");
-    }
-    assert_eq!(
-        store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
-        60
-    );
-    assert_eq!(totals(&store, &s, &d[0]).await, (60, 0));
-}
-
-pub async fn days_are_kept_for_a_year(bed: &Bed) {
-    let store = bed.store().await;
-    let (s, d) = tenant_with(&store, 1).await;
-    for day in 0..400_i64 {
-        let batch = [sample(&d[0], day as u64 + 1, 0)];
-        let at = NOW.plus_millis(day * DAY);
-        store.record_statistics(&batch, at).await.unwrap();
-    }
-    assert_eq!(store.usage(&s, Timestamp(0)).await.unwrap().len(), 365);
-    let year = graph(
-        &store,
-        &s,
-        Some(&d[0]),
-        Span::Year,
-        NOW.plus_millis(399 * DAY),
-    )
-    .await;
-    assert_eq!(year.len(), 365);
-}
-
-pub async fn a_deleted_device_still_counts_for_its_tenant(bed: &Bed) {
-    let store = bed.store().await;
-    let (s, d) = tenant_with(&store, 2).await;
-    let batch = [sample(&d[0], 40, 2), sample(&d[1], 1, 0)];
-    store.record_statistics(&batch, NOW).await.unwrap();
-    store.delete_device(&s, d[0].id, NOW).await.unwrap();
-    assert_eq!(
-        store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
-        43
-    );
-    // What its interface still shows for a moment is nobody's.
-    let batch = [sample(&d[0], 50, 2), sample(&d[1], 2, 0)];
-    let later = NOW.plus_millis(20_000);
-    store.record_statistics(&batch, later).await.unwrap();
-    for (span, days) in [(Span::Hour, 0), (Span::Day, 1), (Span::Year, 3)] {
-        let at = later.plus_millis(days * DAY);
-        let batch = [sample(&d[1], 2, 0)];
-        store.record_statistics(&batch, at).await.unwrap();
-        let points = store.series(&s, None, span, later).await.unwrap();
-        let sum: u64 = points.iter().map(|p| p.rx_bytes + p.tx_bytes).sum();
-        assert_eq!(sum, 44, "{span:?}");
-    }
-    assert_eq!(
-        store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
-        44
-    );
-    assert_eq!(store.tenants(Timestamp(0)).await.unwrap()[0].devices, 1);
-}
-
-/// The published table stays readable with plain SQL.
-pub async fn bandwidth_stats_tells_a_devices_bytes_every_six_hours(bed: &Bed) {
-    let store = bed.store().await;
-    let (s, d) = tenant_with(&store, 2).await;
-    for (n, minutes) in (1_u64..).zip([0, 10, 359, 360, 361, 725]) {
-        let batch = [sample(&d[0], n * 10, n), sample(&d[1], 1, 1)];
-        let at = NOW.plus_millis(minutes * 60_000);
-        store.record_statistics(&batch, at).await.unwrap();
-    }
-    let rows = "SELECT CAST(rx_bytes AS TEXT) || ' ' || CAST(tx_bytes AS TEXT) || ' ' || \
-                CAST((recorded_at - {now}) / 60000 AS TEXT) FROM bandwidth_stats \
-                WHERE peer_id = {peer} ORDER BY recorded_at";
-    let of = |d: &DeviceRecord| {
-        rows.replace("{now}", &NOW.0.to_string())
-            .replace("{peer}", &d.id.0.to_string())
-    };
-    assert_eq!(
-        bed.texts(&of(&d[0])).await,
-        ["10 1 0", "30 3 360", "20 2 725"]
-    );
-    assert_eq!(bed.texts(&of(&d[1])).await, ["1 1 0"]);
-    store.delete_device(&s, d[0].id, NOW).await.unwrap();
-    assert_eq!(bed.texts(&of(&d[0])).await, [""; 0], "they go with it");
-}
-
-/// Every graph full, every device in use all the time. `examples/year.rs` does
-/// it with 1,000 tenants and says how big that is.
-pub async fn a_year_of_graphs_stays_small(bed: &Bed) {
-    let store = bed.store().await;
-    let mut keys = Vec::new();
-    for t in 0..3 {
-        let s = scope(&sign_up(&store, &format!("tenant{t}")).await);
-        for n in 0..10 {
-            let new = new_device(&format!("Device {n}"));
-            keys.push(new.public_key);
-            store
-                .add_device(&s, new, &AddressPlan::default())
-                .await
-                .unwrap();
-        }
-    }
-    let mut counters = Devices::new(keys);
-    for at in readings(NOW) {
-        let batch = counters.read(at);
-        store.record_statistics(&batch, at).await.unwrap();
-        store.prune_statistics(at).await.unwrap();
-    }
-    // While a bucket fills, the oldest that a graph shows is there, and one more
-    // that goes with the next bite.
-    for (table, steps) in [
-        ("traffic_ticks", 361),
-        ("traffic_minutes", 1_441),
-        ("traffic_quarters", 673),
-        ("traffic_hours", 745),
-        ("usage_days", 365),
-    ] {
-        let of = |what: &str| format!("SELECT CAST({what} AS TEXT) FROM {table}");
-        let rows: u64 = bed.texts(&of("COUNT(*)")).await[0].parse().unwrap();
-        let bytes: u64 = bed.texts(&of("SUM(LENGTH(devices))")).await[0]
-            .parse()
-            .unwrap();
-        assert!(rows <= 3 * steps, "{table} has {rows} rows");
-        let each = bytes / (rows * 10);
-        assert!(each <= 11, "{table}: {each} bytes for a device and step");
-    }
-    let told = "SELECT CAST(COUNT(*) AS TEXT) FROM bandwidth_stats";
-    let told: u64 = bed.texts(told).await[0].parse().unwrap();
-    assert!(told <= 30 * 29, "bandwidth_stats has {told} rows");
-    let tenant = &store.tenants(NOW).await.unwrap()[1].tenant;
-    for span in Span::ALL {
-        let points = store.series(&scope(tenant), None, span, NOW).await.unwrap();
-        assert!(points.iter().all(|p| p.tx_bytes > 0), "{span:?} has holes");
-    }
-}
-
-pub async fn a_deleted_tenants_traffic_goes_with_it(bed: &Bed) {
-    let store = bed.store().await;
-    let (s, d) = tenant_with(&store, 1).await;
-    for (n, day) in (1_u64..).zip(0..3_i64) {
-        let at = NOW.plus_millis(day * DAY);
-        let batch = [sample(&d[0], n, n)];
-        store.record_statistics(&batch, at).await.unwrap();
-    }
-    let now = NOW.plus_millis(2 * DAY);
-    // Ticks older than an hour are not looked for: they are pruned.
-    while store.prune_statistics(now).await.unwrap() > 0 {}
-    store.delete_tenant(&s, now).await.unwrap();
-    for table in [
-        "tenant_traffic",
-        "traffic_ticks",
-        "traffic_minutes",
-        "traffic_quarters",
-        "traffic_hours",
-        "usage_days",
-        "bandwidth_stats",
-    ] {
-        let left = bed
-            .texts(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table}"))
-            .await;
-        assert_eq!(left, ["0"], "{table}");
-    }
 }

@@ -1,100 +1,99 @@
-//! Everything that goes wrong in the simulation. docs/RELIABILITY.md tells
-//! what happens then; a test holds the two together.
+//! Every fault of the simulation. docs/reliability/faults.md says what happens
+//! then, and a test checks that it lists each of them.
 
 use super::rng::SplitMix64;
 use std::collections::BTreeSet;
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Something that goes wrong.
+        /// A kind of fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Fault { $($(#[$doc])* $name,)* }
 
         impl Fault {
-            /// All of them.
+            /// Every kind of fault.
             pub const ALL: &[Fault] = &[$(Fault::$name,)*];
         }
     };
 }
 
 faults! {
-    /// A call fails and has done nothing.
+    /// A call fails and has had no effect.
     FailsBefore,
-    /// A call does its work whole, and the answer says it failed.
+    /// A call has its complete effect, and its answer says it failed.
     AnswerLost,
-    /// A call does part of its work and fails. The firewall's changes are
-    /// transactions: they have no half, but for the rebuilding, which opens
-    /// the passage through other programs' rules in a second step.
+    /// A call has part of its effect and fails. The firewall's changes are
+    /// transactions, except for a rebuild, which accepts forwarded packets in
+    /// other programs' rules in a second step.
     HalfApplied,
-    /// A call takes its time, up to half its bound.
+    /// A call takes up to half its timeout.
     Slow,
-    /// A call does nothing until its port's own bound, then says so.
+    /// A call has no effect until its port's timeout, and then fails.
     Hangs,
-    /// A call gets no answer within its bound, and its effect comes at some
-    /// time all the same: before that, after it, or after our death.
+    /// A call gets no answer within its timeout, and its effect still happens:
+    /// before the timeout, after it, or after the process has died.
     ///
     /// Docker and AdGuard Home may do this in any order. WireGuard may do it
-    /// only in order: the kernel's lock, and the userspace child's, put a
-    /// later call and a later reading of the interface behind the one that is
-    /// stuck. The firewall cannot: `nft` is killed at its bound, and with us
-    /// by systemd, and its transaction is whole or not at all. The disk's
-    /// calls run to their end on a thread of ours that dies with us.
+    /// only in order: the kernel's lock, and that of the userspace process,
+    /// make later calls and readings of the interface wait for the one that is
+    /// stuck. The firewall cannot: `nft` is killed at its timeout, and by
+    /// systemd when the server ends, and its transaction is atomic. The disk's
+    /// calls run to their end on a thread that dies with the process.
     Late,
     /// The database refuses to be read.
     DatabaseRefuses,
-    /// The database answers late: with what was there when it was asked.
+    /// The database answers late, with its state at the time of the query.
     DatabaseLate,
-    /// The database answers with an older generation than it gave before.
-    /// Never the first answer of a process: which generation is the newest is
-    /// the database's own to know.
+    /// The database answers with an older generation than before. This is
+    /// never the first answer of a process, which cannot know a newer one.
     DatabaseOld,
-    /// Our process dies, between two steps or in the middle of a call. What it
-    /// asked of others may still happen.
+    /// The process dies, between two steps or during a call. The effects of
+    /// its calls may still happen.
     ProcessDies,
-    /// Time stands still for minutes and goes on (a machine that was
-    /// suspended): every timer is late.
+    /// The clock stops for minutes and continues (the machine was suspended):
+    /// every timer is late.
     ClockJumps,
     /// The hint that the spec has changed is lost.
     NudgeLost,
     /// A port's event is lost.
     EventLost,
-    /// Somebody makes an interface with a name of ours.
+    /// Another program makes an interface with a name of ours.
     ForeignInterface,
-    /// Somebody makes a container with a name of ours.
+    /// Another program makes a container with a name of ours.
     ForeignContainer,
-    /// Another program holds a tunnel's UDP port.
+    /// Another program occupies a tunnel's UDP port.
     PortTaken,
-    /// Somebody deletes an interface of ours.
+    /// An interface of ours is deleted.
     InterfaceDeleted,
-    /// Somebody sets another key on an interface of ours.
+    /// The key of an interface of ours is changed.
     KeyChanged,
-    /// Somebody takes an interface of ours down.
+    /// An interface of ours is set down.
     InterfaceDown,
-    /// Somebody adds a peer to an interface of ours.
-    StrangePeer,
-    /// Somebody removes a container of ours.
+    /// A peer is added to an interface of ours.
+    UnexpectedPeer,
+    /// A container of ours is removed.
     ContainerRemoved,
-    /// Somebody stops a container of ours, or it ends.
+    /// A container of ours is stopped, or ends.
     ContainerStopped,
-    /// Somebody pauses a container of ours.
+    /// A container of ours is paused.
     ContainerPaused,
-    /// Somebody removes the image.
+    /// The image is removed.
     ImageRemoved,
-    /// Somebody flushes the ruleset.
+    /// The firewall's ruleset is flushed.
     FirewallFlushed,
-    /// Somebody removes elements of a tenant.
+    /// Elements of a tenant are removed from the firewall.
     ElementsRemoved,
-    /// Somebody edits `wg<n>.conf`.
+    /// `wg<n>.conf` is edited.
     ConfEdited,
-    /// Somebody damages `keys/public.key`.
+    /// `keys/public.key` is damaged.
     PublicKeyDamaged,
-    /// Somebody deletes a tenant's folder, under its running container too.
+    /// A tenant's folder is deleted, possibly under its running container.
     FolderDeleted,
-    /// Somebody deletes a client of ours inside AdGuard Home.
+    /// A client of ours is deleted inside AdGuard Home.
     ClientDeleted,
 }
 
-/// Which faults a seed has, and how many.
+/// The faults of a seed, and how often they strike.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     kinds: BTreeSet<Fault>,
@@ -102,8 +101,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Each kind by the toss of a coin: with all of them in every seed, the
-    /// loud ones would hide what the quiet ones do alone.
+    /// Draws each kind with a probability of one half: with all kinds in every
+    /// seed, the frequent ones would hide the effects of the rare ones.
     pub fn drawn(rng: &mut SplitMix64) -> Self {
         let kinds = Fault::ALL.iter().copied().filter(|_| rng.percent(50));
         Self {
@@ -112,22 +111,22 @@ impl Faults {
         }
     }
 
-    /// Whether this kind happens in this seed.
+    /// Returns whether this kind happens in this seed.
     pub fn has(&self, fault: Fault) -> bool {
         self.kinds.contains(&fault)
     }
 
-    /// Whether this kind happens now.
+    /// Draws whether this kind happens now.
     pub fn strikes(&self, fault: Fault, rng: &mut SplitMix64) -> bool {
         self.has(fault) && rng.percent(self.percent)
     }
 
-    /// From now on nothing goes wrong.
+    /// Stops every fault from now on.
     pub fn stop(&mut self) {
         self.kinds.clear();
     }
 
-    /// The kinds, for the trace.
+    /// Returns the kinds, for the trace.
     pub fn kinds(&self) -> impl Iterator<Item = Fault> {
         self.kinds.iter().copied()
     }

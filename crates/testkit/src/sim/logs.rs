@@ -1,4 +1,4 @@
-//! Everything that is logged while a history is played, in memory.
+//! Collects, in memory, everything that is logged while a history is played.
 
 use std::{
     fmt::{Debug, Write as _},
@@ -10,12 +10,12 @@ use tracing::{
     span,
 };
 
-/// Collects every event, of every level.
+/// A `tracing` subscriber that collects every event of every level.
 #[derive(Clone, Default)]
 pub struct Logs(Arc<Mutex<String>>);
 
 impl Logs {
-    /// What was logged.
+    /// Returns the log so far.
     pub fn text(&self) -> String {
         self.0
             .lock()

@@ -1,5 +1,5 @@
-//! The reference model: what the database says, what its users did, and which
-//! revocations they were told are in force.
+//! The reference model: the content of the database, the actions of its users,
+//! and the revocations that were acknowledged to them.
 
 use super::rng::SplitMix64;
 use crate::samples;
@@ -17,63 +17,64 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// Few, so that names and slots are soon used again.
+/// Few, so that names and slots are soon reused.
 const NAMES: [&str; 4] = ["abcd", "efgh", "ijkl", "mnop"];
 const SLOTS: std::ops::RangeInclusive<u16> = 1..=4;
 
-/// One label is the other's beginning, on purpose.
+/// Some labels are prefixes of others, on purpose.
 const LABELS: [&str; 5] = ["phone", "phone 2", "phone 22", "laptop", "laptop (2)"];
 
-/// Something taken away from a device.
+/// The revocation of a key or of an address in the mesh.
 #[derive(Clone, Copy, Debug)]
 pub struct Revocation {
     generation: u64,
-    /// Whether somebody was told that it is in force.
+    /// Whether a user got the answer that it is in force.
     pub acknowledged: bool,
 }
 
-/// A revocation that somebody was told is in force.
-const TOLD: Revocation = Revocation {
+/// A revocation of which a user got the answer that it is in force.
+const ACKNOWLEDGED: Revocation = Revocation {
     generation: 0,
     acknowledged: true,
 };
 
-/// What somebody has done.
+/// A change that a user made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Act {
-    /// Whose.
+pub(super) struct UserAction {
+    /// The tenant's slot.
     pub slot: Slot,
     /// The generation it made.
     pub generation: u64,
-    /// In words.
+    /// A description for the trace.
     pub what: &'static str,
-    /// Whether who had the slot has left.
+    /// Whether the slot's previous tenant has left.
     pub left: bool,
 }
 
 /// See the module.
-pub struct World {
-    /// What the node should hold.
+pub struct Model {
+    /// What the node should bring into force.
     pub spec: NodeSpec,
-    /// What does not change.
+    /// The node's fixed settings.
     pub settings: NodeSettings,
     /// Keys that may no longer be peers of a slot's interface.
-    pub keys: BTreeMap<(Slot, PublicKey), Revocation>,
+    pub revoked_keys: BTreeMap<(Slot, PublicKey), Revocation>,
     /// Addresses that may no longer be in the mesh.
-    pub mesh: BTreeMap<(Slot, Ipv4Addr), Revocation>,
+    pub revoked_mesh: BTreeMap<(Slot, Ipv4Addr), Revocation>,
     /// The hash of each tenant's DNS password, by the tunnel's key.
     pub passwords: BTreeMap<PublicKey, String>,
-    /// What no log may hold.
+    /// Texts that no log may contain.
     pub secrets: Vec<String>,
     history: Vec<NodeSpec>,
-    /// The newest generation this process was given.
-    given: Option<u64>,
+    /// The newest generation the current process was given.
+    served: Option<u64>,
     removed: Vec<DeviceSpec>,
     rng: SplitMix64,
     next: u16,
 }
 
-/// Keys are dear to make and every history needs some: made once.
+/// Returns key `n`. Keys are slow to make and every history needs some, so they
+/// are made once.
 fn private_key(n: u16) -> PrivateKey {
     static KEYS: OnceLock<Vec<PrivateKey>> = OnceLock::new();
     let make = |n: u16| {
@@ -85,38 +86,38 @@ fn private_key(n: u16) -> PrivateKey {
     keys.get(usize::from(n)).cloned().unwrap_or_else(|| make(n))
 }
 
-impl World {
+impl Model {
     pub(super) fn new(rng: SplitMix64, settings: NodeSettings) -> Self {
         Self {
             spec: NodeSpec::default(),
             settings,
-            keys: BTreeMap::new(),
-            mesh: BTreeMap::new(),
+            revoked_keys: BTreeMap::new(),
+            revoked_mesh: BTreeMap::new(),
             passwords: BTreeMap::new(),
             secrets: Vec::new(),
             history: Vec::new(),
-            given: None,
+            served: None,
             removed: Vec::new(),
             rng,
             next: 0,
         }
     }
 
-    /// A new process, which was given nothing yet.
-    pub(super) fn forget_given(&mut self) {
-        self.given = None;
+    /// Forgets what was given to the previous process.
+    pub(super) fn forget_served(&mut self) {
+        self.served = None;
     }
 
-    /// What the database answers. An old answer is one from before the newest
-    /// this process was given.
+    /// Returns the database's answer. An old answer is one from before the
+    /// newest that the current process was given.
     pub(super) fn answer(&mut self, old: bool) -> NodeSpec {
         let before = |g: u64| self.history.iter().filter(move |s| s.generation < g);
-        if let (true, Some(given)) = (old, self.given)
-            && let Some(spec) = self.rng.pick(before(given))
+        if let (true, Some(served)) = (old, self.served)
+            && let Some(spec) = self.rng.pick(before(served))
         {
             return spec.clone();
         }
-        self.given = Some(self.spec.generation);
+        self.served = Some(self.spec.generation);
         self.spec.clone()
     }
 
@@ -145,7 +146,7 @@ impl World {
             policy: FilterPolicy::ALL[self.rng.below(4) as usize],
             client_id: format!("mn-{n}"),
         };
-        // Somebody uses an old device's configuration again.
+        // A user reuses the configuration of a removed device.
         if self.rng.percent(20)
             && let Some(old) = self.rng.pick(self.removed.clone())
             && !self.holds(old.public_key)
@@ -188,18 +189,18 @@ impl World {
             devices: BTreeMap::new(),
         };
         for _ in 0..self.rng.below(3) {
-            self.give(&mut t);
+            self.add_device(&mut t);
         }
         t
     }
 
-    fn give(&mut self, t: &mut TenantSpec) {
+    fn add_device(&mut self, t: &mut TenantSpec) {
         let device = self.device(t.slot, t);
         t.devices.insert(DeviceId(i64::from(self.next)), device);
     }
 
-    /// Somebody changes their mind.
-    pub(super) fn act(&mut self) -> Option<Act> {
+    /// Makes a random change by a user.
+    pub(super) fn act(&mut self) -> Option<UserAction> {
         let before = self.spec.clone();
         let (slot, what) = match self.rng.below(10) {
             0..=1 => self.sign_up(None)?,
@@ -209,7 +210,7 @@ impl World {
                 let same = self.rng.percent(50);
                 let name = before.tenants.get(&slot)?.name.to_string();
                 self.sign_up(same.then_some((slot, name)))?;
-                (slot, "leaves, and another comes")
+                (slot, "leaves, and another tenant signs up")
             }
             _ => self.change()?,
         };
@@ -223,7 +224,7 @@ impl World {
             Some(now) => now.private_key.public() != t.private_key.public(),
             None => true,
         };
-        Some(Act {
+        Some(UserAction {
             slot,
             generation: self.spec.generation,
             what,
@@ -231,10 +232,10 @@ impl World {
         })
     }
 
-    fn sign_up(&mut self, place: Option<(Slot, String)>) -> Option<(Slot, &'static str)> {
+    fn sign_up(&mut self, vacancy: Option<(Slot, String)>) -> Option<(Slot, &'static str)> {
         let tenants = &self.spec.tenants;
-        let (slot, name) = match place {
-            Some(place) => place,
+        let (slot, name) = match vacancy {
+            Some(vacancy) => vacancy,
             None => {
                 let slots = SLOTS.filter_map(Slot::new);
                 let slots: Vec<_> = slots.filter(|s| !tenants.contains_key(s)).collect();
@@ -268,7 +269,7 @@ impl World {
                 "suspends or resumes"
             }
             (1..=4, None) | (1..=2, Some(_)) => {
-                self.give(&mut t);
+                self.add_device(&mut t);
                 "gets a device"
             }
             (3..=5, Some(id)) => {
@@ -296,7 +297,7 @@ impl World {
         Some((slot, what))
     }
 
-    /// What the last change took away, and what it gave back.
+    /// Records what the last change revoked and what it granted again.
     fn revoke(&mut self, before: &NodeSpec) {
         let generation = self.spec.generation;
         let (keys, mesh) = (peers(&self.spec), members(&self.spec));
@@ -305,53 +306,53 @@ impl World {
             acknowledged: false,
         };
         let gone = peers(before).into_iter().filter(|at| !keys.contains(at));
-        self.keys.extend(gone.map(|at| (at, revocation)));
+        self.revoked_keys.extend(gone.map(|at| (at, revocation)));
         let gone = members(before).into_iter().filter(|at| !mesh.contains(at));
-        self.mesh.extend(gone.map(|at| (at, revocation)));
-        // What was given back is no longer revoked.
-        self.keys.retain(|at, _| !keys.contains(at));
-        self.mesh.retain(|at, _| !mesh.contains(at));
+        self.revoked_mesh.extend(gone.map(|at| (at, revocation)));
+        // What was granted again is no longer revoked.
+        self.revoked_keys.retain(|at, _| !keys.contains(at));
+        self.revoked_mesh.retain(|at, _| !mesh.contains(at));
     }
 
-    /// Somebody was told that a slot is at a generation.
+    /// Records the answer to a user that a slot is at a generation.
     pub(super) fn acknowledge(&mut self, slot: Slot, generation: u64) {
         self.acknowledge_gone(slot, generation);
-        for ((of, _), r) in &mut self.mesh {
+        for ((of, _), r) in &mut self.revoked_mesh {
             r.acknowledged |= *of == slot && r.generation <= generation;
         }
     }
 
-    /// Somebody was told that a key is no peer of a slot's interface any more,
-    /// by a model with a database of its own.
-    pub fn cut_off(&mut self, slot: Slot, key: PublicKey) {
-        self.keys.insert((slot, key), TOLD);
+    /// Records the answer to a user that a key is no longer a peer of a slot's
+    /// interface. For tests with a model and a database of their own.
+    pub fn revoke_key(&mut self, slot: Slot, key: PublicKey) {
+        self.revoked_keys.insert((slot, key), ACKNOWLEDGED);
     }
 
-    /// A key may be a peer again from now on.
-    pub fn let_in(&mut self, slot: Slot, key: PublicKey) {
-        self.keys.remove(&(slot, key));
+    /// Allows a key to be a peer again.
+    pub fn allow_key(&mut self, slot: Slot, key: PublicKey) {
+        self.revoked_keys.remove(&(slot, key));
     }
 
-    /// Somebody was told that an address is not in the mesh any more.
-    pub fn set_apart(&mut self, slot: Slot, address: Ipv4Addr) {
-        self.mesh.insert((slot, address), TOLD);
+    /// Records the answer to a user that an address is no longer in the mesh.
+    pub fn revoke_mesh(&mut self, slot: Slot, address: Ipv4Addr) {
+        self.revoked_mesh.insert((slot, address), ACKNOWLEDGED);
     }
 
-    /// Addresses of a slot may be in the mesh again from now on.
-    pub fn let_mesh(&mut self, slot: Slot) {
-        self.mesh.retain(|(of, _), _| *of != slot);
+    /// Allows every address of a slot to be in the mesh again.
+    pub fn allow_mesh(&mut self, slot: Slot) {
+        self.revoked_mesh.retain(|(of, _), _| *of != slot);
     }
 
-    /// Somebody was told that nothing carries packets any more for who left a
-    /// slot with a generation.
+    /// Records the answer to a user that nothing carries packets any more for
+    /// the tenant who left a slot with a generation.
     pub(super) fn acknowledge_gone(&mut self, slot: Slot, generation: u64) {
-        for ((of, _), r) in &mut self.keys {
+        for ((of, _), r) in &mut self.revoked_keys {
             r.acknowledged |= *of == slot && r.generation <= generation;
         }
     }
 }
 
-/// The keys that may be peers, and where.
+/// Returns the keys that may be peers, with their slots.
 fn peers(spec: &NodeSpec) -> BTreeSet<(Slot, PublicKey)> {
     let active = spec.tenants.values().filter(|t| !t.suspended);
     active
@@ -359,7 +360,7 @@ fn peers(spec: &NodeSpec) -> BTreeSet<(Slot, PublicKey)> {
         .collect()
 }
 
-/// The addresses that may be in the mesh.
+/// Returns the addresses that may be in the mesh, with their slots.
 fn members(spec: &NodeSpec) -> BTreeSet<(Slot, Ipv4Addr)> {
     let active = spec.tenants.values().filter(|t| !t.suspended);
     active

@@ -1,9 +1,11 @@
-//! The ports over the simulated machine: each call gets its fate.
+//! The ports over the simulated machine: each call gets a drawn outcome.
 
 use super::{
-    Call, EventOf,
-    Lateness::{Anyhow, InOrder, Never},
-    Sim,
+    EventPort, Sim,
+    call::{
+        Call,
+        Lateness::{self, AnyOrder, InOrder, Never},
+    },
     faults::Fault,
 };
 use async_trait::async_trait;
@@ -27,24 +29,24 @@ use tokio::sync::mpsc;
 const fn reading(name: &'static str, secs: u64) -> Call {
     Call {
         name,
-        bound: Duration::from_secs(secs),
+        timeout: Duration::from_secs(secs),
         reads: true,
-        halves: false,
+        divisible: false,
         late: Never,
     }
 }
 
-const fn change(name: &'static str, secs: u64, late: super::Lateness) -> Call {
+const fn change(name: &'static str, secs: u64, late: Lateness) -> Call {
     Call {
         name,
-        bound: Duration::from_secs(secs),
+        timeout: Duration::from_secs(secs),
         reads: false,
-        halves: true,
+        divisible: true,
         late,
     }
 }
 
-// The bounds are the real sides'.
+// The timeouts are those of the real implementations.
 static OBSERVE_WIREGUARD: Call = Call {
     late: InOrder,
     ..reading("wireguard.observe", 20)
@@ -52,35 +54,35 @@ static OBSERVE_WIREGUARD: Call = Call {
 static ENSURE: Call = change("wireguard.ensure", 20, InOrder);
 static CHANGE_PEERS: Call = change("wireguard.change_peers", 20, InOrder);
 static DELETE: Call = Call {
-    halves: false,
+    divisible: false,
     ..change("wireguard.delete", 20, InOrder)
 };
 static OBSERVE_FIREWALL: Call = reading("firewall.observe", 10);
 static REBUILD: Call = change("firewall.apply (rebuild)", 20, Never);
 static APPLY: Call = Call {
-    halves: false,
+    divisible: false,
     ..change("firewall.apply", 10, Never)
 };
 static OBSERVE_CONTAINERS: Call = reading("containers.observe", 15);
-static START: Call = change("containers.start", 60, Anyhow);
-static REMOVE: Call = change("containers.remove", 40, Anyhow);
+static START: Call = change("containers.start", 60, AnyOrder);
+static REMOVE: Call = change("containers.remove", 40, AnyOrder);
 static FETCH: Call = Call {
-    halves: false,
-    ..change("containers.fetch_image", 330, Anyhow)
+    divisible: false,
+    ..change("containers.fetch_image", 330, AnyOrder)
 };
 static PREPARE: Call = change("dns.prepare", 30, Never);
 static OBSERVE_DNS: Call = reading("dns.observe", 2);
-static SET_CLIENTS: Call = change("dns.set_clients", 30, Anyhow);
+static SET_CLIENTS: Call = change("dns.set_clients", 30, AnyOrder);
 static OBSERVE_FOLDERS: Call = reading("folders.observe", 30);
 static OPEN_FOLDER: Call = Call {
-    halves: false,
+    divisible: false,
     ..change("folders.open", 30, Never)
 };
 static WRITE_FOLDER: Call = change("folders.write", 30, Never);
 static REMOVE_FOLDER: Call = change("folders.remove", 30, Never);
 
 impl Sim {
-    /// All ports of this machine.
+    /// Returns all ports of this machine.
     pub fn ports(&self) -> NodePorts {
         let all = Arc::new(self.clone());
         NodePorts {
@@ -93,9 +95,9 @@ impl Sim {
         }
     }
 
-    fn events_of(&self, of: EventOf) -> BoxStream<'static, ()> {
+    fn events_of(&self, of: EventPort) -> BoxStream<'static, ()> {
         let (to, from) = mpsc::unbounded_channel();
-        self.state().listen(of, to);
+        self.state().subscribe(of, to);
         stream::unfold(from, |mut from| async {
             from.recv().await.map(|()| ((), from))
         })
@@ -142,7 +144,7 @@ impl WireGuard for Sim {
     }
 
     fn events(&self) -> BoxStream<'static, ()> {
-        self.events_of(EventOf::Wireguard)
+        self.events_of(EventPort::Wireguard)
     }
 }
 
@@ -159,7 +161,7 @@ impl Firewall for Sim {
         let change = change.clone();
         let call = if change.rebuild { &REBUILD } else { &APPLY };
         self.call(call, None, move |s, e| {
-            s.note(|| {
+            s.record(|| {
                 let set: Vec<_> = change.set.iter().map(|(_, t)| t.slot.get()).collect();
                 let gone: Vec<_> = change.remove.keys().map(|slot| slot.get()).collect();
                 format!("     sets {set:?}, removes {gone:?}")
@@ -170,7 +172,7 @@ impl Firewall for Sim {
     }
 
     fn events(&self) -> BoxStream<'static, ()> {
-        self.events_of(EventOf::Firewall)
+        self.events_of(EventPort::Firewall)
     }
 }
 
@@ -195,7 +197,7 @@ impl Containers for Sim {
         let id = id.to_owned();
         self.call(&REMOVE, None, move |s, e| {
             let result = s.machine.remove(&id, e);
-            s.end_removals_later();
+            s.schedule_removal_end();
             result
         })
         .await
@@ -210,7 +212,7 @@ impl Containers for Sim {
     }
 
     fn events(&self) -> BoxStream<'static, ()> {
-        self.events_of(EventOf::Containers)
+        self.events_of(EventPort::Containers)
     }
 }
 
@@ -282,7 +284,7 @@ impl Folders for Sim {
     async fn remove(&self, folder: &str) -> PortResult<()> {
         let name = folder.to_owned();
         self.call(&REMOVE_FOLDER, None, move |s, e| {
-            s.lost_with(&name);
+            s.check_folder_removal(&name);
             s.machine.remove_folder(&name, e)
         })
         .await
@@ -294,7 +296,7 @@ impl SpecSource for Sim {
     async fn load(&self) -> PortResult<NodeSpec> {
         let (answer, wait) = {
             let mut s = self.state();
-            s.settle();
+            s.apply_due();
             s.readings += 1;
             let s = &mut *s;
             let mut strikes = |fault| s.faults.strikes(fault, &mut s.rng);
@@ -309,10 +311,10 @@ impl SpecSource for Sim {
             let answer = if refuses {
                 None
             } else {
-                Some(s.world.answer(old))
+                Some(s.model.answer(old))
             };
-            let told = answer.as_ref().map(|a| a.generation);
-            s.note(|| format!("database answers {told:?} in {wait} ms"));
+            let generation = answer.as_ref().map(|a| a.generation);
+            s.record(|| format!("database answers {generation:?} in {wait} ms"));
             (answer, Duration::from_millis(wait))
         };
         tokio::time::sleep(wait).await;

@@ -1,7 +1,7 @@
-//! The cases with a real WireGuard client: sessions survive what does not
+//! The cases with a real WireGuard client: sessions survive changes that do not
 //! concern them, and end at once where they should.
 
-use super::{Bed, Case, Client, ClientSetup, address, interface, peer, private, psk, slot};
+use super::{Client, ClientSetup, ContractHost, address, interface, peer, private, psk, slot};
 use domain::{Slot, Timestamp};
 use provisioning::{
     observed::PeerStatistics,
@@ -10,45 +10,34 @@ use provisioning::{
 };
 use std::{net::Ipv4Addr, time::Duration};
 
-/// See the names.
-pub(super) const ALL: &[Case] = &[
-    ("a_device_gets_through_and_is_counted", |b| {
-        Box::pin(through(b))
-    }),
-    ("changing_one_device_keeps_the_others_session", |b| {
-        Box::pin(kept(b))
-    }),
-    ("making_it_again_keeps_every_session", |b| {
-        Box::pin(kept_by_ensure(b))
-    }),
-    ("two_devices_can_swap_addresses", |b| Box::pin(swap(b))),
-    ("a_device_cannot_send_as_another", |b| Box::pin(spoof(b))),
-    ("a_removed_device_is_cut_off_at_once", |b| Box::pin(cut(b))),
-    ("a_deleted_interface_answers_nobody", |b| {
-        Box::pin(deleted(b))
-    }),
-    ("a_new_key_ends_the_old_sessions", |b| Box::pin(new_key(b))),
-    ("a_wrong_preshared_key_does_not_get_in", |b| {
-        Box::pin(wrong_psk(b))
-    }),
-];
+super::case_list! {
+    a_device_connects_and_is_counted,
+    a_device_change_keeps_other_sessions,
+    ensuring_again_keeps_every_session,
+    two_devices_can_swap_addresses,
+    a_device_cannot_send_as_another,
+    a_removed_device_is_cut_off_at_once,
+    a_deleted_interface_does_not_answer,
+    a_new_key_ends_the_old_sessions,
+    a_wrong_preshared_key_is_rejected,
+}
 
-/// For an answer that should come; a virtual machine is slow.
+/// How long an expected answer may take; a virtual machine is slow.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// For one that should not.
+/// How long to wait for an answer that should not arrive.
 const SILENCE: Duration = Duration::from_millis(1_500);
-/// Two readings of one handshake's age differ by less.
+/// Two readings of the age of one handshake differ by less.
 const JITTER: Duration = Duration::from_millis(400);
 
-/// Device `n` of an interface.
-async fn device(bed: &dyn Bed, spec: &InterfaceSpec, n: u8) -> Option<Box<dyn Client>> {
+/// Connects device `n` of an interface.
+async fn device(host: &dyn ContractHost, spec: &InterfaceSpec, n: u8) -> Option<Box<dyn Client>> {
     let setup = ClientSetup {
         private_key: private(n),
         server: spec.private_key.public(),
         preshared_key: psk(n),
         endpoint: (Ipv4Addr::LOCALHOST, spec.slot.listen_port()).into(),
     };
-    bed.client(setup).await
+    host.client(setup).await
 }
 
 async fn reaches(client: &dyn Client, at: Slot, host: u8) -> bool {
@@ -74,7 +63,7 @@ fn handshake(s: &PeerStatistics) -> Timestamp {
     s.last_handshake.expect("a handshake")
 }
 
-/// Does something and says that device `n`'s session is still the same.
+/// Does something and asserts that the session of device `n` stays the same.
 async fn undisturbed(
     wireguard: &dyn WireGuard,
     client: &dyn Client,
@@ -82,7 +71,7 @@ async fn undisturbed(
     n: u8,
     what: impl Future<Output = ()>,
 ) {
-    // So that another handshake would be told from this one.
+    // So that another handshake can be distinguished from this one.
     tokio::time::sleep(JITTER * 2).await;
     let before = counters(wireguard, n).await;
     let age = client.handshake_age().await.expect("a handshake");
@@ -98,11 +87,11 @@ async fn undisturbed(
     assert_eq!(after.endpoint, before.endpoint);
 }
 
-async fn through(bed: &dyn Bed) -> bool {
-    let wireguard = bed.wireguard().await;
+async fn a_device_connects_and_is_counted(host: &dyn ContractHost) -> bool {
+    let wireguard = host.wireguard().await;
     let spec = interface(slot(1), &[2, 3]);
     wireguard.ensure(&spec).await.expect("ensure");
-    let Some(client) = device(bed, &spec, 2).await else {
+    let Some(client) = device(host, &spec, 2).await else {
         return false;
     };
     assert!(reaches(&*client, spec.slot, 2).await, "no answer");
@@ -120,18 +109,18 @@ async fn through(bed: &dyn Bed) -> bool {
     }
     let second = counters(&*wireguard, 2).await;
     assert!(second.rx_bytes > first.rx_bytes && second.tx_bytes > first.tx_bytes);
-    // Who did not come has no counters.
+    // A device that has not connected has no counters.
     let other = counters(&*wireguard, 3).await;
     assert_eq!((other.last_handshake, other.rx_bytes), (None, 0));
     true
 }
 
-async fn kept(bed: &dyn Bed) -> bool {
-    let wireguard = bed.wireguard().await;
+async fn a_device_change_keeps_other_sessions(host: &dyn ContractHost) -> bool {
+    let wireguard = host.wireguard().await;
     let at = slot(1);
     let spec = interface(at, &[2, 3]);
     wireguard.ensure(&spec).await.expect("ensure");
-    let Some(client) = device(bed, &spec, 2).await else {
+    let Some(client) = device(host, &spec, 2).await else {
         return false;
     };
     assert!(reaches(&*client, at, 2).await, "no answer");
@@ -157,7 +146,7 @@ async fn kept(bed: &dyn Bed) -> bool {
         }
     };
     undisturbed(&*wireguard, &*client, at, 2, changes).await;
-    // Even setting the device itself to what it is keeps its session.
+    // Setting the device to its own values keeps its session as well.
     let same = async {
         let change = PeerChange {
             remove: vec![],
@@ -169,20 +158,20 @@ async fn kept(bed: &dyn Bed) -> bool {
     true
 }
 
-async fn kept_by_ensure(bed: &dyn Bed) -> bool {
-    let wireguard = bed.wireguard().await;
+async fn ensuring_again_keeps_every_session(host: &dyn ContractHost) -> bool {
+    let wireguard = host.wireguard().await;
     let at = slot(1);
     let spec = interface(at, &[2, 3]);
     wireguard.ensure(&spec).await.expect("ensure");
-    let Some(client) = device(bed, &spec, 2).await else {
+    let Some(client) = device(host, &spec, 2).await else {
         return false;
     };
     assert!(reaches(&*client, at, 2).await, "no answer");
     let same = async { wireguard.ensure(&spec).await.expect("ensure") };
     undisturbed(&*wireguard, &*client, at, 2, same).await;
-    // Other devices, and a server that has just been started.
+    // Other devices change, through a server that has just started.
     let other = async {
-        let fresh = bed.wireguard().await;
+        let fresh = host.wireguard().await;
         fresh
             .ensure(&interface(at, &[2, 4, 5]))
             .await
@@ -198,16 +187,16 @@ async fn kept_by_ensure(bed: &dyn Bed) -> bool {
     true
 }
 
-async fn swap(bed: &dyn Bed) -> bool {
-    let wireguard = bed.wireguard().await;
+async fn two_devices_can_swap_addresses(host: &dyn ContractHost) -> bool {
+    let wireguard = host.wireguard().await;
     let at = slot(1);
     let mut spec = interface(at, &[2, 3]);
     wireguard.ensure(&spec).await.expect("ensure");
-    let (Some(a), Some(b)) = (device(bed, &spec, 2).await, device(bed, &spec, 3).await) else {
+    let (Some(a), Some(b)) = (device(host, &spec, 2).await, device(host, &spec, 3).await) else {
         return false;
     };
     assert!(reaches(&*a, at, 2).await && reaches(&*b, at, 3).await);
-    // There by one call and back by the other.
+    // Swapped by one call, and swapped back by the other.
     spec.peers = [peer(at, 2, 3), peer(at, 3, 2)].into();
     wireguard.ensure(&spec).await.expect("swap by ensure");
     assert!(reaches(&*a, at, 3).await, "the first as the second");
@@ -223,27 +212,27 @@ async fn swap(bed: &dyn Bed) -> bool {
     true
 }
 
-async fn spoof(bed: &dyn Bed) -> bool {
-    let wireguard = bed.wireguard().await;
+async fn a_device_cannot_send_as_another(host: &dyn ContractHost) -> bool {
+    let wireguard = host.wireguard().await;
     let at = slot(1);
     let spec = interface(at, &[2, 3]);
     wireguard.ensure(&spec).await.expect("ensure");
-    let Some(client) = device(bed, &spec, 2).await else {
+    let Some(client) = device(host, &spec, 2).await else {
         return false;
     };
     assert!(reaches(&*client, at, 2).await, "no answer");
     assert!(silent(&*client, at, 3).await, "as another device");
-    assert!(silent(&*client, at, 99).await, "as nobody");
+    assert!(silent(&*client, at, 99).await, "as an unassigned address");
     assert!(silent(&*client, slot(2), 2).await, "from another subnet");
     true
 }
 
-async fn cut(bed: &dyn Bed) -> bool {
-    let wireguard = bed.wireguard().await;
+async fn a_removed_device_is_cut_off_at_once(host: &dyn ContractHost) -> bool {
+    let wireguard = host.wireguard().await;
     let at = slot(1);
     let spec = interface(at, &[2, 3]);
     wireguard.ensure(&spec).await.expect("ensure");
-    let (Some(a), Some(b)) = (device(bed, &spec, 2).await, device(bed, &spec, 3).await) else {
+    let (Some(a), Some(b)) = (device(host, &spec, 2).await, device(host, &spec, 3).await) else {
         return false;
     };
     assert!(reaches(&*a, at, 2).await && reaches(&*b, at, 3).await);
@@ -257,38 +246,38 @@ async fn cut(bed: &dyn Bed) -> bool {
     undisturbed(&*wireguard, &*b, at, 3, removal).await;
     assert!(silent(&*a, at, 2).await, "removed and still answered");
     drop(a);
-    // Back it comes with a new session and new counters.
+    // It returns with a new session and new counters.
     wireguard.ensure(&spec).await.expect("ensure");
     assert_eq!(counters(&*wireguard, 2).await.last_handshake, None);
-    let Some(a) = device(bed, &spec, 2).await else {
+    let Some(a) = device(host, &spec, 2).await else {
         return false;
     };
     assert!(reaches(&*a, at, 2).await, "back and not answered");
     true
 }
 
-async fn deleted(bed: &dyn Bed) -> bool {
-    let wireguard = bed.wireguard().await;
+async fn a_deleted_interface_does_not_answer(host: &dyn ContractHost) -> bool {
+    let wireguard = host.wireguard().await;
     let at = slot(1);
     let spec = interface(at, &[2]);
     wireguard.ensure(&spec).await.expect("ensure");
-    let Some(client) = device(bed, &spec, 2).await else {
+    let Some(client) = device(host, &spec, 2).await else {
         return false;
     };
     assert!(reaches(&*client, at, 2).await, "no answer");
     wireguard.delete(at).await.expect("delete");
     assert!(silent(&*client, at, 2).await, "deleted and still answered");
     // The port is free at once.
-    drop(bed.hold_port(at.listen_port()).await);
+    drop(host.occupy_port(at.listen_port()).await);
     true
 }
 
-async fn new_key(bed: &dyn Bed) -> bool {
-    let wireguard = bed.wireguard().await;
+async fn a_new_key_ends_the_old_sessions(host: &dyn ContractHost) -> bool {
+    let wireguard = host.wireguard().await;
     let at = slot(1);
     let mut spec = interface(at, &[2]);
     wireguard.ensure(&spec).await.expect("ensure");
-    let Some(old) = device(bed, &spec, 2).await else {
+    let Some(old) = device(host, &spec, 2).await else {
         return false;
     };
     assert!(reaches(&*old, at, 2).await, "no answer");
@@ -300,15 +289,15 @@ async fn new_key(bed: &dyn Bed) -> bool {
     super::assert_has(&*wireguard, &[&spec]).await;
     assert!(silent(&*old, at, 2).await, "the old key still answers");
     drop(old);
-    let Some(new) = device(bed, &spec, 2).await else {
+    let Some(new) = device(host, &spec, 2).await else {
         return false;
     };
     assert!(reaches(&*new, at, 2).await, "the new key does not answer");
     true
 }
 
-async fn wrong_psk(bed: &dyn Bed) -> bool {
-    let wireguard = bed.wireguard().await;
+async fn a_wrong_preshared_key_is_rejected(host: &dyn ContractHost) -> bool {
+    let wireguard = host.wireguard().await;
     let at = slot(1);
     let spec = interface(at, &[2]);
     wireguard.ensure(&spec).await.expect("ensure");
@@ -318,11 +307,11 @@ async fn wrong_psk(bed: &dyn Bed) -> bool {
         preshared_key: psk(66),
         endpoint: (Ipv4Addr::LOCALHOST, at.listen_port()).into(),
     };
-    let Some(client) = bed.client(setup).await else {
+    let Some(client) = host.client(setup).await else {
         return false;
     };
     assert!(silent(&*client, at, 2).await);
-    // Whether the half-done handshake is counted differs between the sides.
+    // Whether the incomplete handshake is counted differs between implementations.
     assert!(wireguard.statistics().await.is_ok());
     true
 }

@@ -1,9 +1,9 @@
-//! Bodies of AdGuard Home's API that could reach beyond a tenant's own
-//! filter, read and written anew.
+//! Request bodies of AdGuard Home's API that could affect more than the tenant's
+//! own filter. They are parsed and serialised again.
 
 use serde_json::{Map, Value};
 
-/// Bodies that could reach beyond a tenant's own filter.
+/// The API calls whose body is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     /// `filtering/add_url`.
@@ -16,14 +16,16 @@ pub enum Body {
     QueryLog,
 }
 
-const FILES: &str = "A list is fetched from an address that begins with https:// or http://.";
-const FORM: &str = "AdGuard Home would not understand that.";
-const LOG: &str = "The query log is kept for 7 days at most.";
+const NOT_A_WEB_ADDRESS: &str =
+    "A list is fetched from an address that begins with https:// or http://.";
+const MALFORMED: &str = "AdGuard Home would not understand that.";
+const RETENTION_TOO_LONG: &str = "The query log is kept for 7 days at most.";
 
-/// Longest time in the query log: it is on the node's disk. In milliseconds.
-const LONGEST_LOG: f64 = 7.0 * 86_400_000.0;
+/// The longest retention of the query log, which is on the node's disk, in
+/// milliseconds.
+const MAX_RETENTION_MILLIS: f64 = 7.0 * 86_400_000.0;
 
-/// The settings of DNS a tenant may change: all but `upstream_dns_file`, which
+/// The DNS settings that a tenant may change: all except `upstream_dns_file`, which
 /// names a file.
 const DNS_KEYS: &[&str] = &[
     "upstream_dns",
@@ -56,36 +58,36 @@ const DNS_KEYS: &[&str] = &[
     "protection_disabled_until",
 ];
 
-/// Reads a body and writes it anew with the keys that are known.
+/// Parses a body and serialises it again with the allowed keys only.
 ///
-/// Not the body itself: Go takes keys in any case and the last of several, so
-/// what we read would not be what it reads.
+/// The body itself is not forwarded: Go matches keys in any case and uses the last
+/// of several, so AdGuard Home could read something else than was checked here.
 ///
 /// # Errors
-/// A sentence for the tenant.
+/// A message for the tenant.
 pub fn rewrite(kind: Body, body: &[u8]) -> Result<Vec<u8>, &'static str> {
     let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
-        return Err(FORM);
+        return Err(MALFORMED);
     };
     let clean = match kind {
         Body::AddUrl => {
-            let clean = keep(object, &["name", "url", "whitelist"]);
-            is_list(clean.get("url"))?;
+            let clean = keep_keys(object, &["name", "url", "whitelist"]);
+            check_list_source(clean.get("url"))?;
             clean
         }
         Body::SetUrl => {
-            let mut clean = keep(object, &["url", "data", "whitelist"]);
+            let mut clean = keep_keys(object, &["url", "data", "whitelist"]);
             let Some(Value::Object(data)) = clean.remove("data") else {
-                return Err(FORM);
+                return Err(MALFORMED);
             };
-            let data = keep(data, &["name", "url", "enabled"]);
-            is_list(data.get("url"))?;
+            let data = keep_keys(data, &["name", "url", "enabled"]);
+            check_list_source(data.get("url"))?;
             clean.insert("data".to_owned(), Value::Object(data));
             clean
         }
-        Body::DnsConfig => keep(object, DNS_KEYS),
+        Body::DnsConfig => keep_keys(object, DNS_KEYS),
         Body::QueryLog => {
-            let clean = keep(
+            let clean = keep_keys(
                 object,
                 &[
                     "enabled",
@@ -97,39 +99,39 @@ pub fn rewrite(kind: Body, body: &[u8]) -> Result<Vec<u8>, &'static str> {
             );
             match clean.get("interval") {
                 None => {}
-                Some(v) if v.as_f64().is_some_and(|ms| ms <= LONGEST_LOG) => {}
-                Some(_) => return Err(LOG),
+                Some(v) if v.as_f64().is_some_and(|ms| ms <= MAX_RETENTION_MILLIS) => {}
+                Some(_) => return Err(RETENTION_TOO_LONG),
             }
             clean
         }
     };
-    serde_json::to_vec(&clean).map_err(|_| FORM)
+    serde_json::to_vec(&clean).map_err(|_| MALFORMED)
 }
 
-fn keep(object: Map<String, Value>, known: &[&str]) -> Map<String, Value> {
+fn keep_keys(object: Map<String, Value>, allowed: &[&str]) -> Map<String, Value> {
     object
         .into_iter()
-        .filter(|(k, _)| known.contains(&k.as_str()))
+        .filter(|(k, _)| allowed.contains(&k.as_str()))
         .collect()
 }
 
-/// A list's source: on the web, or one of the node's shared lists, which are
-/// mounted at `/lists`.
-fn is_list(url: Option<&Value>) -> Result<(), &'static str> {
+/// Checks a list's source: a web address, or one of the node's shared lists, which
+/// are mounted at `/lists`.
+fn check_list_source(url: Option<&Value>) -> Result<(), &'static str> {
     let Some(url) = url.and_then(Value::as_str) else {
-        return Err(FORM);
+        return Err(MALFORMED);
     };
-    let begins = |with: &str| {
-        url.get(..with.len())
-            .is_some_and(|p| p.eq_ignore_ascii_case(with))
+    let has_prefix = |prefix: &str| {
+        url.get(..prefix.len())
+            .is_some_and(|p| p.eq_ignore_ascii_case(prefix))
     };
     let shared = url.strip_prefix("/lists/").is_some_and(|file| {
         file.strip_suffix(".txt")
             .is_some_and(|id| !id.is_empty() && id.bytes().all(|c| c.is_ascii_digit()))
     });
-    (shared || begins("https://") || begins("http://"))
+    (shared || has_prefix("https://") || has_prefix("http://"))
         .then_some(())
-        .ok_or(FILES)
+        .ok_or(NOT_A_WEB_ADDRESS)
 }
 
 #[cfg(test)]
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_comes_from_the_web_or_is_a_shared_one() {
+    fn a_list_is_a_web_address_or_shared() {
         for url in [
             "https://a.example/l.txt",
             "http://a.example",
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_would_read_otherwise_does_not_arrive() {
+    fn ambiguous_keys_are_not_forwarded() {
         let bodies = [
             r#"{"url":"https://ok.example","URL":"/etc/passwd"}"#,
             r#"{"url":"https://ok.example","Url":"/etc/passwd","uRL":"/x"}"#,
@@ -208,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn the_query_log_stays_short() {
-        let keep = |ms: &str| rewrite(Body::QueryLog, format!("{{\"interval\":{ms}}}").as_bytes());
-        assert!(keep("86400000").is_ok() && keep("604800000").is_ok());
-        assert!(keep("604800001").is_err() && keep("\"x\"").is_err() && keep("1e300").is_err());
+    fn the_query_logs_retention_is_limited() {
+        let set = |ms: &str| rewrite(Body::QueryLog, format!("{{\"interval\":{ms}}}").as_bytes());
+        assert!(set("86400000").is_ok() && set("604800000").is_ok());
+        assert!(set("604800001").is_err() && set("\"x\"").is_err() && set("1e300").is_err());
     }
 }

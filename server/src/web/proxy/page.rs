@@ -1,7 +1,8 @@
-//! AdGuard Home's answers on their way to the browser: without what is not
-//! the browser's, redirects kept on this host, and with a policy for its UI.
+//! Filters AdGuard Home's answers for the browser: removes headers that the
+//! browser must not see, keeps redirects on this host, and adds a content security
+//! policy.
 
-use super::DROPPED;
+use crate::web::redirect::local_path;
 use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, Response, StatusCode, Uri, header},
@@ -11,18 +12,41 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http_body_util::{BodyExt, Limited};
 use sha2::{Digest, Sha256};
 
-/// Largest HTML page, bytes; the UI's is 2 KB.
-const LARGEST: usize = 256 * 1024;
+/// The largest HTML page, in bytes; the UI's has 2 KB.
+const MAX_PAGE_BYTES: usize = 256 * 1024;
 
-/// Whether a path is one of the UI's HTML pages, which is read on the way.
+/// The headers of AdGuard Home's answers that are removed: hop-by-hop headers
+/// (RFC 9110, 7.6.1), its cookies, and what it says about access and security,
+/// which we decide.
+const REMOVED: [&str; 17] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "set-cookie",
+    "www-authenticate",
+    "server",
+    "alt-svc",
+    "strict-transport-security",
+    "content-security-policy",
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "clear-site-data",
+];
+
+/// Returns whether a path is one of the UI's HTML pages, whose body is read here.
 pub fn is_page(path: &str) -> bool {
     path == "/" || path.ends_with(".html")
 }
 
-/// The answer as the browser gets it.
-pub async fn incoming(answer: Response<Body>, asked: &Uri) -> Response<Body> {
+/// Returns the answer as the browser receives it.
+pub async fn filter_answer(answer: Response<Body>, uri: &Uri) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
-    let named: Vec<HeaderName> = parts
+    let hop_by_hop: Vec<HeaderName> = parts
         .headers
         .get_all(header::CONNECTION)
         .iter()
@@ -30,20 +54,20 @@ pub async fn incoming(answer: Response<Body>, asked: &Uri) -> Response<Body> {
         .flat_map(|v| v.split(','))
         .filter_map(|n| n.trim().parse().ok())
         .collect();
-    for name in named {
+    for name in hop_by_hop {
         parts.headers.remove(name);
     }
-    for name in DROPPED {
+    for name in REMOVED {
         parts.headers.remove(HeaderName::from_static(name));
     }
     if let Some(location) = parts.headers.get(header::LOCATION) {
-        let here = location.to_str().map_or("/", |l| path_of(l));
-        let here = HeaderValue::from_str(here).unwrap_or(HeaderValue::from_static("/"));
-        parts.headers.insert(header::LOCATION, here);
+        let path = location.to_str().map_or("/", |l| path_of(l));
+        let path = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+        parts.headers.insert(header::LOCATION, path);
     }
-    // A refusal of our password is our fault, and no question to the browser.
+    // If our password is refused, it is our fault; the browser must not ask for one.
     if parts.status == StatusCode::UNAUTHORIZED || parts.status == StatusCode::FORBIDDEN {
-        tracing::warn!(path = asked.path(), "AdGuard Home refused our password");
+        tracing::warn!(path = uri.path(), "AdGuard Home refused our password");
         parts.status = StatusCode::BAD_GATEWAY;
     }
     let html = parts
@@ -56,7 +80,7 @@ pub async fn incoming(answer: Response<Body>, asked: &Uri) -> Response<Body> {
             .insert(header::CONTENT_SECURITY_POLICY, policy(&[]));
         return Response::from_parts(parts, body);
     }
-    let Ok(body) = Limited::new(body, LARGEST).collect().await else {
+    let Ok(body) = Limited::new(body, MAX_PAGE_BYTES).collect().await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
     let body = body.to_bytes();
@@ -68,17 +92,18 @@ pub async fn incoming(answer: Response<Body>, asked: &Uri) -> Response<Body> {
     Response::from_parts(parts, Body::from(body))
 }
 
-/// Where a redirect leads, on this host: AdGuard Home knows no other.
+/// Returns the path to which a redirect leads on this host, the only one that
+/// AdGuard Home redirects to.
 pub fn path_of(location: &str) -> &str {
     let path = match location.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |i| &rest[i..]),
         None => location,
     };
-    crate::web::arrive::path_here(Some(path))
+    local_path(Some(path))
 }
 
-/// The UI's policy. Its pages set the theme by an inline script each, which
-/// is allowed by its hash; styles are set by script (React).
+/// Returns the UI's content security policy. Each page sets the theme with an inline
+/// script, which its hash allows; React sets inline styles.
 fn policy(scripts: &[String]) -> HeaderValue {
     let hashes: String = scripts.iter().map(|h| format!(" 'sha256-{h}'")).collect();
     let text = format!(
@@ -89,8 +114,8 @@ fn policy(scripts: &[String]) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// The hashes of a page's inline scripts (CSP Level 3, 6.7.3.3: of the text
-/// between the tags). Eight at most: more than any page of the UI has.
+/// Returns the hashes of a page's inline scripts (CSP Level 3, 6.7.3.3: of the text
+/// between the tags), at most eight, which is more than a page of the UI has.
 pub fn inline_scripts(html: &str) -> Vec<String> {
     let mut hashes = Vec::new();
     let mut rest = html;
@@ -131,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn inline_scripts_are_allowed_by_their_hash_and_others_not() {
+    fn inline_scripts_are_allowed_by_hash() {
         let html = "<script defer src=\"a.js\"></script><script>alert(1)</script><p>";
         let hashes = inline_scripts(html);
         // printf 'alert(1)' | openssl dgst -sha256 -binary | base64
@@ -147,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_the_browsers_is_taken_out() {
+    async fn internal_headers_are_removed() {
         let answer = Response::builder()
             .header("connection", "x-hop, close")
             .header("x-hop", "1")
@@ -158,13 +183,13 @@ mod tests {
             .header("content-type", "application/json")
             .body(Body::from("{}"))
             .unwrap();
-        let clean = incoming(answer, &Uri::from_static("/control/status")).await;
-        let mut names: Vec<&str> = clean.headers().keys().map(HeaderName::as_str).collect();
+        let filtered = filter_answer(answer, &Uri::from_static("/control/status")).await;
+        let mut names: Vec<&str> = filtered.headers().keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(
             names,
             ["content-security-policy", "content-type", "location"]
         );
-        assert_eq!(clean.headers()["location"], "/login.html");
+        assert_eq!(filtered.headers()["location"], "/login.html");
     }
 }

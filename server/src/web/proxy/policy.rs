@@ -1,11 +1,11 @@
-//! What of AdGuard Home a tenant's browser may ask for. A list of what is
-//! allowed, not of what is forbidden: the image is pinned, so the list is
-//! whole (`internal/**/*.go` of v0.107.79, every `Register` of a route), and
-//! what a later version adds is closed until somebody looked at it.
+//! The requests that a tenant's browser may send to AdGuard Home. It is a list of
+//! what is allowed, not of what is forbidden: the image is pinned, so the list is
+//! complete (`internal/**/*.go` of v0.107.79, every `Register` of a route), and
+//! what a later version adds stays closed until it is reviewed.
 //!
-//! A path is compared as it stands and forwarded as it stands. One that could
-//! be read in two ways (encoded, doubled slashes, dots) is refused, so there
-//! is nothing to get around.
+//! A path is compared and forwarded unchanged. A path that could be read in two
+//! ways (encoded, doubled slashes, dots) is refused, so the comparison cannot be
+//! bypassed.
 
 use super::bodies::Body;
 use axum::http::Method;
@@ -13,15 +13,15 @@ use axum::http::Method;
 /// What to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Hand it on, its body as it is.
+    /// Forward it with its body unchanged.
     Forward,
-    /// Hand it on with its body read and written anew.
+    /// Forward it with its body parsed and rewritten.
     Check(Body),
     /// Sign out of this host.
     SignOut,
-    /// There is no sign-in of AdGuard Home's own: to its first page.
+    /// Redirect to the first page: AdGuard Home's own sign-in is not used.
     ToStart,
-    /// Not served.
+    /// Refuse it with a message.
     Refuse(&'static str),
 }
 
@@ -29,10 +29,10 @@ const NOT_CANONICAL: &str = "That address is not written the plain way.";
 const NOT_SERVED: &str = "MalikNode does not serve that part of AdGuard Home.";
 const MANAGED: &str = "MalikNode takes care of this setting itself.";
 
-/// The longest path there is any use for.
-const LONGEST: usize = 256;
+/// The longest path that is allowed.
+const MAX_PATH: usize = 256;
 
-/// The API below `/control/`: method and path.
+/// The allowed calls below `/control/`, as method and path.
 const API: &[(&str, &str)] = &[
     ("GET", "access/list"),
     ("POST", "access/set"),
@@ -93,18 +93,18 @@ const API: &[(&str, &str)] = &[
     ("GET", "status"),
     ("POST", "test_upstream_dns"),
     ("GET", "tls/status"),
-    // Says "disabled" by itself: the container runs with --no-check-update.
+    // Always answers "disabled": the container runs with --no-check-update.
     ("GET", "version.json"),
     ("POST", "version.json"),
 ];
 
-/// Judges a request by its method and the path of its URI.
+/// Decides about a request by its method and the path of its URI.
 pub fn judge(method: &Method, path: &str) -> Verdict {
     if !is_canonical(path) {
         return Verdict::Refuse(NOT_CANONICAL);
     }
-    // The server's names are in small letters; another spelling is no name of
-    // its, but must not slip past the comparison as "no API at all" either.
+    // AdGuard Home's names are in lower case. Another spelling is not one of its
+    // names, but must not pass the comparison as "not the API" either.
     let lower = path.to_ascii_lowercase();
     let first = lower[1..].split('/').next().unwrap_or_default();
     match first {
@@ -113,7 +113,7 @@ pub fn judge(method: &Method, path: &str) -> Verdict {
         "install.html" | "install" | "dns-query" | "apple" | "debug" | "resolve" => {
             Verdict::Refuse(NOT_SERVED)
         }
-        // Pages, scripts, styles, pictures.
+        // Pages, scripts, styles and images.
         _ if matches!(*method, Method::GET | Method::HEAD) => Verdict::Forward,
         _ => Verdict::Refuse(NOT_SERVED),
     }
@@ -144,10 +144,10 @@ fn judge_api(method: &Method, path: &str) -> Verdict {
     }
 }
 
-/// Whether a path can be read in one way only.
+/// Returns whether a path can be read in one way only.
 fn is_canonical(path: &str) -> bool {
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'/' | b'.' | b'-' | b'_' | b'~');
-    path.len() <= LONGEST
+    path.len() <= MAX_PATH
         && path.bytes().all(plain)
         && path.strip_prefix('/').is_some_and(|rest| {
             rest.is_empty() || rest.split('/').all(|s| !matches!(s, "" | "." | ".."))
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_ui_needs_is_forwarded() {
+    fn the_uis_requests_are_forwarded() {
         for path in [
             "/",
             "/index.html",
@@ -191,10 +191,9 @@ mod tests {
         }
     }
 
-    /// Every way to write a forbidden address that somebody has used against
-    /// some proxy.
+    /// Spellings of forbidden paths that were used in attacks on other proxies.
     #[test]
-    fn what_is_closed_stays_closed_however_it_is_written() {
+    fn a_closed_path_is_refused_in_every_spelling() {
         for path in [
             "/control/tls/configure",
             "/control/tls/validate",

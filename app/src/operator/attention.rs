@@ -1,0 +1,53 @@
+//! The problems on the operator's home page.
+
+use domain::{ErrorCode, Problem, view::OperatorView};
+use leptos::prelude::*;
+
+/// Returns the node's own problems, then the first problem of each tenant with the
+/// tenant's name.
+pub fn problems(view: &OperatorView) -> Vec<(Option<String>, Problem)> {
+    let own = view.problems.iter().map(|p| (None, p.clone()));
+    let tenants = view.tenants.iter().filter_map(|t| {
+        let problem = t.status.problem()?.clone();
+        // Suspending is the operator's own decision; the table shows it.
+        (problem.code != ErrorCode::Suspended).then_some((Some(t.name.clone()), problem))
+    });
+    own.chain(tenants).collect()
+}
+
+/// The card with all problems; it is absent if there are none.
+#[component]
+pub fn Attention(problems: Vec<(Option<String>, Problem)>) -> impl IntoView {
+    let count = problems.len();
+    (count > 0).then(|| {
+        view! {
+            <section class="card" aria-labelledby="attention">
+                <div class="hd">
+                    <h2 id="attention">"Needs attention"</h2>
+                    <span class="chip chip-warn num">{count}</span>
+                </div>
+                <ul>
+                    {problems
+                        .into_iter()
+                        .map(|(tenant, problem)| {
+                            let (dot, about) = match tenant {
+                                Some(name) => ("dot dot-warn", format!("{name}: ")),
+                                None => ("dot dot-bad", String::new()),
+                            };
+                            view! {
+                                <li class="flex items-center gap-3 border-t border-line px-4.5 py-3">
+                                    <span class=dot aria-hidden="true"></span>
+                                    <p>
+                                        <b class="font-semibold">{about}</b>
+                                        {problem.message}
+                                    </p>
+                                    <code class="xs ms-auto">{problem.code.as_str()}</code>
+                                </li>
+                            }
+                        })
+                        .collect_view()}
+                </ul>
+            </section>
+        }
+    })
+}

@@ -1,0 +1,59 @@
+//! A tenant's overview. One island draws it and keeps it up to date; without
+//! JavaScript it shows the state at the time of the request.
+
+mod kpis;
+#[cfg(feature = "ssr")]
+mod page;
+mod speed;
+
+#[cfg(feature = "ssr")]
+pub use page::OverviewPage;
+
+use crate::{
+    devices::{DevicesCard, ReturnPage},
+    event_stream::Reconnecting,
+    mesh::{Frame, MeshPicture},
+    tenant::{HealthChip, LiveData, ProblemBanners},
+    ui::{Glyph, Icon},
+};
+use domain::{Failure, view::DashboardView};
+use kpis::Kpis;
+use leptos::prelude::*;
+use speed::SpeedChart;
+
+/// The overview's content, live.
+#[island]
+pub fn LiveDashboard(
+    /// The data at the time the page was rendered.
+    initial: DashboardView,
+    /// What was refused, after a plain POST of one of the table's forms.
+    failure: Option<Failure>,
+) -> impl IntoView {
+    let live = LiveData::start(initial);
+    view! {
+        <div class="row">
+            <h1>"Overview"</h1>
+            <HealthChip live=live/>
+            <Reconnecting connected=live.connected/>
+            <a class="btn ms-auto" href="/dns/open" target="_blank" rel="noopener">
+                "Open AdGuard Home"
+                <Icon glyph=Glyph::External class="icon-s"/>
+            </a>
+        </div>
+        <ProblemBanners live=live/>
+        <Kpis live=live/>
+        <div class="two">
+            <SpeedChart live=live/>
+            <section class="card" aria-labelledby="mesh-title">
+                <div class="hd">
+                    <h2 id="mesh-title">"Mesh"</h2>
+                    <a class="s ms-auto hover:underline" href="/mesh">"Open"</a>
+                </div>
+                <div class="px-2.5 pb-2.5">
+                    <MeshPicture live=live frame=Frame::SMALL/>
+                </div>
+            </section>
+        </div>
+        <DevicesCard live=live return_page=ReturnPage::Overview failure=failure/>
+    }
+}

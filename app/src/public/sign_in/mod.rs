@@ -1,0 +1,140 @@
+//! Signing in: with name and password on the base, with the password alone on a
+//! tenant's own host.
+
+#[cfg(feature = "ssr")]
+pub mod page;
+
+#[cfg(feature = "ssr")]
+use crate::forms::{self, AppError};
+use crate::{
+    forms::Form,
+    ui::{Field as FormField, Note, Submit, TopError},
+};
+use domain::{Failure, Field};
+use leptos::prelude::*;
+
+/// Checks name and password and redirects to the tenant's own host, where a
+/// one-time ticket creates the session. On a tenant's host the host decides the
+/// name, not the form.
+///
+/// # Errors
+/// The failures of `Control::sign_in`.
+#[cfg(feature = "ssr")]
+#[server(prefix = "/do", endpoint = "sign_in")]
+pub async fn sign_in(#[server(default)] name: String, password: String) -> Result<(), AppError> {
+    use crate::context::{HostKind, RequestContext, control};
+    let password = domain::Secret::new(password);
+    let signed_in = async {
+        let context = RequestContext::current()?;
+        let name = match &context.host {
+            HostKind::Base => name.clone(),
+            HostKind::Tenant(host) => host.as_str().to_owned(),
+            HostKind::Operator => return Err(Failure::not_found()),
+        };
+        let ticket = control()?.sign_in(&name, &password, context.from).await?;
+        Ok((context, ticket))
+    }
+    .await;
+    let (context, ticket) =
+        signed_in.map_err(|f| forms::refuse(f, "/sign-in", &[("name", &name)]))?;
+    forms::redirect(&forms::handoff_url(&context, &ticket, "/"));
+    Ok(())
+}
+
+#[island]
+pub fn SignInForm(
+    /// The installation's base.
+    base: String,
+    /// The host's tenant, if the host fixes the name.
+    fixed: Option<String>,
+    /// The name as typed before.
+    name: String,
+    /// What was refused, after a plain POST.
+    failure: Option<Failure>,
+) -> impl IntoView {
+    let form = Form::new(failure);
+    let fields: &'static [Field] = if fixed.is_some() {
+        &[Field::Password]
+    } else {
+        &[Field::Name, Field::Password]
+    };
+    let name_error = form.at(Field::Name);
+    let password_error = form.at(Field::Password);
+    view! {
+        <form
+            class="grid gap-4"
+            method="post"
+            action="/do/sign_in"
+            on:submit=move |event| form.submit(event)
+        >
+            <TopError message=form.on_top(fields)/>
+            {match fixed {
+                // For password managers, which store a password with its name.
+                Some(name) => {
+                    view! {
+                        <input
+                            type="text"
+                            name="name"
+                            value=name
+                            autocomplete="username"
+                            class="hidden"
+                            readonly
+                        />
+                    }
+                        .into_any()
+                }
+                None => {
+                    let suffix = format!(".{base}");
+                    view! {
+                        <FormField
+                            id="name"
+                            label="Name"
+                            note=Signal::derive(move || Note::or_hint(name_error.get(), ""))
+                        >
+                            <span class="field field-row" dir="ltr">
+                                <input
+                                    id="name"
+                                    type="text"
+                                    name="name"
+                                    value=name
+                                    autocomplete="username"
+                                    autocapitalize="none"
+                                    spellcheck="false"
+                                    required
+                                    maxlength="40"
+                                    aria-describedby="name-note"
+                                    aria-invalid=move || name_error.get().is_some().to_string()
+                                />
+                                <span class="suffix" aria-hidden="true">{suffix}</span>
+                            </span>
+                        </FormField>
+                    }
+                        .into_any()
+                }
+            }}
+            <FormField
+                id="password"
+                label="Password"
+                note=Signal::derive(move || Note::or_hint(password_error.get(), ""))
+            >
+                <input
+                    id="password"
+                    class="field"
+                    type="password"
+                    name="password"
+                    autocomplete="current-password"
+                    required
+                    maxlength="256"
+                    aria-describedby="password-note"
+                    aria-invalid=move || password_error.get().is_some().to_string()
+                />
+            </FormField>
+            <Submit
+                busy=form.busy
+                class="btn btn-p btn-lg"
+                text="Sign in"
+                waiting="Signing in …"
+            />
+        </form>
+    }
+}

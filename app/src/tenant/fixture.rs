@@ -1,0 +1,44 @@
+//! Devices and dashboards for the tests of pages.
+
+use domain::{
+    DeviceId, FilterPolicy, Plan, TenantStatus, Timestamp,
+    view::{DashboardView, DeviceRow},
+};
+
+/// Returns a device whose last handshake was at `handshake`, in seconds.
+pub fn device(id: i64, label: &str, handshake: Option<i64>) -> DeviceRow {
+    DeviceRow {
+        id: DeviceId(id),
+        label: label.to_owned(),
+        address: format!("10.88.1.{}", id + 1),
+        policy: FilterPolicy::Standard,
+        mesh: true,
+        last_handshake: handshake.map(Timestamp::from_secs),
+        down_bytes: 0,
+        up_bytes: 0,
+        down_bps: 8_200_000,
+        up_bps: 600_000,
+    }
+}
+
+/// Returns a dashboard with these devices, at 1,000 s.
+pub fn view(devices: Vec<DeviceRow>) -> DashboardView {
+    DashboardView {
+        now: Timestamp::from_secs(1_000),
+        name: "abcd".into(),
+        plan: Plan {
+            id: "home".into(),
+            name: "Home".into(),
+            devices: 10,
+            monthly_bytes: Some(500_000_000_000),
+            speed_bps: None,
+            recommended: true,
+        },
+        gateway: "10.88.1.1".into(),
+        status: TenantStatus::default(),
+        devices,
+        speed: vec![],
+        month_bytes: 0,
+        queries: None,
+    }
+}

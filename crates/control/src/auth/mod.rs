@@ -1,0 +1,16 @@
+//! Who may act: passwords, sign-in, tickets, sessions, and the limits on
+//! attempts. Only this folder issues scopes.
+
+mod hasher;
+mod limiter;
+mod limits;
+mod password;
+mod password_strength;
+mod scopes;
+mod sessions;
+mod tickets;
+
+pub(crate) use hasher::Hasher;
+pub(crate) use limiter::address_key;
+pub(crate) use limits::{Limits, too_many};
+pub(crate) use password_strength::check_length;

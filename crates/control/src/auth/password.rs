@@ -1,0 +1,142 @@
+//! Sign-in with a name and a password: how many attempts are allowed, which of
+//! them count, and what the audit log says of them.
+
+use super::{
+    limiter::address_key, limits::too_many, password_strength::MAX_BYTES, sessions::proof,
+};
+use crate::{
+    Control,
+    failures::store_failure,
+    inputs::{OperatorSession, SignInTicket},
+};
+use domain::{ErrorCode, Failure, Field, OperatorScope, Secret, TenantName};
+use std::net::IpAddr;
+
+/// Longest name of an operator, in bytes.
+const MAX_OPERATOR_NAME: usize = 64;
+
+fn refused() -> Failure {
+    Failure::at(
+        Field::Password,
+        ErrorCode::SignInRefused,
+        "The name or the password is wrong.",
+    )
+}
+
+impl Control {
+    /// Checks a tenant's name and password. Allows 5 failures a minute for an
+    /// account and for an address.
+    ///
+    /// # Errors
+    /// `SignInRefused` (the same for an unknown name and a wrong password),
+    /// `TooManyTries`, `Busy`.
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: &Secret,
+        from: IpAddr,
+    ) -> Result<SignInTicket, Failure> {
+        let inner = &self.0;
+        // An impossible name is checked like any other, so that the answer
+        // reveals nothing.
+        let parsed = TenantName::parse(name).ok();
+        let logged = parsed.as_ref().map_or("?", TenantName::as_str).to_owned();
+        let check = async {
+            if password.expose().len() > MAX_BYTES {
+                return Ok(None);
+            }
+            let tenant = match &parsed {
+                Some(name) => inner.store.tenant_by_name(name).await,
+                None => Ok(None),
+            }
+            .map_err(store_failure)?;
+            let hash = tenant.as_ref().map(|t| t.password_hash.clone());
+            let is_right = inner.hasher.verify(password, hash).await?;
+            Ok(tenant.filter(|_| is_right))
+        };
+        let tenant = self
+            .attempt(format!("tenant {logged}"), &logged, from, check)
+            .await?;
+        let entry = self.session_entry(&logged, from, Some(tenant.id));
+        match self.sign_in_ticket(&tenant, Some(entry)).await {
+            // The tenant was deleted after its password was checked.
+            Err(f) if f.code == ErrorCode::NotFound => Err(refused()),
+            ticket => ticket,
+        }
+    }
+
+    /// Checks an operator's name and password, with the same limits as for
+    /// tenants.
+    ///
+    /// # Errors
+    /// `SignInRefused`, `TooManyTries`, `Busy`.
+    pub async fn operator_sign_in(
+        &self,
+        name: &str,
+        password: &Secret,
+        from: IpAddr,
+    ) -> Result<OperatorSession, Failure> {
+        let inner = &self.0;
+        if name.len() > MAX_OPERATOR_NAME || password.expose().len() > MAX_BYTES {
+            return Err(refused());
+        }
+        // What was typed into the wrong field, perhaps a password, is not logged.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let logged = if name.chars().all(is_plain) {
+            name
+        } else {
+            "?"
+        };
+        let logged = OperatorScope::issue(logged).actor();
+        let check = async {
+            let operator = inner.store.operator_by_name(name).await;
+            let operator = operator.map_err(store_failure)?;
+            let hash = operator.as_ref().map(|o| o.password_hash.clone());
+            let is_right = inner.hasher.verify(password, hash).await?;
+            Ok(operator.filter(|_| is_right))
+        };
+        let operator = self
+            .attempt(format!("operator {name}"), &logged, from, check)
+            .await?;
+        let scope = OperatorScope::issue(operator.name);
+        let entry = self.session_entry(&scope.actor(), from, None);
+        inner.store.audit(entry).await.map_err(store_failure)?;
+        Ok(OperatorSession {
+            proof: proof(&operator.password_hash),
+            scope,
+        })
+    }
+
+    /// Counts an attempt, then lets `check` decide on it. Only a wrong password
+    /// stays counted: a busy server or a database that is away is not the
+    /// client's fault.
+    async fn attempt<T>(
+        &self,
+        account: String,
+        logged: &str,
+        from: IpAddr,
+        check: impl Future<Output = Result<Option<T>, Failure>>,
+    ) -> Result<T, Failure> {
+        let inner = &self.0;
+        let keys = vec![account, address_key(from)];
+        let attempt = inner
+            .limits
+            .sign_ins
+            .begin(keys, inner.clock.now())
+            .map_err(too_many)?;
+        match check.await {
+            Ok(None) => {
+                self.log_lock_out(logged, attempt.exhausted, from).await;
+                Err(refused())
+            }
+            Ok(Some(found)) => {
+                inner.limits.sign_ins.refund(attempt);
+                Ok(found)
+            }
+            Err(f) => {
+                inner.limits.sign_ins.refund(attempt);
+                Err(f)
+            }
+        }
+    }
+}

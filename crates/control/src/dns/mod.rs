@@ -1,0 +1,32 @@
+//! A tenant's DNS filter, which is an AdGuard Home of its own.
+
+use crate::{Control, failures::store_failure, inputs::DnsTarget};
+use domain::{ErrorCode, Failure, TenantScope, marks::DNS_UI_PORT};
+
+impl Control {
+    /// Returns where the proxy reaches the tenant's AdGuard Home.
+    ///
+    /// # Errors
+    /// `DnsUnavailable` while it does not answer, with the message of its problem.
+    pub async fn dns_target(&self, scope: &TenantScope) -> Result<DnsTarget, Failure> {
+        let tenant = self.0.store.tenant(scope).await.map_err(store_failure)?;
+        let status = self.status(&tenant);
+        match (
+            status.dns.is_ready(),
+            self.0.node.dns(tenant.slot, &tenant.name),
+        ) {
+            (true, Some(dns)) => Ok(DnsTarget {
+                address: (dns.address, DNS_UI_PORT).into(),
+                user: dns.user,
+                password: dns.password,
+            }),
+            _ => {
+                let message = status
+                    .dns
+                    .problem()
+                    .map_or("Your DNS filter is starting.", |p| &p.message);
+                Err(Failure::new(ErrorCode::DnsUnavailable, message))
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Reads the event log, for tenants and for the operator.
+
+use super::messages;
+use crate::{Control, failures::store_failure};
+use domain::{
+    Failure, TenantScope,
+    view::{EventRow, EventsView},
+};
+use store::Event;
+
+/// Events on a tenant's page.
+const TENANT_EVENTS: u32 = 100;
+/// Events on the operator's first page.
+pub(crate) const OPERATOR_EVENTS: u32 = 50;
+
+impl Control {
+    /// Returns what happened to the tenant's network, and its status now.
+    ///
+    /// # Errors
+    /// `NotFound` once the tenant is deleted.
+    pub async fn events(&self, scope: &TenantScope) -> Result<EventsView, Failure> {
+        let store = &self.0.store;
+        let read = tokio::try_join!(
+            store.tenant(scope),
+            store.tenant_events(scope, TENANT_EVENTS)
+        );
+        let (tenant, events) = read.map_err(store_failure)?;
+        let row = |e: Event| EventRow {
+            at: e.at,
+            category: messages::category(&e.kind),
+            message: messages::for_tenant(&e.kind).to_owned(),
+        };
+        Ok(EventsView {
+            now: self.now(),
+            status: self.status(&tenant),
+            rows: newest_first(events.into_iter().map(row)),
+        })
+    }
+}
+
+/// Returns events as the operator reads them.
+pub(crate) fn for_operator(events: Vec<Event>) -> Vec<EventRow> {
+    let row = |e: Event| EventRow {
+        at: e.at,
+        category: messages::category(&e.kind),
+        message: e.detail,
+    };
+    newest_first(events.into_iter().map(row))
+}
+
+/// Sorts by the time an event began: a failure is written once it has lasted,
+/// after events that began later.
+fn newest_first(rows: impl Iterator<Item = EventRow>) -> Vec<EventRow> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.at));
+    rows
+}

@@ -1,0 +1,15 @@
+//! The event log: external changes of the machine, and which parts failed and
+//! recovered.
+
+mod failure_tracker;
+mod log;
+mod messages;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod timing;
+mod writer;
+
+pub(crate) use log::{OPERATOR_EVENTS, for_operator};
+pub(crate) use timing::Timing;
+pub(crate) use writer::EventWriter;

@@ -1,0 +1,182 @@
+//! The stored spec is the one that was in force, for a reader with the key, or
+//! nothing.
+
+use super::{
+    format::{format, parse},
+    *,
+};
+use domain::Slot;
+use provisioning::spec::TenantSpec;
+use std::{
+    os::unix::fs::PermissionsExt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use testkit::samples;
+
+fn spec(generation: u64, tenants: u16) -> NodeSpec {
+    let s = samples::settings(Path::new("/nowhere"));
+    let tenants = (1..=tenants).map(|n| {
+        let mut t = samples::tenant(&s, n, (n % 5) as u8);
+        t.suspended = n % 3 == 0;
+        (t.slot, t.into())
+    });
+    NodeSpec {
+        generation,
+        tenants: tenants.collect(),
+    }
+}
+
+fn checkpoint_in(root: &Path) -> SpecCheckpoint {
+    SpecCheckpoint::new(root.join("last_spec"), Sealer::from_key([7; 32]), NodeId(1))
+}
+
+#[test]
+fn a_stored_spec_is_read_back_and_sealed() {
+    let root = tempfile::tempdir().unwrap();
+    let checkpoint = checkpoint_in(root.path());
+    assert!(checkpoint.read().unwrap().is_none());
+    for spec in [spec(3, 12), spec(4, 0)] {
+        checkpoint.write(&spec).unwrap();
+        assert_eq!(checkpoint.read().unwrap(), Some(spec));
+    }
+    checkpoint.write(&spec(5, 1)).unwrap();
+    let metadata = fs::metadata(checkpoint.path()).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(checkpoint.path()).unwrap();
+    let tenant = spec(5, 1).tenants.into_values().next().unwrap();
+    let key = &tenant.private_key;
+    assert!(!text.contains(key.expose().as_str()) && !text.contains("tenant"));
+}
+
+#[test]
+fn a_damaged_file_is_an_error_and_no_spec() {
+    let root = tempfile::tempdir().unwrap();
+    let checkpoint = checkpoint_in(root.path());
+    checkpoint.write(&spec(3, 2)).unwrap();
+    let complete = fs::read(checkpoint.path()).unwrap();
+    let half = &complete[..complete.len() / 2];
+    for content in [&b""[..], b"v1:", b"\xff\xfe", half] {
+        fs::write(checkpoint.path(), content).unwrap();
+        let e = checkpoint.read().unwrap_err();
+        assert_eq!(e.code, ErrorCode::BadConfiguration, "{content:?}");
+        assert!(e.message.contains("damaged or of another key"), "{e}");
+    }
+    fs::write(checkpoint.path(), &complete).unwrap();
+    let with = |key: u8, node: i64| {
+        let (path, sealer) = (checkpoint.path().to_owned(), Sealer::from_key([key; 32]));
+        SpecCheckpoint::new(path, sealer, NodeId(node))
+    };
+    for other in [with(8, 1), with(7, 2)] {
+        assert_eq!(other.read().unwrap_err().code, ErrorCode::BadConfiguration);
+    }
+    fs::remove_file(checkpoint.path()).unwrap();
+    fs::create_dir(checkpoint.path()).unwrap();
+    let e = checkpoint.read().unwrap_err();
+    assert_eq!(e.code, ErrorCode::DiskUnavailable);
+}
+
+#[test]
+fn a_text_of_another_origin_is_no_spec() {
+    let text = format(&spec(3, 4));
+    assert_eq!(parse(text.expose()), Some(spec(3, 4)));
+    let lines: Vec<&str> = text.expose().lines().collect();
+    for (i, line) in lines.iter().enumerate() {
+        // Every line without its last word, and the text up to that line.
+        let short = line.rsplit_once(' ').map_or("", |(head, _)| head);
+        let mut cut = lines.clone();
+        cut[i] = short;
+        assert_ne!(parse(&(cut.join("\n") + "\n")), Some(spec(3, 4)), "{i}");
+        assert_eq!(parse(&lines[..i].join("\n")), None, "{i}");
+    }
+}
+
+/// A source whose generation increases with every load.
+struct Counting(AtomicU64);
+
+#[async_trait]
+impl SpecSource for Counting {
+    async fn load(&self) -> PortResult<NodeSpec> {
+        Ok(spec(self.0.fetch_add(1, Ordering::Relaxed), 2))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_changes_are_written_once_with_the_newest() {
+    let root = tempfile::tempdir().unwrap();
+    let checkpoint = checkpoint_in(root.path());
+    let specs = CheckpointingSource::new(Counting(AtomicU64::new(1)), checkpoint.clone());
+    for _ in 0..10 {
+        specs.load().await.unwrap();
+    }
+    assert!(
+        checkpoint.read().unwrap().is_none(),
+        "no load waits for the disk"
+    );
+    while checkpoint.read().unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(checkpoint.load().await.unwrap(), spec(10, 2));
+}
+
+/// A source whose spec the test sets.
+struct Fixed(Arc<Mutex<NodeSpec>>);
+
+#[async_trait]
+impl SpecSource for Fixed {
+    async fn load(&self) -> PortResult<NodeSpec> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_removes_the_file() {
+    let root = tempfile::tempdir().unwrap();
+    let checkpoint = checkpoint_in(root.path());
+    let current = Arc::new(Mutex::new(spec(1, 4)));
+    let specs = CheckpointingSource::new(Fixed(current.clone()), checkpoint.clone());
+    let change = |f: &dyn Fn(&mut TenantSpec)| {
+        let mut spec = current.lock().unwrap();
+        spec.generation += 1;
+        let slot = Slot::new(4).unwrap();
+        let mut t = TenantSpec::clone(&spec.tenants[&slot]);
+        f(&mut t);
+        spec.tenants.insert(slot, t.into());
+    };
+    let written = async || {
+        while checkpoint.read().unwrap() != Some(current.lock().unwrap().clone()) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    specs.load().await.unwrap();
+    written().await;
+    // A change that revokes nothing leaves the file: it admits nothing new.
+    change(&|t| t.dns_password_hash = "another".to_owned());
+    specs.load().await.unwrap();
+    assert!(checkpoint.read().unwrap().is_some());
+    written().await;
+
+    let first = |t: &TenantSpec| *t.devices.keys().next().unwrap();
+    let revocations: [&dyn Fn(&mut TenantSpec); 3] = [
+        &|t| t.devices.values_mut().for_each(|d| d.mesh = false),
+        &|t| drop(t.devices.remove(&first(t))),
+        &|t| t.suspended = true,
+    ];
+    for revoke in revocations {
+        change(revoke);
+        specs.load().await.unwrap();
+        assert!(checkpoint.read().unwrap().is_none(), "it is in force now");
+        written().await;
+    }
+    {
+        let mut spec = current.lock().unwrap();
+        spec.generation += 1;
+        spec.tenants.pop_first();
+    }
+    specs.load().await.unwrap();
+    assert!(checkpoint.read().unwrap().is_none());
+    written().await;
+}

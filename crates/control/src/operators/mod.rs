@@ -1,0 +1,58 @@
+//! The operator: the account and the overview of the node.
+
+mod overview;
+
+use crate::{Control, failures::store_failure};
+use domain::{ErrorCode, Failure, Secret};
+
+/// The first operator's name.
+const FIRST_OPERATOR: &str = "admin";
+
+impl Control {
+    /// Creates the first operator at the first start, and returns its name and
+    /// password, which are shown once.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn ensure_operator(&self) -> Result<Option<(String, Secret)>, Failure> {
+        if self.0.store.operator_count().await.map_err(store_failure)? > 0 {
+            return Ok(None);
+        }
+        let password = self.0.entropy.password()?;
+        let hash = self.0.hasher.hash(&password).await?;
+        self.0
+            .store
+            .create_operator(FIRST_OPERATOR, &hash, self.0.clock.now())
+            .await
+            .map_err(store_failure)?;
+        Ok(Some((FIRST_OPERATOR.to_owned(), password)))
+    }
+
+    /// Sets a new password for an operator and returns it, to be shown once.
+    /// Sessions that began with the old one end.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn reset_operator(&self, name: &str) -> Result<Secret, Failure> {
+        let operator = self
+            .0
+            .store
+            .operator_by_name(name)
+            .await
+            .map_err(store_failure)?;
+        let operator = operator.ok_or_else(|| {
+            Failure::new(
+                ErrorCode::NotFound,
+                format!("There is no operator {name:?}."),
+            )
+        })?;
+        let password = self.0.entropy.password()?;
+        let hash = self.0.hasher.hash(&password).await?;
+        self.0
+            .store
+            .set_operator_password(operator.id, &hash, self.0.clock.now())
+            .await
+            .map_err(store_failure)?;
+        Ok(password)
+    }
+}

@@ -1,0 +1,56 @@
+//! The content of the operator's first page.
+
+use crate::{Control, events, failures::store_failure};
+use domain::{
+    Failure, OperatorScope,
+    view::{ONLINE_MILLIS, OperatorView, TenantRow},
+};
+
+/// Lines of the audit log on the page.
+const AUDIT_LINES: u32 = 50;
+
+impl Control {
+    /// Returns the content of the operator's first page.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn operator_view(&self, _scope: &OperatorScope) -> Result<OperatorView, Failure> {
+        let inner = &self.0;
+        let now = inner.clock.now();
+        let (tenants, events, audit) = tokio::try_join!(
+            inner.store.tenants(now.plus_millis(-ONLINE_MILLIS)),
+            inner.store.events_recent(events::OPERATOR_EVENTS),
+            inner.store.audit_recent(AUDIT_LINES)
+        )
+        .map_err(store_failure)?;
+        let node = inner.node.node().borrow().clone();
+        let held = tenants.iter().map(|l| l.tenant.slot).collect();
+        let capacity = inner.capacity.view(&held, &self.unusable_slots());
+        let mut problems = node.problems;
+        problems.extend(inner.capacity.problems(&capacity));
+        let rows = tenants.into_iter().map(|l| {
+            let status = self.status(&l.tenant);
+            let t = l.tenant;
+            TenantRow {
+                id: t.id,
+                name: t.name.to_string(),
+                plan: t.plan.name,
+                slot: t.slot.get(),
+                subnet: inner.settings.addresses.subnet(t.slot).to_string(),
+                devices: l.devices,
+                online: l.online,
+                created_at: t.created_at,
+                status,
+            }
+        });
+        Ok(OperatorView {
+            now,
+            wireguard: inner.node.wireguard(),
+            capacity,
+            problems,
+            tenants: rows.collect(),
+            events: events::for_operator(events),
+            audit,
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Accounts: names, sign-up, the dashboard, suspension and deletion.
+
+mod dashboard;
+mod sign_up;
+
+use crate::{Control, failures::store_failure};
+use domain::{ErrorCode, Failure, Field, TenantName, TenantScope};
+use store::TenantState;
+
+impl Control {
+    /// Returns the checked name if a typed name is available now.
+    ///
+    /// # Errors
+    /// `NameMalformed`, `NameReserved`, `NameTaken`.
+    pub async fn check_name(&self, typed: &str) -> Result<TenantName, Failure> {
+        let name = TenantName::parse(typed)?;
+        if self.is_name_taken(&name).await? {
+            return Err(Failure::at(
+                Field::Name,
+                ErrorCode::NameTaken,
+                format!("“{name}” is taken. Choose another name."),
+            ));
+        }
+        Ok(name)
+    }
+
+    /// Returns whether a tenant has that name, so that its hosts are served.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn is_name_taken(&self, name: &TenantName) -> Result<bool, Failure> {
+        self.0.store.name_taken(name).await.map_err(store_failure)
+    }
+
+    /// Suspends a tenant (nothing of it runs, nothing is lost) or resumes it,
+    /// and waits (3 s at most) until that is in force. Returns whether it is;
+    /// the node keeps trying.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn set_suspended(
+        &self,
+        scope: &TenantScope,
+        suspended: bool,
+    ) -> Result<bool, Failure> {
+        let state = if suspended {
+            TenantState::Suspended
+        } else {
+            TenantState::Active
+        };
+        self.0
+            .store
+            .set_state(scope, state, self.0.clock.now())
+            .await
+            .map_err(store_failure)?;
+        Ok(self.in_force(scope).await)
+    }
+
+    /// Deletes a tenant with everything that belongs to it, and waits (3 s at
+    /// most) until nothing carries its packets any more. Returns whether that is
+    /// so; the node removes the rest in any case.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_tenant(&self, scope: &TenantScope) -> Result<bool, Failure> {
+        let inner = &self.0;
+        let tenant = inner.store.tenant(scope).await.map_err(store_failure)?;
+        inner
+            .store
+            .delete_tenant(scope, inner.clock.now())
+            .await
+            .map_err(store_failure)?;
+        // Committed: from here on the deletion never fails.
+        let is_cut_off = self.is_cut_off(&tenant).await;
+        if !is_cut_off {
+            tracing::warn!(tenant = %tenant.name, "deleted, but the node has not cut the tenant off yet");
+        }
+        inner.notifier.changed(scope.tenant());
+        Ok(is_cut_off)
+    }
+}

@@ -1,0 +1,112 @@
+//! Sign-up: a new account with its slot and keys.
+
+use crate::{
+    Control,
+    auth::{address_key, check_length, too_many},
+    failures::store_failure,
+    inputs::{SignInTicket, SignUp},
+};
+use domain::{ErrorCode, Failure, Field, TenantName};
+use std::net::IpAddr;
+use store::{NewTenant, Placement, StoreError, TenantRecord};
+
+/// Returns whether a failed sign-up is not counted: the cause was not the
+/// client's, or another client took the name first. Everything else counts,
+/// because a client could repeat it to keep the server busy.
+fn is_free_of_charge(f: &Failure) -> bool {
+    matches!(
+        f.code,
+        ErrorCode::NameTaken
+            | ErrorCode::Busy
+            | ErrorCode::DatabaseUnavailable
+            | ErrorCode::DiskUnavailable
+            | ErrorCode::Internal
+    )
+}
+
+/// Follows the name of an account that was created, but could not be signed in.
+const CREATED_WITHOUT_TICKET: &str =
+    "is created, but you could not be signed in just now. Sign in with your new password.";
+
+impl Control {
+    /// Creates a tenant: account, slot and keys in one transaction. The node is
+    /// nudged to set up the rest, and not waited for.
+    ///
+    /// # Errors
+    /// What is wrong with the form, at its field; `NodeFull` with nothing
+    /// created; `TooManyTries`. If the tenant was created and only the ticket
+    /// failed, the message says so.
+    pub async fn sign_up(&self, form: SignUp, from: IpAddr) -> Result<SignInTicket, Failure> {
+        let inner = &self.0;
+        let name = self.check_name(&form.name).await?;
+        check_length(&form.password)?;
+        let plan = inner.store.plan(&form.plan).await.map_err(store_failure)?;
+        if plan.is_none() {
+            return Err(Failure::at(
+                Field::Plan,
+                ErrorCode::PlanUnknown,
+                "Choose one of the plans.",
+            ));
+        }
+        // Counted before anything that takes processor time.
+        let attempt = inner
+            .limits
+            .sign_ups
+            .begin(vec![address_key(from)], inner.clock.now())
+            .map_err(too_many)?;
+        let tenant = match self.create_tenant(&form, name).await {
+            Ok(tenant) => tenant,
+            Err(f) => {
+                if is_free_of_charge(&f) {
+                    inner.limits.sign_ups.refund(attempt);
+                }
+                return Err(f);
+            }
+        };
+        inner.node.nudge();
+        // Committed: whatever fails from here on, the account exists.
+        self.sign_in_ticket(&tenant, None)
+            .await
+            .map_err(|f| match f.code {
+                // It was deleted again meanwhile.
+                ErrorCode::NotFound => f,
+                code => Failure::new(code, format!("“{}” {CREATED_WITHOUT_TICKET}", tenant.name)),
+            })
+    }
+
+    async fn create_tenant(
+        &self,
+        form: &SignUp,
+        name: TenantName,
+    ) -> Result<TenantRecord, Failure> {
+        let inner = &self.0;
+        if self.is_full() {
+            return Err(store_failure(StoreError::NodeFull));
+        }
+        inner
+            .hasher
+            .check_strength(&form.password, name.as_str())
+            .await?;
+        let password_hash = inner.hasher.hash(&form.password).await?;
+        let dns_password = inner.entropy.token()?;
+        let dns_password_hash = inner.hasher.dns_hash(&dns_password).await?;
+        let new = NewTenant {
+            name,
+            password_hash,
+            plan: form.plan.clone(),
+            private_key: inner.entropy.private_key()?,
+            dns_password,
+            dns_password_hash,
+            now: inner.clock.now(),
+        };
+        let placement = Placement {
+            excluded: &self.unusable_slots(),
+            max_tenants: inner.capacity.max_tenants(),
+        };
+        inner
+            .store
+            .create_tenant(new, &inner.settings.addresses, placement)
+            .await
+            .map_err(store_failure)
+    }
+}

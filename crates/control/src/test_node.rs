@@ -1,0 +1,55 @@
+//! What several unit tests are built on: a database, a tenant, and a node over
+//! the fake machine. Integration tests have `tests/rig`.
+
+use domain::{AddressPlan, Secret, TenantName, TenantScope, Timestamp};
+use provisioning::{Node, NodeHandle, NodePorts, SpecSource};
+use seal::Sealer;
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+use store::{DatabaseUrl, NewTenant, Store};
+use testkit::{fakes::FakeMachine, samples};
+
+/// The time at which tests begin: 2026-11-24.
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_795_478_400);
+
+/// Returns a node over the machine that does not run yet.
+pub(crate) fn node(
+    machine: &FakeMachine,
+    specs: Arc<dyn SpecSource>,
+    root: &Path,
+) -> (Node, NodeHandle) {
+    let all = Arc::new(machine.clone());
+    let ports = NodePorts {
+        wireguard: all.clone(),
+        firewall: all.clone(),
+        containers: all.clone(),
+        dns: all.clone(),
+        folders: all,
+        specs,
+    };
+    Node::new(ports, samples::settings(root))
+}
+
+/// Opens the database in that folder, once more if it is open already.
+pub(crate) async fn store(root: &Path) -> Store {
+    let url = DatabaseUrl::Sqlite(root.join("database.sqlite"));
+    Store::open(&url, Sealer::from_key([1; 32])).await.unwrap()
+}
+
+/// Creates a tenant. Names of different lengths have different keys.
+pub(crate) async fn tenant(store: &Store, name: &str) -> TenantScope {
+    let name = TenantName::parse(name).unwrap();
+    let tenant = NewTenant {
+        name: name.clone(),
+        password_hash: Secret::new("hash"),
+        plan: "home".to_owned(),
+        private_key: samples::key(name.as_str().len().try_into().unwrap(), 0),
+        dns_password: Secret::new("dns"),
+        dns_password_hash: "hash".to_owned(),
+        now: NOW,
+    };
+    let created = store
+        .create_tenant(tenant, &AddressPlan::default(), &BTreeSet::new())
+        .await
+        .unwrap();
+    TenantScope::issue(created.id, name, "test")
+}

@@ -1,0 +1,28 @@
+//! Traffic: speeds, totals, and graphs of past traffic.
+
+mod meter;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use meter::Meter;
+
+use crate::{Control, failures::store_failure};
+use domain::{DeviceId, Failure, Span, TenantScope, TrafficPoint};
+
+impl Control {
+    /// Returns a graph of the traffic of a device, or of all of the tenant's
+    /// devices: every step of the span up to now.
+    ///
+    /// # Errors
+    /// `NotFound`, also for another tenant's device.
+    pub async fn traffic(
+        &self,
+        scope: &TenantScope,
+        device: Option<DeviceId>,
+        span: Span,
+    ) -> Result<Vec<TrafficPoint>, Failure> {
+        let now = self.0.clock.now();
+        let points = self.0.store.series(scope, device, span, now).await;
+        points.map_err(store_failure)
+    }
+}

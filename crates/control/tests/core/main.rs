@@ -1,0 +1,18 @@
+//! The core over a real store (SQLite in memory) and a machine that fails on
+//! demand: what clients ask for, and how bad input is answered. There is a file
+//! for each capability.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod audit;
+mod capacity;
+mod devices;
+mod events;
+mod operators;
+mod sign_in;
+mod sign_up;
+mod tenants;
+mod tickets;
+mod watch;

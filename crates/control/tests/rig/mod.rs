@@ -1,0 +1,188 @@
+//! The core over a real store and a node with the fake machine, and what tests
+//! ask of it.
+
+mod settings;
+
+use control::{
+    Audience, CapacitySettings, Control, ControlParts, ControlSettings, Entropy, NewDevice, SignUp,
+    StoreSpecs,
+};
+use domain::{
+    ErrorCode, Failure, FilterPolicy, OperatorScope, Routing, Secret, Slot, TenantName,
+    TenantScope, Timestamp, view::OperatorView,
+};
+use provisioning::{Clock, Node, NodePorts, SystemClock};
+use settings::control_settings;
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use store::{LOCAL_NODE, Store};
+use testkit::{
+    fakes::{FakeClock, FakeMachine},
+    samples,
+};
+use tokio::task::JoinHandle;
+
+/// The address that requests come from.
+pub const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+pub const PASSWORD: &str = "correct horse battery staple";
+/// How long tests wait for a condition.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What differs between rigs.
+pub struct Options {
+    /// The database; `None` is a new one in memory.
+    pub store: Option<Store>,
+    pub entropy: Entropy,
+    pub excluded_slots: BTreeSet<Slot>,
+    pub sign_ups_per_hour: u32,
+    pub capacity: CapacitySettings,
+    /// Whether the core reads the system's clock instead of [`Rig::clock`].
+    pub has_system_clock: bool,
+    /// Whether the core's background jobs run.
+    pub runs_jobs: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            store: None,
+            entropy: Entropy::system(),
+            excluded_slots: BTreeSet::new(),
+            sign_ups_per_hour: 0,
+            capacity: CapacitySettings::default(),
+            has_system_clock: false,
+            runs_jobs: false,
+        }
+    }
+}
+
+pub struct Rig {
+    pub control: Control,
+    pub store: Store,
+    pub machine: FakeMachine,
+    pub clock: FakeClock,
+    jobs: Option<JoinHandle<()>>,
+    _root: tempfile::TempDir,
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(jobs) = &self.jobs {
+            jobs.abort();
+        }
+    }
+}
+
+impl Rig {
+    pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let machine = FakeMachine::new();
+        let clock = FakeClock::at(Timestamp::from_secs(1_795_478_400));
+        let store = match options.store {
+            Some(store) => store,
+            None => Store::memory().await.unwrap(),
+        };
+        let all = Arc::new(machine.clone());
+        let ports = NodePorts {
+            wireguard: all.clone(),
+            firewall: all.clone(),
+            containers: all.clone(),
+            dns: all.clone(),
+            folders: all,
+            specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
+        };
+        let (node, handle) = Node::new(ports, samples::settings(root.path()));
+        tokio::spawn(node.run(std::future::pending()));
+        let core_clock: Arc<dyn Clock> = match options.has_system_clock {
+            true => Arc::new(SystemClock),
+            false => Arc::new(clock.clone()),
+        };
+        let control = Control::new(ControlParts {
+            store: store.clone(),
+            node: handle,
+            clock: core_clock,
+            entropy: options.entropy,
+            settings: ControlSettings {
+                sign_ups_per_hour: options.sign_ups_per_hour,
+                ..control_settings(options.excluded_slots)
+            },
+            capacity: options.capacity,
+        });
+        let jobs = options.runs_jobs.then(|| {
+            let control = control.clone();
+            tokio::spawn(async move { control.run().await })
+        });
+        Self {
+            control,
+            store,
+            machine,
+            clock,
+            jobs,
+            _root: root,
+        }
+    }
+
+    /// Signs a tenant up and redeems the ticket.
+    pub async fn tenant(&self, name: &str) -> TenantScope {
+        let ticket = self.control.sign_up(form(name), FROM).await.unwrap();
+        self.control
+            .redeem_tenant(Audience::Dashboard, &ticket.name, ticket.ticket.expose())
+            .await
+            .unwrap()
+            .scope
+    }
+
+    /// Returns the permission of a tenant that exists.
+    pub async fn scope(&self, name: &str) -> TenantScope {
+        let name = TenantName::parse(name).unwrap();
+        let tenant = self.store.tenant_by_name(&name).await.unwrap().unwrap();
+        TenantScope::issue(tenant.id, name, "test")
+    }
+
+    /// Waits until all parts of a tenant are ready.
+    pub async fn wait_until_ready(&self, scope: &TenantScope) {
+        let is_ready = async || {
+            let progress = self.control.progress(scope).await.unwrap();
+            progress.status.is_ready()
+        };
+        let wait = async {
+            while !is_ready().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(TIMEOUT, wait).await;
+        assert!(waited.is_ok(), "{} is not ready", scope.name());
+    }
+
+    /// Returns the content of the operator's page.
+    pub async fn operator_view(&self) -> OperatorView {
+        let operator = OperatorScope::issue("admin");
+        self.control.operator_view(&operator).await.unwrap()
+    }
+}
+
+/// Returns a sign-up form that is in order.
+pub fn form(name: &str) -> SignUp {
+    SignUp {
+        name: name.to_owned(),
+        password: Secret::new(PASSWORD),
+        plan: "personal".to_owned(),
+    }
+}
+
+pub fn device(label: &str) -> NewDevice {
+    NewDevice {
+        label: label.to_owned(),
+        routing: Routing::Everything,
+        policy: FilterPolicy::Standard,
+        mesh: true,
+    }
+}
+
+/// Returns the code of a failure that is expected.
+pub fn code<T: std::fmt::Debug>(r: Result<T, Failure>) -> ErrorCode {
+    r.unwrap_err().code
+}

@@ -1,0 +1,17 @@
+//! The settings of the core in tests and benchmarks.
+
+use control::ControlSettings;
+use domain::{AddressPlan, Slot};
+use std::collections::BTreeSet;
+use store::LOCAL_NODE;
+
+/// Returns settings that never assign the `excluded` slots.
+pub fn control_settings(excluded: BTreeSet<Slot>) -> ControlSettings {
+    ControlSettings {
+        addresses: AddressPlan::default(),
+        public_host: "vpn.example.org".to_owned(),
+        node: LOCAL_NODE,
+        excluded_slots: excluded,
+        sign_ups_per_hour: 0,
+    }
+}

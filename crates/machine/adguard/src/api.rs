@@ -1,0 +1,212 @@
+//! The part of AdGuard Home's HTTP API that we use (`openapi/openapi.yaml` of
+//! v0.107.79). Every call is bounded: 1 s to connect, a timeout for the whole,
+//! and a limit on the size of the response.
+
+use crate::{clients::Change, policy::Object, responses};
+use domain::{ErrorCode, view::QueryCounts};
+use provisioning::{
+    ports::{PortError, PortResult},
+    spec::DnsInstance,
+};
+use reqwest::{Client, Method, StatusCode, redirect};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Limit on the size of a response in bytes. 250 clients take about 250 kB.
+const MAX_RESPONSE: usize = 8 << 20;
+
+/// Timeout of a change. AdGuard Home writes its configuration each time.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Timeout of reading the block lists again, on a busy machine.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Timeout of a query. `observe` makes two within 2 s.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Timeout of the statistics. AdGuard Home reads them from the disk.
+const STATS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The cause of a failed call.
+#[derive(Debug, thiserror::Error)]
+enum ApiError {
+    #[error("{path} got no response")]
+    Transport {
+        path: &'static str,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{path} was answered with {status}: {text}")]
+    Status {
+        path: &'static str,
+        status: StatusCode,
+        text: String,
+    },
+    #[error("{path} was answered in an unexpected form")]
+    Decode {
+        path: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("{path} was answered with more than {MAX_RESPONSE} bytes")]
+    TooLong { path: &'static str },
+}
+
+/// The client for the APIs of all tenants' instances.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    http: Client,
+    port: u16,
+}
+
+impl Api {
+    /// Creates a client without proxy, redirects or cookies.
+    ///
+    /// # Errors
+    /// `Internal` where TLS cannot be set up, although the API is plain HTTP.
+    pub(crate) fn new(port: u16) -> PortResult<Self> {
+        crate::tls::install_ring();
+        let http = Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(1))
+            // One idle connection for each of up to a thousand instances.
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()
+            .map_err(|e| {
+                PortError::because(ErrorCode::Internal, "The HTTP client cannot be created.", e)
+            })?;
+        Ok(Self { http, port })
+    }
+
+    /// Returns whether DNS answers. Before that, most of the API returns 404.
+    pub(crate) async fn running(&self, dns: &DnsInstance) -> PortResult<bool> {
+        match self
+            .get(dns, "status", responses::running, QUERY_TIMEOUT)
+            .await
+        {
+            Ok(running) => Ok(running),
+            Err(ApiError::Status { status, .. }) if status == StatusCode::NOT_FOUND => Ok(false),
+            Err(e) => Err(port_error(e, dns)),
+        }
+    }
+
+    /// Returns the persistent clients with all their fields.
+    pub(crate) async fn clients(&self, dns: &DnsInstance) -> PortResult<Vec<Object>> {
+        self.get(dns, "clients", responses::clients, QUERY_TIMEOUT)
+            .await
+            .map_err(|e| port_error(e, dns))
+    }
+
+    /// Makes one change of the clients.
+    pub(crate) async fn change(&self, dns: &DnsInstance, change: &Change) -> PortResult<()> {
+        let (path, body) = match change {
+            Change::Add(data) => ("clients/add", json!(data)),
+            Change::Update { name, data } => {
+                ("clients/update", json!({"name": name, "data": data}))
+            }
+            Change::Delete(name) => ("clients/delete", json!({"name": name})),
+        };
+        self.post(dns, path, &body, CHANGE_TIMEOUT)
+            .await
+            .map_err(|e| port_error(e, dns))
+    }
+
+    /// Makes the instance read its block lists again.
+    pub(crate) async fn refresh(&self, dns: &DnsInstance) -> PortResult<()> {
+        let body = json!({"whitelist": false});
+        self.post(dns, "filtering/refresh", &body, REFRESH_TIMEOUT)
+            .await
+            .map_err(|e| port_error(e, dns))
+    }
+
+    /// Returns the query counts of the statistics' interval, 24 hours.
+    pub(crate) async fn counts(&self, dns: &DnsInstance) -> PortResult<QueryCounts> {
+        self.get(dns, "stats", responses::counts, STATS_TIMEOUT)
+            .await
+            .map_err(|e| port_error(e, dns))
+    }
+
+    async fn get<T>(
+        &self,
+        dns: &DnsInstance,
+        path: &'static str,
+        read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+        timeout: Duration,
+    ) -> Result<T, ApiError> {
+        let body = self.send(dns, Method::GET, path, None, timeout).await?;
+        read(&body).map_err(|source| ApiError::Decode { path, source })
+    }
+
+    async fn post(
+        &self,
+        dns: &DnsInstance,
+        path: &'static str,
+        body: &Value,
+        timeout: Duration,
+    ) -> Result<(), ApiError> {
+        self.send(dns, Method::POST, path, Some(body), timeout)
+            .await
+            .map(drop)
+    }
+
+    async fn send(
+        &self,
+        dns: &DnsInstance,
+        method: Method,
+        path: &'static str,
+        body: Option<&Value>,
+        timeout: Duration,
+    ) -> Result<Vec<u8>, ApiError> {
+        let transport = |source| ApiError::Transport { path, source };
+        let url = format!("http://{}:{}/control/{path}", dns.address, self.port);
+        let mut request = self
+            .http
+            .request(method, url)
+            .basic_auth(dns.user, Some(dns.password.expose()))
+            .timeout(timeout);
+        if let Some(body) = body {
+            // Exactly this value: with a charset AdGuard Home answers 415.
+            request = request
+                .header("Content-Type", "application/json")
+                .body(body.to_string());
+        }
+        let mut response = request.send().await.map_err(transport)?;
+        let mut received = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            received.extend_from_slice(&chunk);
+            if received.len() > MAX_RESPONSE {
+                return Err(ApiError::TooLong { path });
+            }
+        }
+        let status = response.status();
+        if status.is_success() {
+            return Ok(received);
+        }
+        let text = String::from_utf8_lossy(&received);
+        let text = text.trim().chars().take(200).collect();
+        Err(ApiError::Status { path, status, text })
+    }
+}
+
+/// Returns the error for a failed call.
+fn port_error(e: ApiError, dns: &DnsInstance) -> PortError {
+    let message = match &e {
+        ApiError::Status { status, .. }
+            if *status == StatusCode::UNAUTHORIZED || *status == StatusCode::FORBIDDEN =>
+        {
+            format!(
+                "AdGuard Home does not take our password. Remove {} and the container; both are \
+                 created again.",
+                crate::prepare::config_path(dns).display()
+            )
+        }
+        ApiError::Transport { source, .. } if source.is_connect() => {
+            "AdGuard Home does not answer yet.".to_owned()
+        }
+        ApiError::Transport { .. } => "AdGuard Home answers too slowly.".to_owned(),
+        _ => "AdGuard Home refused a request; it will be sent again.".to_owned(),
+    };
+    PortError::because(ErrorCode::DnsUnavailable, message, e)
+}

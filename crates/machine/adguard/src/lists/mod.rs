@@ -1,0 +1,172 @@
+//! The node's block lists. Each is fetched once per node into
+//! `<root>/lists/<id>.txt`, which every container mounts read-only. If a list
+//! cannot be fetched, or is not a block list, the last good copy stays in force.
+//! Before the first fetch, a small list of our own is in force.
+
+mod check;
+mod fetch;
+mod folder;
+mod list;
+
+#[doc(hidden)]
+pub use check::Checker;
+pub use check::{Rejection, Summary};
+pub use fetch::MAX_BYTES;
+pub use list::{List, ListSource, ListStatus};
+
+use fetch::Fetcher;
+use folder::ListFolder;
+use provisioning::{Clock, SystemClock, ports::PortResult};
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// How old a list gets before it is fetched again.
+const FETCH_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+/// How often a list that is a file on this machine is checked for changes.
+const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(600);
+/// The first and the longest wait after a fetch that failed.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+
+/// The list in force until the first fetch: well-known names of advertising and
+/// tracking services, collected by hand.
+const STARTER_LIST: &str = include_str!("starter.txt");
+
+/// The node's lists.
+#[derive(Debug)]
+pub struct Lists {
+    lists: Vec<List>,
+    fetcher: Fetcher,
+    generation: AtomicU64,
+    problems: Mutex<Vec<Option<String>>>,
+}
+
+impl Lists {
+    /// Creates the lists in `dir` (`<root>/lists`). Nothing is read or fetched yet.
+    ///
+    /// # Errors
+    /// `Internal` where TLS cannot be set up.
+    pub fn new(dir: impl Into<PathBuf>, lists: Vec<List>) -> PortResult<Self> {
+        Ok(Self {
+            fetcher: Fetcher::new(ListFolder::new(dir.into()))?,
+            problems: Mutex::new(vec![None; lists.len()]),
+            lists,
+            generation: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns the lists in the order of the settings.
+    pub fn lists(&self) -> &[List] {
+        &self.lists
+    }
+
+    /// Returns the path of a list's file.
+    pub fn path(&self, list: &List) -> PathBuf {
+        self.folder().path(list)
+    }
+
+    /// Returns a number that grows whenever a list's file has changed.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Creates the folder. If the first list's file does not exist, writes the
+    /// starter list in its place.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`.
+    pub fn install_starter(&self) -> PortResult<()> {
+        self.folder().create()?;
+        match self.lists.first() {
+            Some(list) => self
+                .folder()
+                .write_if_missing(list, STARTER_LIST.as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the status of each list.
+    pub fn status(&self) -> Vec<ListStatus> {
+        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = |(list, problem): (&List, &Option<String>)| {
+            let state = self.folder().state(list);
+            ListStatus {
+                list: list.clone(),
+                rules: (state.rules > 0).then_some(state.rules),
+                fetched_at: state.fetched_at,
+                problem: problem.clone(),
+            }
+        };
+        self.lists.iter().zip(problems.iter()).map(status).collect()
+    }
+
+    /// Fetches every list that is older than `max_age`. Logs each failure and
+    /// stores it for [`Lists::status`].
+    ///
+    /// Returns whether all lists are good now.
+    pub async fn refresh(&self, max_age: Duration) -> bool {
+        let mut all_good = true;
+        for (i, list) in self.lists.iter().enumerate() {
+            let problem = match self.fetcher.refresh(list, max_age).await {
+                Ok(changed) => {
+                    if changed {
+                        self.generation.fetch_add(1, Ordering::Relaxed);
+                    }
+                    None
+                }
+                Err(e) => {
+                    let cause = std::error::Error::source(&e);
+                    tracing::warn!(list = %list.name, ?cause, "block list not fetched: {e}");
+                    all_good = false;
+                    Some(e.to_string())
+                }
+            };
+            let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+            problems[i] = problem;
+        }
+        all_good
+    }
+
+    /// Fetches the lists whenever they are due. Runs until it is dropped.
+    pub async fn run(&self) {
+        let mut wait = BACKOFF.0;
+        loop {
+            if self.refresh(FETCH_INTERVAL).await {
+                wait = BACKOFF.0;
+                tokio::time::sleep(self.until_due()).await;
+            } else {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(BACKOFF.1);
+            }
+        }
+    }
+
+    /// Returns the time until the first list is due.
+    fn until_due(&self) -> Duration {
+        let now = SystemClock.now();
+        let due = |list: &List| match list.source {
+            ListSource::Path(_) => FILE_CHECK_INTERVAL,
+            ListSource::Url(_) => {
+                let fetched_at = self.folder().state(list).fetched_at;
+                let age = fetched_at.map(|at| now.millis_since(at));
+                let age = age.and_then(|age| u64::try_from(age).ok()).unwrap_or(0);
+                FETCH_INTERVAL.saturating_sub(Duration::from_millis(age))
+            }
+        };
+        // At least a minute, so that a clock that jumps cannot cause a busy loop.
+        let first = self.lists.iter().map(due).min().unwrap_or(FETCH_INTERVAL);
+        first.max(BACKOFF.0)
+    }
+
+    fn folder(&self) -> &ListFolder {
+        self.fetcher.folder()
+    }
+}
+
+#[cfg(test)]
+mod tests;

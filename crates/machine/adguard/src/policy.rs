@@ -1,0 +1,170 @@
+//! Converts between a policy and AdGuard Home's switches on a persistent client.
+//! The same five switches are in its configuration and in its API.
+
+use domain::FilterPolicy;
+use serde_json::{Map, Value, json};
+
+/// A JSON object: a client in the form of the API or the configuration.
+pub type Object = Map<String, Value>;
+
+/// The search engines that safe search supports in v0.107.79
+/// (`filtering.SafeSearchConfig`).
+const ENGINES: [&str; 7] = [
+    "bing",
+    "duckduckgo",
+    "ecosia",
+    "google",
+    "pixabay",
+    "yandex",
+    "youtube",
+];
+
+/// The switches that a policy sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Switches {
+    filtering: bool,
+    safe_browsing: bool,
+    parental: bool,
+    safe_search: bool,
+}
+
+const fn switches(policy: FilterPolicy) -> Switches {
+    let (filtering, safe_browsing, family) = match policy {
+        FilterPolicy::Standard => (true, false, false),
+        FilterPolicy::Strict => (true, true, false),
+        FilterPolicy::Family => (true, true, true),
+        FilterPolicy::Off => (false, false, false),
+    };
+    Switches {
+        filtering,
+        safe_browsing,
+        parental: family,
+        safe_search: family,
+    }
+}
+
+/// Sets a client's switches. Keeps what a tenant chose beyond the policy: the
+/// engines that use safe search, and the services blocked for this client.
+pub fn set(client: &mut Object, policy: FilterPolicy) {
+    let previous = policy_of(client);
+    let switches = switches(policy);
+    let mut insert = |key: &str, value: Value| client.insert(key.to_owned(), value);
+    // The client has its own settings, never the global ones. So the dashboard is
+    // right, whatever was switched in AdGuard Home's own pages.
+    insert("use_global_settings", false.into());
+    insert("filtering_enabled", switches.filtering.into());
+    insert("safebrowsing_enabled", switches.safe_browsing.into());
+    insert("parental_enabled", switches.parental.into());
+    set_safe_search(client, switches.safe_search);
+    if policy == FilterPolicy::Off {
+        client.insert("use_global_blocked_services".to_owned(), false.into());
+        if previous != Some(FilterPolicy::Off) {
+            client.insert("blocked_services".to_owned(), json!([]));
+        }
+    } else if has_no_services(client) {
+        // The client blocks no services of its own, so it follows the global ones.
+        client.insert("use_global_blocked_services".to_owned(), true.into());
+    }
+}
+
+fn set_safe_search(client: &mut Object, on: bool) {
+    let search = client.entry("safe_search").or_insert_with(|| json!({}));
+    if !search.is_object() {
+        *search = json!({});
+    }
+    if let Some(search) = search.as_object_mut() {
+        let was_on = flag(search, "enabled");
+        search.insert("enabled".to_owned(), on.into());
+        if on && !was_on {
+            for engine in ENGINES {
+                search.insert(engine.to_owned(), true.into());
+            }
+        }
+    }
+    // The older switch, which the API still reports.
+    if client.contains_key("safesearch_enabled") {
+        client.insert("safesearch_enabled".to_owned(), on.into());
+    }
+}
+
+/// Returns the policy whose switches are set, or `None` if they match none.
+pub fn policy_of(client: &Object) -> Option<FilterPolicy> {
+    if flag(client, "use_global_settings") {
+        return None;
+    }
+    let search = client.get("safe_search").and_then(Value::as_object);
+    let set = Switches {
+        filtering: flag(client, "filtering_enabled"),
+        safe_browsing: flag(client, "safebrowsing_enabled"),
+        parental: flag(client, "parental_enabled"),
+        safe_search: search.is_some_and(|s| flag(s, "enabled")),
+    };
+    let policy = FilterPolicy::ALL
+        .into_iter()
+        .find(|p| switches(*p) == set)?;
+    let services = flag(client, "use_global_blocked_services");
+    (policy != FilterPolicy::Off || !services).then_some(policy)
+}
+
+fn flag(object: &Object, key: &str) -> bool {
+    object.get(key).and_then(Value::as_bool).unwrap_or(false)
+}
+
+fn has_no_services(client: &Object) -> bool {
+    let services = client.get("blocked_services").and_then(Value::as_array);
+    services.is_none_or(Vec::is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_reads_back_after_any_other() {
+        for before in FilterPolicy::ALL {
+            for after in FilterPolicy::ALL {
+                let mut client = Object::new();
+                set(&mut client, before);
+                assert_eq!(policy_of(&client), Some(before));
+                set(&mut client, after);
+                assert_eq!(policy_of(&client), Some(after), "{before} to {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn policy_off_also_unblocks_services() {
+        let mut client = Object::new();
+        set(&mut client, FilterPolicy::Standard);
+        assert!(flag(&client, "use_global_blocked_services"));
+        client.insert("blocked_services".into(), json!(["tiktok"]));
+        set(&mut client, FilterPolicy::Off);
+        assert!(!flag(&client, "use_global_blocked_services"));
+        assert_eq!(client["blocked_services"], json!([]));
+        set(&mut client, FilterPolicy::Strict);
+        assert!(flag(&client, "use_global_blocked_services"));
+    }
+
+    #[test]
+    fn a_tenants_own_choices_survive_a_policy() {
+        let mut client = Object::new();
+        set(&mut client, FilterPolicy::Family);
+        client["safe_search"]["youtube"] = false.into();
+        client.insert("use_global_blocked_services".into(), false.into());
+        client.insert("blocked_services".into(), json!(["tiktok"]));
+        assert_eq!(policy_of(&client), Some(FilterPolicy::Family));
+        set(&mut client, FilterPolicy::Family);
+        assert_eq!(client["safe_search"]["youtube"], json!(false));
+        set(&mut client, FilterPolicy::Standard);
+        assert_eq!(client["blocked_services"], json!(["tiktok"]));
+        assert!(!flag(&client, "use_global_blocked_services"));
+    }
+
+    #[test]
+    fn global_settings_are_no_policy() {
+        let mut client = Object::new();
+        set(&mut client, FilterPolicy::Standard);
+        client.insert("use_global_settings".into(), true.into());
+        assert_eq!(policy_of(&client), None);
+    }
+}

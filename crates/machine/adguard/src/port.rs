@@ -1,0 +1,193 @@
+//! The `DnsFilter` port: prepare, observe, set clients, count queries.
+
+use crate::{AdGuardSettings, api::Api, clients, config, lists::Lists, prepare};
+use async_trait::async_trait;
+use domain::{ErrorCode, Slot, marks::DNS_UI_PORT, view::QueryCounts};
+use hostfs::BlockingPool;
+use provisioning::{
+    observed::ObservedDns,
+    ports::{DnsFilter, PortError, PortResult},
+    spec::{DnsClient, DnsInstance},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+
+/// Timeout of an observation, as the port demands.
+const OBSERVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Timeout of changing all of a tenant's clients.
+const SET_CLIENTS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many instances read their block lists again at the same time. Each needs
+/// some 100 MB meanwhile.
+const MAX_REFRESHES: usize = 2;
+
+/// How many calls to the disk run at the same time.
+const MAX_DISK_CALLS: usize = 8;
+
+/// AdGuard Home's files and API.
+#[derive(Debug)]
+pub struct AdGuard {
+    settings: AdGuardSettings,
+    lists: Arc<Lists>,
+    api: Api,
+    instances: Mutex<HashMap<Slot, InstanceState>>,
+    refreshes: Arc<Semaphore>,
+    disk: BlockingPool,
+}
+
+/// What this process has sent to an instance. It is a cache: losing it costs
+/// one call.
+#[derive(Debug, Default)]
+struct InstanceState {
+    /// The generation of the block lists that the instance read last.
+    lists_generation: Option<u64>,
+    /// Names that differ from the wanted ones, by our id: the name given and the
+    /// name wanted.
+    renamed: BTreeMap<String, (String, String)>,
+}
+
+impl AdGuard {
+    /// Creates the filter from its settings and the node's lists. The caller runs
+    /// [`Lists::run`], which fetches `lists` regularly.
+    ///
+    /// # Errors
+    /// `Internal` where no HTTP client can be created.
+    pub fn new(settings: AdGuardSettings, lists: Arc<Lists>) -> PortResult<Self> {
+        Ok(Self {
+            settings,
+            lists,
+            api: Api::new(DNS_UI_PORT)?,
+            instances: Mutex::default(),
+            refreshes: Arc::new(Semaphore::new(MAX_REFRESHES)),
+            disk: BlockingPool::new(MAX_DISK_CALLS),
+        })
+    }
+
+    fn with_state<T>(&self, slot: Slot, f: impl FnOnce(&mut InstanceState) -> T) -> T {
+        // Plain data: a panic of another task cannot have left it half-written.
+        let mut instances = self
+            .instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        f(instances.entry(slot).or_default())
+    }
+
+    /// Makes an instance read the lists that changed since it last read them. Does
+    /// so once for each change, in the background.
+    async fn refresh_stale(&self, dns: &DnsInstance) {
+        let generation = self.lists.generation();
+        if self.with_state(dns.slot, |s| s.lists_generation) == Some(generation) {
+            return;
+        }
+        let (lists, instance) = (Arc::clone(&self.lists), dns.clone());
+        let stale = self
+            .disk
+            .run(move || Ok(prepare::is_stale(&instance, &lists)));
+        let stale = stale.await;
+        self.with_state(dns.slot, |s| s.lists_generation = Some(generation));
+        if !matches!(stale, Ok(true)) {
+            return;
+        }
+        let (api, dns, refreshes) = (self.api.clone(), dns.clone(), Arc::clone(&self.refreshes));
+        tokio::spawn(async move {
+            let Ok(_permit) = refreshes.acquire_owned().await else {
+                return;
+            };
+            match api.refresh(&dns).await {
+                Ok(()) => tracing::debug!(slot = %dns.slot, "block lists read again"),
+                // AdGuard Home reads them by itself within a day.
+                Err(e) => {
+                    tracing::warn!(slot = %dns.slot, cause = ?e.cause, "block lists not read again: {e}")
+                }
+            }
+        });
+    }
+
+    async fn read_instance(&self, dns: &DnsInstance) -> PortResult<ObservedDns> {
+        if !self.api.running(dns).await? {
+            return Ok(ObservedDns::default());
+        }
+        let mut observed = clients::our_clients(&self.api.clients(dns).await?);
+        // A name that we had to change is reported as the one that was wanted.
+        // Otherwise the planner would try to set it at every pass.
+        self.with_state(dns.slot, |state| {
+            for (mark, (given, wanted)) in &state.renamed {
+                if let Some(client) = observed.get_mut(mark).filter(|c| c.name == *given) {
+                    client.name.clone_from(wanted);
+                }
+            }
+        });
+        Ok(ObservedDns {
+            running: true,
+            clients: observed,
+        })
+    }
+
+    async fn apply_clients(
+        &self,
+        dns: &DnsInstance,
+        wanted: &BTreeMap<String, DnsClient>,
+    ) -> PortResult<()> {
+        let present = self.api.clients(dns).await?;
+        for change in clients::plan(&present, wanted) {
+            self.api.change(dns, &change).await?;
+        }
+        let given = clients::assign_names(&present, wanted);
+        let renamed = given.into_iter().filter_map(|(mark, given)| {
+            let name = wanted.get(&mark)?.name.clone();
+            (name != given).then_some((mark, (given, name)))
+        });
+        self.with_state(dns.slot, |s| s.renamed = renamed.collect());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl DnsFilter for AdGuard {
+    async fn prepare(
+        &self,
+        dns: &DnsInstance,
+        clients: &BTreeMap<String, DnsClient>,
+    ) -> PortResult<()> {
+        let (lists, dns) = (Arc::clone(&self.lists), dns.clone());
+        let text = config::render(&self.settings, lists.lists(), &dns, clients);
+        self.disk
+            .run(move || prepare::write(&dns, &lists, || text))
+            .await
+    }
+
+    async fn observe(&self, dns: &DnsInstance) -> PortResult<ObservedDns> {
+        let observed = tokio::time::timeout(OBSERVE_TIMEOUT, self.read_instance(dns))
+            .await
+            .map_err(|e| {
+                let message = "AdGuard Home answers too slowly.";
+                PortError::because(ErrorCode::DnsUnavailable, message, e)
+            })??;
+        if observed.running {
+            self.refresh_stale(dns).await;
+        }
+        Ok(observed)
+    }
+
+    async fn set_clients(
+        &self,
+        dns: &DnsInstance,
+        clients: &BTreeMap<String, DnsClient>,
+    ) -> PortResult<()> {
+        tokio::time::timeout(SET_CLIENTS_TIMEOUT, self.apply_clients(dns, clients))
+            .await
+            .map_err(|e| {
+                let message = "AdGuard Home takes its devices too slowly; the rest will follow.";
+                PortError::because(ErrorCode::DnsUnavailable, message, e)
+            })?
+    }
+
+    async fn counts(&self, dns: &DnsInstance) -> PortResult<QueryCounts> {
+        self.api.counts(dns).await
+    }
+}

@@ -1,0 +1,259 @@
+//! Tests the port with the real AdGuard Home. Its binary comes from the image and
+//! runs in a network namespace for each test. So port 53 and 127.0.0.0/8 belong
+//! to the test alone, and devices are addresses of 127.0.1.0/24. Nothing is
+//! skipped: without root, Docker or the image these tests fail and say what to do.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod fixture;
+
+use adguard::{AdGuard, List, ListSource, Lists};
+use domain::{ErrorCode, FilterPolicy, Secret};
+use fixture::{BLOCKED, Fixture, UPSTREAM_ADDRESS, client, clients, in_namespace};
+use provisioning::{observed::ObservedDns, ports::DnsFilter};
+use serde_json::json;
+use std::{fs, sync::Arc, time::Duration};
+
+use FilterPolicy::{Family, Off, Standard, Strict};
+
+#[test]
+fn every_configuration_is_accepted() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        let labels = [
+            "Phone",
+            "书房",
+            "# \"x\": {y}\\",
+            "📱 new\u{2028}line",
+            "- a: b",
+            "null",
+        ];
+        let all = labels.iter().enumerate().map(|(i, label)| {
+            let host = u8::try_from(i).unwrap() + 2;
+            (
+                format!("mn-{i}"),
+                client(label, host, FilterPolicy::ALL[i % 4]),
+            )
+        });
+        fixture
+            .adguard
+            .prepare(&fixture.dns, &all.collect())
+            .await
+            .unwrap();
+        fixture.check_config();
+        let mut run = fixture.start();
+        let observed = fixture.ready().await;
+        for (i, label) in labels.iter().enumerate() {
+            let client = &observed.clients[&format!("mn-{i}")];
+            assert_eq!(client.name, *label);
+            assert_eq!(client.policy, Some(FilterPolicy::ALL[i % 4]));
+        }
+        run.stop();
+    });
+}
+
+#[test]
+fn the_first_answer_is_filtered_by_policy() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        let all = clients(&[("mn-1", "Phone", 2, Standard), ("mn-2", "TV", 3, Off)]);
+        fixture.adguard.prepare(&fixture.dns, &all).await.unwrap();
+        let mut run = fixture.start();
+        // Asks without pause, from before it is up: the first answer counts.
+        let first = fixture.first_answer("doubleclick.net", 2).await;
+        assert_eq!(first, BLOCKED, "the first answer was not filtered");
+        assert_eq!(fixture.ask("sub.doubleclick.net", 2).await, Some(BLOCKED));
+        assert_eq!(
+            fixture.ask("harmless.example", 2).await,
+            Some(UPSTREAM_ADDRESS)
+        );
+        assert_eq!(
+            fixture.ask("doubleclick.net", 3).await,
+            Some(UPSTREAM_ADDRESS),
+            "the policy off does not filter"
+        );
+        // 127.0.2.9 belongs to another tenant.
+        assert_eq!(
+            fixture
+                .ask_from("harmless.example", [127, 0, 2, 9].into())
+                .await,
+            None
+        );
+
+        let counts = fixture.adguard.counts(&fixture.dns).await.unwrap();
+        assert!(counts.total >= 4 && counts.blocked >= 2, "{counts:?}");
+
+        // AdGuard Home has rewritten its configuration; we never overwrite it.
+        let config = fixture.dns.conf_dir.join("AdGuardHome.yaml");
+        let own = fs::read(&config).unwrap();
+        fixture
+            .adguard
+            .prepare(&fixture.dns, &clients(&[]))
+            .await
+            .unwrap();
+        assert_eq!(fs::read(&config).unwrap(), own);
+        run.stop();
+    });
+}
+
+#[test]
+fn changes_of_devices_leave_the_tenants_clients() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        fixture
+            .adguard
+            .prepare(&fixture.dns, &clients(&[]))
+            .await
+            .unwrap();
+        let mut run = fixture.start();
+        assert_eq!(
+            fixture.ready().await,
+            ObservedDns {
+                running: true,
+                ..Default::default()
+            }
+        );
+        let own = json!({"name": "Phone", "ids": ["127.0.1.99"], "use_global_settings": true,
+            "use_global_blocked_services": true, "tags": ["device_nas"]});
+        fixture.post("clients/add", &own).await;
+
+        // A policy takes effect at once, and a taken name is not a problem.
+        let mut all = clients(&[("mn-1", "Phone", 2, Standard), ("mn-2", "TV", 3, Strict)]);
+        fixture.set_and_check(&all).await;
+        assert_eq!(fixture.ask("doubleclick.net", 2).await, Some(BLOCKED));
+        all.get_mut("mn-1").unwrap().policy = Off;
+        fixture.set_and_check(&all).await;
+        assert_eq!(
+            fixture.ask("doubleclick.net", 2).await,
+            Some(UPSTREAM_ADDRESS)
+        );
+        assert_eq!(fixture.ask("doubleclick.net", 3).await, Some(BLOCKED));
+
+        // Services the tenant blocks for one device survive our change of it.
+        let mut tv = fixture.client("TV").await;
+        tv["blocked_services"] = json!(["tiktok"]);
+        tv["use_global_blocked_services"] = json!(false);
+        fixture
+            .post("clients/update", &json!({"name": "TV", "data": tv}))
+            .await;
+        all.get_mut("mn-2").unwrap().policy = Family;
+        fixture.set_and_check(&all).await;
+        assert_eq!(
+            fixture.client("TV").await["blocked_services"],
+            json!(["tiktok"])
+        );
+        assert_eq!(
+            fixture.client("TV").await["safe_search"]["google"],
+            json!(true)
+        );
+
+        // Labels and addresses are swapped in one call.
+        let swapped = clients(&[("mn-1", "TV", 3, Standard), ("mn-2", "Laptop", 2, Standard)]);
+        fixture.set_and_check(&swapped).await;
+
+        fixture.set_and_check(&clients(&[])).await;
+        let left = fixture.client("Phone").await;
+        assert_eq!(
+            (&left["ids"], &left["tags"]),
+            (&json!(["127.0.1.99"]), &json!(["device_nas"]))
+        );
+        run.stop();
+    });
+}
+
+#[test]
+fn a_list_that_changed_reaches_a_running_instance() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        fixture
+            .adguard
+            .prepare(&fixture.dns, &clients(&[("mn-1", "Phone", 2, Standard)]))
+            .await
+            .unwrap();
+        let mut run = fixture.start();
+        fixture.ready().await;
+        assert_eq!(
+            fixture.ask("new-tracker.example", 2).await,
+            Some(UPSTREAM_ADDRESS)
+        );
+        // File times are compared, so the change must be later.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        fs::write(
+            &fixture.list_source,
+            "||new-tracker.example^\n||doubleclick.net^\n",
+        )
+        .unwrap();
+        assert!(fixture.lists.refresh(Duration::ZERO).await);
+        for _ in 0..100 {
+            fixture.adguard.observe(&fixture.dns).await.unwrap();
+            if fixture.ask("new-tracker.example", 2).await == Some(BLOCKED) {
+                return run.stop();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the changed list was not read within 10 s");
+    });
+}
+
+#[test]
+fn an_instance_that_fails_is_reported() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        let e = fixture.adguard.observe(&fixture.dns).await.unwrap_err();
+        assert_eq!(e.code, ErrorCode::DnsUnavailable);
+        assert_eq!(e.message, "AdGuard Home does not answer yet.");
+        fixture
+            .adguard
+            .prepare(&fixture.dns, &clients(&[]))
+            .await
+            .unwrap();
+        let mut run = fixture.start();
+        fixture.ready().await;
+        let mut locked_out = fixture.dns.clone();
+        locked_out.password = Secret::new("another");
+        // More than five tries: the right password must not be locked out.
+        for _ in 0..8 {
+            let e = fixture.adguard.observe(&locked_out).await.unwrap_err();
+            assert!(
+                e.message.contains("does not take our password"),
+                "{}",
+                e.message
+            );
+        }
+        assert!(fixture.adguard.observe(&fixture.dns).await.unwrap().running);
+        run.stop();
+    });
+}
+
+#[test]
+fn a_missing_list_does_not_prevent_a_start() {
+    in_namespace(async {
+        // The second list does not exist yet.
+        let fixture = Fixture::new();
+        let lists = vec![
+            List {
+                id: 1,
+                name: "One".into(),
+                source: ListSource::Path(fixture.list_source.clone()),
+            },
+            List {
+                id: 2,
+                name: "Two".into(),
+                source: ListSource::Path("/nonexistent".into()),
+            },
+        ];
+        let lists = Arc::new(Lists::new(fixture.dir.path().join("lists"), lists).unwrap());
+        let adguard = AdGuard::new(fixture.settings(), Arc::clone(&lists)).unwrap();
+        adguard.prepare(&fixture.dns, &clients(&[])).await.unwrap();
+        assert!(!lists.refresh(Duration::ZERO).await);
+        assert!(lists.status()[1].problem.is_some());
+        let mut run = fixture.start();
+        fixture.ready().await;
+        assert_eq!(fixture.ask("doubleclick.net", 2).await, Some(BLOCKED));
+        run.stop();
+    });
+}

@@ -1,0 +1,157 @@
+//! The AdGuard Home image: whether the engine has it, and how it is pulled.
+
+use crate::{Docker, engine::EngineError};
+use bollard::query_parameters::CreateImageOptions;
+use domain::ErrorCode;
+use futures_util::TryStreamExt;
+use provisioning::ports::{PortError, PortResult};
+use std::time::{Duration, Instant};
+
+/// How long the presence of the image is not checked again. It is needed at
+/// every tick, and the image is rarely removed.
+const CHECK_VALID_FOR: Duration = Duration::from_secs(10);
+
+/// Timeout of inspecting the image.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Timeout of a pull.
+const PULL_TIMEOUT: Duration = Duration::from_secs(300);
+
+impl Docker {
+    /// Returns whether the engine has the image.
+    pub(crate) async fn image_present(&self) -> PortResult<bool> {
+        let mut seen_at = self.image_seen_at.lock().await;
+        if seen_at.is_some_and(|at: Instant| at.elapsed() < CHECK_VALID_FOR) {
+            return Ok(true);
+        }
+        let image = &self.settings.image;
+        let inspected = self
+            .engine
+            .call(INSPECT_TIMEOUT, |api| async move {
+                api.inspect_image(image).await
+            })
+            .await;
+        *seen_at = None;
+        match inspected {
+            Ok(_) => {
+                *seen_at = Some(Instant::now());
+                Ok(true)
+            }
+            Err(e) if e.has_status(404) => Ok(false),
+            Err(e) => Err(e.into_port_error(
+                ErrorCode::DockerUnavailable,
+                "Docker cannot inspect the AdGuard Home image.",
+            )),
+        }
+    }
+
+    /// Makes the next [`Docker::image_present`] check again. Called after the
+    /// engine did not find the image.
+    pub(crate) async fn forget_image(&self) {
+        *self.image_seen_at.lock().await = None;
+    }
+
+    /// Pulls the image if the engine does not have it. One pull runs at a time;
+    /// a second caller waits for it and then finds the image.
+    pub(crate) async fn pull(&self) -> PortResult<()> {
+        let _guard = self.pulling.lock().await;
+        if self.image_present().await? {
+            return Ok(());
+        }
+        let image = &self.settings.image;
+        let (name, tag) = split_reference(image);
+        let options = CreateImageOptions {
+            from_image: Some(name.to_owned()),
+            tag: tag.map(str::to_owned),
+            ..Default::default()
+        };
+        tracing::info!(%image, "pulling the AdGuard Home image");
+        let started_at = Instant::now();
+        let pulled = self
+            .engine
+            .call(PULL_TIMEOUT, |api| async move {
+                api.create_image(Some(options), None, None)
+                    .try_for_each(|_| async { Ok(()) })
+                    .await
+            })
+            .await;
+        match pulled {
+            // The stream of a faulty registry can end without an error.
+            Ok(()) if self.image_present().await? => {
+                tracing::info!(%image, took = ?started_at.elapsed(), "the AdGuard Home image was pulled");
+                Ok(())
+            }
+            Ok(()) => Err(PortError::new(
+                ErrorCode::ImageMissing,
+                pull_failed(image, "the registry sent nothing"),
+            )),
+            Err(EngineError::Unreachable(e)) => Err(e),
+            Err(e) => {
+                let message = pull_failed(image, pull_failure_reason(&e));
+                Err(e.into_port_error(ErrorCode::ImageMissing, message))
+            }
+        }
+    }
+}
+
+/// Returns the message for a pull that failed.
+fn pull_failed(image: &str, reason: &str) -> String {
+    format!(
+        "The AdGuard Home image cannot be pulled ({reason}): run `./dev image`, or `docker pull {image}`."
+    )
+}
+
+/// Returns why a pull failed, in words that an operator can act on.
+pub fn pull_failure_reason(e: &EngineError) -> &'static str {
+    if e.has_status(404) || e.message_contains("manifest unknown") {
+        "the registry does not have it"
+    } else if e.message_contains("toomanyrequests") {
+        "the registry allows no more pulls for now"
+    } else if e.message_contains("no space left") {
+        "the disk is full"
+    } else {
+        "the image registry is not reachable"
+    }
+}
+
+/// Splits an image reference into name and tag. A port in the registry's name is
+/// not a tag, and a digest stays with the name.
+pub fn split_reference(image: &str) -> (&str, Option<&str>) {
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') && !image.contains('@') => (name, Some(tag)),
+        _ => (image, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_split_only_at_its_tag() {
+        assert_eq!(
+            split_reference("adguard/adguardhome:v0.107.79"),
+            ("adguard/adguardhome", Some("v0.107.79"))
+        );
+        assert_eq!(
+            split_reference("localhost:5000/agh"),
+            ("localhost:5000/agh", None)
+        );
+        assert_eq!(
+            split_reference("localhost:5000/agh:1"),
+            ("localhost:5000/agh", Some("1"))
+        );
+        assert_eq!(split_reference("agh@sha256:abc"), ("agh@sha256:abc", None));
+    }
+
+    #[test]
+    fn a_failed_pull_is_reported_with_a_fix() {
+        let e = EngineError::Response {
+            status: 500,
+            message: "Get https://registry-1.docker.io/v2/: dial tcp: lookup failed".into(),
+        };
+        let message = pull_failed("a/b:1", pull_failure_reason(&e));
+        assert!(message.contains("not reachable") && message.contains("docker pull a/b:1"));
+        assert!(crate::errors::image_missing("a/b:1").contains("./dev image"));
+    }
+}

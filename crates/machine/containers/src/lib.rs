@@ -1,0 +1,70 @@
+//! The Docker implementation of the `Containers` port, through bollard: one
+//! AdGuard Home container for each tenant.
+//!
+//! Invariants: only this crate names bollard. A container, network or image
+//! that does not carry our labels is never changed. Every call has a timeout,
+//! so an engine that hangs looks like one that is down.
+//!
+//! The engine is reached through its unix socket only, because containers mount
+//! folders of this machine. An engine on another machine would not have them.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod cgroup;
+// Hidden modules are public for the fuzz targets (crates/fuzzing) only.
+mod create_request;
+mod docker;
+#[doc(hidden)]
+pub mod engine;
+#[doc(hidden)]
+pub mod errors;
+#[doc(hidden)]
+pub mod events;
+#[doc(hidden)]
+pub mod image;
+#[doc(hidden)]
+pub mod list;
+mod memory;
+#[doc(hidden)]
+pub mod network;
+mod port;
+
+pub use cgroup::private_bytes;
+pub use docker::Docker;
+pub use memory::ContainersMemory;
+
+use domain::{AddressPlan, marks::BRIDGE};
+
+/// Settings that all containers of an installation share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerSettings {
+    /// The engine's socket, as `unix:///path` or a path. `None` selects
+    /// `DOCKER_HOST` and, where that is not set, `/var/run/docker.sock`.
+    pub host: Option<String>,
+    /// The name of our Docker network.
+    pub network: String,
+    /// The name of the network's bridge on the host, at most 15 characters.
+    pub bridge: String,
+    /// The address ranges. The network uses `containers`.
+    pub addresses: AddressPlan,
+    /// The label value that tells this installation's containers from those of
+    /// other installations on the same engine.
+    pub installation: String,
+    /// The AdGuard Home image, with its tag.
+    pub image: String,
+}
+
+impl ContainerSettings {
+    /// Returns the settings of an ordinary installation: network `maliknode` on
+    /// bridge `mn0`.
+    pub fn new(image: impl Into<String>, addresses: AddressPlan) -> Self {
+        Self {
+            host: None,
+            network: "maliknode".to_owned(),
+            bridge: BRIDGE.to_owned(),
+            addresses,
+            installation: "maliknode".to_owned(),
+            image: image.into(),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Tenants as elements of our sets: the elements of each tenant, the smallest
+//! change between two states, and both as text for `nft`.
+
+use crate::model::TABLE;
+use domain::Slot;
+use ipnet::Ipv4Net;
+use provisioning::observed::ObservedFirewallTenant;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+/// An element of a set. Sorting keeps the elements of each set together, because
+/// the variants are in the sets' order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Element {
+    /// `ours`: the interface belongs to a tenant.
+    Ours(Slot),
+    /// `gw`: the tenant's gateway.
+    Gateway(Slot, Ipv4Addr),
+    /// `net`: the tenant's subnet.
+    Net(Slot, Ipv4Net),
+    /// `mesh`: the device may reach other mesh devices and be reached by them.
+    Mesh(Slot, Ipv4Addr),
+    /// `dns`: the tenant's DNS server.
+    Dns(Slot, Ipv4Addr),
+}
+
+impl Element {
+    fn set(self) -> &'static str {
+        match self {
+            Element::Ours(_) => "ours",
+            Element::Gateway(..) => "gw",
+            Element::Net(..) => "net",
+            Element::Mesh(..) => "mesh",
+            Element::Dns(..) => "dns",
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Element::Ours(s) => format!("\"wg{s}\""),
+            Element::Gateway(s, a) | Element::Mesh(s, a) => format!("\"wg{s}\" . {a}"),
+            Element::Net(s, n) => format!("\"wg{s}\" . {n}"),
+            Element::Dns(s, a) => format!("\"wg{s}\" : {a}"),
+        }
+    }
+
+    fn slot(self) -> Slot {
+        match self {
+            Element::Ours(s)
+            | Element::Gateway(s, _)
+            | Element::Net(s, _)
+            | Element::Mesh(s, _)
+            | Element::Dns(s, _) => s,
+        }
+    }
+}
+
+/// The elements of all our sets together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Elements(pub BTreeSet<Element>);
+
+impl Elements {
+    /// Returns the elements of these tenants.
+    pub fn of<'a>(
+        tenants: impl IntoIterator<Item = (&'a Slot, &'a ObservedFirewallTenant)>,
+    ) -> Self {
+        let mut all = Self::default();
+        for (&slot, tenant) in tenants {
+            all.extend(slot, tenant);
+        }
+        all
+    }
+
+    /// Adds the elements of a tenant.
+    pub fn extend(&mut self, slot: Slot, t: &ObservedFirewallTenant) {
+        self.0.extend(t.listed.then_some(Element::Ours(slot)));
+        self.0
+            .extend(t.gateways.iter().map(|&a| Element::Gateway(slot, a)));
+        self.0
+            .extend(t.subnets.iter().map(|&n| Element::Net(slot, n.trunc())));
+        self.0
+            .extend(t.mesh.iter().map(|&a| Element::Mesh(slot, a)));
+        self.0.extend(t.dns.map(|a| Element::Dns(slot, a)));
+    }
+
+    /// Returns the tenants that these elements describe.
+    pub fn tenants(&self) -> BTreeMap<Slot, ObservedFirewallTenant> {
+        let mut all = BTreeMap::<Slot, ObservedFirewallTenant>::new();
+        for &element in &self.0 {
+            let t = all.entry(element.slot()).or_default();
+            match element {
+                Element::Ours(_) => t.listed = true,
+                Element::Gateway(_, a) => drop(t.gateways.insert(a)),
+                Element::Net(_, n) => drop(t.subnets.insert(n)),
+                Element::Mesh(_, a) => drop(t.mesh.insert(a)),
+                Element::Dns(_, a) => t.dns = Some(a),
+            }
+        }
+        all
+    }
+
+    /// Returns the commands that add all elements, one command per set.
+    pub fn added(&self) -> String {
+        commands("add", &self.0)
+    }
+}
+
+/// The smallest change that turns one state into another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    removed: BTreeSet<Element>,
+    added: BTreeSet<Element>,
+}
+
+impl Difference {
+    /// Returns the change that turns `from` into `to`.
+    pub fn between(from: &Elements, to: &Elements) -> Self {
+        Self {
+            removed: from.0.difference(&to.0).copied().collect(),
+            added: to.0.difference(&from.0).copied().collect(),
+        }
+    }
+
+    /// Returns whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
+
+    /// Applies the change to the elements.
+    pub fn apply(&self, to: &mut Elements) {
+        to.0.retain(|e| !self.removed.contains(e));
+        to.0.extend(&self.added);
+    }
+
+    /// Returns the commands. Deletions are first, because a key of a map has to be
+    /// removed before it is added with another value.
+    pub fn commands(&self) -> String {
+        commands("delete", &self.removed) + &commands("add", &self.added)
+    }
+}
+
+fn commands(verb: &str, elements: &BTreeSet<Element>) -> String {
+    let sorted: Vec<_> = elements.iter().copied().collect();
+    sorted
+        .chunk_by(|a, b| a.set() == b.set())
+        .map(|of_set| {
+            let set = of_set[0].set();
+            let list: Vec<_> = of_set.iter().map(|e| e.text()).collect();
+            format!(
+                "{verb} element inet {} {set} {{ {} }}\n",
+                TABLE,
+                list.join(", ")
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::AddressPlan;
+    use proptest::prelude::*;
+
+    fn tenant(slot: u16) -> impl Strategy<Value = ObservedFirewallTenant> {
+        let plan = AddressPlan::default();
+        let slot = Slot::new(slot).unwrap();
+        (
+            any::<[bool; 3]>(),
+            proptest::option::of(0..3u8),
+            proptest::collection::btree_set(2..9u8, 0..5),
+        )
+            .prop_map(move |(has, dns, mesh)| ObservedFirewallTenant {
+                subnets: has[0].then(|| plan.subnet(slot)).into_iter().collect(),
+                gateways: has[1].then(|| plan.gateway(slot)).into_iter().collect(),
+                dns: dns.map(|n| Ipv4Addr::new(9, 9, 9, n)),
+                mesh: mesh.iter().map(|&h| plan.device(slot, h)).collect(),
+                listed: has[2],
+            })
+    }
+
+    fn node() -> impl Strategy<Value = BTreeMap<Slot, ObservedFirewallTenant>> {
+        proptest::collection::btree_set(1..6u16, 0..5).prop_flat_map(|slots| {
+            let slots: Vec<_> = slots.into_iter().collect();
+            let all: Vec<_> = slots.iter().map(|&n| tenant(n)).collect();
+            all.prop_map(move |tenants| {
+                slots
+                    .iter()
+                    .filter_map(|&n| Slot::new(n))
+                    .zip(tenants)
+                    .filter(|(_, t)| *t != ObservedFirewallTenant::default())
+                    .collect()
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_applied_difference_gives_the_wanted_state(from in node(), to in node()) {
+            let (have, want) = (Elements::of(&from), Elements::of(&to));
+            let change = Difference::between(&have, &want);
+            let mut now = have.clone();
+            change.apply(&mut now);
+            prop_assert_eq!(&now, &want);
+            prop_assert_eq!(now.tenants(), to);
+            prop_assert!(Difference::between(&now, &want).is_empty());
+            // It is the smallest: it touches no element that stays and does nothing twice.
+            prop_assert!(change.removed.iter().all(|e| have.0.contains(e) && !want.0.contains(e)));
+            prop_assert!(change.added.iter().all(|e| want.0.contains(e) && !have.0.contains(e)));
+            prop_assert!(change.commands().lines().count() <= 10);
+        }
+    }
+
+    #[test]
+    fn a_mesh_device_is_one_element() {
+        let plan = AddressPlan::default();
+        let slot = Slot::FIRST;
+        let before = ObservedFirewallTenant {
+            subnets: [plan.subnet(slot)].into(),
+            gateways: [plan.gateway(slot)].into(),
+            dns: Some(plan.container(slot)),
+            mesh: [plan.device(slot, 2)].into(),
+            listed: true,
+        };
+        let mut after = before.clone();
+        after.mesh.insert(plan.device(slot, 3));
+        after.dns = Some(Ipv4Addr::new(9, 9, 9, 9));
+        let change = Difference::between(
+            &Elements::of([(&slot, &before)]),
+            &Elements::of([(&slot, &after)]),
+        );
+        assert_eq!(
+            change.commands(),
+            "delete element inet maliknode dns { \"wg1\" : 10.92.1.1 }\n\
+             add element inet maliknode mesh { \"wg1\" . 10.88.1.3 }\n\
+             add element inet maliknode dns { \"wg1\" : 9.9.9.9 }\n"
+        );
+    }
+}

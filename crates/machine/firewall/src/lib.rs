@@ -1,0 +1,61 @@
+//! The firewall port's implementation on nftables. Tenants are elements of sets.
+//!
+//! # Guarantees
+//! A tenant's packet (one that arrived on an interface of ours) may go to
+//! - its own gateway: DNS (udp and tcp 53, redirected to its container) and ping;
+//! - devices of its own tenant, where both ends carry the mesh flag;
+//! - the internet, masqueraded.
+//!
+//! Everything else is dropped: forged sources, IPv6, other tenants' gateways
+//! and devices, containers, the host and its services, private and link-local
+//! ranges, clouds' metadata services. Tunnels and containers cannot be reached
+//! from anywhere else. Containers reach the internet, and DNS servers anywhere;
+//! they do not reach the host, tunnels or each other, and nothing else in private
+//! ranges, because a tenant chooses the addresses from which its AdGuard Home
+//! fetches lists.
+//!
+//! # Reasons
+//! - The number of rules is constant; tenants are *elements* of sets and a map, so
+//!   a packet costs the same with one tenant and with a thousand.
+//! - Filtering happens in prerouting, *before* any DNAT (Docker's or ours), on
+//!   the address the sender wrote. Filters in forward alone let a tenant reach
+//!   what a DNAT rule makes reachable.
+//! - Established flows of a tenant get no shortcut: what becomes forbidden (by
+//!   removing the mesh flag, for example) is cut at the next packet.
+//! - Packets with our addresses are dropped if their interface is not in the set
+//!   `ours`.
+//! - No rule has a name pattern such as `wg*`, which would match interfaces that
+//!   are not ours.
+//!
+//! # Docker and ufw
+//! Their FORWARD policy DROP cannot be overruled from another table, because every
+//! table's verdict counts. Therefore our `forward` chain sets the bit [`PASS_MARK`]
+//! on packets of tenants that it accepts, and one rule in `DOCKER-USER` (without
+//! Docker: in FORWARD) accepts packets with this bit.
+//!
+//! Sources: `nft(8)`, `iptables(8)`, `iptables-extensions(8)`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod chains;
+mod command;
+// `elements`, `listing` and `rules` are public only for the fuzz targets
+// (crates/fuzzing).
+#[doc(hidden)]
+pub mod elements;
+mod forward_accept;
+mod forwarding;
+#[doc(hidden)]
+pub mod listing;
+mod model;
+mod netlink;
+mod nft;
+mod own_pids;
+#[doc(hidden)]
+pub mod rules;
+mod settings;
+
+pub use forward_accept::PASS_MARK;
+pub use forwarding::enable_forwarding;
+pub use nft::Nft;
+pub use settings::FirewallSettings;

@@ -1,0 +1,201 @@
+//! The implementation of the port: reads and writes the tables with `nft`.
+//!
+//! Reading an unchanged ruleset starts no process: the kernel's generation number
+//! shows whether anything changed since the last snapshot. A change is one run of
+//! `nft`; if it was the only change since the snapshot, the new state is computed
+//! instead of read.
+
+use crate::{
+    command::run,
+    elements::{Difference, Elements},
+    forward_accept::{ForwardAccept, is_legacy},
+    listing::Listing,
+    model::TABLE,
+    netlink::{changes, generation},
+    own_pids::OwnPids,
+    rules::Ruleset,
+    settings::FirewallSettings,
+};
+use async_trait::async_trait;
+use domain::{ErrorCode, Failure};
+use futures_util::stream::BoxStream;
+use provisioning::{
+    observed::{ObservedFirewall, ObservedFirewallTenant},
+    ports::{Firewall, FirewallChange, PortError, PortResult},
+};
+use tokio::sync::{Mutex, OnceCell};
+
+/// The firewall of this host, or of the network namespace of this process.
+#[derive(Debug)]
+pub struct Nft {
+    rules: Ruleset,
+    own: OwnPids,
+    /// The last snapshot. Its lock also serialises readings and changes.
+    last: Mutex<Option<Snapshot>>,
+    legacy: OnceCell<bool>,
+}
+
+/// The state of the tables at a generation of the ruleset.
+#[derive(Debug)]
+struct Snapshot {
+    generation: u32,
+    /// Whether both tables have exactly the chains and rules of this version.
+    rules_match: bool,
+    /// Whether other programs' filters let tenants' packets pass.
+    packets_pass: bool,
+    elements: Elements,
+}
+
+impl Snapshot {
+    fn observed(&self) -> ObservedFirewall {
+        ObservedFirewall {
+            complete: self.rules_match && self.packets_pass,
+            tenants: self.elements.tenants(),
+        }
+    }
+}
+
+impl Nft {
+    /// Creates the firewall with these settings. It does not change anything yet.
+    ///
+    /// # Errors
+    /// `BadConfiguration` for invalid ranges or an invalid bridge name.
+    pub fn new(settings: FirewallSettings) -> Result<Self, Failure> {
+        settings.check()?;
+        Ok(Self {
+            rules: Ruleset::new(&settings),
+            own: OwnPids::default(),
+            last: Mutex::default(),
+            legacy: OnceCell::new(),
+        })
+    }
+
+    /// Removes everything of ours: both tables, and the rule in `DOCKER-USER` or
+    /// FORWARD.
+    ///
+    /// # Errors
+    /// `FirewallUnavailable`; the tables may have been removed even then.
+    pub async fn remove_all(&self) -> PortResult<()> {
+        let mut last = self.last.lock().await;
+        *last = None;
+        self.transaction(&Ruleset::removal()).await?;
+        ForwardAccept::remove(&self.own)
+            .await
+            .map_err(|e| e.explain())
+    }
+
+    async fn transaction(&self, text: &str) -> PortResult<()> {
+        run("nft", &["-f", "-"], text, &self.own)
+            .await
+            .map(drop)
+            .map_err(|e| e.explain())
+    }
+
+    /// Lists a table; the listing is empty if there is no such table.
+    async fn list(&self, family: &str) -> PortResult<Listing> {
+        let args = ["-j", "list", "table", family, TABLE];
+        match run("nft", &args, "", &self.own).await {
+            Ok(json) => Listing::parse(&json).map_err(|e| {
+                PortError::because(
+                    ErrorCode::FirewallUnavailable,
+                    "the output of nft is not its JSON format",
+                    e,
+                )
+            }),
+            Err(e) if e.is_not_found() => Ok(Listing::default()),
+            Err(e) => Err(e.explain()),
+        }
+    }
+
+    async fn is_legacy(&self) -> bool {
+        *self.legacy.get_or_init(|| is_legacy(&self.own)).await
+    }
+
+    /// Reads the complete state.
+    async fn read(&self) -> PortResult<Snapshot> {
+        // One nft could list both tables, but version 1.0.6 confuses families then.
+        let (inet, bridge, forward, _) = tokio::join!(
+            self.list("inet"),
+            self.list("bridge"),
+            ForwardAccept::read(&self.own),
+            // This runs once; the next readings need the result.
+            self.is_legacy(),
+        );
+        let (inet, bridge) = (inet?, bridge?);
+        Ok(Snapshot {
+            generation: 0,
+            rules_match: inet.matches(&self.rules.inet, &self.rules.version)
+                && bridge.matches(&self.rules.bridge, &self.rules.version),
+            packets_pass: forward.lets_packets_pass(),
+            elements: inet.elements,
+        })
+    }
+}
+
+#[async_trait]
+impl Firewall for Nft {
+    async fn observe(&self) -> PortResult<ObservedFirewall> {
+        let mut last = self.last.lock().await;
+        let before = generation();
+        if let Some(snapshot) = last.as_mut()
+            && Some(snapshot.generation) == before
+        {
+            if self.is_legacy().await {
+                let forward = ForwardAccept::read(&self.own).await;
+                snapshot.packets_pass = forward.lets_packets_pass();
+            }
+            return Ok(snapshot.observed());
+        }
+        *last = None;
+        let mut snapshot = self.read().await?;
+        let observed = snapshot.observed();
+        // The snapshot is stored only if nothing changed during the reading.
+        if let Some(generation) = before.filter(|&g| generation() == Some(g)) {
+            snapshot.generation = generation;
+            *last = Some(snapshot);
+        }
+        Ok(observed)
+    }
+
+    async fn apply(&self, change: &FirewallChange) -> PortResult<()> {
+        if change.is_empty() {
+            return Ok(());
+        }
+        let mut last = self.last.lock().await;
+        let mut wanted = Elements::default();
+        for (_, tenant) in &change.set {
+            wanted.extend(tenant.slot, &ObservedFirewallTenant::from_spec(tenant));
+        }
+        if change.rebuild {
+            *last = None;
+            self.transaction(&self.rules.rebuild(&wanted)).await?;
+            let ensured = ForwardAccept::ensure(&self.own).await;
+            return ensured.map_err(|e| e.explain());
+        }
+        let mut current = Elements::of(&change.remove);
+        for (observed, tenant) in &change.set {
+            current.extend(tenant.slot, observed);
+        }
+        let difference = Difference::between(&current, &wanted);
+        if difference.is_empty() {
+            return Ok(());
+        }
+        let snapshot = last.take();
+        let before = generation();
+        self.transaction(&difference.commands()).await?;
+        // If ours was the only change since the snapshot, the new state is known.
+        if let (Some(mut snapshot), Some(now)) = (snapshot, generation())
+            && Some(snapshot.generation) == before
+            && snapshot.generation.checked_add(1) == Some(now)
+        {
+            difference.apply(&mut snapshot.elements);
+            snapshot.generation = now;
+            *last = Some(snapshot);
+        }
+        Ok(())
+    }
+
+    fn events(&self) -> BoxStream<'static, ()> {
+        changes(self.own.clone())
+    }
+}

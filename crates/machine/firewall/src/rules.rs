@@ -1,0 +1,185 @@
+//! The complete ruleset. The text for `nft` and the expectation for reading the
+//! tables back come from the same data, so that they cannot contradict each other.
+
+use crate::{
+    chains,
+    elements::Elements,
+    model::{Chain, TABLE},
+    settings::FirewallSettings,
+};
+use provisioning::hash::content_hash;
+use std::fmt::Write;
+
+/// The sets and the map that contain the tenants.
+const SETS: [&str; 5] = [
+    "set ours { type ifname; }",
+    "set gw { type ifname . ipv4_addr; }",
+    "set net { type ifname . ipv4_addr; flags interval; }",
+    "set mesh { type ifname . ipv4_addr; }",
+    "map dns { type ifname : ipv4_addr; }",
+];
+
+/// The rules of both tables, and their version.
+#[derive(Clone, Debug)]
+pub struct Ruleset {
+    pub inet: Vec<Chain>,
+    pub bridge: Vec<Chain>,
+    /// The name of an empty set that identifies exactly these rules.
+    pub version: String,
+}
+
+impl Ruleset {
+    /// Creates the rules for checked settings.
+    pub fn new(s: &FirewallSettings) -> Self {
+        let mut rules = Self {
+            inet: chains::inet(s),
+            bridge: chains::bridge(s),
+            version: String::new(),
+        };
+        let text = rules.rebuild(&Elements::default());
+        rules.version = format!("version_{:016x}", content_hash(text.as_bytes()));
+        rules
+    }
+
+    /// Returns a transaction that replaces both tables, whether or not they exist,
+    /// by new ones with these tenants. Adding a table before deleting it makes the
+    /// deletion succeed where there is none (`destroy` needs a newer nft than
+    /// Debian 12's).
+    pub fn rebuild(&self, tenants: &Elements) -> String {
+        let mut text = String::new();
+        for (family, chains, sets) in [
+            ("inet", &self.inet, SETS.as_slice()),
+            ("bridge", &self.bridge, &[]),
+        ] {
+            let _ = writeln!(text, "table {family} {TABLE}");
+            let _ = writeln!(text, "delete table {family} {TABLE}");
+            let _ = writeln!(text, "table {family} {TABLE} {{");
+            if !self.version.is_empty() {
+                let _ = writeln!(text, "  set {} {{ type mark; }}", self.version);
+            }
+            for set in sets {
+                let _ = writeln!(text, "  {set}");
+            }
+            for chain in chains {
+                write_chain(chain, &mut text);
+            }
+            text.push_str("}\n");
+        }
+        text.push_str(&tenants.added());
+        text
+    }
+
+    /// Returns a transaction that removes both tables, whether or not they exist.
+    pub fn removal() -> String {
+        ["inet", "bridge"]
+            .map(|family| format!("table {family} {TABLE}\ndelete table {family} {TABLE}\n"))
+            .concat()
+    }
+}
+
+/// Writes a chain in nft's syntax.
+fn write_chain(chain: &Chain, text: &mut String) {
+    let _ = writeln!(text, "  chain {} {{", chain.name);
+    if let Some(h) = chain.hook {
+        let _ = writeln!(
+            text,
+            "    type {} hook {} priority {}; policy accept;",
+            h.kind, h.hook, h.priority
+        );
+    }
+    for rule in &chain.rules {
+        let _ = writeln!(text, "    {} comment \"{}\"", rule.text, rule.comment);
+    }
+    text.push_str("  }\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{AddressPlan, Slot};
+    use provisioning::observed::ObservedFirewallTenant;
+    use std::collections::BTreeMap;
+
+    fn tenants(n: u16) -> Elements {
+        let plan = AddressPlan::default();
+        let all: BTreeMap<_, _> = (1..=n)
+            .filter_map(Slot::new)
+            .map(|s| {
+                let t = ObservedFirewallTenant {
+                    subnets: [plan.subnet(s)].into(),
+                    gateways: [plan.gateway(s)].into(),
+                    dns: Some(plan.container(s)),
+                    mesh: [plan.device(s, 2), plan.device(s, 3)].into(),
+                    listed: true,
+                };
+                (s, t)
+            })
+            .collect();
+        Elements::of(&all)
+    }
+
+    /// Compares a text with a file. `GOLDEN=write` writes the file, for review.
+    fn golden(name: &str, text: &str) {
+        let path = format!("{}/tests/golden/{name}.nft", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("GOLDEN").is_some_and(|v| v == "write") {
+            std::fs::write(&path, text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{path}");
+    }
+
+    #[test]
+    fn the_ruleset_without_tenants_matches_the_golden_file() {
+        let rules = Ruleset::new(&FirewallSettings::default());
+        golden("empty", &rules.rebuild(&Elements::default()));
+    }
+
+    #[test]
+    fn the_ruleset_with_tenants_matches_the_golden_file() {
+        let rules = Ruleset::new(&FirewallSettings::default());
+        golden("two", &rules.rebuild(&tenants(2)));
+    }
+
+    #[test]
+    fn tenants_change_neither_rules_nor_version() {
+        let rules = Ruleset::new(&FirewallSettings::default());
+        let (none, many) = (
+            rules.rebuild(&Elements::default()),
+            rules.rebuild(&tenants(1000)),
+        );
+        assert_eq!(
+            many.strip_prefix(&none).map(|added| added.lines().count()),
+            Some(5)
+        );
+    }
+
+    #[test]
+    fn other_settings_have_another_version() {
+        let version = |s: FirewallSettings| Ruleset::new(&s).version;
+        let usual = version(FirewallSettings::default());
+        assert_eq!(usual, version(FirewallSettings::default()));
+        let nets = |n: &[&str]| FirewallSettings {
+            allowed_private: n.iter().map(|n| n.parse().unwrap()).collect(),
+            ..FirewallSettings::default()
+        };
+        assert_ne!(usual, version(nets(&["192.168.1.0/24"])));
+        // Other notations of the same addresses give the same rules.
+        assert_eq!(
+            version(nets(&["192.168.0.0/24", "192.168.1.7/24"])),
+            version(nets(&["192.168.0.0/23", "192.168.1.1/32"]))
+        );
+    }
+
+    #[test]
+    fn every_rule_has_a_valid_comment() {
+        let rules = Ruleset::new(&FirewallSettings::default());
+        for r in rules
+            .inet
+            .iter()
+            .chain(&rules.bridge)
+            .flat_map(|c| &c.rules)
+        {
+            // NFTNL_UDATA_COMMENT_MAXLEN is 128.
+            assert!((1..128).contains(&r.comment.len()) && !r.comment.contains('"'));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Files and folders that only this process's user can read. Folders are 0700
+//! and files 0600. A file is written completely under another name and then
+//! renamed, so a reader never sees half of it.
+//!
+//! Nothing is flushed to the disk by force: each of these files can be written
+//! again from the database.
+
+use domain::ErrorCode;
+use provisioning::ports::{PortError, PortResult};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+/// Returns a function that turns the I/O error of an action on a path into
+/// `DiskUnavailable`. `action` begins the message, e.g. "Writing".
+pub fn disk_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PortError {
+    let message = format!(
+        "{action} {} failed: is the disk full or read-only?",
+        path.display()
+    );
+    move |e| PortError::because(ErrorCode::DiskUnavailable, message, e)
+}
+
+/// Creates a folder that only we can enter, and the folders above it.
+///
+/// # Errors
+/// `DiskUnavailable`.
+pub fn create_private_dir(path: &Path) -> PortResult<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(disk_error("Making the folder", path))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .map_err(disk_error("Closing the folder", path))
+}
+
+/// Writes a file that only we can read. It replaces the old file in one step.
+///
+/// # Errors
+/// `DiskUnavailable`.
+pub fn write_private_file(path: &Path, content: &[u8]) -> PortResult<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.new"));
+    // Always a new file: an existing one may be a link to somewhere else.
+    let open = || {
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
+    };
+    let write = || -> io::Result<()> {
+        let mut f = match open() {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&temporary)?;
+                open()?
+            }
+            other => other?,
+        };
+        f.set_permissions(fs::Permissions::from_mode(0o600))?;
+        f.write_all(content)?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|e| {
+        // An incomplete file must not fill the disk further.
+        let _ = fs::remove_file(&temporary);
+        disk_error("Writing", path)(e)
+    })
+}

@@ -1,0 +1,35 @@
+//! The implementations of the WireGuard port.
+//!
+//! [`Kernel`] uses the kernel's WireGuard over netlink. If the kernel has none,
+//! [`Userspace`] uses a child process of ours that embeds one
+//! ([`userspace::host`]); the child outlives the server, so that a restart or an
+//! upgrade of the server ends no session. [`detect()`] chooses.
+//!
+//! Both fulfil one contract (`testkit::wireguard_contract`). The alias of a link of
+//! ours begins with [`INTERFACE_ALIAS_PREFIX`]. No other link is ever changed or
+//! removed.
+
+mod detect;
+mod diff;
+mod events;
+mod failure;
+mod kernel;
+mod kernel_device;
+mod links;
+mod reserve;
+pub mod userspace;
+
+use domain::marks::INTERFACE_ALIAS_PREFIX;
+
+pub use detect::{Choice, Detected, Detection, Implementation, Settings, detect, examine};
+pub use kernel::Kernel;
+pub use reserve::{RESERVED_PORTS, reserve_ports};
+pub use userspace::Userspace;
+
+/// The MTU of every tunnel in bytes: 1500 less WireGuard's 80 over IPv6.
+pub const MTU: u32 = 1420;
+
+/// Returns whether an alias marks a link of ours.
+pub(crate) fn is_ours(alias: Option<&str>) -> bool {
+    alias.is_some_and(|a| a.starts_with(INTERFACE_ALIAS_PREFIX))
+}

@@ -1,0 +1,15 @@
+//! What a control plane and a node say to each other.
+//!
+//! The types are data: no I/O, no clock, no prose. A control plane makes a
+//! [`NodeSpec`] from its rows, and a node makes its machine match it. The same
+//! bytes ([`NodeSpec::to_bytes`]) go to the checkpoint on a node's disk and,
+//! over a wire, to a worker.
+//!
+//! Compatibility: the bytes carry a version. A field that is added needs a
+//! default; unknown fields are ignored; a field is never given a new meaning.
+//! Golden files in `tests/golden/` hold the bytes of each version.
+
+mod exposed;
+mod spec;
+
+pub use spec::{DeviceSpec, NodeSpec, SpecError, TenantSpec};

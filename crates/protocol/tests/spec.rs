@@ -1,0 +1,126 @@
+//! The bytes of a spec: golden files, so that what one version wrote the next
+//! one reads, and bad input.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use domain::{
+    DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, Secret, Slot, TenantName,
+};
+use protocol::{DeviceSpec, NodeSpec, SpecError, TenantSpec};
+use std::{collections::BTreeMap, sync::Arc};
+
+const GOLDEN: &str = include_str!("golden/spec-2.json");
+
+fn device(n: u8, policy: FilterPolicy) -> DeviceSpec {
+    let key = PrivateKey::from_random([n; 32]);
+    DeviceSpec {
+        label: DeviceLabel::parse(&format!("Téléphone {n}")).unwrap(),
+        address: [10, 88, 1, n].into(),
+        public_key: key.public(),
+        preshared_key: PresharedKey::from_random([n + 100; 32]),
+        mesh: n.is_multiple_of(2),
+        policy,
+        client_id: format!("mn-{n:04x}"),
+    }
+}
+
+fn tenant(
+    slot: u16,
+    name: &str,
+    suspended: bool,
+    devices: BTreeMap<DeviceId, DeviceSpec>,
+) -> TenantSpec {
+    TenantSpec {
+        name: TenantName::parse(name).unwrap(),
+        slot: Slot::new(slot).unwrap(),
+        private_key: PrivateKey::from_random([slot as u8; 32]),
+        suspended,
+        dns_password: Secret::new("a \"quoted\" pass\\word"),
+        dns_password_hash: "$2b$04$abcdefghijklmnopqrstuv".to_owned(),
+        devices,
+    }
+}
+
+fn sample() -> NodeSpec {
+    let devices = FilterPolicy::ALL
+        .iter()
+        .zip(2_u8..)
+        .map(|(policy, n)| (DeviceId(i64::from(n) * 7), device(n, *policy)));
+    let tenants = [
+        tenant(1, "lina", false, devices.collect()),
+        tenant(1000, "omar", true, BTreeMap::new()),
+    ];
+    NodeSpec {
+        generation: 42,
+        tenants: tenants.map(|t| (t.slot, Arc::new(t))).into(),
+    }
+}
+
+#[test]
+fn the_bytes_are_those_of_the_golden_file() {
+    let bytes = sample().to_bytes().unwrap();
+    let written: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let text = serde_json::to_string_pretty(&written).unwrap() + "\n";
+    assert_eq!(
+        text, GOLDEN,
+        "a new form needs a new version and a new golden file"
+    );
+}
+
+#[test]
+fn golden_bytes_are_read() {
+    assert_eq!(NodeSpec::from_bytes(GOLDEN.as_bytes()).unwrap(), sample());
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    let mut json: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
+    json["from_tomorrow"] = 1.into();
+    json["tenants"][0]["from_tomorrow"] = 1.into();
+    let read = NodeSpec::from_bytes(json.to_string().as_bytes()).unwrap();
+    assert_eq!(read, sample());
+}
+
+#[test]
+fn a_newer_version_is_refused_by_number() {
+    let newer = GOLDEN.replacen("\"version\": 2", "\"version\": 3", 1);
+    let refused = NodeSpec::from_bytes(newer.as_bytes()).unwrap_err();
+    assert!(matches!(refused, SpecError::Newer(3)), "{refused:?}");
+}
+
+#[test]
+fn damaged_bytes_are_refused_without_their_secrets() {
+    let key = PrivateKey::from_random([1; 32]).expose().to_string();
+    assert!(GOLDEN.contains(&key));
+    let twice = GOLDEN.replacen("\"slot\": 1000", "\"slot\": 1", 1);
+    let bad_key = GOLDEN.replacen(&key, &key[1..], 1);
+    let cut = &GOLDEN[..GOLDEN.len() / 2];
+    let slot = GOLDEN.replacen("\"slot\": 1000", "\"slot\": 1001", 1);
+    let policy = GOLDEN.replacen("\"strict\"", "\"telepathy\"", 1);
+    for bad in [
+        "", "{}", "[]", "null", "\u{0}", cut, &twice, &bad_key, &slot, &policy,
+    ] {
+        let refused = NodeSpec::from_bytes(bad.as_bytes()).unwrap_err();
+        let told = format!("{refused} {refused:?}");
+        assert!(matches!(refused, SpecError::Damaged(_)), "{told}");
+        assert!(!told.contains(&key[1..]), "{told}");
+    }
+}
+
+#[test]
+fn the_buffer_does_not_grow() {
+    // A vector that grows is copied, and the old copy is not wiped.
+    let longest = DeviceLabel::parse(&"\u{1F4F1}".repeat(32))
+        .or_else(|_| DeviceLabel::parse(&"x".repeat(32)));
+    let mut one = device(2, FilterPolicy::Standard);
+    one.label = longest.unwrap();
+    let mut spec = sample();
+    let devices = (0..200)
+        .map(|id| (DeviceId(i64::MAX - id), one.clone()))
+        .collect();
+    let mut full = tenant(7, &"n".repeat(32), false, devices);
+    full.dns_password = Secret::new("\\".repeat(64));
+    spec.tenants.insert(full.slot, Arc::new(full));
+    let bytes = spec.to_bytes().unwrap();
+    assert!(bytes.len() < 128 + 640 * 3 + 512 * 204, "{}", bytes.len());
+}

@@ -1,0 +1,187 @@
+//! Computes a tenant's status from the observation and the state of the lanes.
+
+use super::executor::Executor;
+use crate::{
+    observed::{ContainerState, Observation, Observed, ObservedFirewallTenant},
+    plan::{ContainerIndex, Lane, is_ours, peer_change, wanted_elements},
+    ports::PortError,
+    spec::{NodeSettings, TenantSpec},
+};
+use domain::{ErrorCode, Part, Problem, TenantStatus};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a starting AdGuard Home may be silent before that is a problem.
+const MAX_DNS_SILENCE: Duration = Duration::from_secs(20);
+
+/// Returns a tenant's status. Ready parts have no durations yet.
+pub(super) fn status(
+    t: &TenantSpec,
+    o: &Observed,
+    s: &NodeSettings,
+    containers: &ContainerIndex,
+    executor: &Executor,
+) -> TenantStatus {
+    if t.suspended {
+        let suspended = Part::Problem(Problem {
+            code: ErrorCode::Suspended,
+            message: "This network is suspended. Ask the operator.".to_owned(),
+        });
+        return TenantStatus {
+            firewall: suspended.clone(),
+            tunnel: suspended.clone(),
+            dns: suspended,
+        };
+    }
+    TenantStatus {
+        firewall: firewall(t, o, s, containers, executor),
+        tunnel: tunnel(t, o, s, executor),
+        dns: dns(t, o, containers, executor),
+    }
+}
+
+const READY: Part = Part::Ready { took_ms: 0 };
+
+/// Returns the state of a part that does not exist yet: its lane's error, the reason
+/// why it is unreadable, or that it is being created.
+fn absent(lane: &Lane, executor: &Executor, unreadable: Option<&PortError>) -> Part {
+    match executor
+        .error(lane)
+        .or(unreadable)
+        .filter(|e| e.code != ErrorCode::Busy)
+    {
+        Some(e) => Part::Problem(e.problem()),
+        None if executor.is_running(lane) => Part::Working,
+        None => Part::Waiting,
+    }
+}
+
+fn firewall(
+    t: &TenantSpec,
+    o: &Observed,
+    s: &NodeSettings,
+    containers: &ContainerIndex,
+    executor: &Executor,
+) -> Part {
+    let wanted = ObservedFirewallTenant::from_spec(&wanted_elements(t, o, s, containers));
+    match &o.firewall {
+        Observation::Read(f) if f.complete && f.tenants.get(&t.slot) == Some(&wanted) => READY,
+        other => absent(&Lane::Firewall, executor, other.error()),
+    }
+}
+
+fn tunnel(t: &TenantSpec, o: &Observed, s: &NodeSettings, executor: &Executor) -> Part {
+    let lane = Lane::Tunnel(t.slot);
+    let wanted = t.interface(s);
+    match &o.wireguard {
+        Observation::Read(w) => match w.get(&t.slot) {
+            Some(i) if !is_ours(i) => Part::Problem(Problem {
+                code: ErrorCode::NameForeign,
+                message: format!(
+                    "The server has another interface named {}. The operator can remove or rename it.",
+                    t.slot.interface()
+                ),
+            }),
+            Some(i)
+                if i.up
+                    && i.public_key == Some(wanted.private_key.public())
+                    && peer_change(&wanted, i).is_empty() =>
+            {
+                READY
+            }
+            _ => absent(&lane, executor, None),
+        },
+        Observation::Unreadable(e) => absent(&lane, executor, Some(e)),
+    }
+}
+
+fn dns(t: &TenantSpec, o: &Observed, index: &ContainerIndex, executor: &Executor) -> Part {
+    let lane = Lane::Container(t.slot);
+    let containers = match &o.containers {
+        Observation::Read(c) => c,
+        Observation::Unreadable(e) => return absent(&lane, executor, Some(e)),
+    };
+    let problem = |code, message: &str| {
+        Part::Problem(Problem {
+            code,
+            message: message.to_owned(),
+        })
+    };
+    let name = t.name.container();
+    let mut own = index.of_slot(t.slot, containers);
+    match own.find(|c| c.name == name).map(|c| c.state) {
+        Some(ContainerState::Running) => match o.dns.get(&t.slot) {
+            Some(Observation::Read(d)) if d.running => READY,
+            _ => Part::Working,
+        },
+        Some(ContainerState::Restarting) => problem(
+            ErrorCode::DnsUnavailable,
+            "Your DNS filter keeps stopping and is being started again.",
+        ),
+        _ if containers.foreign.contains(&name) => problem(
+            ErrorCode::NameForeign,
+            "The server has another container of your DNS filter's name. The operator can remove it.",
+        ),
+        None if !containers.image => problem(
+            ErrorCode::ImageMissing,
+            "Waiting for the AdGuard Home image; until then your devices use plain DNS. On the server, run: ./dev image",
+        ),
+        _ => absent(&lane, executor, None),
+    }
+}
+
+/// Measures how long a tenant's parts took to become ready.
+#[derive(Debug)]
+pub(super) struct PartClocks {
+    since: Instant,
+    seen_unready: [bool; 3],
+    took: [Option<Duration>; 3],
+    silent_since: Option<Instant>,
+}
+
+impl PartClocks {
+    /// Starts the clocks.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            seen_unready: [false; 3],
+            took: [None; 3],
+            silent_since: None,
+        }
+    }
+
+    /// Writes the durations into the ready parts, and turns a DNS filter that has
+    /// been silent for too long into a problem.
+    pub(super) fn stamp(&mut self, s: &mut TenantStatus, now: Instant) {
+        for (i, part) in [&mut s.firewall, &mut s.tunnel, &mut s.dns]
+            .into_iter()
+            .enumerate()
+        {
+            if !part.is_ready() {
+                self.seen_unready[i] |= self.took[i].is_none();
+                continue;
+            }
+            // A part that was ready from the beginning took no time.
+            let always_ready = !self.seen_unready[i];
+            let took = *self.took[i].get_or_insert(if always_ready {
+                Duration::ZERO
+            } else {
+                now - self.since
+            });
+            *part = Part::Ready {
+                took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+            };
+        }
+        if s.dns == Part::Working {
+            if now - *self.silent_since.get_or_insert(now) > MAX_DNS_SILENCE {
+                s.dns = Part::Problem(Problem {
+                    code: ErrorCode::DnsUnavailable,
+                    message: "Your DNS filter runs but does not answer. It is being watched."
+                        .to_owned(),
+                });
+            }
+        } else {
+            self.silent_since = None;
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What a sealed value is.
+
+use std::fmt;
+
+/// What a sealed value is; part of its associated data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A tunnel's private key; its identity is the tunnel's public key.
+    TunnelKey,
+    /// A tenant's AdGuard Home password; its identity is the tenant's name.
+    DnsPassword,
+    /// A device's private key; its identity is the device's public key.
+    DeviceKey,
+    /// A device's preshared key; its identity is the device's public key.
+    DevicePresharedKey,
+    /// A node's last specification on disk; its identity is the node's number.
+    LastSpec,
+    /// A fixed word, which shows whether a key file belongs to a database.
+    Check,
+}
+
+impl Purpose {
+    /// Returns the name in the associated data. If a name changes, values that
+    /// were sealed before become unreadable.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::TunnelKey => "users.wg_private_key",
+            Self::DnsPassword => "users.dns_password",
+            Self::DeviceKey => "peers.private_key",
+            Self::DevicePresharedKey => "peers.preshared_key",
+            Self::LastSpec => "last_spec",
+            Self::Check => "settings.seal_check",
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,70 @@
+//! The embedded migrations. An older schema is upgraded, each migration in its
+//! own transaction; a newer schema is refused before any row is read.
+//!
+//! A published migration is never changed. A column is removed in two releases
+//! (the first stops using it, the second drops it), so that a release still runs
+//! on the database of the next release.
+
+use super::{Db, Either, fetch_optional};
+use crate::{Result, StoreError};
+use sqlx::migrate::{MigrateError, Migrator};
+use std::time::Duration;
+
+static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+/// How often SQLite's migrations are attempted, and how long apart.
+const ATTEMPTS: u32 = 10;
+const RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// Applies missing migrations. On PostgreSQL a second process waits for an
+/// advisory lock. sqlx has no such lock for SQLite: a second process finds a
+/// table that already exists, fails, and tries again.
+pub(crate) async fn run(db: &Db) -> Result<()> {
+    let (migrator, result) = match db.writer() {
+        Either::Sqlite(pool) => {
+            let mut attempts = 1;
+            let result = loop {
+                match SQLITE.run(pool).await {
+                    Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
+                        if attempts < ATTEMPTS =>
+                    {
+                        attempts += 1;
+                        tokio::time::sleep(RETRY_DELAY).await;
+                    }
+                    result => break result,
+                }
+            };
+            (&SQLITE, result)
+        }
+        Either::Postgres(pool) => (&POSTGRES, POSTGRES.run(pool).await),
+    };
+    match result {
+        Ok(()) => Ok(()),
+        // The database has a migration that this version does not know.
+        Err(MigrateError::VersionMissing(missing)) => {
+            let sql = "SELECT MAX(version) FROM _sqlx_migrations";
+            let newest = fetch_optional!(db.reader(), (Option<i64>,), sql)?;
+            Err(StoreError::SchemaNewer {
+                found: newest.and_then(|(v,)| v).unwrap_or(missing),
+                known: migrator.iter().map(|m| m.version).max().unwrap_or(0),
+            })
+        }
+        Err(e) => Err(StoreError::Migrate(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_dialects_have_the_same_migrations() {
+        let names = |m: &Migrator| -> Vec<_> {
+            m.iter()
+                .map(|m| (m.version, m.description.clone()))
+                .collect()
+        };
+        assert_eq!(names(&SQLITE), names(&POSTGRES));
+    }
+}

@@ -1,0 +1,219 @@
+//! Adds, changes and deletes devices.
+
+use super::{DeviceChange, DeviceRecord, NewDevice, device_in};
+use crate::{
+    Result, Store, StoreError, audit,
+    db::{Tx, execute, fetch_all, fetch_optional},
+    nodes::bump_tenant_generation,
+    tenants::parse_slot,
+};
+use domain::{AddressPlan, DeviceId, TenantScope, Timestamp};
+use seal::Purpose;
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
+impl Store {
+    /// Adds a device at the tenant's lowest free address. The transaction checks
+    /// the plan's limit, so two concurrent calls cannot exceed it.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::DeviceLimit`], [`StoreError::LabelTaken`],
+    /// [`StoreError::KeyTaken`], [`StoreError::ClientIdTaken`], or
+    /// [`StoreError::NotFound`] if the tenant was deleted.
+    pub async fn add_device(
+        &self,
+        scope: &TenantScope,
+        new: NewDevice,
+        addresses: &AddressPlan,
+    ) -> Result<DeviceRecord> {
+        let tenant = scope.tenant().0;
+        let public_key = new.public_key.to_string();
+        let private_key = match &new.private_key {
+            None => String::new(),
+            Some(key) => self
+                .sealer
+                .seal(Purpose::DeviceKey, &public_key, key.as_bytes())?,
+        };
+        let preshared_key = self.sealer.seal(
+            Purpose::DevicePresharedKey,
+            &public_key,
+            new.preshared_key.as_bytes(),
+        )?;
+
+        let mut tx = self.db.begin().await?;
+        bump_tenant_generation(&mut tx, scope).await?;
+        let sql = "SELECT users.slot, plans.devices FROM users \
+                   JOIN plans ON plans.id = users.plan WHERE users.id = $1";
+        let row = fetch_optional!(tx.connection(), (i64, i64), sql, tenant)?;
+        let (slot, allowed) = row.ok_or(StoreError::NotFound)?;
+        let slot = parse_slot(slot)
+            .ok_or_else(|| StoreError::Corrupt(format!("users.slot of user {tenant}")))?;
+        let sql = "SELECT vpn_ip FROM peers WHERE user_id = $1";
+        let used = fetch_all!(tx.connection(), (String,), sql, tenant)?;
+        let limit = StoreError::DeviceLimit {
+            allowed: u16::try_from(allowed).unwrap_or(u16::MAX),
+        };
+        if i64::try_from(used.len()).is_ok_and(|n| n >= allowed) {
+            return Err(limit);
+        }
+        let used: BTreeSet<Ipv4Addr> = used.iter().filter_map(|(a,)| a.parse().ok()).collect();
+        let address = (AddressPlan::FIRST_HOST..=AddressPlan::LAST_HOST)
+            .map(|host| addresses.device(slot, host))
+            .find(|a| !used.contains(a))
+            .ok_or(limit)?;
+
+        let sql = "INSERT INTO peers (user_id, device_label, label_folded, vpn_ip, private_key, \
+             public_key, preshared_key, mesh_routing, adguard_client_id, dns_filtering_policy, \
+             routing, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             ON CONFLICT DO NOTHING RETURNING id";
+        let inserted = fetch_optional!(
+            tx.connection(),
+            (i64,),
+            sql,
+            tenant,
+            new.label.as_str(),
+            new.label.folded(),
+            address.to_string(),
+            private_key.as_str(),
+            public_key.as_str(),
+            preshared_key.as_str(),
+            i64::from(new.mesh),
+            new.client_id.as_str(),
+            new.policy.as_str(),
+            new.routing.as_str(),
+            new.now.0,
+        )?;
+        let Some((id,)) = inserted else {
+            return Err(conflict(&mut tx, tenant, &new, &public_key).await?);
+        };
+        let detail = format!("{address}, {}, {}", new.routing, new.policy);
+        let object = object(scope, new.label.as_str());
+        audit::write_scoped(&mut tx, scope, new.now, "device.add", object, detail).await?;
+        tx.commit().await?;
+        Ok(DeviceRecord {
+            id: DeviceId(id),
+            label: new.label,
+            address,
+            public_key: new.public_key,
+            has_private_key: new.private_key.is_some(),
+            policy: new.policy,
+            mesh: new.mesh,
+            routing: new.routing,
+            client_id: new.client_id,
+            created_at: new.now,
+            last_handshake: None,
+            endpoint: None,
+            rx_total: 0,
+            tx_total: 0,
+        })
+    }
+
+    /// Changes a device. Equal values are no change and do not raise the node's
+    /// generation.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::LabelTaken`], or [`StoreError::NotFound`], also for
+    /// another tenant's device.
+    pub async fn update_device(
+        &self,
+        scope: &TenantScope,
+        id: DeviceId,
+        change: DeviceChange,
+        now: Timestamp,
+    ) -> Result<DeviceRecord> {
+        let mut tx = self.db.begin().await?;
+        bump_tenant_generation(&mut tx, scope).await?;
+        let before = device_in(&mut tx, scope, id).await?;
+        let mut after = before.clone();
+        if let Some(label) = change.label {
+            after.label = label;
+        }
+        after.policy = change.policy.unwrap_or(before.policy);
+        after.mesh = change.mesh.unwrap_or(before.mesh);
+        if after == before {
+            return Ok(before); // without a commit the generation does not change
+        }
+        let sql = "UPDATE peers SET device_label = $3, label_folded = $4, \
+                   dns_filtering_policy = $5, mesh_routing = $6 WHERE user_id = $1 AND id = $2";
+        let updated = execute!(
+            tx.connection(),
+            sql,
+            scope.tenant().0,
+            id.0,
+            after.label.as_str(),
+            after.label.folded(),
+            after.policy.as_str(),
+            i64::from(after.mesh),
+        );
+        match updated {
+            Ok(_) => {}
+            // Of these columns only the label is unique.
+            Err(e) if e.is_unique_violation() => return Err(StoreError::LabelTaken),
+            Err(e) => return Err(e),
+        }
+        let detail = difference(&before, &after);
+        let object = object(scope, before.label.as_str());
+        audit::write_scoped(&mut tx, scope, now, "device.change", object, detail).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Deletes a device with its statistics. Returns its last record.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`], also for another tenant's device.
+    pub async fn delete_device(
+        &self,
+        scope: &TenantScope,
+        id: DeviceId,
+        now: Timestamp,
+    ) -> Result<DeviceRecord> {
+        let mut tx = self.db.begin().await?;
+        bump_tenant_generation(&mut tx, scope).await?;
+        let device = device_in(&mut tx, scope, id).await?;
+        let sql = "DELETE FROM peers WHERE user_id = $1 AND id = $2";
+        execute!(tx.connection(), sql, scope.tenant().0, id.0)?;
+        let object = object(scope, device.label.as_str());
+        let detail = device.address.to_string();
+        audit::write_scoped(&mut tx, scope, now, "device.delete", object, detail).await?;
+        tx.commit().await?;
+        Ok(device)
+    }
+}
+
+/// Returns which unique value of a new device is taken. The address cannot be:
+/// the transaction holds the node's row.
+async fn conflict(
+    tx: &mut Tx,
+    tenant: i64,
+    new: &NewDevice,
+    public_key: &str,
+) -> Result<StoreError> {
+    let sql = "SELECT id FROM peers WHERE user_id = $1 AND label_folded = $2";
+    if fetch_optional!(tx.connection(), (i64,), sql, tenant, new.label.folded())?.is_some() {
+        return Ok(StoreError::LabelTaken);
+    }
+    let sql = "SELECT id FROM peers WHERE public_key = $1";
+    if fetch_optional!(tx.connection(), (i64,), sql, public_key)?.is_some() {
+        return Ok(StoreError::KeyTaken);
+    }
+    Ok(StoreError::ClientIdTaken)
+}
+
+fn object(scope: &TenantScope, label: &str) -> String {
+    format!("{}/{label}", scope.name())
+}
+
+fn difference(before: &DeviceRecord, after: &DeviceRecord) -> String {
+    let mut parts = Vec::new();
+    if before.label != after.label {
+        parts.push(format!("label: {}", after.label.as_str()));
+    }
+    if before.policy != after.policy {
+        parts.push(format!("policy: {} to {}", before.policy, after.policy));
+    }
+    if before.mesh != after.mesh {
+        parts.push(format!("mesh: {}", if after.mesh { "on" } else { "off" }));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,72 @@
+//! Tests of SQLite's query plans: no statement that runs often may scan a whole
+//! table.
+
+use crate::{
+    LOCAL_NODE, Store,
+    db::{Either, batch::select_in},
+    events,
+    overview::OVERVIEW,
+    spec, statistics,
+};
+use sqlx::AssertSqlSafe;
+
+async fn query_plan(store: &Store, statement: &str) -> String {
+    let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let Either::Sqlite(pool) = store.db.writer() else {
+        panic!("not SQLite")
+    };
+    let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(pool).await.unwrap();
+    rows.into_iter().map(|r| r.3 + "\n").collect()
+}
+
+#[tokio::test]
+async fn frequent_statements_scan_no_whole_table() {
+    let store = Store::memory().await.unwrap();
+    let mut statements = statistics::frequent_statements();
+    statements.push(select_in(&events::slot_holders(LOCAL_NODE), 500, ""));
+    statements.extend(
+        [
+            spec::TENANTS,
+            spec::DEVICES,
+            spec::TENANT_COUNT,
+            spec::TAKEN_SLOTS,
+            OVERVIEW,
+            events::NEWEST,
+            events::NEWEST_OF_TENANT,
+            events::PRUNE_OLD,
+            events::PRUNE_EXCESS,
+            "SELECT id FROM peers WHERE user_id = $1 ORDER BY id",
+            "DELETE FROM users WHERE id = $1",
+            "DELETE FROM peers WHERE user_id = $1 AND id = $2",
+            "DELETE FROM sessions WHERE expires <= $1",
+            "SELECT at FROM audit_log ORDER BY id DESC LIMIT $1",
+        ]
+        .map(str::to_owned),
+    );
+    let tables = [
+        "peers",
+        "users",
+        "bandwidth_stats",
+        "usage_days",
+        "sessions",
+        "tenant_traffic",
+        "traffic_ticks",
+        "traffic_minutes",
+        "traffic_quarters",
+        "traffic_hours",
+        "t",
+    ];
+    for s in statements {
+        let plan = query_plan(&store, &s).await;
+        // A short scan from the newest row along the key is allowed.
+        let newest = s.contains("ORDER BY id DESC LIMIT");
+        let tables = tables.iter().chain((!newest).then_some(&"events"));
+        for table in tables {
+            let scans = plan.lines().any(|l| {
+                l.split_once("SCAN ")
+                    .is_some_and(|(_, rest)| rest.split(' ').next() == Some(*table))
+            });
+            assert!(!scans, "{s}\n{plan}");
+        }
+    }
+}

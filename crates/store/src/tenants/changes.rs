@@ -1,0 +1,166 @@
+//! Creates, suspends and deletes tenants.
+
+use super::{
+    NewTenant, Placement, TenantRecord, TenantState,
+    placement::{free_slot, is_full},
+};
+use crate::{
+    LOCAL_NODE, Result, Store, StoreError,
+    audit::{self, AuditEntry},
+    db::{execute, fetch_optional},
+    nodes::{bump_generation, bump_tenant_generation},
+    plans::plan_in,
+};
+use domain::{AddressPlan, Slot, TenantId, TenantScope, Timestamp};
+use seal::Purpose;
+
+impl Store {
+    /// Creates a tenant on the local node, in the lowest slot that is neither
+    /// taken nor excluded. Tenants are counted while the transaction holds the
+    /// node's row, so concurrent sign-ups cannot exceed the limit.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NameTaken`], [`StoreError::PlanUnknown`] or
+    /// [`StoreError::NodeFull`]. A failed call changes nothing.
+    pub async fn create_tenant(
+        &self,
+        new: NewTenant,
+        addresses: &AddressPlan,
+        placement: impl Into<Placement<'_>>,
+    ) -> Result<TenantRecord> {
+        let Placement {
+            excluded,
+            max_tenants,
+        } = placement.into();
+        let name = new.name.as_str();
+        let public_key = new.private_key.public();
+        let (public_text, dns_password) = (public_key.to_string(), new.dns_password.expose());
+        let wg_sealed =
+            self.sealer
+                .seal(Purpose::TunnelKey, &public_text, new.private_key.as_bytes())?;
+        let dns_sealed = self
+            .sealer
+            .seal(Purpose::DnsPassword, name, dns_password.as_bytes())?;
+
+        let mut tx = self.db.begin().await?;
+        let plan = plan_in(&mut tx, &new.plan).await?;
+        let plan = plan.ok_or(StoreError::PlanUnknown)?;
+        bump_generation(&mut tx, LOCAL_NODE).await?;
+        if let Some(max_tenants) = max_tenants
+            && is_full(&mut tx, max_tenants).await?
+        {
+            return Err(StoreError::NodeFull);
+        }
+        let sql = "INSERT INTO users (username, password_hash, plan, subdomain, interface_name, \
+             listen_port, subnet_cidr, created_at, node_id, slot, wg_private_key, wg_public_key, \
+             dns_password, dns_password_hash, generation) \
+             VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+             (SELECT generation FROM nodes WHERE id = $8)) \
+             ON CONFLICT DO NOTHING RETURNING id";
+        let mut from = Slot::FIRST.get();
+        while let Some(slot) = free_slot(&mut tx, from, excluded).await? {
+            from = slot.get() + 1;
+            let inserted = fetch_optional!(
+                tx.connection(),
+                (i64,),
+                sql,
+                name,
+                new.password_hash.expose(),
+                plan.id.as_str(),
+                slot.interface(),
+                i64::from(slot.listen_port()),
+                addresses.subnet(slot).to_string(),
+                new.now.0,
+                LOCAL_NODE.0,
+                i64::from(slot.get()),
+                wg_sealed.as_str(),
+                public_text.as_str(),
+                dns_sealed.as_str(),
+                new.dns_password_hash.as_str(),
+            )?;
+            let Some((id,)) = inserted else {
+                // The conflict is the name or a value of this slot. For example,
+                // a subnet assigned under an earlier address plan may overlap
+                // this slot and not the next one.
+                let sql = "SELECT id FROM users WHERE username = $1 OR subdomain = $1";
+                if fetch_optional!(tx.connection(), (i64,), sql, name)?.is_some() {
+                    return Err(StoreError::NameTaken);
+                }
+                tracing::warn!(%slot, "a free slot conflicts with a tenant; trying the next one");
+                continue;
+            };
+            let entry = AuditEntry {
+                at: new.now,
+                actor: name.to_owned(),
+                action: "tenant.create".to_owned(),
+                object: name.to_owned(),
+                detail: format!("plan {}, slot {slot}", plan.id),
+                tenant: Some(TenantId(id)),
+            };
+            audit::write(&mut tx, entry).await?;
+            tx.commit().await?;
+            return Ok(TenantRecord {
+                id: TenantId(id),
+                name: new.name,
+                password_hash: new.password_hash,
+                plan,
+                node: LOCAL_NODE,
+                slot,
+                state: TenantState::Active,
+                public_key,
+                created_at: new.now,
+            });
+        }
+        Err(StoreError::NodeFull)
+    }
+
+    /// Deletes a tenant with its devices, statistics and tickets. Its audit
+    /// entries remain. The node then removes the tenant's tunnel and files.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] if the tenant was deleted before.
+    pub async fn delete_tenant(&self, scope: &TenantScope, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        bump_tenant_generation(&mut tx, scope).await?;
+        let sql = "DELETE FROM users WHERE id = $1";
+        if execute!(tx.connection(), sql, scope.tenant().0)? == 0 {
+            return Err(StoreError::NotFound);
+        }
+        let object = scope.name().to_string();
+        audit::write_scoped(&mut tx, scope, now, "tenant.delete", object, String::new()).await?;
+        tx.commit().await?;
+        if let Err(e) = self.delete_traffic(scope.tenant().0, now).await {
+            tracing::warn!(error = ?e, "a deleted tenant's traffic could not be removed; it is pruned later");
+        }
+        Ok(())
+    }
+
+    /// Suspends or resumes a tenant. Does nothing if the tenant is in that state
+    /// already.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] if the tenant was deleted.
+    pub async fn set_state(
+        &self,
+        scope: &TenantScope,
+        state: TenantState,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        bump_tenant_generation(&mut tx, scope).await?;
+        let sql = "SELECT state FROM users WHERE id = $1";
+        let stored = fetch_optional!(tx.connection(), (String,), sql, scope.tenant().0)?;
+        if stored.ok_or(StoreError::NotFound)?.0 == state.as_str() {
+            return Ok(()); // without a commit the generation does not change
+        }
+        let sql = "UPDATE users SET state = $2 WHERE id = $1";
+        execute!(tx.connection(), sql, scope.tenant().0, state.as_str())?;
+        let action = match state {
+            TenantState::Active => "tenant.resume",
+            TenantState::Suspended => "tenant.suspend",
+        };
+        let object = scope.name().to_string();
+        audit::write_scoped(&mut tx, scope, now, action, object, String::new()).await?;
+        tx.commit().await
+    }
+}

@@ -1,0 +1,232 @@
+//! Tenants (`users`). This file reads their records.
+
+mod changes;
+mod placement;
+
+pub use placement::Placement;
+
+use crate::{
+    Result, Store, StoreError,
+    db::{fetch_all, fetch_optional},
+    plans::{PlanRow, plan_columns},
+    statistics::{DeviceCounters, decode_counters},
+};
+use domain::{
+    NodeId, Plan, PrivateKey, PublicKey, Secret, Slot, TenantId, TenantName, TenantScope, Timestamp,
+};
+use std::fmt;
+
+/// A tenant to create. The store chooses the slot.
+#[derive(Clone, Debug)]
+pub struct NewTenant {
+    pub name: TenantName,
+    /// The password's hash (argon2id, PHC text).
+    pub password_hash: Secret,
+    /// The plan's id.
+    pub plan: String,
+    /// The tunnel's private key.
+    pub private_key: PrivateKey,
+    /// The password with which the proxy signs in to the tenant's AdGuard Home.
+    pub dns_password: Secret,
+    /// The bcrypt hash of that password, for AdGuard Home's configuration.
+    pub dns_password_hash: String,
+    pub now: Timestamp,
+}
+
+/// Whether a tenant is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantState {
+    Active,
+    /// The operator suspended the tenant. It keeps its slot and files.
+    Suspended,
+}
+
+impl TenantState {
+    /// Returns the value of the column `users.state`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Suspended]
+            .into_iter()
+            .find(|s| s.as_str() == text)
+    }
+}
+
+impl fmt::Display for TenantState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A stored tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantRecord {
+    /// The id, which is never reused.
+    pub id: TenantId,
+    pub name: TenantName,
+    pub password_hash: Secret,
+    pub plan: Plan,
+    /// The node that runs the tenant's tunnel and DNS filter.
+    pub node: NodeId,
+    /// The tenant's slot on that node.
+    pub slot: Slot,
+    pub state: TenantState,
+    /// The tunnel's public key.
+    pub public_key: PublicKey,
+    pub created_at: Timestamp,
+}
+
+/// A tenant in the operator's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantListing {
+    pub tenant: TenantRecord,
+    /// The number of devices.
+    pub devices: u32,
+    /// The number of devices with a recent handshake.
+    pub online: u32,
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct UserRow {
+    id: i64,
+    username: String,
+    password_hash: String,
+    node_id: i64,
+    slot: i64,
+    state: String,
+    wg_public_key: String,
+    created_at: i64,
+    #[sqlx(flatten)]
+    plan: PlanRow,
+}
+
+macro_rules! user_columns {
+    () => {
+        "users.id, users.username, users.password_hash, users.node_id, users.slot, users.state, \
+         users.wg_public_key, users.created_at"
+    };
+}
+
+pub(crate) use user_columns;
+
+impl TryFrom<UserRow> for TenantRecord {
+    type Error = StoreError;
+    fn try_from(r: UserRow) -> Result<Self> {
+        let corrupt = |column| StoreError::Corrupt(format!("users.{column} of user {}", r.id));
+        Ok(Self {
+            id: TenantId(r.id),
+            slot: parse_slot(r.slot).ok_or_else(|| corrupt("slot"))?,
+            state: TenantState::parse(&r.state).ok_or_else(|| corrupt("state"))?,
+            public_key: PublicKey::parse(&r.wg_public_key).map_err(|_| corrupt("wg_public_key"))?,
+            name: TenantName::parse(&r.username).map_err(|_| corrupt("username"))?,
+            password_hash: Secret::new(r.password_hash),
+            plan: r.plan.try_into()?,
+            node: NodeId(r.node_id),
+            created_at: Timestamp(r.created_at),
+        })
+    }
+}
+
+pub(crate) fn parse_slot(n: i64) -> Option<Slot> {
+    u16::try_from(n).ok().and_then(Slot::new)
+}
+
+impl Store {
+    /// Returns whether a name is taken. It serves the live check of a form only:
+    /// a constraint of the database decides the sign-up itself.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn name_taken(&self, name: &TenantName) -> Result<bool> {
+        let sql = "SELECT id FROM users WHERE username = $1";
+        let found = fetch_optional!(self.db.reader(), (i64,), sql, name.as_str())?;
+        Ok(found.is_some())
+    }
+
+    /// Finds a tenant by name, for sign-in and for resolving a host name.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn tenant_by_name(&self, name: &TenantName) -> Result<Option<TenantRecord>> {
+        let sql = concat!(
+            "SELECT ",
+            user_columns!(),
+            ", ",
+            plan_columns!(),
+            " FROM users JOIN plans ON plans.id = users.plan WHERE users.username = $1"
+        );
+        let row = fetch_optional!(self.db.reader(), UserRow, sql, name.as_str())?;
+        row.map(TenantRecord::try_from).transpose()
+    }
+
+    /// Returns the tenant of the scope.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] if the tenant was deleted.
+    pub async fn tenant(&self, scope: &TenantScope) -> Result<TenantRecord> {
+        let sql = concat!(
+            "SELECT ",
+            user_columns!(),
+            ", ",
+            plan_columns!(),
+            " FROM users JOIN plans ON plans.id = users.plan WHERE users.id = $1"
+        );
+        let row = fetch_optional!(self.db.reader(), UserRow, sql, scope.tenant().0)?;
+        row.ok_or(StoreError::NotFound)?.try_into()
+    }
+
+    /// Returns the password with which the proxy signs in to the tenant's AdGuard
+    /// Home.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] if the tenant was deleted.
+    pub async fn dns_password(&self, scope: &TenantScope) -> Result<Secret> {
+        let sql = "SELECT username, dns_password FROM users WHERE id = $1";
+        let row = fetch_optional!(self.db.reader(), (String, String), sql, scope.tenant().0)?;
+        let (name, sealed) = row.ok_or(StoreError::NotFound)?;
+        self.open_dns_password(&name, &sealed)
+    }
+
+    /// Lists every tenant by node and slot, with the number of its devices and of
+    /// those with a handshake after `online_since`. A deleted device counts as
+    /// online until the tenant's next reading.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn tenants(&self, online_since: Timestamp) -> Result<Vec<TenantListing>> {
+        #[derive(sqlx::FromRow)]
+        struct Row {
+            #[sqlx(flatten)]
+            tenant: UserRow,
+            devices: i64,
+            counters: Option<Vec<u8>>,
+        }
+        let sql = concat!(
+            "SELECT ",
+            user_columns!(),
+            ", ",
+            plan_columns!(),
+            ", (SELECT COUNT(*) FROM peers WHERE peers.user_id = users.id) AS devices, \
+             (SELECT counters FROM tenant_traffic WHERE user_id = users.id) AS counters \
+             FROM users JOIN plans ON plans.id = users.plan ORDER BY users.node_id, users.slot"
+        );
+        let rows = fetch_all!(self.db.reader(), Row, sql)?;
+        let listing = |r: Row| {
+            let counters = decode_counters(r.tenant.id, r.counters.as_deref())?;
+            let is_online = |d: &&DeviceCounters| d.handshake.is_some_and(|at| at > online_since.0);
+            let devices = u32::try_from(r.devices).unwrap_or(u32::MAX);
+            let online = counters.devices.iter().filter(is_online).count();
+            Ok(TenantListing {
+                tenant: r.tenant.try_into()?,
+                devices,
+                online: u32::try_from(online).unwrap_or(u32::MAX).min(devices),
+            })
+        };
+        rows.into_iter().map(listing).collect()
+    }
+}

@@ -1,0 +1,45 @@
+//! A spec that tests change.
+
+use async_trait::async_trait;
+use provisioning::{
+    ports::{PortResult, SpecSource},
+    spec::NodeSpec,
+};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The spec. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct FakeSpecs {
+    spec: Arc<Mutex<NodeSpec>>,
+    loads: Arc<AtomicU64>,
+}
+
+impl FakeSpecs {
+    /// Changes the spec, increments its generation, and returns that.
+    pub fn change(&self, change: impl FnOnce(&mut NodeSpec)) -> u64 {
+        let mut spec = self.spec.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut spec);
+        spec.generation += 1;
+        spec.generation
+    }
+
+    /// Returns how often it was loaded.
+    pub fn loads(&self) -> u64 {
+        self.loads.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl SpecSource for FakeSpecs {
+    async fn load(&self) -> PortResult<NodeSpec> {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        Ok(self
+            .spec
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone())
+    }
+}

@@ -1,0 +1,98 @@
+//! The firewall: a table of sets, changed by transactions.
+
+use super::{Extent, Machine, refuse};
+use domain::{ErrorCode, Slot};
+use provisioning::{
+    observed::ObservedFirewallTenant,
+    ports::{FirewallChange, PortResult},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+/// One element of one set of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Element {
+    Ours,
+    Gateway(Ipv4Addr),
+    Net(ipnet::Ipv4Net),
+    Mesh(Ipv4Addr),
+    Dns(Ipv4Addr),
+}
+
+fn elements(slot: Slot, t: &ObservedFirewallTenant) -> BTreeSet<(Slot, Element)> {
+    let all = t.listed.then_some(Element::Ours).into_iter();
+    all.chain(t.gateways.iter().map(|a| Element::Gateway(*a)))
+        .chain(t.subnets.iter().map(|n| Element::Net(*n)))
+        .chain(t.mesh.iter().map(|a| Element::Mesh(*a)))
+        .chain(t.dns.map(Element::Dns))
+        .map(|e| (slot, e))
+        .collect()
+}
+
+fn tenants_of(all: &BTreeSet<(Slot, Element)>) -> BTreeMap<Slot, ObservedFirewallTenant> {
+    let mut tenants = BTreeMap::<Slot, ObservedFirewallTenant>::new();
+    for (slot, element) in all {
+        let t = tenants.entry(*slot).or_default();
+        match *element {
+            Element::Ours => t.listed = true,
+            Element::Gateway(a) => drop(t.gateways.insert(a)),
+            Element::Net(n) => drop(t.subnets.insert(n)),
+            Element::Mesh(a) => drop(t.mesh.insert(a)),
+            Element::Dns(a) => t.dns = Some(a),
+        }
+    }
+    tenants
+}
+
+impl Machine {
+    /// Applies a transaction, completely or not at all.
+    ///
+    /// # Errors
+    /// An element to delete does not exist, or a map's key already has another
+    /// value.
+    pub(in crate::sim) fn apply(
+        &mut self,
+        change: &FirewallChange,
+        extent: Extent,
+    ) -> PortResult<()> {
+        let mut have = BTreeSet::new();
+        let mut want = BTreeSet::new();
+        for (slot, existing) in &change.remove {
+            have.extend(elements(*slot, existing));
+        }
+        for (existing, t) in &change.set {
+            have.extend(elements(t.slot, existing));
+            want.extend(elements(t.slot, &ObservedFirewallTenant::from_spec(t)));
+        }
+        if change.rebuild {
+            self.firewall.tenants = tenants_of(&want);
+            self.firewall.complete = matches!(extent, Extent::Complete);
+            // An interface that existed before the rebuild may stay unfiltered,
+            // and so may one that a dead process asked for: its successor
+            // cannot know of that call. No other may appear.
+            let (existing, orphaned) = (&self.interfaces, &self.orphaned_calls);
+            self.flushed
+                .retain(|slot| existing.contains_key(slot) || orphaned.contains(slot));
+            return extent.result();
+        }
+        let tenants = self.firewall.tenants.iter();
+        let mut now: BTreeSet<_> = tenants.flat_map(|(s, t)| elements(*s, t)).collect();
+        for gone in have.difference(&want) {
+            if !now.remove(gone) {
+                return refuse(ErrorCode::FirewallUnavailable, "no such element");
+            }
+        }
+        for new in want.difference(&have) {
+            let is_dns = |e: &Element| matches!(e, Element::Dns(_));
+            let other = |(s, e): &(Slot, Element)| *s == new.0 && is_dns(e) && *e != new.1;
+            if is_dns(&new.1) && now.iter().any(other) {
+                return refuse(ErrorCode::FirewallUnavailable, "the map has another value");
+            }
+            now.insert(*new);
+        }
+        self.firewall.tenants = tenants_of(&now);
+        extent.result()
+    }
+}

@@ -1,0 +1,76 @@
+//! What becomes of a call: drawn before it is carried out.
+
+use super::{SimState, call::Call, call::Lateness, faults::Fault, rng::SplitMix64};
+use domain::Slot;
+use std::time::Duration;
+
+/// The outcome of a call.
+pub(super) enum Outcome {
+    Succeeds,
+    FailsBefore,
+    AnswerLost,
+    /// Part of the effect happens, chosen by this generator.
+    Partial(SplitMix64),
+    Hangs,
+    /// The caller gets no answer, and the effect happens after this time.
+    Late(Duration),
+    /// The process dies before or after the effect.
+    Dies {
+        after: bool,
+    },
+}
+
+impl SimState {
+    /// Draws the outcome of a call and the least time it takes.
+    pub(super) fn draw_outcome(&mut self, call: &Call, slot: Option<Slot>) -> (Outcome, Duration) {
+        self.apply_due();
+        match call.reads {
+            true => self.readings += 1,
+            false => self.changes += 1,
+        }
+        let mut takes = Duration::from_millis(self.rng.below(6));
+        let dies = match &mut self.calls_until_death {
+            Some(0) => true,
+            Some(n) => {
+                *n -= 1;
+                false
+            }
+            None => false,
+        };
+        let mut strikes = |fault| self.faults.strikes(fault, &mut self.rng);
+        let outcome = if dies {
+            Outcome::Dies {
+                after: self.rng.percent(50),
+            }
+        } else if strikes(Fault::FailsBefore) {
+            Outcome::FailsBefore
+        } else if !call.reads && strikes(Fault::AnswerLost) {
+            Outcome::AnswerLost
+        } else if call.divisible && strikes(Fault::HalfApplied) {
+            Outcome::Partial(SplitMix64::new(self.rng.draw()))
+        } else if strikes(Fault::Hangs) {
+            Outcome::Hangs
+        } else if call.late != Lateness::Never && !call.reads && strikes(Fault::Late) {
+            let limit = call.timeout.as_millis() as u64 + 20_000;
+            Outcome::Late(Duration::from_millis(self.rng.below(limit)))
+        } else {
+            if strikes(Fault::Slow) {
+                takes += Duration::from_millis(self.rng.below(call.timeout.as_millis() as u64 / 2));
+            }
+            Outcome::Succeeds
+        };
+        let suffix = match &outcome {
+            Outcome::Succeeds => "",
+            Outcome::FailsBefore => " fails before its effect",
+            Outcome::AnswerLost => " loses its answer",
+            Outcome::Partial(_) => " is applied in part",
+            Outcome::Hangs => " hangs",
+            Outcome::Late(_) => " is late",
+            Outcome::Dies { .. } => " is the last",
+        };
+        if !call.reads || !suffix.is_empty() {
+            self.record(|| format!("call {} {slot:?}{suffix}", call.name));
+        }
+        (outcome, takes)
+    }
+}

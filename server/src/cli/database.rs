@@ -1,0 +1,24 @@
+//! What the commands that work on the database share.
+
+use crate::{backends::Backends, config::Config, start_error::StartError, storage::open_store};
+use control::Control;
+use domain::{ErrorCode, Failure, TenantName};
+use provisioning::{Clock, SystemClock};
+use store::{Store, TenantListing};
+
+/// Opens the database and builds the core; its node never runs.
+pub(super) async fn core(config: &Config) -> Result<(Store, Control), StartError> {
+    let store = open_store(config).await?;
+    let (_, control) = Backends::new(config)?.core(config, store.clone(), None);
+    Ok((store, control))
+}
+
+pub(super) async fn tenants(store: &Store) -> Result<Vec<TenantListing>, StartError> {
+    let since = SystemClock.now().plus_millis(-domain::view::ONLINE_MILLIS);
+    Ok(store.tenants(since).await?)
+}
+
+pub(super) fn no_such_tenant(name: &TenantName) -> Failure {
+    let message = format!("there is no tenant {name}; `maliknode tenant list` shows all");
+    Failure::new(ErrorCode::NotFound, message)
+}

@@ -1,0 +1,69 @@
+//! What `maliknode serve` prints on standard output: what to open, and what of
+//! the machine is ready.
+
+use crate::{backends::Backends, config::Config};
+use domain::Secret;
+use provisioning::{Containers, PortError, PortResult};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+use store::Store;
+use wireguard::Detection;
+
+/// How long the start-up report waits for Docker.
+const DOCKER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Prints a line. A closed pipe does not stop the server.
+pub(crate) fn print_line(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Prints the installation's address and data folder, and the first operator's
+/// password the one time it is known.
+pub(crate) fn print_addresses(config: &Config, store: &Store, operator: Option<&(String, Secret)>) {
+    print_line(&format!(
+        "MalikNode {} is at {}",
+        env!("CARGO_PKG_VERSION"),
+        config.url("")
+    ));
+    if let Some((name, password)) = operator {
+        print_line(&format!(
+            "  Operator   {}   name {name}   password {}\n             (shown once; `maliknode operator reset {name}` makes a new one)",
+            config.url("admin"),
+            password.expose()
+        ));
+    } else {
+        print_line(&format!("  Operator   {}", config.url("admin")));
+    }
+    print_line(&format!(
+        "  Data       {} ({})",
+        config.root.display(),
+        store.kind()
+    ));
+}
+
+/// Prints which WireGuard is used, and why.
+pub(crate) fn print_wireguard(found: &PortResult<Detection>) {
+    print_line(&match found {
+        Ok(found) => format!("  WireGuard  {}: {}", found.chosen, found.why),
+        Err(e) => format!("  WireGuard  none yet: {}", e.message),
+    });
+}
+
+/// Prints whether Docker answers and has the image of AdGuard Home.
+pub(crate) async fn print_docker(config: &Config, backends: &Backends) {
+    let probe = async {
+        let version = backends.containers.ping().await?;
+        Ok::<_, PortError>((version, backends.containers.observe().await?.image))
+    };
+    let image = &config.dns.image;
+    print_line(&match tokio::time::timeout(DOCKER_TIMEOUT, probe).await {
+        Ok(Ok((version, true))) => format!("  Docker     {version}, {image} is there"),
+        Ok(Ok((version, false))) => format!(
+            "  Docker     {version}, waiting for {image}: ./dev image, or docker pull {image}"
+        ),
+        Ok(Err(e)) => format!("  Docker     not there yet: {}", e.message),
+        Err(_) => "  Docker     does not answer yet".to_owned(),
+    });
+}

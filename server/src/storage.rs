@@ -1,0 +1,55 @@
+//! What the server stores in the root folder: the database with its key, the
+//! checkpoint of the last spec, and the lock that keeps a second server out.
+
+use crate::{config::Config, start_error::StartError};
+use control::SpecCheckpoint;
+use seal::Sealer;
+use std::fs::{File, TryLockError};
+use store::{LOCAL_NODE, Store};
+
+/// Opens the database with its key; creates folder, key and file where they do
+/// not exist.
+///
+/// # Errors
+/// The message says what to do.
+pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+    create_folders(config)?;
+    Ok(Store::open(&config.database_url, sealer(config)?).await?)
+}
+
+/// Returns the file with the last spec. It is beside the database and sealed
+/// with the same key.
+///
+/// # Errors
+/// The key file cannot be used.
+pub fn spec_checkpoint(config: &Config) -> Result<SpecCheckpoint, StartError> {
+    let path = config.central().join("last_spec");
+    Ok(SpecCheckpoint::new(path, sealer(config)?, LOCAL_NODE))
+}
+
+fn sealer(config: &Config) -> Result<Sealer, StartError> {
+    Ok(Sealer::from_key_file(&config.central().join("seal.key"))?)
+}
+
+fn create_folders(config: &Config) -> Result<(), StartError> {
+    hostfs::create_private_dir(&config.root)?;
+    hostfs::create_private_dir(&config.central())?;
+    Ok(())
+}
+
+/// Locks the root folder for this process: two servers would each undo what the
+/// other does.
+pub(crate) fn lock_root(config: &Config) -> Result<File, StartError> {
+    create_folders(config)?;
+    let path = config.central().join("serve.lock");
+    let unusable = |source| StartError::Folder {
+        path: path.display().to_string(),
+        source,
+    };
+    let file = File::create(&path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Running(config.root.clone())),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}

@@ -1,0 +1,52 @@
+//! The security headers of every answer. A header that an answer has already is
+//! not replaced.
+
+use crate::web::errors;
+use axum::{
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+
+/// Whether browsers use TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct Tls(pub bool);
+
+/// Adds the headers.
+pub async fn add_security_headers(
+    State(Tls(tls)): State<Tls>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut add = |name: HeaderName, value: &'static str| {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    };
+    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    // Not no-referrer: forms without JavaScript need it to show errors.
+    add(header::REFERRER_POLICY, "same-origin");
+    add(header::X_FRAME_OPTIONS, "DENY");
+    add(
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    );
+    add(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    );
+    add(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    );
+    // The app's pages have a policy of their own, with a nonce. Every other answer
+    // that is opened as a page may load nothing.
+    add(header::CONTENT_SECURITY_POLICY, errors::POLICY);
+    if tls {
+        add(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    response
+}

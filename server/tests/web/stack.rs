@@ -1,0 +1,302 @@
+//! The router with a database and a machine in memory, without a socket.
+
+use control::{
+    CapacitySettings, Control, ControlParts, ControlSettings, DeviceChange, Entropy, NewDevice,
+    SignUp, StoreSpecs,
+};
+use domain::{AddressPlan, FilterPolicy, Routing, Secret, TenantName, TenantScope, Timestamp};
+use provisioning::{Clock, Node, NodePorts, SystemClock};
+use server::{
+    config::Base,
+    web::{Web, WebParts, hosts::Site, web},
+};
+use std::{sync::Arc, time::Duration};
+use store::{LOCAL_NODE, NewEvent, Store};
+use testkit::{fakes::FakeMachine, samples};
+use tokio::{sync::watch, task::JoinHandle};
+
+pub const BASE: &str = "localhost:8085";
+const PASSWORD: &str = "correct horse battery staple";
+
+pub struct Stack {
+    pub web: Web,
+    control: Control,
+    store: Store,
+    operator: Secret,
+    node: JoinHandle<()>,
+    close: watch::Sender<bool>,
+    _root: tempfile::TempDir,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.node.abort();
+    }
+}
+
+/// A tenant with sessions on both hosts.
+#[derive(Debug)]
+pub struct Tenant {
+    pub name: String,
+    pub cookie: String,
+    pub dns_cookie: String,
+}
+
+impl Stack {
+    pub async fn new() -> Self {
+        Self::with(AddressPlan::default(), None).await
+    }
+
+    /// Starts a node with these address ranges and a limit of tenants.
+    pub async fn with(addresses: AddressPlan, max_tenants: Option<u32>) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::memory().await.unwrap();
+        let machine = Arc::new(FakeMachine::new());
+        let ports = NodePorts {
+            wireguard: machine.clone(),
+            firewall: machine.clone(),
+            containers: machine.clone(),
+            dns: machine.clone(),
+            folders: machine,
+            specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
+        };
+        let mut settings = samples::settings(root.path());
+        settings.addresses = addresses;
+        let (node, handle) = Node::new(ports, settings);
+        let node = tokio::spawn(node.run(std::future::pending()));
+        let control = Control::new(ControlParts {
+            store: store.clone(),
+            node: handle,
+            clock: Arc::new(SystemClock),
+            entropy: Entropy::system(),
+            settings: ControlSettings {
+                addresses,
+                public_host: "vpn.example".to_owned(),
+                node: LOCAL_NODE,
+                excluded_slots: Default::default(),
+                sign_ups_per_hour: 0,
+            },
+            capacity: CapacitySettings {
+                max_tenants,
+                ..CapacitySettings::default()
+            },
+        });
+        let (_, operator) = control.ensure_operator().await.unwrap().unwrap();
+        let (close, closing) = watch::channel(false);
+        let web = web(WebParts {
+            control: control.clone(),
+            store: store.clone(),
+            site: Site {
+                base: Base::parse(BASE).unwrap(),
+                scheme: "http",
+                trusted_proxies: Vec::new(),
+            },
+            files: root.path().join("site"),
+            closing,
+        });
+        Self {
+            web,
+            control,
+            store,
+            operator,
+            node,
+            close,
+            _root: root,
+        }
+    }
+
+    /// Tells the router that the server shuts down.
+    pub fn close(&self) {
+        self.close.send(true).unwrap();
+    }
+
+    pub async fn sign_up(&self, name: &str) -> Tenant {
+        let plan = self.control.plans().await.unwrap().remove(0).id;
+        let form = SignUp {
+            name: name.to_owned(),
+            password: Secret::new(PASSWORD),
+            plan,
+        };
+        let sign_in = self
+            .control
+            .sign_up(form, [127, 0, 0, 1].into())
+            .await
+            .unwrap();
+        self.redeem(name, sign_in.ticket.expose()).await
+    }
+
+    pub async fn sign_in(&self, name: &str) -> Tenant {
+        let password = Secret::new(PASSWORD);
+        let sign_in = self
+            .control
+            .sign_in(name, &password, [127, 0, 0, 1].into())
+            .await
+            .unwrap();
+        self.redeem(name, sign_in.ticket.expose()).await
+    }
+
+    /// Returns an unused ticket for a tenant's dashboard.
+    pub async fn ticket(&self, name: &str) -> String {
+        let password = Secret::new(PASSWORD);
+        let sign_in = self
+            .control
+            .sign_in(name, &password, [127, 0, 0, 1].into())
+            .await
+            .unwrap();
+        sign_in.ticket.expose().to_owned()
+    }
+
+    async fn redeem(&self, name: &str, ticket: &str) -> Tenant {
+        let host = format!("{name}.{BASE}");
+        let cookie = self
+            .session(&host, &format!("/arrive?ticket={ticket}"))
+            .await;
+        let open = self.get(&host, "/dns/open", Some(&cookie)).await;
+        let url = open.location.expect("a redirect to the AdGuard host");
+        let prefix = format!("http://{name}-dns.{BASE}");
+        let path = url.strip_prefix(&prefix).unwrap_or_else(|| panic!("{url}"));
+        let dns_cookie = self.session(&format!("{name}-dns.{BASE}"), path).await;
+        Tenant {
+            name: name.to_owned(),
+            cookie,
+            dns_cookie,
+        }
+    }
+
+    async fn session(&self, host: &str, url: &str) -> String {
+        let answer = self.get(host, url, None).await;
+        let cookie = answer
+            .cookie
+            .clone()
+            .unwrap_or_else(|| panic!("no session: {answer:?}"));
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    pub async fn operator(&self) -> String {
+        self.operator_sign_in(None).await
+    }
+
+    /// Signs the operator in, in a browser that has this cookie already.
+    pub async fn operator_sign_in(&self, cookie: Option<&str>) -> String {
+        let body = format!("name=admin&password={}", self.operator.expose());
+        let answer = self
+            .post(&format!("admin.{BASE}"), "/operator/sign-in", &body, cookie)
+            .await;
+        assert_eq!(answer.location.as_deref(), Some("/"), "{answer:?}");
+        answer.cookie.unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    /// Resets the password, as `maliknode operator reset` does.
+    pub async fn reset_operator(&self) {
+        self.control.reset_operator("admin").await.unwrap();
+    }
+
+    async fn scope(&self, name: &str) -> TenantScope {
+        let name = TenantName::parse(name).unwrap();
+        let tenant = self.store.tenant_by_name(&name).await.unwrap().unwrap();
+        TenantScope::issue(tenant.id, name, "test")
+    }
+
+    pub async fn tenant_id(&self, tenant: &Tenant) -> String {
+        self.scope(&tenant.name).await.tenant().to_string()
+    }
+
+    pub async fn add_device(&self, tenant: &Tenant, label: &str) -> String {
+        let new = NewDevice {
+            label: label.to_owned(),
+            routing: Routing::Everything,
+            policy: FilterPolicy::Standard,
+            mesh: true,
+        };
+        let scope = self.scope(&tenant.name).await;
+        self.control
+            .add_device(&scope, new)
+            .await
+            .unwrap()
+            .id
+            .to_string()
+    }
+
+    pub async fn rename_device(&self, tenant: &Tenant, id: &str, label: &str) {
+        let change = DeviceChange {
+            label: Some(label.to_owned()),
+            ..DeviceChange::default()
+        };
+        let scope = self.scope(&tenant.name).await;
+        let id = id.parse().unwrap();
+        self.control
+            .change_device(&scope, id, change)
+            .await
+            .unwrap();
+    }
+
+    /// Waits until all of a tenant's parts are ready.
+    pub async fn ready(&self, tenant: &Tenant) {
+        let scope = self.scope(&tenant.name).await;
+        for _ in 0..500 {
+            if self
+                .control
+                .progress(&scope)
+                .await
+                .unwrap()
+                .status
+                .is_ready()
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} is not ready", tenant.name);
+    }
+
+    /// Writes an event of a tenant, or of the node, into the event log.
+    pub async fn record_event(&self, tenant: Option<&Tenant>, kind: &str, detail: &str) {
+        let mut subject = None;
+        if let Some(tenant) = tenant {
+            let record = self.store.tenant(&self.scope(&tenant.name).await).await;
+            let record = record.unwrap();
+            subject = Some((record.slot, record.name));
+        }
+        let event = NewEvent {
+            at: SystemClock.now(),
+            tenant: subject,
+            kind: kind.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let written = self.store.record_events(LOCAL_NODE, &[event]).await;
+        written.unwrap();
+    }
+
+    pub async fn delete(&self, name: &str) {
+        self.control
+            .delete_tenant(&self.scope(name).await)
+            .await
+            .unwrap();
+    }
+
+    pub async fn device_count(&self, name: &str) -> usize {
+        self.store
+            .devices(&self.scope(name).await)
+            .await
+            .unwrap()
+            .len()
+    }
+
+    /// Returns everything that a request could have changed, as text.
+    pub async fn snapshot(&self) -> String {
+        let mut all = String::new();
+        for listing in self.store.tenants(Timestamp(0)).await.unwrap() {
+            let scope = TenantScope::issue(listing.tenant.id, listing.tenant.name.clone(), "test");
+            all += &format!("{} {:?}", listing.tenant.name, listing.tenant.state);
+            for d in self.store.devices(&scope).await.unwrap() {
+                all += &format!(" {} {} {:?} {}", d.id, d.label, d.policy, d.mesh);
+            }
+        }
+        all += &self.store.generation(LOCAL_NODE).await.unwrap().to_string();
+        all += &format!(" {:?}", self.store.row_counts().await.unwrap());
+        for row in self.store.audit_recent(1000).await.unwrap() {
+            all += &format!(" {} {} {}", row.actor, row.action, row.object);
+        }
+        all
+    }
+}

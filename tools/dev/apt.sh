@@ -1,0 +1,87 @@
+# shellcheck shell=bash
+# Installs packages of Debian 12, 13 and Ubuntu 24.04, only those that are missing.
+
+# Needed to run MalikNode: a C toolchain for ring and SQLite, and the network tools.
+RUN_PACKAGES=(ca-certificates curl build-essential pkg-config nftables iproute2 iptables kmod procps)
+# Needed only by the tests: a WireGuard implementation other than ours, a virtual machine for the kernel's
+# WireGuard, network tools for hosts in namespaces, a load generator.
+TEST_PACKAGES=(wireguard-tools wireguard-go qemu-system-x86 busybox-static cpio xz-utils zstd
+  iputils-ping bind9-dnsutils tcpdump wrk python3 shellcheck)
+
+has_package() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -x installed >/dev/null; }
+
+apt_get() {
+  # Waits for the lock: a machine that has just booted often holds it for its own updates.
+  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -o DPkg::Lock::Timeout=300 -qq -y "$@"
+}
+
+apt_update_once() {
+  [ -e "$STEP_NOTE.updated" ] || apt_get update
+  : >"$STEP_NOTE.updated"
+}
+
+apt_install() {
+  local missing=() name
+  for name; do has_package "$name" || missing+=("$name"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  apt_update_once
+  apt_get install --no-install-recommends "${missing[@]}"
+}
+
+install_packages() {
+  local missing=() name
+  for name; do has_package "$name" || missing+=("$name"); done
+  if [ ${#missing[@]} -eq 0 ]; then
+    note "already installed"
+    return
+  fi
+  if ! has apt-get; then
+    hint "This script installs packages by apt (Debian 12 or 13, Ubuntu 24.04). Install these yourself: ${missing[*]}"
+    return 1
+  fi
+  hint "apt could not install: ${missing[*]}. See above; 'sudo apt-get update' and 'sudo dpkg --configure -a' often help."
+  apt_install "${missing[@]}"
+  note "installed ${missing[*]}"
+}
+
+# Prints Node's major version, or nothing without Node.
+node_major() { { node --version 2>/dev/null || true; } | sed -n 's/^v\([0-9]*\).*/\1/p'; }
+
+# Provides Node 20 or newer: the installed one, else apt's. Debian 12 and Ubuntu 24.04 have 18; there, apt's
+# npm fetches the binary of a newer version from the npm registry into the cache.
+setup_node() {
+  local major package
+  major=$(node_major)
+  if [ "${major:-0}" -ge 20 ] && has npm; then
+    note "$(node --version) already installed"
+    return
+  fi
+  hint "Node.js 20 or newer with npm is needed (https://nodejs.org/en/download)."
+  has node || apt_install nodejs
+  has npm || apt_install npm
+  hash -r
+  major=$(node_major)
+  if [ "${major:-0}" -lt 20 ]; then
+    package=node-linux-$(node -p process.arch)
+    mkdir -p "$TOOLS/node" "$TOOLS/bin"
+    (cd "$TOOLS/node" && npm install --prefix . --ignore-scripts --no-audit --no-fund --loglevel=error "$package@$NODE_VERSION")
+    ln -sf "$TOOLS/node/node_modules/$package/bin/node" "$TOOLS/bin/node"
+    hash -r
+  fi
+  [ "$(node_major)" -ge 20 ]
+  note "$(node --version) installed"
+}
+
+# npm_packages FOLDER: installs the packages of its package-lock.json, once for each change of that file.
+npm_packages() {
+  local folder=$1 stamp
+  stamp=$(sha256sum "$folder/package-lock.json" | cut -d' ' -f1)
+  if [ "$(cat "$folder/node_modules/.maliknode-lock" 2>/dev/null)" = "$stamp" ]; then
+    note "already installed"
+    return
+  fi
+  hint "npm could not install the packages of $folder; is registry.npmjs.org reachable?"
+  # No package needs its install script: binaries are separate packages.
+  (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+  printf '%s\n' "$stamp" >"$folder/node_modules/.maliknode-lock"
+}

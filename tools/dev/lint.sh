@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# Checks the code without running it.
+
+help_lint() {
+  cat <<TEXT
+./dev lint: cargo fmt --check; clippy with -D warnings for the server side and for the browser's (wasm32);
+deny.toml (licences, and which crate may name which library) and the direction of our own crates'
+dependencies, by tools/lint/dependencies.py; circles between files, by tools/lint/circles.py; shellcheck for the scripts.
+TEXT
+}
+
+lint_all() {
+  cd "$ROOT"
+  cargo fmt --all --check
+  cargo fmt --manifest-path fuzz/Cargo.toml --check
+  # The frontend has a separate call: otherwise cargo would build the pages with both `ssr` and `hydrate`.
+  cargo clippy "${LOCKED[@]}" --workspace --exclude frontend --all-targets -- -D warnings
+  cargo clippy "${LOCKED[@]}" -p frontend --target wasm32-unknown-unknown -- -D warnings
+  python3 tools/lint/dependencies.py "${LOCKED[@]}"
+  python3 tools/lint/circles.py
+  shellcheck -x dev .ci/run tools/bed/bed.sh tools/bed/inside.sh tools/bed/e2e.sh tools/dev/kernel-vm.sh
+}
+
+cmd_lint() {
+  with_lock setup_lint
+  step "Lint" lint_all
+}
+
+setup_lint() {
+  setup_sudo
+  step "Packages" install_packages "${RUN_PACKAGES[@]}" python3 shellcheck
+  step "Rust $RUST_VERSION with the wasm target" install_toolchain
+}
