@@ -2,29 +2,25 @@
 //! is reopened when it is lost and closed while the page is not shown. On the
 //! server this module does nothing.
 
+use domain::Topic;
 use leptos::prelude::*;
 
 /// Receives the data of each event, as JSON text.
 pub type EventHandler = Box<dyn Fn(String)>;
 
-/// Calls `on_event` with the data of every event `name` of the stream at `url`,
-/// from hydration until the island is disposed. `connected` tells whether the
-/// stream is open; while it is not, the page shows old data.
+/// Calls `on_event` with the data of every event of the topic's stream, from
+/// hydration until the island is disposed. `connected` tells whether the stream is
+/// open; while it is not, the page shows old data.
 ///
-/// If the session ends meanwhile, the page is reloaded, which leads to the
-/// sign-in.
-pub fn subscribe(
-    url: &'static str,
-    name: &'static str,
-    connected: RwSignal<bool>,
-    on_event: EventHandler,
-) {
+/// If the session or the topic's device ends meanwhile, the page is reloaded, which
+/// leads to the sign-in or says that there is nothing.
+pub fn subscribe(topic: Topic, connected: RwSignal<bool>, on_event: EventHandler) {
     let on_event = StoredValue::new_local(on_event);
     Effect::new(move |_| {
         #[cfg(feature = "hydrate")]
-        browser::subscribe(url, name, connected, on_event);
+        browser::subscribe(topic, connected, on_event);
         #[cfg(not(feature = "hydrate"))]
-        let _ = (url, name, connected, on_event);
+        let _ = (topic, connected, on_event);
     });
 }
 
@@ -51,6 +47,7 @@ pub fn Reconnecting(
 #[cfg(feature = "hydrate")]
 mod browser {
     use super::EventHandler;
+    use domain::Topic;
     use leptos::prelude::*;
     use std::{cell::RefCell, rc::Rc, time::Duration};
     use wasm_bindgen::{JsCast, prelude::Closure};
@@ -74,8 +71,7 @@ mod browser {
 
     #[derive(Clone)]
     struct Subscription {
-        url: &'static str,
-        name: &'static str,
+        topic: Topic,
         connected: RwSignal<bool>,
         on_event: StoredValue<EventHandler, LocalStorage>,
         stream: Rc<RefCell<Option<Stream>>>,
@@ -85,14 +81,12 @@ mod browser {
     /// connections to a host, and a page in the back/forward cache would hold
     /// one) and reopens it when it is restored from that cache.
     pub fn subscribe(
-        url: &'static str,
-        name: &'static str,
+        topic: Topic,
         connected: RwSignal<bool>,
         on_event: StoredValue<EventHandler, LocalStorage>,
     ) {
         let subscription = Subscription {
-            url,
-            name,
+            topic,
             connected,
             on_event,
             stream: Rc::default(),
@@ -125,7 +119,7 @@ mod browser {
         /// that case.
         fn connect(&self) {
             self.close();
-            let Ok(source) = EventSource::new(self.url) else {
+            let Ok(source) = EventSource::new(&self.topic.path()) else {
                 self.connected.set(false);
                 return;
             };
@@ -151,7 +145,7 @@ mod browser {
                     set_timeout(move || this.retry(), RETRY_DELAY);
                 }
             });
-            for (name, listener) in [(self.name, &message), ("signed_out", &signed_out)] {
+            for (name, listener) in [(self.topic.event(), &message), ("signed_out", &signed_out)] {
                 // Fails only for a listener that is null.
                 let _ = source
                     .add_event_listener_with_callback(name, listener.as_ref().unchecked_ref());

@@ -48,7 +48,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     }
     let checkpoint = storage::spec_checkpoint(&config)?;
     let (node, control) = backends.core(&config, store.clone(), Some(checkpoint));
-    let operator = control.ensure_operator().await?;
+    let operator = control.operators().ensure_first().await?;
 
     let (close, closing) = watch::channel(false);
     let mut tasks = JoinSet::new();

@@ -139,7 +139,8 @@ async fn write_events(root: &Path) {
         now: yesterday,
     };
     let (plan, none) = (AddressPlan::default(), BTreeSet::new());
-    let lina = store.create_tenant(lina, &plan, &none).await.unwrap();
+    let lina = store.create_tenant(lina, &plan, &none).await;
+    let lina = lina.unwrap().value;
     let event = |at, tenant: Option<(Slot, TenantName)>, kind: &str, detail: &str| NewEvent {
         at,
         tenant,

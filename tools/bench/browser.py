@@ -91,7 +91,7 @@ def sign_up(name):
         raise RuntimeError(f"sign-up of {name} led to {host}{path}")
     redirected = time.perf_counter()
     events = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
-    events.request("GET", "/progress/live", headers={"Host": host, "Cookie": browser.cookie(host)})
+    events.request("GET", "/live/progress", headers={"Host": host, "Cookie": browser.cookie(host)})
     for line in events.getresponse():
         if not line.startswith(b"data:"):
             continue

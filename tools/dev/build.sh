@@ -15,14 +15,17 @@ TEXT
 
 help_run() {
   cat <<TEXT
-./dev run [--port N] [--root DIR] [--debug] [-- ARGS…]
+./dev run [--port N] [--root DIR] [--release] [-- ARGS…]
   1. installs what is missing (see ./dev setup --help)
-  2. builds MalikNode, optimised (--debug builds faster and runs slower)
+  2. builds MalikNode, and fetches the AdGuard Home image at the same time
   3. starts it as root: maliknode serve --root DIR --listen 127.0.0.1:N --base localhost:N
 and prints what to open and the operator's first sign-in. Ctrl-C stops the server; tunnels stay up.
   --port N    default 8085
   --root DIR  where the data are, default /etc/maliknode; the database is SQLite unless its configuration says otherwise
-  -- ARGS     handed on to 'maliknode serve'
+  --release   the optimised build, as for a real server; it takes twice as long to build
+  -- ARGS     passed on to 'maliknode serve'
+The first time, on two cores: about 12 minutes where only package registries are reachable (cargo-leptos 5, the build 4,
+the image 1.5), about 5 where the internet is (prebuilt tools and the image are downloaded). After that, seconds.
 TEXT
 }
 
@@ -76,7 +79,7 @@ cmd_build() {
 }
 
 cmd_run() {
-  local port=8085 root=/etc/maliknode profile=release
+  local port=8085 root=/etc/maliknode profile=debug
   while [ $# -gt 0 ]; do
     case $1 in
     --port) port=${2:-} && shift ;;
@@ -94,8 +97,9 @@ cmd_run() {
   [ -n "$root" ] || die "--root needs a folder."
   root=$(realpath -m "$root")
 
-  with_lock setup_all
-  step "Build|some minutes the first time" build_product "$profile"
+  with_lock setup_for_run
+  step "Build, $profile|some minutes the first time" build_product "$profile"
+  finish_image
   say
   say "${bold}Open http://localhost:$port${plain} · data in $root · Ctrl-C stops the server, tunnels stay up"
   [ "$IMAGE_RC" -eq 0 ] || say "Each tenant's DNS waits for the AdGuard Home image: ./dev image"

@@ -50,6 +50,33 @@ setup_image_or_say() {
   [ "$IMAGE_RC" -eq 0 ] || explain_step 6
 }
 
+# Fetches the image beside the build, which needs the processor while this mostly waits for a network.
+image_beside() {
+  IMAGE_LOG=$LOGS/.image.$$
+  mkdir -p "$LOGS"
+  (
+    setup_image_or_say
+    exit "$IMAGE_RC"
+  ) >"$IMAGE_LOG" 2>&1 &
+  IMAGE_PID=$!
+  trap 'kill "$IMAGE_PID" 2>/dev/null; exit 130' INT TERM
+}
+
+# Waits for it, and shows its last words.
+finish_image() {
+  IMAGE_RC=0
+  wait "$IMAGE_PID" || IMAGE_RC=$?
+  trap - INT TERM
+  grep -v '^…' "$IMAGE_LOG" || true
+  rm -f "$IMAGE_LOG"
+}
+
+setup_for_run() {
+  setup_sudo
+  setup_run
+  image_beside
+}
+
 setup_tests() {
   step "Packages for the tests" install_packages "${TEST_PACKAGES[@]}"
   step "PostgreSQL" install_postgresql

@@ -28,7 +28,8 @@ hint() { printf '%s' "$*" >"$STEP_HINT"; }
 
 # Creates the files of this process. A log that another ./dev still writes is moved, not truncated.
 new_step_files() {
-  STEP_NOTE=$LOGS/.note.$$ STEP_HINT=$LOGS/.hint.$$
+  # BASHPID, not $$: a step may run beside others, in a subshell.
+  STEP_NOTE=$LOGS/.note.$BASHPID STEP_HINT=$LOGS/.hint.$BASHPID
   rm -f "$STEP_NOTE" "$STEP_HINT" "$STEP_NOTE.updated"
   if [ -e "$STEP_LOG" ]; then mv -f "$STEP_LOG" "$STEP_LOG.old"; fi
 }

@@ -25,6 +25,21 @@ def without_tests(code: str) -> str:
     return code
 
 
+def test_modules(src: Path) -> set[Path]:
+    """Returns the files below `src` that only a test build compiles.
+
+    Those are the modules declared as `#[cfg(test)] mod x;`, with every file in their folders.
+    """
+    found = set()
+    for file in src.rglob("*.rs"):
+        folder = file.parent if file.stem in ("mod", "lib", "main") else file.with_suffix("")
+        declared = r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;"
+        for name in re.findall(declared, strip(file.read_text())):
+            found.add(folder / f"{name}.rs")
+            found.update((folder / name).rglob("*.rs"))
+    return found
+
+
 def crates() -> list[Path]:
     """Returns the folders of our crates."""
     manifests = [*ROOT.glob("crates/**/Cargo.toml"), *ROOT.glob("*/Cargo.toml")]

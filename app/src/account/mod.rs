@@ -18,7 +18,7 @@ use leptos::prelude::*;
 /// Deletes the account if its name was typed, and redirects to the landing page.
 ///
 /// # Errors
-/// A name that is not the account's, and the failures of `Control::delete_tenant`.
+/// A name that is not the account's, and the failures of `Tenants::delete`.
 #[cfg(feature = "ssr")]
 #[server(prefix = "/do", endpoint = "delete_account")]
 pub async fn delete_account(name: String) -> Result<(), AppError> {
@@ -29,7 +29,7 @@ pub async fn delete_account(name: String) -> Result<(), AppError> {
         if name.trim().to_lowercase() != scope.name().as_str() {
             return Err(wrong_name(scope.name().as_str()));
         }
-        control.delete_tenant(&scope).await?;
+        control.tenants().delete(&scope).await?;
         Ok(context)
     }
     .await;

@@ -6,7 +6,7 @@ use crate::{
     loader::load,
     ui::{Glyph, Icon, NavItem, PageHead, PageShell, format},
 };
-use domain::{Failure, Field, Plan};
+use domain::{Failure, Field, Plan, view::DashboardView};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
@@ -17,8 +17,8 @@ pub fn AccountPage() -> impl IntoView {
     let failure = forms::failure_from_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
-        let view = control.dashboard(&scope).await?;
-        let name = view.name.clone();
+        let DashboardView { network, usage } = control.tenants().dashboard(&scope).await?;
+        let name = network.name.clone();
         let typed = failure.as_ref().and_then(|_| query.get("name"));
         // The query contains only the code; the message for a wrong name is made here.
         let failure = failure.map(|f| match f.field {
@@ -28,7 +28,11 @@ pub fn AccountPage() -> impl IntoView {
         Ok::<_, Failure>(view! {
             <PageShell current=NavItem::Account who=name.clone() title="Account">
                 <PageHead title="Account"/>
-                <PlanCard plan=view.plan devices=view.devices.len() used=view.month_bytes/>
+                <PlanCard
+                    plan=network.plan
+                    devices=network.devices.len()
+                    used=usage.month_bytes
+                />
                 <section class="card row px-[18px] py-4" aria-labelledby="out-title">
                     <div>
                         <h2 id="out-title">"Sign out"</h2>

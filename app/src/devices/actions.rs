@@ -22,7 +22,7 @@ fn parse_switch(value: &str) -> Result<bool, Failure> {
 /// Adds a device and redirects to its page.
 ///
 /// # Errors
-/// The failures of `Control::add_device`.
+/// The failures of `Devices::add`.
 #[server(prefix = "/do", endpoint = "add_device")]
 pub async fn add_device(
     label: String,
@@ -38,7 +38,7 @@ pub async fn add_device(
             policy: policy.parse::<FilterPolicy>()?,
             mesh: mesh.is_some(),
         };
-        control.add_device(&scope, new).await
+        control.devices().add(&scope, new).await
     }
     .await;
     let device = added.map_err(|failure| {
@@ -58,7 +58,7 @@ pub async fn add_device(
 /// box is not sent, so a missing `mesh` means off.
 ///
 /// # Errors
-/// The failures of `Control::change_device`.
+/// The failures of `Devices::change`.
 #[server(prefix = "/do", endpoint = "change_device")]
 pub async fn change_device(
     id: DeviceId,
@@ -73,7 +73,7 @@ pub async fn change_device(
             policy: Some(policy.parse()?),
             mesh: Some(mesh.is_some()),
         };
-        control.change_device(&scope, id, change).await
+        control.devices().change(&scope, id, change).await
     }
     .await;
     let page = format!("/devices/{id}");
@@ -94,7 +94,7 @@ pub async fn change_device(
 /// browser is redirected to that page; a script receives the changed device.
 ///
 /// # Errors
-/// The failures of `Control::change_device`.
+/// The failures of `Devices::change`.
 #[server(prefix = "/do", endpoint = "set_device")]
 pub async fn set_device(
     id: DeviceId,
@@ -109,7 +109,7 @@ pub async fn set_device(
             policy: policy.map(|p| p.parse()).transpose()?,
             mesh: mesh.map(|m| parse_switch(&m)).transpose()?,
         };
-        control.change_device(&scope, id, change).await
+        control.devices().change(&scope, id, change).await
     }
     .await;
     let page = back.unwrap_or(ReturnPage::Overview).path();
@@ -126,12 +126,12 @@ pub async fn set_device(
 /// redirected to that page; a script stays on its page.
 ///
 /// # Errors
-/// The failures of `Control::delete_device`.
+/// The failures of `Devices::delete`.
 #[server(prefix = "/do", endpoint = "delete_device")]
 pub async fn delete_device(id: DeviceId, back: Option<ReturnPage>) -> Result<(), AppError> {
     let deleted = async {
         let (control, scope) = (context::control()?, context::tenant()?);
-        control.delete_device(&scope, id).await
+        control.devices().delete(&scope, id).await
     }
     .await;
     deleted.map_err(|failure| {

@@ -33,16 +33,16 @@ pub use table::DevicesCard;
 
 use crate::{
     event_stream::Reconnecting,
-    tenant::{LiveData, ProblemBanners},
+    tenant::{LiveData, ProblemBanners, status::problems},
 };
-use domain::{Failure, view::DashboardView};
+use domain::{Failure, view::NetworkView};
 use leptos::prelude::*;
 
 /// The devices page's content, live.
 #[island]
 pub fn LiveDevices(
     /// The data at the time the page was rendered.
-    initial: DashboardView,
+    initial: NetworkView,
     /// What was refused, after a plain POST.
     failure: Option<Failure>,
 ) -> impl IntoView {
@@ -52,7 +52,7 @@ pub fn LiveDevices(
             <h1>"Devices"</h1>
             <Reconnecting connected=live.connected/>
         </div>
-        <ProblemBanners live=live/>
+        <ProblemBanners problems=live.derive(|v| problems(&v.status))/>
         <DevicesCard live=live return_page=ReturnPage::Devices failure=failure/>
     }
 }

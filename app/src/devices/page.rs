@@ -38,7 +38,7 @@ pub fn DevicesPage() -> impl IntoView {
     let failure = forms::failure_from_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
-        let view = control.dashboard(&scope).await?;
+        let view = control.tenants().network(&scope).await?;
         Ok::<_, Failure>(view! {
             <PageShell current=NavItem::Devices who=view.name.clone() title="Devices">
                 <LiveDevices initial=view failure=failure/>
@@ -56,7 +56,7 @@ pub fn NewDevicePage() -> impl IntoView {
     let input = DeviceInput::default().with_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
-        let view = control.dashboard(&scope).await?;
+        let view = control.tenants().network(&scope).await?;
         let (count, limit) = (view.devices.len(), usize::from(view.plan.devices));
         let full = (count >= limit).then(|| {
             view! {
@@ -94,9 +94,9 @@ pub fn DevicePage() -> impl IntoView {
     let saved = query.get("saved").filter(|_| failure.is_none());
     load(async move {
         let (control, scope, id) = ready?;
-        let device = control.device(&scope, id).await?;
-        let config = control.device_config(&scope, id).await?.render();
-        let now = control.now();
+        let view = control.devices().page(&scope, id).await?;
+        let config = control.devices().config(&scope, id).await?.render();
+        let (device, now) = (view.device.clone(), view.now);
         let input = DeviceInput {
             label: device.label.clone(),
             routing: device.routing,
@@ -112,7 +112,6 @@ pub fn DevicePage() -> impl IntoView {
             device.address.clone(),
             device.routing.title(),
         );
-        let device_row = device.clone().into();
         let notice = if new {
             Some("It is on your network as soon as it scans this code.")
         } else {
@@ -150,7 +149,7 @@ pub fn DevicePage() -> impl IntoView {
                         <Code id=id config=config.to_string() label=label/>
                         <div class="grid min-w-[min(280px,100%)] flex-1 content-start gap-4">
                             <Guide/>
-                            <FirstHandshake device=device_row now=now/>
+                            <FirstHandshake initial=view/>
                         </div>
                     </div>
                 </section>
@@ -264,7 +263,7 @@ pub fn DeleteDevicePage() -> impl IntoView {
     let failure = forms::failure_from_query(|key| query.get(key)).map(|f| f.message);
     load(async move {
         let (control, scope, id) = ready?;
-        let device = control.device(&scope, id).await?;
+        let device = control.devices().get(&scope, id).await?;
         let title = format!("Delete {}?", device.label);
         Ok::<_, Failure>(view! {
             <PageShell

@@ -14,7 +14,7 @@ use crate::{
 };
 use domain::{
     DeviceId, FilterPolicy, Timestamp,
-    view::{DashboardView, DeviceRow as Device},
+    view::{DeviceRow as Device, NetworkView},
 };
 use leptos::{either::Either, ev, html, prelude::*, task::spawn_local};
 
@@ -35,7 +35,7 @@ struct RowContent {
 }
 
 impl RowContent {
-    fn of(device: &Device, view: &DashboardView) -> Self {
+    fn of(device: &Device, view: &NetworkView) -> Self {
         let connection = Connection::of(device, view.now);
         let speed = if connection == Connection::Online {
             let [down, up] = [device.down_bps, device.up_bps].map(format::megabits);

@@ -3,43 +3,41 @@
 
 use crate::{
     event_stream::{Reconnecting, decode, subscribe},
-    tenant::state::Connection,
+    tenant::{Derived, ProblemBanners, state::Connection, status::problems},
     ui::RelativeTime,
 };
 use domain::{
-    DeviceId, Timestamp,
-    view::{DashboardView, DeviceRow},
+    Topic,
+    view::{DevicePageView, DeviceRow},
 };
 use leptos::prelude::*;
 
-/// Shows whether a device is connected, live.
+/// Shows whether a device is connected, and what is wrong with the network it
+/// connects to, live.
 #[island]
 pub fn FirstHandshake(
-    device: DeviceRow,
-    /// The server's clock when the device was read.
-    now: Timestamp,
+    /// The page at the time it was rendered.
+    initial: DevicePageView,
 ) -> impl IntoView {
-    let id: DeviceId = device.id;
-    let latest = RwSignal::new((device, now));
+    let topic = Topic::Device(initial.device.id);
+    let view = RwSignal::new(initial);
     let connected = RwSignal::new(true);
     let on_event = move |text: String| {
-        let Some(view) = decode::<DashboardView>(&text) else {
-            return;
-        };
-        let now = view.now;
-        if let Some(device) = view.devices.into_iter().find(|d| d.id == id) {
-            latest.set((device, now));
+        if let Some(new) = decode(&text) {
+            view.set(new);
         }
     };
-    subscribe("/live", "dashboard", connected, Box::new(on_event));
-    let connection = Memo::new(move |_| latest.with(|(d, now)| Connection::of(d, *now)));
+    subscribe(topic, connected, Box::new(on_event));
+    let connection = Derived::of(view, |v| {
+        Connection::of(&DeviceRow::from(v.device.clone()), v.now)
+    });
+    let times = Derived::of(view, |v| (v.device.last_handshake, v.now));
     let handshake = move || {
-        latest.with(|(d, now)| {
-            d.last_handshake
-                .map(|at| view! { <RelativeTime at=at now=*now/> })
-        })
+        let (at, now) = times.get();
+        at.map(|at| view! { <RelativeTime at=at now=now/> })
     };
     view! {
+        <ProblemBanners problems=Derived::of(view, |v| problems(&v.status))/>
         <div class="card flex items-center gap-3 px-3.5 py-3">
             <span class=move || connection.get().tone().dot() aria-hidden="true"></span>
             <div>

@@ -16,7 +16,7 @@ pub fn EventsPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
     load(async move {
         let (control, scope) = ready?;
-        let view = control.events(&scope).await?;
+        let view = control.events().list(&scope).await?;
         let health = status::health(&view.status);
         let problems = status::problems(&view.status);
         let list = if view.rows.is_empty() {

@@ -11,7 +11,7 @@ use crate::{
     tenant::state::{self, Connection},
     ui::format::{decimal, escape},
 };
-use domain::view::{DashboardView, DeviceRow};
+use domain::view::{DeviceRow, NetworkView};
 use std::fmt::Write;
 
 /// The largest number of mesh devices with curves between them. More curves would
@@ -19,7 +19,7 @@ use std::fmt::Write;
 const MAX_CURVED_DEVICES: usize = 10;
 
 /// Returns whether mesh devices have rings instead of curves.
-pub fn is_ringed(view: &DashboardView) -> bool {
+pub fn is_ringed(view: &NetworkView) -> bool {
     view.devices.iter().filter(|d| d.mesh).count() > MAX_CURVED_DEVICES
 }
 
@@ -61,7 +61,7 @@ impl Picture {
 
 /// Draws the devices at the positions of `layout`. With `links` each device is a
 /// link to its page.
-pub fn draw(view: &DashboardView, frame: &Frame, layout: &Layout, links: bool) -> Picture {
+pub fn draw(view: &NetworkView, frame: &Frame, layout: &Layout, links: bool) -> Picture {
     let ringed = is_ringed(view);
     let mut elements = Vec::with_capacity(view.devices.len() + 2);
     elements.push(SvgElement {
@@ -94,7 +94,7 @@ pub fn draw(view: &DashboardView, frame: &Frame, layout: &Layout, links: bool) -
 
 /// Returns the curves between devices that may reach each other now: both in the
 /// mesh and both connected.
-fn curves(view: &DashboardView, frame: &Frame, layout: &Layout, ringed: bool) -> String {
+fn curves(view: &NetworkView, frame: &Frame, layout: &Layout, ringed: bool) -> String {
     let mut paths = String::new();
     if ringed {
         return paths;
@@ -121,7 +121,7 @@ fn curves(view: &DashboardView, frame: &Frame, layout: &Layout, ringed: bool) ->
 
 /// Returns the lines between the gateway and the devices: solid and thicker with
 /// traffic while a device is connected, otherwise dotted.
-fn spokes(view: &DashboardView, frame: &Frame, layout: &Layout) -> String {
+fn spokes(view: &NetworkView, frame: &Frame, layout: &Layout) -> String {
     let centre = frame.centre();
     let (mut online, mut offline) = (String::new(), String::new());
     for (device, spot) in view.devices.iter().zip(&layout.spots) {
@@ -145,7 +145,7 @@ fn spokes(view: &DashboardView, frame: &Frame, layout: &Layout) -> String {
 
 /// Returns a device: a disc with its icon, and its label if there is space.
 fn body(
-    view: &DashboardView,
+    view: &NetworkView,
     frame: &Frame,
     layout: &Layout,
     device: &DeviceRow,
@@ -189,7 +189,7 @@ fn body(
 /// pointer.
 fn label(
     body: &mut String,
-    view: &DashboardView,
+    view: &NetworkView,
     frame: &Frame,
     device: &DeviceRow,
     spot: &Spot,
@@ -210,7 +210,7 @@ fn label(
     );
 }
 
-fn gateway(view: &DashboardView, frame: &Frame) -> SvgElement {
+fn gateway(view: &NetworkView, frame: &Frame) -> SvgElement {
     let centre = frame.centre();
     SvgElement {
         tag: "g".to_owned(),
@@ -237,7 +237,7 @@ mod tests {
         tenant::fixture::{device, view},
     };
 
-    fn drawn(view: &DashboardView, links: bool) -> Picture {
+    fn drawn(view: &NetworkView, links: bool) -> Picture {
         draw(
             view,
             &Frame::WIDE,
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn rings_replace_curves_between_many_devices() {
         let online = |n: i64| device(n, "x", Some(995));
-        let curves = |v: &DashboardView| drawn(v, false).html().matches('Q').count();
+        let curves = |v: &NetworkView| drawn(v, false).html().matches('Q').count();
         let mut v = view(vec![online(1), online(2), online(3), device(4, "x", None)]);
         assert_eq!(curves(&v), 3);
         v.devices[0].mesh = false;

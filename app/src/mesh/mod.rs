@@ -23,14 +23,14 @@ use crate::{
     },
     ui::{EmptyState, Glyph, Segmented, format},
 };
-use domain::view::{DashboardView, DeviceRow};
+use domain::view::{DeviceRow, NetworkView};
 use leptos::{either::Either, prelude::*};
 
 /// The mesh page's content, live.
 #[island]
 pub fn LiveMesh(
     /// The data at the time the page was rendered.
-    initial: DashboardView,
+    initial: NetworkView,
     /// Whether to show the list instead of the picture.
     list: bool,
 ) -> impl IntoView {
@@ -65,7 +65,7 @@ pub fn LiveMesh(
 }
 
 /// Returns what the lines mean, as far as there are any.
-fn hint(view: &DashboardView) -> &'static str {
+fn hint(view: &NetworkView) -> &'static str {
     if view.devices.is_empty() {
         ""
     } else if draw::is_ringed(view) {
@@ -156,7 +156,7 @@ struct RowContent {
 }
 
 impl RowContent {
-    fn of(device: &DeviceRow, view: &DashboardView) -> Self {
+    fn of(device: &DeviceRow, view: &NetworkView) -> Self {
         let connection = Connection::of(device, view.now);
         let others = view.devices.iter().filter(|d| d.id != device.id && d.mesh);
         Self {

@@ -17,7 +17,7 @@ pub fn MeshPage() -> impl IntoView {
     let list = use_query_map().get_untracked().get("show").as_deref() == Some("list");
     load(async move {
         let (control, scope) = ready?;
-        let view = control.dashboard(&scope).await?;
+        let view = control.tenants().network(&scope).await?;
         Ok::<_, Failure>(view! {
             <PageShell current=NavItem::Mesh who=view.name.clone() title="Mesh">
                 <LiveMesh initial=view list=list/>

@@ -22,7 +22,7 @@ use leptos::prelude::*;
 pub async fn suspend_tenant(id: i64, suspended: bool) -> Result<(), AppError> {
     let done = async {
         let (control, scope) = acting_for(id).await?;
-        control.set_suspended(&scope, suspended).await
+        control.tenants().set_suspended(&scope, suspended).await
     }
     .await;
     done.map_err(|f| refused(f, "/"))?;
@@ -38,7 +38,7 @@ pub async fn suspend_tenant(id: i64, suspended: bool) -> Result<(), AppError> {
 pub async fn operator_delete_tenant(id: i64) -> Result<(), AppError> {
     let done = async {
         let (control, scope) = acting_for(id).await?;
-        control.delete_tenant(&scope).await
+        control.tenants().delete(&scope).await
     }
     .await;
     done.map_err(|f| refused(f, "/"))?;
@@ -50,7 +50,10 @@ pub async fn operator_delete_tenant(id: i64) -> Result<(), AppError> {
 /// the operator's host only: requests to other hosts carry no operator's permission.
 async fn acting_for(id: i64) -> Result<(control::Control, TenantScope), Failure> {
     let (control, operator) = (context::control()?, context::operator()?);
-    let scope = control.operator_tenant(&operator, TenantId(id)).await?;
+    let scope = control
+        .auth()
+        .operator_tenant(&operator, TenantId(id))
+        .await?;
     Ok((control, scope))
 }
 

@@ -23,7 +23,7 @@ pub fn OperatorPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::operator()?)));
     load(async move {
         let (control, scope) = ready?;
-        let view = control.operator_view(&scope).await?;
+        let view = control.operators().overview(&scope).await?;
         let message = forms::failure_from_query(|key| query.get(key)).map(|f| f.message);
         let search = query.get("q").unwrap_or_default();
         let who = scope.name().to_owned();
@@ -114,7 +114,7 @@ pub fn DeleteTenantPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::operator()?, id?)));
     load(async move {
         let (control, operator, id) = ready?;
-        let scope = control.operator_tenant(&operator, id).await?;
+        let scope = control.auth().operator_tenant(&operator, id).await?;
         let name = scope.name().as_str().to_owned();
         Ok::<_, Failure>(view! {
             <PageShell

@@ -7,7 +7,7 @@ use crate::{
     },
     ui::format,
 };
-use domain::view::DashboardView;
+use domain::view::{NetworkView, UsageView};
 use leptos::prelude::*;
 
 /// The figures, formatted.
@@ -26,9 +26,9 @@ struct KeyFigures {
 }
 
 impl KeyFigures {
-    fn of(view: &DashboardView) -> Self {
+    fn of(view: &NetworkView, usage: &UsageView) -> Self {
         let totals = totals(view);
-        let queries = view.queries;
+        let queries = usage.queries;
         Self {
             online: totals.online.to_string(),
             of: format!("of {}", totals.devices),
@@ -43,8 +43,8 @@ impl KeyFigures {
                     format::thousands(q.total)
                 )
             }),
-            month: format::bytes_parts(view.month_bytes),
-            month_bytes: view.month_bytes,
+            month: format::bytes_parts(usage.month_bytes),
+            month_bytes: usage.month_bytes,
             month_note: month_note(view),
         }
     }
@@ -52,9 +52,9 @@ impl KeyFigures {
 
 /// Shows devices online, speed now, blocked DNS queries and the month's data.
 #[component]
-pub fn Kpis(live: LiveData) -> impl IntoView {
+pub fn Kpis(live: LiveData, usage: RwSignal<UsageView>) -> impl IntoView {
     let plan = live.view.with_untracked(|v| v.plan.clone());
-    let now = live.derive(KeyFigures::of);
+    let now = live.derive_with(usage, KeyFigures::of);
     view! {
         <div class="card kpis">
             <div class="kpi">

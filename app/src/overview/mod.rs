@@ -11,12 +11,12 @@ pub use page::OverviewPage;
 
 use crate::{
     devices::{DevicesCard, ReturnPage},
-    event_stream::Reconnecting,
+    event_stream::{Reconnecting, decode, subscribe},
     mesh::{Frame, MeshPicture},
-    tenant::{HealthChip, LiveData, ProblemBanners},
+    tenant::{HealthChip, LiveData, ProblemBanners, status::problems},
     ui::{Glyph, Icon},
 };
-use domain::{Failure, view::DashboardView};
+use domain::{Failure, Topic, view::DashboardView};
 use kpis::Kpis;
 use leptos::prelude::*;
 use speed::SpeedChart;
@@ -29,7 +29,19 @@ pub fn LiveDashboard(
     /// What was refused, after a plain POST of one of the table's forms.
     failure: Option<Failure>,
 ) -> impl IntoView {
-    let live = LiveData::start(initial);
+    let live = LiveData::new(initial.network);
+    let usage = RwSignal::new(initial.usage);
+    let on_event = move |text: String| {
+        if let Some(DashboardView {
+            network,
+            usage: new,
+        }) = decode(&text)
+        {
+            usage.set(new);
+            live.view.set(network);
+        }
+    };
+    subscribe(Topic::Overview, live.connected, Box::new(on_event));
     view! {
         <div class="row">
             <h1>"Overview"</h1>
@@ -40,10 +52,10 @@ pub fn LiveDashboard(
                 <Icon glyph=Glyph::External class="icon-s"/>
             </a>
         </div>
-        <ProblemBanners live=live/>
-        <Kpis live=live/>
+        <ProblemBanners problems=live.derive(|v| problems(&v.status))/>
+        <Kpis live=live usage=usage/>
         <div class="two">
-            <SpeedChart live=live/>
+            <SpeedChart live=live usage=usage/>
             <section class="card" aria-labelledby="mesh-title">
                 <div class="hd">
                     <h2 id="mesh-title">"Mesh"</h2>

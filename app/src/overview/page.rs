@@ -17,9 +17,9 @@ pub fn OverviewPage() -> impl IntoView {
     let failure = forms::failure_from_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
-        let view = control.dashboard(&scope).await?;
+        let view = control.tenants().dashboard(&scope).await?;
         Ok::<_, Failure>(view! {
-            <PageShell current=NavItem::Overview who=view.name.clone() title="Overview">
+            <PageShell current=NavItem::Overview who=view.network.name.clone() title="Overview">
                 <LiveDashboard initial=view failure=failure/>
             </PageShell>
         })

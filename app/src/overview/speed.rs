@@ -5,12 +5,13 @@ use crate::{
     tenant::LiveData,
     ui::chart::{HEIGHT, WIDTH, chart},
 };
+use domain::view::UsageView;
 use leptos::prelude::*;
 
 /// Shows the speed of the last minute.
 #[component]
-pub fn SpeedChart(live: LiveData) -> impl IntoView {
-    let drawing = live.derive(|v| chart(&v.speed, v.now));
+pub fn SpeedChart(live: LiveData, usage: RwSignal<UsageView>) -> impl IntoView {
+    let drawing = live.derive_with(usage, |v, usage| chart(&usage.speed, v.now));
     view! {
         <section class="card" aria-labelledby="speed-title">
             <div class="hd">

@@ -1,8 +1,8 @@
-//! Devices and dashboards for the tests of pages.
+//! Devices and networks for the tests of pages.
 
 use domain::{
     DeviceId, FilterPolicy, Plan, TenantStatus, Timestamp,
-    view::{DashboardView, DeviceRow},
+    view::{DeviceRow, NetworkView},
 };
 
 /// Returns a device whose last handshake was at `handshake`, in seconds.
@@ -21,9 +21,9 @@ pub fn device(id: i64, label: &str, handshake: Option<i64>) -> DeviceRow {
     }
 }
 
-/// Returns a dashboard with these devices, at 1,000 s.
-pub fn view(devices: Vec<DeviceRow>) -> DashboardView {
-    DashboardView {
+/// Returns a network with these devices, at 1,000 s.
+pub fn view(devices: Vec<DeviceRow>) -> NetworkView {
+    NetworkView {
         now: Timestamp::from_secs(1_000),
         name: "abcd".into(),
         plan: Plan {
@@ -37,8 +37,5 @@ pub fn view(devices: Vec<DeviceRow>) -> DashboardView {
         gateway: "10.88.1.1".into(),
         status: TenantStatus::default(),
         devices,
-        speed: vec![],
-        month_bytes: 0,
-        queries: None,
     }
 }

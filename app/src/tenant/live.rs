@@ -1,12 +1,12 @@
 //! A tenant's data in the browser: rendered by the server first, then replaced
-//! by every event of `/live`. Islands derive their texts from it, so an event
+//! by every event of the page's stream. Islands derive their texts from it, so an event
 //! updates only what really changed: an open menu, a half-typed search and the
 //! focus stay as they are.
 
 use crate::event_stream::{decode, subscribe};
 use domain::{
-    DeviceId,
-    view::{DashboardView, DeviceRow},
+    DeviceId, Topic,
+    view::{DeviceRow, NetworkView},
 };
 use leptos::prelude::*;
 
@@ -14,40 +14,64 @@ use leptos::prelude::*;
 #[derive(Clone, Copy)]
 pub struct LiveData {
     /// The data of the last event, or of the page itself before the first one.
-    pub view: RwSignal<DashboardView>,
+    pub view: RwSignal<NetworkView>,
     /// Whether the stream is open; while it is not, `view` is out of date.
     pub connected: RwSignal<bool>,
 }
 
 impl LiveData {
-    /// Starts with the data the page was rendered with and, in a browser,
-    /// subscribes to the stream.
-    pub fn start(initial: DashboardView) -> Self {
-        let live = Self {
+    /// Holds the data the page was rendered with, which the caller updates.
+    pub fn new(initial: NetworkView) -> Self {
+        Self {
             view: RwSignal::new(initial),
             connected: RwSignal::new(true),
-        };
+        }
+    }
+
+    /// Starts with the data the page was rendered with and, in a browser,
+    /// subscribes to the network's stream.
+    pub fn start(initial: NetworkView) -> Self {
+        let live = Self::new(initial);
         let on_event = move |text: String| {
             if let Some(view) = decode(&text) {
                 live.view.set(view);
             }
         };
-        subscribe("/live", "dashboard", live.connected, Box::new(on_event));
+        subscribe(Topic::Network, live.connected, Box::new(on_event));
         live
     }
 
     /// Returns what `compute` makes of the view, kept up to date.
     pub fn derive<T>(
         self,
-        compute: impl Fn(&DashboardView) -> T + Send + Sync + 'static,
+        compute: impl Fn(&NetworkView) -> T + Send + Sync + 'static,
     ) -> Derived<T>
     where
         T: PartialEq + Send + Sync + 'static,
     {
+        Derived::of(self.view, compute)
+    }
+
+    /// Returns what `compute` makes of the view and of other data beside it, kept
+    /// up to date.
+    pub fn derive_with<U, T>(
+        self,
+        other: RwSignal<U>,
+        compute: impl Fn(&NetworkView, &U) -> T + Send + Sync + 'static,
+    ) -> Derived<T>
+    where
+        U: Send + Sync + 'static,
+        T: PartialEq + Send + Sync + 'static,
+    {
         #[cfg(feature = "hydrate")]
-        return Derived(Memo::new(move |_| self.view.with(&compute)));
+        return Derived(Memo::new(move |_| {
+            self.view.with(|v| other.with(|o| compute(v, o)))
+        }));
         #[cfg(not(feature = "hydrate"))]
-        return Derived(StoredValue::new(self.view.with_untracked(compute)));
+        return Derived(StoredValue::new(
+            self.view
+                .with_untracked(|v| other.with_untracked(|o| compute(v, o))),
+        ));
     }
 
     /// Returns what `compute` makes of one device, kept up to date. Once the
@@ -55,7 +79,7 @@ impl LiveData {
     pub fn derive_device<T>(
         self,
         initial: DeviceRow,
-        compute: impl Fn(&DeviceRow, &DashboardView) -> T + Send + Sync + 'static,
+        compute: impl Fn(&DeviceRow, &NetworkView) -> T + Send + Sync + 'static,
     ) -> Derived<T>
     where
         T: PartialEq + Clone + Send + Sync + 'static,
@@ -79,7 +103,7 @@ impl LiveData {
     /// Returns the device `id` as it is now, without subscribing to changes;
     /// `None` if it was deleted.
     pub fn find_device(self, id: DeviceId) -> Option<DeviceRow> {
-        let find = |v: &DashboardView| v.devices.iter().find(|d| d.id == id).cloned();
+        let find = |v: &NetworkView| v.devices.iter().find(|d| d.id == id).cloned();
         self.view.with_untracked(find)
     }
 
@@ -115,6 +139,17 @@ impl<T: Send + Sync + 'static> Clone for Derived<T> {
 impl<T: Send + Sync + 'static> Copy for Derived<T> {}
 
 impl<T: PartialEq + Send + Sync + 'static> Derived<T> {
+    /// Returns what `compute` makes of a view, kept up to date.
+    pub fn of<V>(view: RwSignal<V>, compute: impl Fn(&V) -> T + Send + Sync + 'static) -> Self
+    where
+        V: Send + Sync + 'static,
+    {
+        #[cfg(feature = "hydrate")]
+        return Self(Memo::new(move |_| view.with(&compute)));
+        #[cfg(not(feature = "hydrate"))]
+        return Self(StoredValue::new(view.with_untracked(compute)));
+    }
+
     /// Calls `read` with the value. In a browser the caller's effect runs again
     /// when the value changes.
     pub fn with<U>(self, read: impl FnOnce(&T) -> U) -> U {

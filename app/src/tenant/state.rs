@@ -5,7 +5,7 @@
 use crate::ui::{Glyph, Tone, format};
 use domain::{
     Timestamp,
-    view::{DashboardView, DeviceRow},
+    view::{DeviceRow, NetworkView},
 };
 
 /// Whether a device is on the network.
@@ -150,7 +150,7 @@ pub struct Totals {
 }
 
 /// Adds up the devices.
-pub fn totals(view: &DashboardView) -> Totals {
+pub fn totals(view: &NetworkView) -> Totals {
     view.devices.iter().fold(Totals::default(), |t, d| Totals {
         online: t.online + usize::from(d.is_online(view.now)),
         devices: t.devices + 1,
@@ -160,7 +160,7 @@ pub fn totals(view: &DashboardView) -> Totals {
 }
 
 /// Returns "of 500 GB · resets in 8 days" or "no limit in your plan".
-pub fn month_note(view: &DashboardView) -> String {
+pub fn month_note(view: &NetworkView) -> String {
     match view.plan.monthly_bytes {
         None => "no limit in your plan".to_owned(),
         Some(limit) => {

@@ -1,7 +1,7 @@
 //! The health of a tenant's network: what its parts' states mean, the chip
 //! beside a page's heading and the banners above its content.
 
-use super::live::LiveData;
+use super::live::{Derived, LiveData};
 use crate::ui::{Banner, Tone};
 use domain::{Part, Problem, TenantStatus};
 use leptos::prelude::*;
@@ -75,8 +75,10 @@ pub fn HealthChip(live: LiveData) -> impl IntoView {
 
 /// Shows a banner for every problem, with what to do about it.
 #[component]
-pub fn ProblemBanners(live: LiveData) -> impl IntoView {
-    let problems = live.derive(|v| problems(&v.status));
+pub fn ProblemBanners(
+    /// What [`problems`] returns of the status.
+    problems: Derived<Vec<(&'static str, Problem)>>,
+) -> impl IntoView {
     // The element exists before any banner does, so that screen readers
     // announce the first one.
     view! {

@@ -43,8 +43,8 @@ pub struct OperatorSession {
     /// The permission.
     pub scope: OperatorScope,
     /// The part of the password's hash that a session stores. It matches until
-    /// the operator's password is replaced
-    /// (`Control::is_operator_session_valid`), and reveals nothing of it.
+    /// the operator's password is replaced (`Auth::operator_session`), and reveals
+    /// nothing of it.
     pub proof: String,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The web server and the command line call this one core. A request changes
 //! rows in one transaction, commits, then nudges the node; it never touches the
-//! machine itself. There is a folder for each capability.
+//! machine itself. There is a folder for each capability, and each capability is
+//! a handle: `control.devices().add(…)`.
 
 mod auth;
 mod devices;
@@ -10,10 +11,12 @@ mod dns;
 mod entropy;
 mod events;
 mod failures;
+mod inner;
 mod inputs;
 mod jobs;
 mod nodes;
 mod operators;
+mod parts;
 mod plans;
 mod tenants;
 #[cfg(test)]
@@ -21,102 +24,90 @@ mod test_node;
 mod traffic;
 mod watch;
 
+pub use auth::{Auth, TenantSession};
+pub use devices::Devices;
+pub use dns::Dns;
 pub use entropy::Entropy;
+pub use events::Events;
 pub use failures::{incident_id, internal};
 pub use inputs::{
     Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorSession, RedeemedTicket,
     SignInTicket, SignUp,
 };
-pub use nodes::{CapacitySettings, CheckpointingSource, SpecCheckpoint, StoreSpecs};
+pub use nodes::{CapacitySettings, CheckpointingSource, NodesHandle, SpecCheckpoint, StoreSpecs};
+pub use operators::Operators;
+pub use parts::{ControlParts, ControlSettings};
+pub use plans::Plans;
+pub use tenants::Tenants;
+pub use traffic::Traffic;
+pub use watch::Watch;
 
-use auth::{Hasher, Limits};
-use domain::{AddressPlan, NodeId, Slot};
-use events::{EventWriter, Timing};
-use nodes::Capacity;
-use provisioning::{Clock, NodeHandle};
-use std::{collections::BTreeSet, sync::Arc};
-use store::Store;
-use traffic::Meter;
-use watch::TenantNotifier;
-
-/// The parts a [`Control`] is built from.
-pub struct ControlParts {
-    /// The database.
-    pub store: Store,
-    /// The local node.
-    pub node: NodeHandle,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub entropy: Entropy,
-    /// The operator's settings.
-    pub settings: ControlSettings,
-    /// How many tenants the node may hold, and who measures it.
-    pub capacity: CapacitySettings,
-}
-
-/// The operator's settings.
-#[derive(Clone, Debug)]
-pub struct ControlSettings {
-    /// The address ranges, which are the same as the node's.
-    pub addresses: AddressPlan,
-    /// The host that devices connect to, e.g. `vpn.example.org` or an address.
-    pub public_host: String,
-    /// The node that new tenants are placed on.
-    pub node: NodeId,
-    /// Slots that are never assigned.
-    pub excluded_slots: BTreeSet<Slot>,
-    /// Sign-ups allowed per hour from one address; 0 means no limit.
-    pub sign_ups_per_hour: u32,
-}
+use inner::Inner;
+use std::sync::Arc;
 
 /// The core. It is cheap to clone.
 #[derive(Clone)]
 pub struct Control(Arc<Inner>);
 
-struct Inner {
-    store: Store,
-    node: NodeHandle,
-    clock: Arc<dyn Clock>,
-    entropy: Entropy,
-    settings: ControlSettings,
-    hasher: Hasher,
-    limits: Limits,
-    meter: Arc<Meter>,
-    capacity: Capacity,
-    events: EventWriter,
-    notifier: TenantNotifier,
-}
-
 impl Control {
     /// Builds the core. Its background jobs begin with [`Control::run`].
     pub fn new(parts: ControlParts) -> Self {
-        let ControlParts {
-            store,
-            node,
-            clock,
-            entropy,
-            settings,
-            capacity,
-        } = parts;
-        Self(Arc::new(Inner {
-            meter: Arc::new(Meter::new(store.clone(), node.clone(), clock.clone())),
-            capacity: Capacity::new(capacity, node.clone()),
-            events: EventWriter::new(
-                store.clone(),
-                node.clone(),
-                clock.clone(),
-                settings.node,
-                Timing::default(),
-            ),
-            hasher: Hasher::new(),
-            limits: Limits::new(settings.sign_ups_per_hour),
-            notifier: TenantNotifier::default(),
-            store,
-            node,
-            clock,
-            entropy,
-            settings,
-        }))
+        Self(Arc::new(Inner::new(parts)))
+    }
+
+    /// Runs the background jobs until the future is dropped. The server runs one
+    /// of these.
+    pub async fn run(&self) {
+        jobs::run(&self.0).await;
+    }
+
+    /// Returns the handle on sign-in, sessions and permissions.
+    pub fn auth(&self) -> Auth<'_> {
+        Auth(&self.0)
+    }
+
+    /// Returns the handle on the tenants' accounts and overviews.
+    pub fn tenants(&self) -> Tenants<'_> {
+        Tenants(&self.0)
+    }
+
+    /// Returns the handle on the tenants' devices.
+    pub fn devices(&self) -> Devices<'_> {
+        Devices(&self.0)
+    }
+
+    /// Returns the handle on the tenants' DNS filters.
+    pub fn dns(&self) -> Dns<'_> {
+        Dns(&self.0)
+    }
+
+    /// Returns the handle on past traffic.
+    pub fn traffic(&self) -> Traffic<'_> {
+        Traffic(&self.0)
+    }
+
+    /// Returns the handle on the event log.
+    pub fn events(&self) -> Events<'_> {
+        Events(&self.0)
+    }
+
+    /// Returns the handle on the plans.
+    pub fn plans(&self) -> Plans<'_> {
+        Plans(&self.0)
+    }
+
+    /// Returns the handle on the operators and their overview.
+    pub fn operators(&self) -> Operators<'_> {
+        Operators(&self.0)
+    }
+
+    /// Returns the handle on the nodes.
+    pub fn nodes(&self) -> NodesHandle<'_> {
+        NodesHandle(&self.0)
+    }
+
+    /// Returns the handle on what changes while a page is open.
+    pub fn watch(&self) -> Watch<'_> {
+        Watch(&self.0)
     }
 }

@@ -51,5 +51,5 @@ pub(crate) async fn tenant(store: &Store, name: &str) -> TenantScope {
         .create_tenant(tenant, &AddressPlan::default(), &BTreeSet::new())
         .await
         .unwrap();
-    TenantScope::issue(created.id, name, "test")
+    TenantScope::issue(created.value.id, name, "test")
 }

@@ -50,7 +50,7 @@ pub struct DeviceView {
 }
 
 /// A device in a list. It has only the fields that lists show, because every
-/// event of the dashboard's stream contains one for each device.
+/// event of a list's stream contains one for each device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceRow {
     pub id: DeviceId,
@@ -128,10 +128,10 @@ impl From<SpeedSample> for (Timestamp, u64, u64) {
     }
 }
 
-/// A tenant's dashboard. The page renders it, and its event stream sends it again
-/// at every change.
+/// A tenant's network: its status and its devices. The pages of the devices and of
+/// the mesh render it, and their stream sends it again at every change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DashboardView {
+pub struct NetworkView {
     /// The server's time when this was created.
     pub now: Timestamp,
     pub name: String,
@@ -142,12 +142,34 @@ pub struct DashboardView {
     pub status: TenantStatus,
     /// The devices, oldest first.
     pub devices: Vec<DeviceRow>,
+}
+
+/// How much a tenant uses its network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UsageView {
     /// The speed of the last minute, oldest first.
     pub speed: Vec<SpeedSample>,
     /// Bytes in this calendar month (UTC), both directions together.
     pub month_bytes: u64,
     /// DNS queries of the last 24 hours, once AdGuard Home has reported them.
     pub queries: Option<QueryCounts>,
+}
+
+/// A tenant's dashboard: the content of the overview.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardView {
+    pub network: NetworkView,
+    pub usage: UsageView,
+}
+
+/// The content of a device's page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DevicePageView {
+    /// The server's time when this was created.
+    pub now: Timestamp,
+    /// The status of the tenant's parts.
+    pub status: TenantStatus,
+    pub device: DeviceView,
 }
 
 /// The DNS queries that AdGuard Home counted in the last 24 hours.

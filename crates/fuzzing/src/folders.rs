@@ -9,7 +9,9 @@
 use crate::{block_on, bytes::Bytes, wgconf::tenant};
 use domain::{AddressPlan, ErrorCode, PrivateKey, PublicKey, Slot};
 use folders::DiskFolders;
-use provisioning::{Folders, NodeSettings, hash::content_hash, observed::ObservedFolder};
+use provisioning::{
+    Folders, NodeSettings, TenantSpecExt, hash::content_hash, observed::ObservedFolder,
+};
 use std::{
     fs,
     net::Ipv4Addr,

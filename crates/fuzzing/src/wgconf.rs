@@ -10,7 +10,8 @@ use domain::{
     PublicKey, Routing, Secret, Slot, TenantName,
     wgconf::{self, Section},
 };
-use provisioning::spec::{DeviceSpec, TenantSpec};
+use protocol::{DeviceSpec, TenantSpec};
+use provisioning::TenantSpecExt;
 
 pub(crate) fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);

@@ -6,7 +6,7 @@ use domain::{
     TenantName,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::{collections::BTreeMap, io, net::Ipv4Addr, sync::Arc};
 use zeroize::Zeroizing;
 
 /// The version that [`NodeSpec::to_bytes`] writes.
@@ -73,9 +73,24 @@ pub enum SpecError {
     /// They were written by a newer version.
     #[error("the spec has version {0}; this program reads up to {VERSION}")]
     Newer(u32),
-    /// They are damaged, or never were a spec.
-    #[error("the bytes are no spec")]
-    Damaged(#[source] serde_json::Error),
+    /// They are damaged, or never were a spec. Only the place is named: serde's
+    /// message may quote the value that it found there, which may be a key.
+    #[error("the bytes are no spec (line {line}, column {column})")]
+    Damaged {
+        /// The line, from 1; 0 if no place is known.
+        line: usize,
+        /// The column, in bytes.
+        column: usize,
+    },
+}
+
+impl SpecError {
+    fn damaged(e: &serde_json::Error) -> Self {
+        Self::Damaged {
+            line: e.line(),
+            column: e.column(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -96,15 +111,15 @@ impl NodeSpec {
     /// # Errors
     /// Never for a spec that this program made; serde's signature has one.
     pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, SpecError> {
-        // Large enough to never grow: a vector that grows leaves copies of keys behind.
-        let devices: usize = self.tenants.values().map(|t| t.devices.len()).sum();
-        let size = 128 + 640 * self.tenants.len() + 512 * devices;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(size));
         let written = Written {
             version: VERSION,
             spec: self,
         };
-        serde_json::to_writer(&mut *bytes, &written).map_err(SpecError::Damaged)?;
+        // Counted first: a vector that grows leaves copies of keys behind.
+        let mut size = ByteCount(0);
+        serde_json::to_writer(&mut size, &written).map_err(|e| SpecError::damaged(&e))?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size.0));
+        serde_json::to_writer(&mut *bytes, &written).map_err(|e| SpecError::damaged(&e))?;
         Ok(bytes)
     }
 
@@ -114,11 +129,26 @@ impl NodeSpec {
     /// [`SpecError`] for anything else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SpecError> {
         // The version first: a newer one may differ in everything else.
-        let Version { version } = serde_json::from_slice(bytes).map_err(SpecError::Damaged)?;
+        let Version { version } =
+            serde_json::from_slice(bytes).map_err(|e| SpecError::damaged(&e))?;
         if version > VERSION {
             return Err(SpecError::Newer(version));
         }
-        serde_json::from_slice(bytes).map_err(SpecError::Damaged)
+        serde_json::from_slice(bytes).map_err(|e| SpecError::damaged(&e))
+    }
+}
+
+/// Counts the bytes that are written to it.
+struct ByteCount(usize);
+
+impl io::Write for ByteCount {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

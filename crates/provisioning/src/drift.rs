@@ -9,15 +9,17 @@ mod kind;
 pub use kind::{Drift, DriftKind};
 
 use crate::{
+    derive::TenantSpecExt,
     hash::content_hash,
     observed::{
         ContainerState, DnsConf, ObservedContainer, ObservedContainers, ObservedDns,
         ObservedFirewall, ObservedFirewallTenant, ObservedFolder, ObservedInterface,
     },
     plan::{Lane, peer_change},
-    spec::{InterfaceSpec, NodeSettings, NodeSpec, TenantSpec},
+    spec::{InterfaceSpec, NodeSettings},
 };
 use domain::Slot;
+use protocol::{NodeSpec, TenantSpec};
 use std::collections::BTreeMap;
 
 /// The observation of a port before a new reading replaced it.

@@ -1,7 +1,7 @@
 //! The engine: makes a node match its spec.
 //!
 //! It is level-triggered: a nudge carries no payload. The node loads its complete
-//! [`spec`], observes the machine ([`observed`]), plans ([`plan`], a pure
+//! spec, observes the machine ([`observed`]), plans ([`plan`], a pure
 //! function), executes the steps, and publishes each tenant's status. A lost nudge
 //! or a crash costs one tick of a timer.
 //!
@@ -9,6 +9,7 @@
 //! machine is behind the traits in [`ports`].
 
 pub mod capacity;
+pub mod derive;
 pub mod dirty_set;
 pub mod drift;
 mod error;
@@ -20,6 +21,7 @@ pub mod plan;
 pub mod ports;
 pub mod spec;
 
+pub use derive::TenantSpecExt;
 pub use drift::{Drift, DriftKind};
 pub use error::{PortError, PortResult};
 pub use node::{Node, NodeHandle, NodePorts};
@@ -28,4 +30,4 @@ pub use pending::Pending;
 pub use ports::{
     Clock, Containers, DnsFilter, Firewall, Folders, SpecSource, SystemClock, WireGuard,
 };
-pub use spec::{NodeSettings, NodeSpec};
+pub use spec::NodeSettings;

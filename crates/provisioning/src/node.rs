@@ -29,13 +29,14 @@ use crate::{
     pending::Pending,
     plan::{Lane, Planner, Step, is_ours, plan},
     ports::{PortError, PortResult},
-    spec::{NodeSettings, NodeSpec},
+    spec::NodeSettings,
 };
 use domain::{ErrorCode, Slot};
 use executor::Executor;
 use handle::Shared;
 use message::Message;
 use observer::Observer;
+use protocol::NodeSpec;
 use status_publisher::{StatusInputs, StatusPublisher};
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};

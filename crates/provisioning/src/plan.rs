@@ -32,12 +32,8 @@ pub use tunnel::peer_change;
 pub use view::is_ours;
 pub(crate) use view::{ContainerIndex, wanted_elements};
 
-use crate::{
-    dirty_set::DirtySet,
-    observed::Observed,
-    pending::Pending,
-    spec::{NodeSettings, NodeSpec},
-};
+use crate::{dirty_set::DirtySet, observed::Observed, pending::Pending, spec::NodeSettings};
+use protocol::NodeSpec;
 use std::sync::Arc;
 
 /// Makes the complete plan that leads from the observation to the spec. An empty plan

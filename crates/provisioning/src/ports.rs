@@ -12,14 +12,12 @@ use crate::{
         ObservedContainers, ObservedDns, ObservedFirewall, ObservedFirewallTenant, ObservedFolder,
         ObservedInterface, PeerStatistics,
     },
-    spec::{
-        ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, NodeSpec, PeerSpec,
-        TenantSpec,
-    },
+    spec::{ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, PeerSpec},
 };
 use async_trait::async_trait;
 use domain::{PublicKey, Slot, TenantName, Timestamp, view::QueryCounts};
 use futures_util::stream::BoxStream;
+use protocol::{NodeSpec, TenantSpec};
 use std::collections::BTreeMap;
 
 /// WireGuard interfaces with their addresses.

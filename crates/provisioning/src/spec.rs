@@ -1,68 +1,16 @@
-//! What a node should hold: the complete spec, and what each port needs of it.
+//! What each port needs of a node's spec, and the settings of the node itself. Made from
+//! a tenant of the spec by [`crate::derive`].
 
 use crate::hash::content_hash;
 use domain::{
-    AddressPlan, DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret,
-    Slot, TenantName, marks::INTERFACE_ALIAS_PREFIX,
+    AddressPlan, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot, TenantName,
 };
 use ipnet::Ipv4Net;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    sync::Arc,
 };
-
-/// Everything that a node should hold. What is not in it, and carries our name or
-/// label, is removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeSpec {
-    /// Increases with every change. A node refuses an older spec.
-    pub generation: u64,
-    /// The tenants, by slot. Shared: a tenant that has not changed since the last spec
-    /// is the same allocation.
-    pub tenants: BTreeMap<Slot, Arc<TenantSpec>>,
-}
-
-/// One tenant on a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TenantSpec {
-    /// The tenant's name.
-    pub name: TenantName,
-    /// The slot it holds.
-    pub slot: Slot,
-    /// The tunnel's private key.
-    pub private_key: PrivateKey,
-    /// Whether the tenant is suspended: it keeps its slot and its files, and has no
-    /// tunnel, no firewall elements and no container.
-    pub suspended: bool,
-    /// The password that our proxy presents to the tenant's AdGuard Home.
-    pub dns_password: Secret,
-    /// Its bcrypt hash, as AdGuard Home stores it.
-    pub dns_password_hash: String,
-    /// The devices, by their number in the database.
-    pub devices: BTreeMap<DeviceId, DeviceSpec>,
-}
-
-/// One device of a tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceSpec {
-    /// The tenant's name for it.
-    pub label: DeviceLabel,
-    /// Its address inside the tunnel.
-    pub address: Ipv4Addr,
-    /// Its public key.
-    pub public_key: PublicKey,
-    /// Its preshared key.
-    pub preshared_key: PresharedKey,
-    /// Whether other mesh devices may reach it, and it them.
-    pub mesh: bool,
-    /// Its DNS filter policy.
-    pub policy: FilterPolicy,
-    /// The id that marks its persistent client in AdGuard Home as ours
-    /// (`peers.adguard_client_id`, e.g. `mn-3f9a`).
-    pub client_id: String,
-}
 
 /// The settings that do not change while a node runs: ranges, folders, limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,117 +185,6 @@ pub struct DnsClient {
 
 /// The only user of a tenant's AdGuard Home.
 pub const DNS_USER: &str = "tenant";
-
-impl TenantSpec {
-    /// Returns the owner mark on this tenant's interface.
-    pub fn owner(&self) -> String {
-        format!("{INTERFACE_ALIAS_PREFIX}{}", self.name)
-    }
-
-    /// Returns the interface that it should have.
-    pub fn interface(&self, s: &NodeSettings) -> InterfaceSpec {
-        let gateway = s.addresses.gateway(self.slot);
-        InterfaceSpec {
-            slot: self.slot,
-            owner: self.owner(),
-            private_key: self.private_key.clone(),
-            address: Ipv4Net::new_assert(gateway, s.addresses.subnet(self.slot).prefix_len()),
-            peers: self
-                .devices
-                .values()
-                .map(|d| {
-                    (
-                        d.public_key,
-                        PeerSpec {
-                            preshared_key: d.preshared_key.clone(),
-                            address: d.address,
-                        },
-                    )
-                })
-                .collect(),
-        }
-    }
-
-    /// Returns its elements in the firewall. `dns` is where its DNS queries are sent.
-    pub fn firewall(&self, s: &NodeSettings, dns: Ipv4Addr) -> FirewallTenant {
-        FirewallTenant {
-            slot: self.slot,
-            subnet: s.addresses.subnet(self.slot),
-            gateway: s.addresses.gateway(self.slot),
-            dns,
-            mesh: self
-                .devices
-                .values()
-                .filter(|d| d.mesh)
-                .map(|d| d.address)
-                .collect(),
-        }
-    }
-
-    /// Returns the container that it should have.
-    pub fn container(&self, s: &NodeSettings) -> ContainerSpec {
-        let data = s.tenant_dir(&self.name).join("adguard_data");
-        ContainerSpec {
-            slot: self.slot,
-            tenant: self.name.clone(),
-            image: s.image.clone(),
-            address: s.addresses.container(self.slot),
-            conf_dir: data.join("conf"),
-            work_dir: data.join("work"),
-            lists_dir: s.lists_dir(),
-            memory_bytes: s.dns_memory_bytes,
-            owner: self.private_key.public(),
-        }
-    }
-
-    /// Returns its AdGuard Home.
-    pub fn dns(&self, s: &NodeSettings) -> DnsInstance {
-        let container = self.container(s);
-        DnsInstance {
-            slot: self.slot,
-            address: container.address,
-            subnet: s.addresses.subnet(self.slot),
-            user: DNS_USER,
-            password: self.dns_password.clone(),
-            password_hash: self.dns_password_hash.clone(),
-            conf_dir: container.conf_dir,
-            work_dir: container.work_dir,
-        }
-    }
-
-    /// Returns the persistent clients that its AdGuard Home should have, by our id.
-    pub fn clients(&self) -> BTreeMap<String, DnsClient> {
-        self.devices
-            .values()
-            .map(|d| {
-                let client = DnsClient {
-                    name: d.label.to_string(),
-                    address: d.address,
-                    policy: d.policy,
-                };
-                (d.client_id.clone(), client)
-            })
-            .collect()
-    }
-
-    /// Returns the content of `wg<n>.conf`, in the format of `wg setconf` (`wg(8)`).
-    pub fn wg_conf(&self) -> Secret {
-        let mut text = format!(
-            "# MalikNode writes this file; changes by hand are undone.\n[Interface]\nPrivateKey = {}\nListenPort = {}\n",
-            *self.private_key.expose(),
-            self.slot.listen_port()
-        );
-        for d in self.devices.values() {
-            text.push_str(&format!(
-                "\n[Peer]\nPublicKey = {}\nPresharedKey = {}\nAllowedIPs = {}/32\n",
-                d.public_key,
-                *d.preshared_key.expose(),
-                d.address
-            ));
-        }
-        Secret::new(text)
-    }
-}
 
 /// Returns the path of a tenant's `wg<n>.conf`.
 pub fn wg_conf_path(tenant_dir: &Path, slot: Slot) -> PathBuf {

@@ -6,8 +6,9 @@ mod arbitrary;
 
 use arbitrary::{any_observed, any_spec, settings};
 use proptest::prelude::*;
+use protocol::NodeSpec;
 use provisioning::{
-    NodeSpec, Observation, Observed, Pending,
+    Observation, Observed, Pending, TenantSpecExt,
     hash::content_hash,
     observed::{
         ContainerState, ObservedContainer, ObservedDns, ObservedDnsClient, ObservedFirewall,

@@ -8,12 +8,12 @@ mod arbitrary;
 use arbitrary::{SLOTS, any_observed, any_spec, settings};
 use domain::{ErrorCode, Slot, TenantName};
 use proptest::prelude::*;
+use protocol::{NodeSpec, TenantSpec};
 use provisioning::{
-    NodeSpec, Observation, Observed, Pending, PortError,
+    Observation, Observed, Pending, PortError, TenantSpecExt,
     dirty_set::DirtySet,
     observed::{ObservedDns, ObservedDnsClient},
     plan::{Planner, plan},
-    spec::TenantSpec,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -21,7 +21,7 @@ use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
-use store::{DatabaseUrl, NewDevice, NewTenant, Store};
+use store::{DatabaseUrl, LOCAL_NODE, NewDevice, NewTenant, Store};
 
 /// 2026-11-25T12:00:07Z.
 const NOW: Timestamp = Timestamp::from_secs(1_795_608_007);
@@ -45,7 +45,7 @@ async fn fill(store: &Store, tenants: u64, devices: u64) -> (Vec<TenantScope>, V
             dns_password_hash: "hash".to_owned(),
             now: NOW,
         };
-        let created = store.create_tenant(new, &plan, &none).await.unwrap();
+        let created = store.create_tenant(new, &plan, &none).await.unwrap().value;
         let scope = TenantScope::issue(created.id, created.name, "year");
         for d in 1..=devices {
             let public_key = key((t << 32) + d).public();
@@ -105,7 +105,10 @@ async fn main() {
     for at in year_of_readings::readings(NOW) {
         let batch = counters.read(at);
         let start = Instant::now();
-        store.record_statistics(&batch, at).await.unwrap();
+        store
+            .record_statistics(LOCAL_NODE, &batch, at)
+            .await
+            .unwrap();
         let took = start.elapsed();
         if NOW.millis_since(at) <= 3_600_000 {
             recorded.push(took);

@@ -6,8 +6,8 @@
 //!
 //! Rules for every module:
 //! - A change is one transaction: its rows, an audit entry and the node's new
-//!   generation. The caller notifies the node afterwards; nothing depends on
-//!   that notification.
+//!   generation, which it returns ([`Committed`]). The caller notifies the node
+//!   afterwards; nothing depends on that notification.
 //! - The constraints of the database decide who gets a slot, a name or an
 //!   address. A change locks its node's row in `nodes` first, so that changes of
 //!   one node queue instead of colliding, even from several control planes.
@@ -20,6 +20,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod audit;
+mod committed;
 mod db;
 mod devices;
 mod events;
@@ -37,6 +38,7 @@ mod tenants;
 mod tickets;
 
 pub use audit::AuditEntry;
+pub use committed::Committed;
 pub use db::{
     error::{Result, StoreError},
     url::DatabaseUrl,
@@ -47,7 +49,7 @@ pub use nodes::LOCAL_NODE;
 pub use operators::{OperatorId, OperatorRecord};
 pub use overview::Overview;
 pub use sessions::{SessionKey, Sessions};
-pub use spec::{SpecChanges, SpecDevice, SpecSnapshot, SpecTenant};
+pub use spec::SpecChanges;
 pub use statistics::StatSample;
 pub use tenants::{NewTenant, Placement, TenantListing, TenantRecord, TenantState};
 pub use tickets::{NewTicket, RedeemedTicket, TicketHolder, TokenHash};

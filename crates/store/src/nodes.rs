@@ -7,10 +7,10 @@
 //! `peers`. Transactions that follow it cannot deadlock with each other.
 
 use crate::{
-    Result, Store, StoreError,
-    db::{Tx, execute, fetch_optional, unsigned},
+    Committed, Result, Store, StoreError,
+    db::{Tx, fetch_optional, unsigned},
 };
-use domain::{NodeId, TenantScope};
+use domain::{NodeId, Slot, TenantScope};
 
 /// The node that every installation has: the machine MalikNode runs on.
 pub const LOCAL_NODE: NodeId = NodeId(1);
@@ -35,31 +35,73 @@ pub(crate) async fn generation_in(tx: &mut Tx, node: NodeId) -> Result<u64> {
     Ok(unsigned(row.ok_or(StoreError::NotFound)?.0))
 }
 
-/// Locks the node's row until the end of the transaction and increments the
-/// generation.
-pub(crate) async fn bump_generation(tx: &mut Tx, node: NodeId) -> Result<()> {
-    let sql = "UPDATE nodes SET generation = generation + 1 WHERE id = $1";
-    match execute!(tx.connection(), sql, node.0)? {
-        0 => Err(StoreError::NotFound),
-        _ => Ok(()),
+/// Converts a number of the database to a slot.
+pub(crate) fn parse_slot(n: i64) -> Option<Slot> {
+    u16::try_from(n).ok().and_then(Slot::new)
+}
+
+/// A change in a transaction that is not committed yet: it has locked its node's
+/// row and incremented the generation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PendingChange {
+    node: NodeId,
+    slot: Slot,
+    generation: u64,
+}
+
+impl PendingChange {
+    /// Returns the tenant's slot.
+    pub const fn slot(self) -> Slot {
+        self.slot
     }
+
+    /// Returns the result of the change. The caller has committed it.
+    pub fn committed<T>(self, value: T) -> Committed<T> {
+        Committed {
+            value,
+            node: self.node,
+            slot: self.slot,
+            generation: self.generation,
+        }
+    }
+
+    /// Returns the result of a change that changes nothing. The caller drops the
+    /// transaction, so the generation stays the one before; no other change could
+    /// raise it meanwhile.
+    pub fn unchanged<T>(self, value: T) -> Committed<T> {
+        Committed {
+            generation: self.generation.saturating_sub(1),
+            ..self.committed(value)
+        }
+    }
+}
+
+/// Locks the node's row until the end of the transaction and increments the
+/// generation. Returns the new generation.
+pub(crate) async fn bump_generation(tx: &mut Tx, node: NodeId) -> Result<i64> {
+    let sql = "UPDATE nodes SET generation = generation + 1 WHERE id = $1 RETURNING generation";
+    let row = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
+    row.map(|(n,)| n).ok_or(StoreError::NotFound)
 }
 
 /// Does the same for the tenant's node, and stores the new generation with the
 /// tenant, so that the change can be found by it. Returns `NotFound` if the
 /// tenant does not exist any more.
-pub(crate) async fn bump_tenant_generation(tx: &mut Tx, scope: &TenantScope) -> Result<()> {
+pub(crate) async fn begin_change(tx: &mut Tx, scope: &TenantScope) -> Result<PendingChange> {
+    let tenant = scope.tenant().0;
     let sql = "UPDATE nodes SET generation = generation + 1 \
-               WHERE id = (SELECT node_id FROM users WHERE id = $1)";
-    if execute!(tx.connection(), sql, scope.tenant().0)? == 0 {
-        return Err(StoreError::NotFound);
-    }
+               WHERE id = (SELECT node_id FROM users WHERE id = $1) RETURNING id, generation";
+    let row = fetch_optional!(tx.connection(), (i64, i64), sql, tenant)?;
+    let (node, generation) = row.ok_or(StoreError::NotFound)?;
     // The tenant may have been deleted while this transaction waited for the
     // node's row.
-    let sql = "UPDATE users SET generation = \
-               (SELECT generation FROM nodes WHERE nodes.id = users.node_id) WHERE id = $1";
-    match execute!(tx.connection(), sql, scope.tenant().0)? {
-        0 => Err(StoreError::NotFound),
-        _ => Ok(()),
-    }
+    let sql = "UPDATE users SET generation = $2 WHERE id = $1 AND node_id = $3 RETURNING slot";
+    let row = fetch_optional!(tx.connection(), (i64,), sql, tenant, generation, node)?;
+    let (slot,) = row.ok_or(StoreError::NotFound)?;
+    Ok(PendingChange {
+        node: NodeId(node),
+        slot: parse_slot(slot)
+            .ok_or_else(|| StoreError::Corrupt(format!("users.slot of user {tenant}")))?,
+        generation: unsigned(generation),
+    })
 }

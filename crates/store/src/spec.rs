@@ -1,74 +1,43 @@
-//! The specification of a node: everything it should run, read in one snapshot.
+//! Reads a node's spec: everything it should run, in one snapshot.
 
 use crate::{
     Result, Store, StoreError, TenantState,
     db::{Tx, fetch_all, fetch_optional},
     devices::corrupt,
-    nodes::generation_in,
-    tenants::parse_slot,
+    nodes::{generation_in, parse_slot},
 };
-use domain::{
-    DeviceId, DeviceLabel, FilterPolicy, NodeId, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
-    TenantId, TenantName,
-};
+use domain::{DeviceId, DeviceLabel, NodeId, PrivateKey, PublicKey, Slot, TenantName};
+use protocol::{DeviceSpec, NodeSpec, TenantSpec};
 use seal::Purpose;
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// Everything a node should run, at one generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpecSnapshot {
-    pub generation: u64,
-    /// The tenants, ordered by slot.
-    pub tenants: Vec<SpecTenant>,
-}
-
-/// The changes since a snapshot.
+/// The changes since a spec was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecChanges {
-    /// The generation of the snapshot after these changes.
+    /// The generation of the spec after these changes.
     pub generation: u64,
     /// New and changed tenants, complete, ordered by slot.
-    pub changed: Vec<SpecTenant>,
-    /// Slots of the snapshot that are free now.
+    pub changed: Vec<Arc<TenantSpec>>,
+    /// Slots of the earlier spec that are free now.
     pub removed: BTreeSet<Slot>,
 }
 
-/// A tenant of a specification, with its secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpecTenant {
-    pub id: TenantId,
-    pub name: TenantName,
-    pub slot: Slot,
-    /// The tunnel's private key.
-    pub private_key: PrivateKey,
-    /// Whether the tenant is suspended: it keeps its slot but is not served.
-    pub suspended: bool,
-    /// The password with which the proxy signs in to the tenant's AdGuard Home.
-    pub dns_password: Secret,
-    /// The bcrypt hash of that password.
-    pub dns_password_hash: String,
-    /// The devices, oldest first.
-    pub devices: Vec<SpecDevice>,
-}
-
-/// A device of a specification. The node does not need its private key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpecDevice {
-    pub id: DeviceId,
-    pub label: DeviceLabel,
-    /// The address inside the tunnel.
-    pub address: Ipv4Addr,
-    pub public_key: PublicKey,
-    pub preshared_key: PresharedKey,
-    /// Whether the device can reach other mesh devices and they can reach it.
-    pub mesh: bool,
-    pub policy: FilterPolicy,
-    /// The id of the device's client in AdGuard Home.
-    pub client_id: String,
+impl SpecChanges {
+    /// Applies the changes to the spec that they were read for. A tenant that has
+    /// not changed stays the same `Arc`.
+    pub fn apply(self, spec: &mut NodeSpec) {
+        spec.generation = self.generation;
+        spec.tenants.retain(|slot, _| !self.removed.contains(slot));
+        spec.tenants
+            .extend(self.changed.into_iter().map(|t| (t.slot, t)));
+    }
 }
 
 #[derive(sqlx::FromRow)]
-struct SpecTenantRow {
+struct TenantSpecRow {
     id: i64,
     username: String,
     slot: i64,
@@ -80,7 +49,7 @@ struct SpecTenantRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct SpecDeviceRow {
+struct DeviceSpecRow {
     id: i64,
     user_id: i64,
     device_label: String,
@@ -113,22 +82,22 @@ impl Store {
     /// # Errors
     /// Returns [`StoreError::NotFound`] for an unknown node, and
     /// [`StoreError::Seal`] or [`StoreError::Corrupt`] for an unreadable row.
-    pub async fn load_spec(&self, node: NodeId) -> Result<SpecSnapshot> {
+    pub async fn load_spec(&self, node: NodeId) -> Result<NodeSpec> {
         let mut tx = self.db.snapshot().await?;
         let generation = generation_in(&mut tx, node).await?;
         let tenants = self.spec_tenants(&mut tx, node, 0).await?;
         tx.commit().await?;
-        Ok(SpecSnapshot {
+        Ok(NodeSpec {
             generation,
-            tenants,
+            tenants: tenants.into_iter().map(|t| (t.slot, t)).collect(),
         })
     }
 
-    /// Reads the changes since a snapshot of generation `since` with the slots
+    /// Reads the changes since a spec of generation `since` with the slots
     /// `known`. A change stores its generation with its tenant while it holds the
     /// node's row, so no change is missed between two reads; deleted tenants are
     /// detected by counting. If the database's generation is below `since`, a
-    /// backup was restored and the snapshot is useless: the result is that
+    /// backup was restored and the earlier spec is useless: the result is that
     /// generation and no changes.
     ///
     /// # Errors
@@ -170,44 +139,47 @@ impl Store {
     }
 
     /// Reads the node's tenants that changed at generation `from` or later.
-    async fn spec_tenants(&self, tx: &mut Tx, node: NodeId, from: i64) -> Result<Vec<SpecTenant>> {
-        let tenants = fetch_all!(tx.connection(), SpecTenantRow, TENANTS, node.0, from)?;
-        let devices = fetch_all!(tx.connection(), SpecDeviceRow, DEVICES, node.0, from)?;
+    async fn spec_tenants(
+        &self,
+        tx: &mut Tx,
+        node: NodeId,
+        from: i64,
+    ) -> Result<Vec<Arc<TenantSpec>>> {
+        let tenants = fetch_all!(tx.connection(), TenantSpecRow, TENANTS, node.0, from)?;
+        let devices = fetch_all!(tx.connection(), DeviceSpecRow, DEVICES, node.0, from)?;
         // Both lists are ordered by slot, so the devices of a tenant are
         // consecutive.
         let mut devices = devices.into_iter().peekable();
         let mut spec = Vec::with_capacity(tenants.len());
         for row in tenants {
             let id = row.id;
-            let mut tenant = self.spec_tenant(row)?;
+            let mut tenant = self.tenant_spec(row)?;
             while let Some(d) = devices.next_if(|d| d.user_id == id) {
-                tenant.devices.push(self.spec_device(d)?);
+                tenant.devices.insert(DeviceId(d.id), self.device_spec(d)?);
             }
-            spec.push(tenant);
+            spec.push(Arc::new(tenant));
         }
         Ok(spec)
     }
 
-    fn spec_tenant(&self, r: SpecTenantRow) -> Result<SpecTenant> {
+    fn tenant_spec(&self, r: TenantSpecRow) -> Result<TenantSpec> {
         let bad = |column| StoreError::Corrupt(format!("users.{column} of user {}", r.id));
         let key = self.open_key(Purpose::TunnelKey, &r.wg_public_key, &r.wg_private_key)?;
         let state = TenantState::parse(&r.state).ok_or_else(|| bad("state"))?;
-        Ok(SpecTenant {
-            id: TenantId(r.id),
+        Ok(TenantSpec {
             name: TenantName::parse(&r.username).map_err(|_| bad("username"))?,
             slot: parse_slot(r.slot).ok_or_else(|| bad("slot"))?,
             private_key: PrivateKey::from_random(*key),
             suspended: state == TenantState::Suspended,
             dns_password: self.open_dns_password(&r.username, &r.dns_password)?,
             dns_password_hash: r.dns_password_hash,
-            devices: Vec::new(),
+            devices: BTreeMap::new(),
         })
     }
 
-    fn spec_device(&self, r: SpecDeviceRow) -> Result<SpecDevice> {
+    fn device_spec(&self, r: DeviceSpecRow) -> Result<DeviceSpec> {
         let bad = |column| corrupt(column, r.id);
-        Ok(SpecDevice {
-            id: DeviceId(r.id),
+        Ok(DeviceSpec {
             label: DeviceLabel::stored(&r.device_label),
             address: r.vpn_ip.parse().map_err(|_| bad("vpn_ip"))?,
             public_key: PublicKey::parse(&r.public_key).map_err(|_| bad("public_key"))?,

@@ -1,10 +1,12 @@
 //! What the ports report once a spec is in force.
 
 use domain::Slot;
+use protocol::TenantSpec;
 use provisioning::{
+    TenantSpecExt,
     hash::content_hash,
     observed::{ObservedDnsClient, ObservedFolder, ObservedInterface, ObservedPeer},
-    spec::{DnsClient, InterfaceSpec, PeerSpec, TenantSpec},
+    spec::{DnsClient, InterfaceSpec, PeerSpec},
 };
 use std::{collections::BTreeMap, net::IpAddr};
 

@@ -3,7 +3,8 @@
 use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, Secret, Slot, TenantName,
 };
-use provisioning::spec::{DeviceSpec, NodeSettings, TenantSpec};
+use protocol::{DeviceSpec, TenantSpec};
+use provisioning::spec::NodeSettings;
 use std::{collections::BTreeMap, path::Path};
 
 /// Returns a private key that depends on these two numbers only.

@@ -1,9 +1,9 @@
 //! `maliknode events [--tenant NAME] [--since TIME] [--limit COUNT] [--json]`.
 
-use super::database::{no_such_tenant, tenants};
-use crate::{config::Config, start_error::StartError, storage::open_store};
+use super::database::{core, no_such_tenant, tenants};
+use crate::{config::Config, start_error::StartError};
 use app::ui::format;
-use domain::{TenantId, TenantName, TenantScope};
+use domain::{ErrorCode, TenantId, TenantName};
 use provisioning::{Clock, SystemClock};
 use std::{collections::HashMap, time::Duration};
 use store::Event;
@@ -29,14 +29,15 @@ pub(super) struct Arguments {
 /// # Errors
 /// No such tenant, no database.
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<(), StartError> {
-    let store = open_store(config).await?;
+    let (store, control) = core(config).await?;
     let events = match &arguments.tenant {
         None => store.events_recent(arguments.limit).await?,
         Some(name) => {
             let name = TenantName::parse(name)?;
-            let tenant = store.tenant_by_name(&name).await?;
-            let tenant = tenant.ok_or_else(|| no_such_tenant(&name))?;
-            let scope = TenantScope::issue(tenant.id, name, "operator:cli");
+            let scope = match control.auth().command_line(&name).await {
+                Err(f) if f.code == ErrorCode::NotFound => return Err(no_such_tenant(&name).into()),
+                scope => scope?,
+            };
             store.tenant_events(&scope, arguments.limit).await?
         }
     };

@@ -26,10 +26,10 @@ async fn reset(config: &Config, name: &str) -> Result<(), StartError> {
     let (store, control) = core(config).await?;
     // A database that was never served has no operator yet; the first one is
     // created then, with a new password.
-    let created = control.ensure_operator().await?;
+    let created = control.operators().ensure_first().await?;
     let password: Secret = match created {
         Some((first, password)) if first == name => password,
-        _ => control.reset_operator(name).await?,
+        _ => control.operators().reset(name).await?,
     };
     println!(
         "{}   name {name}   password {}",

@@ -3,7 +3,7 @@
 use super::database::{core, no_such_tenant, tenants};
 use crate::{config::Config, start_error::StartError, storage::open_store};
 use clap::Subcommand;
-use domain::{TenantName, TenantScope};
+use domain::TenantName;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TenantCommand {
@@ -74,8 +74,8 @@ async fn delete(config: &Config, name: &str, yes: bool) -> Result<(), StartError
             listing.devices
         )));
     }
-    let scope = TenantScope::issue(listing.tenant.id, name.clone(), "operator:cli");
-    control.delete_tenant(&scope).await?;
+    let scope = control.auth().command_line(&name).await?;
+    control.tenants().delete(&scope).await?;
     store.close().await;
     println!("{name} is deleted. A running server removes the rest within 10 seconds.");
     Ok(())

@@ -1,20 +1,23 @@
-//! Server-sent events: a tenant's dashboard and progress as they change.
+//! Server-sent events: a stream for each topic, which sends the view of the topic's
+//! page as it changes.
 //!
 //! A slow reader costs nothing: the next state is read once the last one is sent,
 //! and the states in between are skipped.
 //!
 //! A client that is not signed in, or no longer, gets one event that says so, and
 //! the stream ends: a browser's EventSource does not read the status and would
-//! retry forever.
+//! retry forever. A page whose device was deleted gets the same event. It makes the
+//! page reload, which shows what is true now.
 
 use super::{
     auth::{scope::Granted, session},
+    errors,
     per_tenant_limit::Permit,
     state::WebState,
 };
 use axum::{
     Extension,
-    extract::State,
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderName, StatusCode},
     response::{
         IntoResponse, Response, Sse,
@@ -22,7 +25,7 @@ use axum::{
     },
 };
 use control::Control;
-use domain::{ErrorCode, Failure, TenantScope};
+use domain::{ErrorCode, Failure, TenantScope, Topic};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -40,60 +43,80 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often a stream checks that its session still exists.
 const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a stream sends.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Dashboard,
-    Progress,
-}
-
-impl Kind {
-    /// Returns the shortest time between two events, so that a burst of changes
-    /// becomes one event. It is shorter for the progress, on which a person waits
-    /// and which has few events.
-    fn min_interval(self) -> Duration {
-        match self {
-            Self::Dashboard => Duration::from_millis(150),
-            Self::Progress => Duration::from_millis(15),
-        }
+/// Returns the shortest time between two events of a topic, so that a burst of
+/// changes becomes one event. It is shorter for the progress, on which a person
+/// waits and which has few events.
+const fn min_interval(topic: Topic) -> Duration {
+    match topic {
+        Topic::Progress => Duration::from_millis(15),
+        Topic::Overview | Topic::Network | Topic::Device(_) => Duration::from_millis(150),
     }
 }
 
-/// Answers GET `/live` with events `dashboard`, each a `DashboardView` as JSON.
-pub async fn dashboard(
+/// Answers GET `/live/overview` with events `dashboard`, each a `DashboardView` as
+/// JSON.
+pub async fn overview(
     State(state): State<WebState>,
     Extension(granted): Extension<Granted>,
     session: Session,
 ) -> Response {
-    open(&state, &granted, &session, Kind::Dashboard)
+    open(&state, &granted, &session, Topic::Overview)
 }
 
-/// Answers GET `/progress/live` with events `progress`, each a `ProgressView` as
+/// Answers GET `/live/network` with events `network`, each a `NetworkView` as JSON.
+pub async fn network(
+    State(state): State<WebState>,
+    Extension(granted): Extension<Granted>,
+    session: Session,
+) -> Response {
+    open(&state, &granted, &session, Topic::Network)
+}
+
+/// Answers GET `/live/devices/{id}` with events `device`, each a `DevicePageView` as
+/// JSON; with 404 where the tenant has no such device.
+pub async fn device(
+    State(state): State<WebState>,
+    Extension(granted): Extension<Granted>,
+    session: Session,
+    id: Result<Path<String>, PathRejection>,
+) -> Response {
+    let Ok(scope) = granted.dashboard() else {
+        return only_signed_out();
+    };
+    let Some(id) = id.ok().and_then(|id| id.parse().ok()) else {
+        return errors::failure(&Failure::not_found());
+    };
+    match state.control.devices().get(scope, id).await {
+        Ok(_) => open(&state, &granted, &session, Topic::Device(id)),
+        Err(f) => errors::failure(&f),
+    }
+}
+
+/// Answers GET `/live/progress` with events `progress`, each a `ProgressView` as
 /// JSON.
 pub async fn progress(
     State(state): State<WebState>,
     Extension(granted): Extension<Granted>,
     session: Session,
 ) -> Response {
-    open(&state, &granted, &session, Kind::Progress)
+    open(&state, &granted, &session, Topic::Progress)
 }
 
-fn open(state: &WebState, granted: &Granted, session: &Session, kind: Kind) -> Response {
+fn open(state: &WebState, granted: &Granted, session: &Session, topic: Topic) -> Response {
     let (Ok(scope), Some(session)) = (granted.dashboard(), session.id()) else {
-        let only = stream::once(std::future::ready(Ok::<_, Infallible>(signed_out())));
-        return Sse::new(only).into_response();
+        return only_signed_out();
     };
     let Some(permit) = state.streams.try_acquire(scope.tenant()) else {
         return (StatusCode::TOO_MANY_REQUESTS, "Too many open pages.").into_response();
     };
     let live = Live {
-        changes: state.control.changes(scope),
+        changes: state.control.watch().changes(scope, topic),
         control: state.control.clone(),
         sessions: state.sessions.clone(),
         closing: state.closing.clone(),
         scope: scope.clone(),
         session,
-        kind,
+        topic,
         last: String::new(),
         sent_at: None,
         check_session_at: Instant::now() + SESSION_CHECK_INTERVAL,
@@ -105,6 +128,12 @@ fn open(state: &WebState, granted: &Granted, session: &Session, kind: Kind) -> R
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     (unbuffered, events).into_response()
+}
+
+/// Returns a stream with only its last event.
+fn only_signed_out() -> Response {
+    let only = stream::once(std::future::ready(Ok::<_, Infallible>(signed_out())));
+    Sse::new(only).into_response()
 }
 
 /// Returns the last event, which says why the stream ends. It has data because
@@ -121,7 +150,7 @@ struct Live {
     closing: watch::Receiver<bool>,
     scope: TenantScope,
     session: Id,
-    kind: Kind,
+    topic: Topic,
     last: String,
     sent_at: Option<Instant>,
     check_session_at: Instant,
@@ -151,11 +180,11 @@ impl Live {
                 self.check_session_at = Instant::now() + SESSION_CHECK_INTERVAL;
             }
             if let Some(at) = self.sent_at {
-                tokio::time::sleep_until(at + self.kind.min_interval()).await;
+                tokio::time::sleep_until(at + min_interval(self.topic)).await;
             }
             let text = match self.read().await {
                 Ok(text) => text,
-                // The tenant was deleted, with all its sessions.
+                // The tenant was deleted with all its sessions, or the topic's device.
                 Err(f) if f.code == ErrorCode::NotFound => return Some(self.end()),
                 // Any other failure may be over at the next change.
                 Err(_) => continue,
@@ -163,11 +192,7 @@ impl Live {
             if text == self.last {
                 continue;
             }
-            let name = match self.kind {
-                Kind::Dashboard => "dashboard",
-                Kind::Progress => "progress",
-            };
-            let event = Event::default().event(name).data(&text);
+            let event = Event::default().event(self.topic.event()).data(&text);
             self.sent_at = Some(Instant::now());
             self.last = text;
             return Some((event, self));
@@ -181,9 +206,14 @@ impl Live {
 
     // `&mut self`, because `self.changes` is not `Sync` and `&self` would not be `Send`.
     async fn read(&mut self) -> Result<String, Failure> {
-        let text = match self.kind {
-            Kind::Dashboard => serde_json::to_string(&self.control.dashboard(&self.scope).await?),
-            Kind::Progress => serde_json::to_string(&self.control.progress(&self.scope).await?),
+        let (tenants, scope) = (self.control.tenants(), &self.scope);
+        let text = match self.topic {
+            Topic::Overview => serde_json::to_string(&tenants.dashboard(scope).await?),
+            Topic::Network => serde_json::to_string(&tenants.network(scope).await?),
+            Topic::Device(id) => {
+                serde_json::to_string(&self.control.devices().page(scope, id).await?)
+            }
+            Topic::Progress => serde_json::to_string(&tenants.progress(scope).await?),
         };
         text.map_err(|e| control::internal(&e, "The state cannot be sent."))
     }

@@ -103,8 +103,10 @@ pub fn web(parts: WebParts) -> Web {
         .post("/sign-out", handoff::sign_out)
         .get("/devices/{id}/config", tenant_routes::config)
         .get("/dns/open", tenant_routes::dns_open)
-        .get("/live", live::dashboard)
-        .get("/progress/live", live::progress)
+        .get("/live/overview", live::overview)
+        .get("/live/network", live::network)
+        .get("/live/devices/{id}", live::device)
+        .get("/live/progress", live::progress)
         .finish();
     let (head, control) = (app::Head::new(state.leptos.clone()), state.control.clone());
     let context = move || provide_context(control.clone());

@@ -38,7 +38,7 @@ pub async fn config(
         // Text that is not a number is not a device.
         let id: Option<DeviceId> = id.ok().and_then(|id| id.parse().ok());
         let id = id.ok_or_else(Failure::not_found)?;
-        let (device, config) = state.control.download_config(scope, id).await?;
+        let (device, config) = state.control.devices().download_config(scope, id).await?;
         let stem = DeviceLabel::parse(&device.label)
             .map_or_else(|_| "device".to_owned(), |l| l.file_stem());
         Ok::<_, Failure>((stem, config.render()))
@@ -73,7 +73,7 @@ pub async fn dns_open(
         let scope = granted.dashboard()?;
         let id = session.id().ok_or_else(Failure::signed_out)?;
         let session = SessionKey::of(&id);
-        let ticket = state.control.dns_ticket(scope, &session).await?;
+        let ticket = state.control.auth().dns_ticket(scope, &session).await?;
         // A ticket has only letters, digits, hyphens and underscores.
         let path = format!("/arrive?ticket={}", ticket.expose());
         Ok(state

@@ -45,7 +45,7 @@ async fn a_wrong_method_or_no_path_gets_a_page() {
         (Method::PUT, "/sign-out"),
         (Method::GET, "/operator/sign-in"),
         (Method::GET, "/do/delete_account"),
-        (Method::POST, "/live"),
+        (Method::POST, "/live/overview"),
     ] {
         let named_host = uri.split('/').next().filter(|h| h.contains(':'));
         let host = named_host.unwrap_or(host);

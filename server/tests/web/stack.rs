@@ -81,7 +81,7 @@ impl Stack {
                 ..CapacitySettings::default()
             },
         });
-        let (_, operator) = control.ensure_operator().await.unwrap().unwrap();
+        let (_, operator) = control.operators().ensure_first().await.unwrap().unwrap();
         let (close, closing) = watch::channel(false);
         let web = web(WebParts {
             control: control.clone(),
@@ -111,7 +111,7 @@ impl Stack {
     }
 
     pub async fn sign_up(&self, name: &str) -> Tenant {
-        let plan = self.control.plans().await.unwrap().remove(0).id;
+        let plan = self.control.plans().list().await.unwrap().remove(0).id;
         let form = SignUp {
             name: name.to_owned(),
             password: Secret::new(PASSWORD),
@@ -119,6 +119,7 @@ impl Stack {
         };
         let sign_in = self
             .control
+            .tenants()
             .sign_up(form, [127, 0, 0, 1].into())
             .await
             .unwrap();
@@ -129,6 +130,7 @@ impl Stack {
         let password = Secret::new(PASSWORD);
         let sign_in = self
             .control
+            .auth()
             .sign_in(name, &password, [127, 0, 0, 1].into())
             .await
             .unwrap();
@@ -140,6 +142,7 @@ impl Stack {
         let password = Secret::new(PASSWORD);
         let sign_in = self
             .control
+            .auth()
             .sign_in(name, &password, [127, 0, 0, 1].into())
             .await
             .unwrap();
@@ -188,7 +191,7 @@ impl Stack {
 
     /// Resets the password, as `maliknode operator reset` does.
     pub async fn reset_operator(&self) {
-        self.control.reset_operator("admin").await.unwrap();
+        self.control.operators().reset("admin").await.unwrap();
     }
 
     async fn scope(&self, name: &str) -> TenantScope {
@@ -210,7 +213,8 @@ impl Stack {
         };
         let scope = self.scope(&tenant.name).await;
         self.control
-            .add_device(&scope, new)
+            .devices()
+            .add(&scope, new)
             .await
             .unwrap()
             .id
@@ -225,7 +229,8 @@ impl Stack {
         let scope = self.scope(&tenant.name).await;
         let id = id.parse().unwrap();
         self.control
-            .change_device(&scope, id, change)
+            .devices()
+            .change(&scope, id, change)
             .await
             .unwrap();
     }
@@ -236,6 +241,7 @@ impl Stack {
         for _ in 0..500 {
             if self
                 .control
+                .tenants()
                 .progress(&scope)
                 .await
                 .unwrap()
@@ -269,7 +275,8 @@ impl Stack {
 
     pub async fn delete(&self, name: &str) {
         self.control
-            .delete_tenant(&self.scope(name).await)
+            .tenants()
+            .delete(&self.scope(name).await)
             .await
             .unwrap();
     }

@@ -87,8 +87,10 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         (Method::POST, "/sign-out", String::new(), SignOut),
         (Method::GET, "/devices/{id}/config", String::new(), Tenant),
         (Method::GET, "/dns/open", String::new(), Tenant),
-        (Method::GET, "/live", String::new(), Tenant),
-        (Method::GET, "/progress/live", String::new(), Tenant),
+        (Method::GET, "/live/overview", String::new(), Tenant),
+        (Method::GET, "/live/network", String::new(), Tenant),
+        (Method::GET, "/live/devices/{id}", String::new(), Tenant),
+        (Method::GET, "/live/progress", String::new(), Tenant),
         // Server functions.
         (
             Method::POST,

@@ -18,8 +18,8 @@ pub fn LandingPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, RequestContext::current()?)));
     load(async move {
         let (control, context) = ready?;
-        let plans = control.plans().await?;
-        let full = control.is_full();
+        let plans = control.plans().list().await?;
+        let full = control.nodes().is_full();
         Ok::<_, Failure>(view! { <Landing base=context.base plans=plans full=full/> })
     })
 }

@@ -6,7 +6,7 @@ pub mod page;
 mod steps;
 
 use crate::event_stream::{decode, subscribe};
-use domain::view::ProgressView;
+use domain::{Topic, view::ProgressView};
 use leptos::prelude::*;
 use steps::{html, steps};
 
@@ -23,7 +23,7 @@ pub fn Progress(
             view.set(now);
         }
     };
-    subscribe("/progress/live", "progress", connected, Box::new(on_event));
+    subscribe(Topic::Progress, connected, Box::new(on_event));
     // With a memo, an event without a change redraws nothing.
     let list = Memo::new(move |_| view.with(steps));
     let usable = Memo::new(move |_| view.with(usable));

@@ -17,7 +17,7 @@ pub fn ProgressPage() -> impl IntoView {
         .and_then(|c| Ok((c, context::tenant()?, RequestContext::current()?.base)));
     load(async move {
         let (control, scope, base) = ready?;
-        let progress = control.progress(&scope).await?;
+        let progress = control.tenants().progress(&scope).await?;
         let refresh = super::usable(&progress).is_none().then(|| {
             view! {
                 <noscript>

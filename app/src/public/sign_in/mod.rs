@@ -18,7 +18,7 @@ use leptos::prelude::*;
 /// name, not the form.
 ///
 /// # Errors
-/// The failures of `Control::sign_in`.
+/// The failures of `Auth::sign_in`.
 #[cfg(feature = "ssr")]
 #[server(prefix = "/do", endpoint = "sign_in")]
 pub async fn sign_in(#[server(default)] name: String, password: String) -> Result<(), AppError> {
@@ -31,7 +31,10 @@ pub async fn sign_in(#[server(default)] name: String, password: String) -> Resul
             HostKind::Tenant(host) => host.as_str().to_owned(),
             HostKind::Operator => return Err(Failure::not_found()),
         };
-        let ticket = control()?.sign_in(&name, &password, context.from).await?;
+        let ticket = control()?
+            .auth()
+            .sign_in(&name, &password, context.from)
+            .await?;
         Ok((context, ticket))
     }
     .await;

@@ -24,7 +24,7 @@ use strength::strength;
 /// creates the session.
 ///
 /// # Errors
-/// The failures of `Control::sign_up`.
+/// The failures of `Tenants::sign_up`.
 #[cfg(feature = "ssr")]
 #[server(prefix = "/do", endpoint = "sign_up")]
 pub async fn sign_up(
@@ -43,7 +43,7 @@ pub async fn sign_up(
             password: domain::Secret::new(password),
             plan: plan.clone(),
         };
-        let ticket = control()?.sign_up(form, context.from).await?;
+        let ticket = control()?.tenants().sign_up(form, context.from).await?;
         Ok((context, ticket))
     }
     .await;

@@ -29,12 +29,12 @@ pub enum NameAvailability {
 /// Returns whether a name is available.
 ///
 /// # Errors
-/// The failures of `Control::check_name` that are not about the name, for example
+/// The failures of `Tenants::check_name` that are not about the name, for example
 /// a database that does not answer.
 #[cfg(feature = "ssr")]
 #[server(prefix = "/do", endpoint = "check_name", input = leptos::server_fn::codec::GetUrl)]
 pub async fn check_name(name: String) -> Result<NameAvailability, AppError> {
-    match async { crate::context::control()?.check_name(&name).await }.await {
+    match async { crate::context::control()?.tenants().check_name(&name).await }.await {
         Ok(name) => Ok(NameAvailability::Free(name)),
         Err(failure) if failure.field == Some(domain::Field::Name) => {
             Ok(NameAvailability::Refused(failure))

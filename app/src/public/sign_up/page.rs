@@ -20,19 +20,19 @@ pub fn SignUpPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, RequestContext::current()?)));
     load(async move {
         let (control, context) = ready?;
-        let plans = control.plans().await?;
+        let plans = control.plans().list().await?;
         let name = query.get("name").unwrap_or_default();
         let mut failure = forms::failure_from_query(|key| query.get(key));
         let mut available = None;
         if failure.is_none() && !name.is_empty() {
-            match control.check_name(&name).await {
+            match control.tenants().check_name(&name).await {
                 Ok(name) => available = Some(String::from(name)),
                 Err(refused) => failure = Some(refused),
             }
         }
         // The form's failure may say already that the node is full.
         let refused = failure.as_ref().map(|f| f.code);
-        let full = control.is_full() && refused != Some(ErrorCode::NodeFull);
+        let full = control.nodes().is_full() && refused != Some(ErrorCode::NodeFull);
         let plan = initial_plan(&plans, query.get("plan").as_deref());
         Ok::<_, Failure>(view! {
             <Centered title="Sign up" wide=true>

@@ -44,7 +44,7 @@ pub async fn devices(rig: &Rig, when: &str, times: usize, figures: &mut Figures)
             };
             let held = &tenants[index];
             let begun = Instant::now();
-            let device = rig.control.add_device(&held.scope, new).await?;
+            let device = rig.control.devices().add(&held.scope, new).await?;
             figures.note(&format!("device added{how} {when}"), begun.elapsed());
             added.push((index, device.id));
             if added.len().is_multiple_of(VERIFY_EVERY) {
@@ -58,7 +58,10 @@ pub async fn devices(rig: &Rig, when: &str, times: usize, figures: &mut Figures)
         figures.cpu(&format!("{times} devices added{how} {when}"), used);
         for (index, id) in added {
             let begun = Instant::now();
-            rig.control.delete_device(&tenants[index].scope, id).await?;
+            rig.control
+                .devices()
+                .delete(&tenants[index].scope, id)
+                .await?;
             figures.note(&format!("device deleted{how} {when}"), begun.elapsed());
         }
     }

@@ -7,7 +7,7 @@ use crate::{
 use domain::Timestamp;
 use provisioning::{Clock, SystemClock, WireGuard, node::TICK};
 use std::time::Instant;
-use store::StatSample;
+use store::{LOCAL_NODE, StatSample};
 
 /// Passes measured. Each asks a tenth of the DNS filters on average: all of
 /// them at every tenth.
@@ -82,7 +82,9 @@ pub async fn statistics(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
             .collect();
         let cpu = Cpu::now(rig).await?;
         let begun = Instant::now();
-        rig.store.record_statistics(&samples, at).await?;
+        rig.store
+            .record_statistics(LOCAL_NODE, &samples, at)
+            .await?;
         figures.note("statistics stored", begun.elapsed());
         figures.cpu("statistics stored", Cpu::now(rig).await?.since(&cpu));
         figures.number("counters", f64::from(u32::try_from(samples.len())?));

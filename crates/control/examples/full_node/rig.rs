@@ -11,8 +11,9 @@ use domain::{AddressPlan, Slot, TenantScope, Timestamp};
 use firewall::{FirewallSettings, Nft};
 use folders::DiskFolders;
 use hostfs::create_private_dir;
+use protocol::NodeSpec;
 use provisioning::{
-    Node, NodeHandle, NodePorts, NodeSettings, NodeSpec, SpecSource, SystemClock, WireGuard,
+    Node, NodeHandle, NodePorts, NodeSettings, SpecSource, SystemClock, WireGuard,
     ports::PortResult,
 };
 use seal::Sealer;

@@ -31,7 +31,7 @@ pub async fn make(store: &Store, tenants: RangeInclusive<u16>, devices: u8) -> O
         let tenant = store
             .create_tenant(new, &addresses, &BTreeSet::new())
             .await?;
-        let scope = TenantScope::issue(tenant.id, name, "scale");
+        let scope = TenantScope::issue(tenant.value.id, name, "scale");
         for d in 0..devices {
             let private_key = key(n, d + 1);
             let new = NewDevice {

@@ -2,8 +2,7 @@
 //! created and tenants change things.
 
 use super::limiter::Limiter;
-use crate::Control;
-use domain::{ErrorCode, Failure, TenantScope};
+use domain::{ErrorCode, Failure, TenantId, Timestamp};
 
 /// Changes a tenant may make in a minute: the largest plan's fifty devices can
 /// be created and deleted at once, by a script too. More is a runaway loop.
@@ -30,6 +29,12 @@ impl Limits {
             logged_lock_outs: Limiter::new(1, 10 * MINUTE_MILLIS),
         }
     }
+
+    /// Counts a change of a tenant: every change is rows, and work for the node.
+    pub(crate) fn count_change(&self, tenant: TenantId, now: Timestamp) -> Result<(), Failure> {
+        let counted = self.changes.begin(vec![format!("tenant {tenant}")], now);
+        counted.map(drop).map_err(too_many)
+    }
 }
 
 /// Returns the failure that says how long to wait.
@@ -44,13 +49,4 @@ pub(crate) fn too_many(wait_millis: i64) -> Failure {
         ErrorCode::TooManyTries,
         format!("Too many tries. Try again in {wait}."),
     )
-}
-
-impl Control {
-    /// Counts a change of a tenant: every change is rows, and work for the node.
-    pub(crate) fn count_change(&self, scope: &TenantScope) -> Result<(), Failure> {
-        let key = vec![format!("tenant {}", scope.tenant())];
-        let counted = self.0.limits.changes.begin(key, self.0.clock.now());
-        counted.map(drop).map_err(too_many)
-    }
 }

@@ -2,6 +2,7 @@
 //! attempts. Only this folder issues scopes.
 
 mod hasher;
+mod lifetimes;
 mod limiter;
 mod limits;
 mod password;
@@ -14,3 +15,10 @@ pub(crate) use hasher::Hasher;
 pub(crate) use limiter::address_key;
 pub(crate) use limits::{Limits, too_many};
 pub(crate) use password_strength::check_length;
+pub use scopes::TenantSession;
+
+use crate::inner::Inner;
+
+/// The handle on sign-in, sessions and permissions.
+#[derive(Clone, Copy)]
+pub struct Auth<'a>(pub(crate) &'a Inner);

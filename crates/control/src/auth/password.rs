@@ -2,10 +2,9 @@
 //! them count, and what the audit log says of them.
 
 use super::{
-    limiter::address_key, limits::too_many, password_strength::MAX_BYTES, sessions::proof,
+    Auth, limiter::address_key, limits::too_many, password_strength::MAX_BYTES, sessions::proof,
 };
 use crate::{
-    Control,
     failures::store_failure,
     inputs::{OperatorSession, SignInTicket},
 };
@@ -23,7 +22,7 @@ fn refused() -> Failure {
     )
 }
 
-impl Control {
+impl Auth<'_> {
     /// Checks a tenant's name and password. Allows 5 failures a minute for an
     /// account and for an address.
     ///
@@ -31,12 +30,12 @@ impl Control {
     /// `SignInRefused` (the same for an unknown name and a wrong password),
     /// `TooManyTries`, `Busy`.
     pub async fn sign_in(
-        &self,
+        self,
         name: &str,
         password: &Secret,
         from: IpAddr,
     ) -> Result<SignInTicket, Failure> {
-        let inner = &self.0;
+        let inner = self.0;
         // An impossible name is checked like any other, so that the answer
         // reveals nothing.
         let parsed = TenantName::parse(name).ok();
@@ -71,12 +70,12 @@ impl Control {
     /// # Errors
     /// `SignInRefused`, `TooManyTries`, `Busy`.
     pub async fn operator_sign_in(
-        &self,
+        self,
         name: &str,
         password: &Secret,
         from: IpAddr,
     ) -> Result<OperatorSession, Failure> {
-        let inner = &self.0;
+        let inner = self.0;
         if name.len() > MAX_OPERATOR_NAME || password.expose().len() > MAX_BYTES {
             return Err(refused());
         }
@@ -87,7 +86,7 @@ impl Control {
         } else {
             "?"
         };
-        let logged = OperatorScope::issue(logged).actor();
+        let logged = format!("operator:{logged}");
         let check = async {
             let operator = inner.store.operator_by_name(name).await;
             let operator = operator.map_err(store_failure)?;
@@ -111,13 +110,13 @@ impl Control {
     /// stays counted: a busy server or a database that is away is not the
     /// client's fault.
     async fn attempt<T>(
-        &self,
+        self,
         account: String,
         logged: &str,
         from: IpAddr,
         check: impl Future<Output = Result<Option<T>, Failure>>,
     ) -> Result<T, Failure> {
-        let inner = &self.0;
+        let inner = self.0;
         let keys = vec![account, address_key(from)];
         let attempt = inner
             .limits

@@ -1,9 +1,8 @@
-//! Whether a session is still valid, and what the audit log says of sessions.
-//! The server stores the sessions themselves.
+//! What a session stores of an operator's password, and what the audit log says
+//! of sessions. The server stores the sessions themselves.
 
-use super::limiter::address_key;
-use crate::{Control, failures::store_failure};
-use domain::{Failure, Secret, TenantId, TenantName};
+use super::{Auth, limiter::address_key};
+use domain::{Secret, TenantId};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use store::AuditEntry;
@@ -15,39 +14,10 @@ pub(super) fn proof(password_hash: &Secret) -> String {
     digest[..8].iter().map(|b| format!("{b:02x}")).collect()
 }
 
-impl Control {
-    /// Returns whether that tenant exists, under that name.
-    ///
-    /// # Errors
-    /// `DatabaseUnavailable`.
-    pub async fn tenant_exists(&self, id: TenantId, name: &TenantName) -> Result<bool, Failure> {
-        let found = self
-            .0
-            .store
-            .tenant_by_name(name)
-            .await
-            .map_err(store_failure)?;
-        Ok(found.is_some_and(|t| t.id == id))
-    }
-
-    /// Returns whether an operator of that name exists whose password is still
-    /// the one that the session began with.
-    ///
-    /// # Errors
-    /// `DatabaseUnavailable`.
-    pub async fn is_operator_session_valid(
-        &self,
-        name: &str,
-        session_proof: &str,
-    ) -> Result<bool, Failure> {
-        let found = self.0.store.operator_by_name(name).await;
-        let found = found.map_err(store_failure)?;
-        Ok(found.is_some_and(|o| proof(&o.password_hash) == session_proof))
-    }
-
+impl Auth<'_> {
     /// Returns the audit entry of a session that begins.
     pub(super) fn session_entry(
-        &self,
+        self,
         actor: &str,
         from: IpAddr,
         tenant: Option<TenantId>,
@@ -64,7 +34,7 @@ impl Control {
 
     /// Writes a lock-out to the audit log, once in ten minutes for an account
     /// or address, so that a client that tries for hours does not fill the log.
-    pub(super) async fn log_lock_out(&self, account: &str, locked: Vec<String>, from: IpAddr) {
+    pub(super) async fn log_lock_out(self, account: &str, locked: Vec<String>, from: IpAddr) {
         let now = self.0.clock.now();
         if locked.is_empty() || self.0.limits.logged_lock_outs.begin(locked, now).is_err() {
             return;

@@ -1,8 +1,8 @@
 //! One-time tickets, which carry a sign-in from one host of the installation to
 //! another.
 
+use super::Auth;
 use crate::{
-    Control,
     failures::store_failure,
     inputs::{Audience, RedeemedTicket, SignInTicket},
 };
@@ -14,11 +14,11 @@ const TICKET_LIFETIME_MILLIS: i64 = 60_000;
 /// Longest ticket that is looked up, in bytes.
 const MAX_TICKET_BYTES: usize = 64;
 
-impl Control {
+impl Auth<'_> {
     /// Issues a ticket for the tenant's dashboard, with the audit entry of the
     /// session, if there is one.
     pub(crate) async fn sign_in_ticket(
-        &self,
+        self,
         tenant: &TenantRecord,
         entry: Option<AuditEntry>,
     ) -> Result<SignInTicket, Failure> {
@@ -32,7 +32,7 @@ impl Control {
     }
 
     async fn issue_ticket(
-        &self,
+        self,
         tenant: TenantId,
         audience: Audience,
         parent: Option<&SessionKey>,
@@ -60,11 +60,12 @@ impl Control {
     /// # Errors
     /// `NotFound`, `TooManyTries`, `DatabaseUnavailable`.
     pub async fn dns_ticket(
-        &self,
+        self,
         scope: &TenantScope,
         session: &SessionKey,
     ) -> Result<Secret, Failure> {
-        self.count_change(scope)?;
+        let now = self.0.clock.now();
+        self.0.limits.count_change(scope.tenant(), now)?;
         self.issue_ticket(scope.tenant(), Audience::Dns, Some(session), None)
             .await
     }
@@ -74,8 +75,8 @@ impl Control {
     /// # Errors
     /// `TicketInvalid` for one that was used, has expired, never existed, or
     /// belongs to another tenant or host.
-    pub async fn redeem_tenant(
-        &self,
+    pub async fn redeem(
+        self,
         audience: Audience,
         host: &TenantName,
         ticket: &str,
@@ -98,12 +99,10 @@ impl Control {
         let TicketHolder::Tenant(id) = taken.holder else {
             return Err(invalid());
         };
-        match self.tenant_exists(id, host).await? {
-            true => Ok(RedeemedTicket {
-                scope: TenantScope::issue(id, host.clone(), host.as_str()),
-                parent: taken.parent,
-            }),
-            false => Err(invalid()),
-        }
+        let scope = self.own_scope(id, host).await?.ok_or_else(invalid)?;
+        Ok(RedeemedTicket {
+            scope,
+            parent: taken.parent,
+        })
     }
 }

@@ -1,22 +1,19 @@
 //! A device's WireGuard configuration, with its private key.
 
-use crate::{Control, failures::store_failure};
+use super::Devices;
+use crate::failures::store_failure;
 use domain::{ClientConfig, DeviceId, ErrorCode, Failure, TenantScope, view::DeviceView};
 use std::net::IpAddr;
 use store::AuditEntry;
 
-impl Control {
+impl Devices<'_> {
     /// Returns a device's configuration.
     ///
     /// # Errors
     /// `NotFound`, also for another tenant's device and if this server never had
     /// the key.
-    pub async fn device_config(
-        &self,
-        scope: &TenantScope,
-        id: DeviceId,
-    ) -> Result<ClientConfig, Failure> {
-        let inner = &self.0;
+    pub async fn config(self, scope: &TenantScope, id: DeviceId) -> Result<ClientConfig, Failure> {
+        let inner = self.0;
         let (tenant, device, secret) = tokio::try_join!(
             inner.store.tenant(scope),
             inner.store.device(scope, id),
@@ -50,14 +47,14 @@ impl Control {
     /// written to the audit log.
     ///
     /// # Errors
-    /// The same as for [`Control::device_config`].
+    /// The same as for [`Devices::config`].
     pub async fn download_config(
-        &self,
+        self,
         scope: &TenantScope,
         id: DeviceId,
     ) -> Result<(DeviceView, ClientConfig), Failure> {
-        let device = self.device(scope, id).await?;
-        let config = self.device_config(scope, id).await?;
+        let device = self.get(scope, id).await?;
+        let config = self.config(scope, id).await?;
         let entry = AuditEntry {
             at: self.0.clock.now(),
             actor: scope.actor().to_owned(),

@@ -3,27 +3,31 @@
 mod config;
 
 use crate::{
-    Control,
     failures::store_failure,
+    inner::Inner,
     inputs::{ChangedDevice, DeviceChange, NewDevice},
 };
-use domain::{DeviceId, DeviceLabel, ErrorCode, Failure, TenantScope, view::DeviceView};
+use domain::{
+    DeviceId, DeviceLabel, ErrorCode, Failure, TenantScope,
+    view::{DevicePageView, DeviceView},
+};
 
-impl Control {
+/// The handle on the tenants' devices.
+#[derive(Clone, Copy)]
+pub struct Devices<'a>(pub(crate) &'a Inner);
+
+impl Devices<'_> {
     /// Adds a device and waits (3 s at most) until the tunnel has it. If the node
     /// takes longer, the device exists all the same, and the tenant's status says
     /// what is wrong.
     ///
     /// # Errors
     /// `LabelMalformed`, `LabelTaken`, `DeviceLimit`, `TooManyTries`.
-    pub async fn add_device(
-        &self,
-        scope: &TenantScope,
-        new: NewDevice,
-    ) -> Result<DeviceView, Failure> {
-        let inner = &self.0;
+    pub async fn add(self, scope: &TenantScope, new: NewDevice) -> Result<DeviceView, Failure> {
+        let inner = self.0;
         let label = DeviceLabel::parse(&new.label)?;
-        self.count_change(scope)?;
+        let now = inner.clock.now();
+        inner.limits.count_change(scope.tenant(), now)?;
         let private_key = inner.entropy.private_key()?;
         let new = store::NewDevice {
             label,
@@ -34,43 +38,54 @@ impl Control {
             private_key: Some(private_key),
             preshared_key: inner.entropy.preshared_key()?,
             client_id: inner.entropy.client_id()?,
-            now: inner.clock.now(),
+            now,
         };
-        let device = inner
+        let added = inner
             .store
             .add_device(scope, new, &inner.settings.addresses)
             .await
             .map_err(store_failure)?;
         // If it is not in force, the tenant's status says so on every page.
-        let _ = self.in_force(scope).await;
-        Ok(inner.meter.device_view(device))
+        let _ = inner.in_force(scope, &added).await;
+        Ok(inner.meter.device_view(added.value))
     }
 
     /// Returns one device.
     ///
     /// # Errors
     /// `NotFound`, also for another tenant's device.
-    pub async fn device(&self, scope: &TenantScope, id: DeviceId) -> Result<DeviceView, Failure> {
-        let device = self
-            .0
-            .store
-            .device(scope, id)
-            .await
-            .map_err(store_failure)?;
-        Ok(self.0.meter.device_view(device))
+    pub async fn get(self, scope: &TenantScope, id: DeviceId) -> Result<DeviceView, Failure> {
+        let inner = self.0;
+        let device = inner.store.device(scope, id).await.map_err(store_failure)?;
+        Ok(inner.meter.device_view(device))
+    }
+
+    /// Returns the content of a device's page.
+    ///
+    /// # Errors
+    /// `NotFound`, also for another tenant's device.
+    pub async fn page(self, scope: &TenantScope, id: DeviceId) -> Result<DevicePageView, Failure> {
+        let inner = self.0;
+        let read = tokio::try_join!(inner.store.tenant(scope), inner.store.device(scope, id));
+        let (tenant, device) = read.map_err(store_failure)?;
+        Ok(DevicePageView {
+            now: inner.clock.now(),
+            status: inner.status(&tenant),
+            device: inner.meter.device_view(device),
+        })
     }
 
     /// Changes a device and waits (3 s at most) until the change is in force.
     ///
     /// # Errors
     /// `NotFound`, `LabelMalformed`, `LabelTaken`, `TooManyTries`.
-    pub async fn change_device(
-        &self,
+    pub async fn change(
+        self,
         scope: &TenantScope,
         id: DeviceId,
         change: DeviceChange,
     ) -> Result<ChangedDevice, Failure> {
-        let inner = &self.0;
+        let inner = self.0;
         let change = store::DeviceChange {
             label: change
                 .label
@@ -80,15 +95,16 @@ impl Control {
             policy: change.policy,
             mesh: change.mesh,
         };
-        self.count_change(scope)?;
-        let device = inner
+        let now = inner.clock.now();
+        inner.limits.count_change(scope.tenant(), now)?;
+        let changed = inner
             .store
-            .update_device(scope, id, change, inner.clock.now())
+            .update_device(scope, id, change, now)
             .await
             .map_err(store_failure)?;
-        let in_force = self.in_force(scope).await;
+        let in_force = inner.in_force(scope, &changed).await;
         Ok(ChangedDevice {
-            device: inner.meter.device_view(device),
+            device: inner.meter.device_view(changed.value),
             in_force,
         })
     }
@@ -98,20 +114,21 @@ impl Control {
     /// # Errors
     /// `NotFound`, `TooManyTries`; `NotYetInForce` if the device is deleted but
     /// the node has not confirmed yet that it is cut off. The node keeps trying.
-    pub async fn delete_device(&self, scope: &TenantScope, id: DeviceId) -> Result<(), Failure> {
-        self.count_change(scope)?;
-        let inner = &self.0;
+    pub async fn delete(self, scope: &TenantScope, id: DeviceId) -> Result<(), Failure> {
+        let inner = self.0;
+        let now = inner.clock.now();
+        inner.limits.count_change(scope.tenant(), now)?;
         let deleted = inner
             .store
-            .delete_device(scope, id, inner.clock.now())
+            .delete_device(scope, id, now)
             .await
             .map_err(store_failure)?;
-        if self.in_force(scope).await {
+        if inner.in_force(scope, &deleted).await {
             return Ok(());
         }
         let message = format!(
             "“{}” is deleted. The server has not cut it off yet and keeps trying.",
-            deleted.label
+            deleted.value.label
         );
         Err(Failure::new(ErrorCode::NotYetInForce, message))
     }

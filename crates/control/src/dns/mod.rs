@@ -1,16 +1,20 @@
 //! A tenant's DNS filter, which is an AdGuard Home of its own.
 
-use crate::{Control, failures::store_failure, inputs::DnsTarget};
+use crate::{failures::store_failure, inner::Inner, inputs::DnsTarget};
 use domain::{ErrorCode, Failure, TenantScope, marks::DNS_UI_PORT};
 
-impl Control {
+/// The handle on the tenants' DNS filters.
+#[derive(Clone, Copy)]
+pub struct Dns<'a>(pub(crate) &'a Inner);
+
+impl Dns<'_> {
     /// Returns where the proxy reaches the tenant's AdGuard Home.
     ///
     /// # Errors
     /// `DnsUnavailable` while it does not answer, with the message of its problem.
-    pub async fn dns_target(&self, scope: &TenantScope) -> Result<DnsTarget, Failure> {
+    pub async fn target(self, scope: &TenantScope) -> Result<DnsTarget, Failure> {
         let tenant = self.0.store.tenant(scope).await.map_err(store_failure)?;
-        let status = self.status(&tenant);
+        let status = self.0.status(&tenant);
         match (
             status.dns.is_ready(),
             self.0.node.dns(tenant.slot, &tenant.name),

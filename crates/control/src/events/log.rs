@@ -1,7 +1,7 @@
 //! Reads the event log, for tenants and for the operator.
 
 use super::messages;
-use crate::{Control, failures::store_failure};
+use crate::{failures::store_failure, inner::Inner};
 use domain::{
     Failure, TenantScope,
     view::{EventRow, EventsView},
@@ -13,12 +13,16 @@ const TENANT_EVENTS: u32 = 100;
 /// Events on the operator's first page.
 pub(crate) const OPERATOR_EVENTS: u32 = 50;
 
-impl Control {
+/// The handle on the event log.
+#[derive(Clone, Copy)]
+pub struct Events<'a>(pub(crate) &'a Inner);
+
+impl Events<'_> {
     /// Returns what happened to the tenant's network, and its status now.
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn events(&self, scope: &TenantScope) -> Result<EventsView, Failure> {
+    pub async fn list(self, scope: &TenantScope) -> Result<EventsView, Failure> {
         let store = &self.0.store;
         let read = tokio::try_join!(
             store.tenant(scope),
@@ -31,8 +35,8 @@ impl Control {
             message: messages::for_tenant(&e.kind).to_owned(),
         };
         Ok(EventsView {
-            now: self.now(),
-            status: self.status(&tenant),
+            now: self.0.clock.now(),
+            status: self.0.status(&tenant),
             rows: newest_first(events.into_iter().map(row)),
         })
     }

@@ -10,6 +10,7 @@ mod tests;
 mod timing;
 mod writer;
 
+pub use log::Events;
 pub(crate) use log::{OPERATOR_EVENTS, for_operator};
 pub(crate) use timing::Timing;
 pub(crate) use writer::EventWriter;

@@ -1,7 +1,7 @@
 //! The background jobs: statistics, capacity, the event log, and the removal of
 //! what is older than its retention.
 
-use crate::Control;
+use crate::inner::Inner;
 use std::time::Duration;
 
 /// How often old rows are removed.
@@ -16,41 +16,38 @@ const AUDIT_RETENTION_MILLIS: i64 = 365 * DAY_MILLIS;
 /// How long the event log is stored: a quarter.
 const EVENT_RETENTION_MILLIS: i64 = 90 * DAY_MILLIS;
 
-impl Control {
-    /// Reads and stores statistics, measures what tenants cost, writes the event
-    /// log, and removes old rows, until the future is dropped. The server runs
-    /// one of these.
-    pub async fn run(&self) {
-        tokio::join!(
-            self.0.meter.run(),
-            self.0.capacity.run(),
-            self.0.events.run(),
-            self.housekeeping()
-        );
-    }
+/// Reads and stores statistics, measures what tenants cost, writes the event
+/// log, and removes old rows, until the future is dropped.
+pub(crate) async fn run(inner: &Inner) {
+    tokio::join!(
+        inner.meter.run(),
+        inner.capacity.run(),
+        inner.events.run(),
+        housekeeping(inner)
+    );
+}
 
-    async fn housekeeping(&self) {
-        let mut ticks = tokio::time::interval(HOUSEKEEPING_INTERVAL);
-        loop {
-            ticks.tick().await;
-            self.remove_old_rows().await;
-        }
+async fn housekeeping(inner: &Inner) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING_INTERVAL);
+    loop {
+        ticks.tick().await;
+        remove_old_rows(inner).await;
     }
+}
 
-    /// Removes expired tickets, old audit entries and old events.
-    async fn remove_old_rows(&self) {
-        let now = self.0.clock.now();
-        let until = now.plus_millis(-EXPIRED_TICKET_RETENTION_MILLIS);
-        if let Err(e) = self.0.store.prune_tickets(until).await {
-            tracing::warn!(error = ?e, "expired tickets could not be removed");
-        }
-        let until = now.plus_millis(-AUDIT_RETENTION_MILLIS);
-        if let Err(e) = self.0.store.prune_audit(until).await {
-            tracing::warn!(error = ?e, "old audit entries could not be removed");
-        }
-        let until = now.plus_millis(-EVENT_RETENTION_MILLIS);
-        if let Err(e) = self.0.store.prune_events(until).await {
-            tracing::warn!(error = ?e, "old events could not be removed");
-        }
+/// Removes expired tickets, old audit entries and old events.
+async fn remove_old_rows(inner: &Inner) {
+    let now = inner.clock.now();
+    let until = now.plus_millis(-EXPIRED_TICKET_RETENTION_MILLIS);
+    if let Err(e) = inner.store.prune_tickets(until).await {
+        tracing::warn!(error = ?e, "expired tickets could not be removed");
+    }
+    let until = now.plus_millis(-AUDIT_RETENTION_MILLIS);
+    if let Err(e) = inner.store.prune_audit(until).await {
+        tracing::warn!(error = ?e, "old audit entries could not be removed");
+    }
+    let until = now.plus_millis(-EVENT_RETENTION_MILLIS);
+    if let Err(e) = inner.store.prune_events(until).await {
+        tracing::warn!(error = ?e, "old events could not be removed");
     }
 }

@@ -3,16 +3,13 @@
 
 use async_trait::async_trait;
 use domain::NodeId;
-use provisioning::{
-    PortError, SpecSource,
-    ports::PortResult,
-    spec::{DeviceSpec, NodeSpec, TenantSpec},
-};
+use protocol::NodeSpec;
+use provisioning::{PortError, SpecSource, ports::PortResult};
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
-use store::{SpecTenant, Store, StoreError};
+use store::{Store, StoreError};
 use tokio::time::Instant;
 
 /// How long the cached spec is only updated. After that all of it is read again,
@@ -45,16 +42,8 @@ impl StoreSpecs {
     }
 
     async fn read_fully(&self) -> Result<CachedSpec, StoreError> {
-        let read = self.store.load_spec(self.node).await?;
         Ok(CachedSpec {
-            spec: NodeSpec {
-                generation: read.generation,
-                tenants: read
-                    .tenants
-                    .into_iter()
-                    .map(|t| (t.slot, Arc::new(tenant(t))))
-                    .collect(),
-            },
+            spec: self.store.load_spec(self.node).await?,
             read_fully_at: Instant::now(),
         })
     }
@@ -72,12 +61,7 @@ impl StoreSpecs {
         if changes.generation < since {
             return Ok(None);
         }
-        spec.generation = changes.generation;
-        spec.tenants
-            .retain(|slot, _| !changes.removed.contains(slot));
-        let changed = changes.changed.into_iter();
-        spec.tenants
-            .extend(changed.map(|t| (t.slot, Arc::new(tenant(t)))));
+        changes.apply(spec);
         Ok(Some(cached))
     }
 
@@ -105,32 +89,5 @@ impl SpecSource for StoreSpecs {
             let f = e.failure();
             PortError::because(f.code, f.message, e)
         })
-    }
-}
-
-fn tenant(t: SpecTenant) -> TenantSpec {
-    TenantSpec {
-        name: t.name,
-        slot: t.slot,
-        private_key: t.private_key,
-        suspended: t.suspended,
-        dns_password: t.dns_password,
-        dns_password_hash: t.dns_password_hash,
-        devices: t
-            .devices
-            .into_iter()
-            .map(|d| {
-                let spec = DeviceSpec {
-                    label: d.label,
-                    address: d.address,
-                    public_key: d.public_key,
-                    preshared_key: d.preshared_key,
-                    mesh: d.mesh,
-                    policy: d.policy,
-                    client_id: d.client_id,
-                };
-                (d.id, spec)
-            })
-            .collect(),
     }
 }

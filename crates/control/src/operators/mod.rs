@@ -2,19 +2,23 @@
 
 mod overview;
 
-use crate::{Control, failures::store_failure};
+use crate::{failures::store_failure, inner::Inner};
 use domain::{ErrorCode, Failure, Secret};
 
 /// The first operator's name.
 const FIRST_OPERATOR: &str = "admin";
 
-impl Control {
+/// The handle on the operators and their overview.
+#[derive(Clone, Copy)]
+pub struct Operators<'a>(pub(crate) &'a Inner);
+
+impl Operators<'_> {
     /// Creates the first operator at the first start, and returns its name and
     /// password, which are shown once.
     ///
     /// # Errors
     /// `DatabaseUnavailable`.
-    pub async fn ensure_operator(&self) -> Result<Option<(String, Secret)>, Failure> {
+    pub async fn ensure_first(self) -> Result<Option<(String, Secret)>, Failure> {
         if self.0.store.operator_count().await.map_err(store_failure)? > 0 {
             return Ok(None);
         }
@@ -33,7 +37,7 @@ impl Control {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn reset_operator(&self, name: &str) -> Result<Secret, Failure> {
+    pub async fn reset(self, name: &str) -> Result<Secret, Failure> {
         let operator = self
             .0
             .store

@@ -1,6 +1,7 @@
 //! The content of the operator's first page.
 
-use crate::{Control, events, failures::store_failure};
+use super::Operators;
+use crate::{events, failures::store_failure};
 use domain::{
     Failure, OperatorScope,
     view::{ONLINE_MILLIS, OperatorView, TenantRow},
@@ -9,13 +10,13 @@ use domain::{
 /// Lines of the audit log on the page.
 const AUDIT_LINES: u32 = 50;
 
-impl Control {
+impl Operators<'_> {
     /// Returns the content of the operator's first page.
     ///
     /// # Errors
     /// `DatabaseUnavailable`.
-    pub async fn operator_view(&self, _scope: &OperatorScope) -> Result<OperatorView, Failure> {
-        let inner = &self.0;
+    pub async fn overview(self, _scope: &OperatorScope) -> Result<OperatorView, Failure> {
+        let inner = self.0;
         let now = inner.clock.now();
         let (tenants, events, audit) = tokio::try_join!(
             inner.store.tenants(now.plus_millis(-ONLINE_MILLIS)),
@@ -25,11 +26,11 @@ impl Control {
         .map_err(store_failure)?;
         let node = inner.node.node().borrow().clone();
         let held = tenants.iter().map(|l| l.tenant.slot).collect();
-        let capacity = inner.capacity.view(&held, &self.unusable_slots());
+        let capacity = inner.capacity.view(&held, &inner.unusable_slots());
         let mut problems = node.problems;
         problems.extend(inner.capacity.problems(&capacity));
         let rows = tenants.into_iter().map(|l| {
-            let status = self.status(&l.tenant);
+            let status = inner.status(&l.tenant);
             let t = l.tenant;
             TenantRow {
                 id: t.id,

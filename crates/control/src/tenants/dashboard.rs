@@ -1,74 +1,85 @@
-//! The content of a tenant's pages: the dashboard and the progress page.
+//! The content of a tenant's pages: the dashboard, the network with its devices,
+//! and the progress page.
 
-use crate::{Control, failures::store_failure};
+use super::Tenants;
+use crate::failures::store_failure;
 use domain::{
-    Failure, TenantScope, TenantStatus,
-    view::{DashboardView, ProgressView},
+    Failure, TenantScope,
+    view::{DashboardView, NetworkView, ProgressView, UsageView},
 };
-use store::{Overview, TenantRecord};
+use store::{DeviceRecord, Overview, TenantRecord};
 
-impl Control {
-    /// Returns a tenant's status, as the node last published it.
-    pub(crate) fn status(&self, t: &TenantRecord) -> TenantStatus {
-        self.0
-            .node
-            .tenant(t.slot)
-            .filter(|s| s.name == t.name)
-            .map(|s| s.status)
-            .unwrap_or_default()
-    }
-
+impl Tenants<'_> {
     /// Returns the whole dashboard.
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn dashboard(&self, scope: &TenantScope) -> Result<DashboardView, Failure> {
-        let inner = &self.0;
-        let now = inner.clock.now();
+    pub async fn dashboard(self, scope: &TenantScope) -> Result<DashboardView, Failure> {
+        let inner = self.0;
+        let month_start = inner.clock.now().month_start();
         let Overview {
             tenant,
             devices,
             month_bytes,
         } = inner
             .store
-            .overview(scope, now.month_start())
+            .overview(scope, month_start)
             .await
             .map_err(store_failure)?;
-        let status = self.status(&tenant);
-        let queries = status
-            .dns
-            .is_ready()
-            .then(|| inner.meter.counts(tenant.slot, &tenant.name))
-            .flatten();
+        let (slot, name) = (tenant.slot, tenant.name.clone());
+        let network = self.network_view(tenant, devices);
+        let dns = &network.status.dns;
+        let queries = dns.is_ready().then(|| inner.meter.counts(slot, &name));
         Ok(DashboardView {
-            now,
+            network,
+            usage: UsageView {
+                speed: inner.meter.speeds(slot),
+                month_bytes,
+                queries: queries.flatten(),
+            },
+        })
+    }
+
+    /// Returns the network's status and devices.
+    ///
+    /// # Errors
+    /// `NotFound` once the tenant is deleted.
+    pub async fn network(self, scope: &TenantScope) -> Result<NetworkView, Failure> {
+        let store = &self.0.store;
+        let read = tokio::try_join!(store.tenant(scope), store.devices(scope));
+        let (tenant, devices) = read.map_err(store_failure)?;
+        Ok(self.network_view(tenant, devices))
+    }
+
+    fn network_view(self, tenant: TenantRecord, devices: Vec<DeviceRecord>) -> NetworkView {
+        let inner = self.0;
+        NetworkView {
+            now: inner.clock.now(),
             name: tenant.name.to_string(),
             gateway: inner.settings.addresses.gateway(tenant.slot).to_string(),
-            status,
+            status: inner.status(&tenant),
             devices: devices
                 .into_iter()
                 .map(|d| inner.meter.device_view(d).into())
                 .collect(),
-            speed: inner.meter.speeds(tenant.slot),
-            month_bytes,
-            queries,
             plan: tenant.plan,
-        })
+        }
     }
 
     /// Returns the content of the progress page.
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn progress(&self, scope: &TenantScope) -> Result<ProgressView, Failure> {
-        let tenant = self.0.store.tenant(scope).await.map_err(store_failure)?;
+    pub async fn progress(self, scope: &TenantScope) -> Result<ProgressView, Failure> {
+        let inner = self.0;
+        let tenant = inner.store.tenant(scope).await.map_err(store_failure)?;
         Ok(ProgressView {
             name: tenant.name.to_string(),
             slot: tenant.slot.get(),
-            subnet: self.0.settings.addresses.subnet(tenant.slot).to_string(),
+            subnet: inner.settings.addresses.subnet(tenant.slot).to_string(),
             port: tenant.slot.listen_port(),
             interface: tenant.slot.interface(),
-            status: self.status(&tenant),
+            status: inner.status(&tenant),
         })
     }
 }

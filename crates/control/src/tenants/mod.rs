@@ -3,16 +3,20 @@
 mod dashboard;
 mod sign_up;
 
-use crate::{Control, failures::store_failure};
+use crate::{failures::store_failure, inner::Inner};
 use domain::{ErrorCode, Failure, Field, TenantName, TenantScope};
 use store::TenantState;
 
-impl Control {
+/// The handle on the tenants' accounts and overviews.
+#[derive(Clone, Copy)]
+pub struct Tenants<'a>(pub(crate) &'a Inner);
+
+impl Tenants<'_> {
     /// Returns the checked name if a typed name is available now.
     ///
     /// # Errors
     /// `NameMalformed`, `NameReserved`, `NameTaken`.
-    pub async fn check_name(&self, typed: &str) -> Result<TenantName, Failure> {
+    pub async fn check_name(self, typed: &str) -> Result<TenantName, Failure> {
         let name = TenantName::parse(typed)?;
         if self.is_name_taken(&name).await? {
             return Err(Failure::at(
@@ -28,7 +32,7 @@ impl Control {
     ///
     /// # Errors
     /// `DatabaseUnavailable`.
-    pub async fn is_name_taken(&self, name: &TenantName) -> Result<bool, Failure> {
+    pub async fn is_name_taken(self, name: &TenantName) -> Result<bool, Failure> {
         self.0.store.name_taken(name).await.map_err(store_failure)
     }
 
@@ -39,7 +43,7 @@ impl Control {
     /// # Errors
     /// `NotFound`.
     pub async fn set_suspended(
-        &self,
+        self,
         scope: &TenantScope,
         suspended: bool,
     ) -> Result<bool, Failure> {
@@ -48,12 +52,13 @@ impl Control {
         } else {
             TenantState::Active
         };
-        self.0
+        let changed = self
+            .0
             .store
             .set_state(scope, state, self.0.clock.now())
             .await
             .map_err(store_failure)?;
-        Ok(self.in_force(scope).await)
+        Ok(self.0.in_force(scope, &changed).await)
     }
 
     /// Deletes a tenant with everything that belongs to it, and waits (3 s at
@@ -62,18 +67,17 @@ impl Control {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn delete_tenant(&self, scope: &TenantScope) -> Result<bool, Failure> {
-        let inner = &self.0;
-        let tenant = inner.store.tenant(scope).await.map_err(store_failure)?;
-        inner
+    pub async fn delete(self, scope: &TenantScope) -> Result<bool, Failure> {
+        let inner = self.0;
+        let deleted = inner
             .store
             .delete_tenant(scope, inner.clock.now())
             .await
             .map_err(store_failure)?;
         // Committed: from here on the deletion never fails.
-        let is_cut_off = self.is_cut_off(&tenant).await;
+        let is_cut_off = inner.is_cut_off(&deleted).await;
         if !is_cut_off {
-            tracing::warn!(tenant = %tenant.name, "deleted, but the node has not cut the tenant off yet");
+            tracing::warn!(tenant = %scope.name(), "deleted, but the node has not cut the tenant off yet");
         }
         inner.notifier.changed(scope.tenant());
         Ok(is_cut_off)

@@ -1,10 +1,11 @@
 //! Sign-up: a new account with its slot and keys.
 
+use super::Tenants;
 use crate::{
-    Control,
-    auth::{address_key, check_length, too_many},
+    auth::{Auth, address_key, check_length, too_many},
     failures::store_failure,
     inputs::{SignInTicket, SignUp},
+    nodes::NodesHandle,
 };
 use domain::{ErrorCode, Failure, Field, TenantName};
 use std::net::IpAddr;
@@ -28,7 +29,7 @@ fn is_free_of_charge(f: &Failure) -> bool {
 const CREATED_WITHOUT_TICKET: &str =
     "is created, but you could not be signed in just now. Sign in with your new password.";
 
-impl Control {
+impl Tenants<'_> {
     /// Creates a tenant: account, slot and keys in one transaction. The node is
     /// nudged to set up the rest, and not waited for.
     ///
@@ -36,8 +37,8 @@ impl Control {
     /// What is wrong with the form, at its field; `NodeFull` with nothing
     /// created; `TooManyTries`. If the tenant was created and only the ticket
     /// failed, the message says so.
-    pub async fn sign_up(&self, form: SignUp, from: IpAddr) -> Result<SignInTicket, Failure> {
-        let inner = &self.0;
+    pub async fn sign_up(self, form: SignUp, from: IpAddr) -> Result<SignInTicket, Failure> {
+        let inner = self.0;
         let name = self.check_name(&form.name).await?;
         check_length(&form.password)?;
         let plan = inner.store.plan(&form.plan).await.map_err(store_failure)?;
@@ -65,7 +66,8 @@ impl Control {
         };
         inner.node.nudge();
         // Committed: whatever fails from here on, the account exists.
-        self.sign_in_ticket(&tenant, None)
+        Auth(inner)
+            .sign_in_ticket(&tenant, None)
             .await
             .map_err(|f| match f.code {
                 // It was deleted again meanwhile.
@@ -74,13 +76,9 @@ impl Control {
             })
     }
 
-    async fn create_tenant(
-        &self,
-        form: &SignUp,
-        name: TenantName,
-    ) -> Result<TenantRecord, Failure> {
-        let inner = &self.0;
-        if self.is_full() {
+    async fn create_tenant(self, form: &SignUp, name: TenantName) -> Result<TenantRecord, Failure> {
+        let inner = self.0;
+        if NodesHandle(inner).is_full() {
             return Err(store_failure(StoreError::NodeFull));
         }
         inner
@@ -100,13 +98,14 @@ impl Control {
             now: inner.clock.now(),
         };
         let placement = Placement {
-            excluded: &self.unusable_slots(),
+            excluded: &inner.unusable_slots(),
             max_tenants: inner.capacity.max_tenants(),
         };
-        inner
+        let created = inner
             .store
             .create_tenant(new, &inner.settings.addresses, placement)
             .await
-            .map_err(store_failure)
+            .map_err(store_failure)?;
+        Ok(created.value)
     }
 }

@@ -7,7 +7,7 @@
 //! are by then.
 
 use domain::{
-    PublicKey, Slot, TenantName, Timestamp,
+    NodeId, PublicKey, Slot, TenantName, Timestamp,
     view::{DeviceView, QueryCounts, SpeedSample},
 };
 use provisioning::{Clock, NodeHandle, observed::PeerStatistics};
@@ -53,6 +53,7 @@ struct Readings {
 
 pub(crate) struct Meter {
     store: Store,
+    node_id: NodeId,
     node: NodeHandle,
     clock: Arc<dyn Clock>,
     readings: Mutex<Readings>,
@@ -62,9 +63,15 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(store: Store, node: NodeHandle, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        node_id: NodeId,
+        node: NodeHandle,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             store,
+            node_id,
             node,
             clock,
             readings: Mutex::default(),
@@ -148,7 +155,8 @@ impl Meter {
         if changed.is_empty() {
             return;
         }
-        if let Err(e) = self.store.record_statistics(&changed, now).await {
+        let stored = self.store.record_statistics(self.node_id, &changed, now);
+        if let Err(e) = stored.await {
             tracing::warn!(error = ?e, "statistics could not be stored; the next batch includes them");
             return;
         }

@@ -6,17 +6,21 @@ mod tests;
 
 pub(crate) use meter::Meter;
 
-use crate::{Control, failures::store_failure};
+use crate::{failures::store_failure, inner::Inner};
 use domain::{DeviceId, Failure, Span, TenantScope, TrafficPoint};
 
-impl Control {
+/// The handle on past traffic.
+#[derive(Clone, Copy)]
+pub struct Traffic<'a>(pub(crate) &'a Inner);
+
+impl Traffic<'_> {
     /// Returns a graph of the traffic of a device, or of all of the tenant's
     /// devices: every step of the span up to now.
     ///
     /// # Errors
     /// `NotFound`, also for another tenant's device.
-    pub async fn traffic(
-        &self,
+    pub async fn series(
+        self,
         scope: &TenantScope,
         device: Option<DeviceId>,
         span: Span,

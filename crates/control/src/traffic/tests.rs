@@ -32,7 +32,7 @@ async fn tenant_with_a_device(root: &Path) -> (Store, TenantScope, DeviceId) {
     };
     let addresses = AddressPlan::default();
     let device = store.add_device(&scope, device, &addresses).await.unwrap();
-    (store, scope, device.id)
+    (store, scope, device.value.id)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,7 +48,12 @@ async fn a_locked_database_holds_one_batch_and_delays_no_reading() {
     let timeout = Duration::from_secs(20);
     assert!(handle.applied(Slot::FIRST, 2, timeout).await);
 
-    let meter = Arc::new(Meter::new(store.clone(), handle, Arc::new(clock.clone())));
+    let meter = Arc::new(Meter::new(
+        store.clone(),
+        LOCAL_NODE,
+        handle,
+        Arc::new(clock.clone()),
+    ));
     let storing = tokio::spawn({
         let meter = meter.clone();
         async move { meter.store_when_due().await }

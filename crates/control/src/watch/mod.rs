@@ -1,61 +1,109 @@
-//! Tells pages when to reload what they show.
+//! Tells pages when to read again what they show.
 
 mod notifier;
 
 pub(crate) use notifier::TenantNotifier;
 
-use crate::Control;
-use domain::{TenantScope, Timestamp};
+use crate::inner::Inner;
+use domain::{TenantName, TenantScope, TenantStatus, Topic};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use provisioning::node::TenantState;
 use tokio::sync::watch;
 
-/// The sources of one stream of changes.
-struct Sources {
-    rows: watch::Receiver<()>,
-    state: watch::Receiver<Option<TenantState>>,
-    readings: watch::Receiver<u64>,
-    /// Whether the stream has not yielded anything yet.
-    is_first: bool,
-}
+/// The handle on what changes while a page is open.
+#[derive(Clone, Copy)]
+pub struct Watch<'a>(pub(crate) &'a Inner);
 
-impl Control {
-    /// Returns the server's clock, which pages calculate with: a browser's may
-    /// be years off.
-    pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
-    }
-
-    /// Returns a stream that yields when a page should reload: at once, at every
-    /// change of the tenant's rows or status, and with every reading of the
-    /// statistics. While the stream exists, statistics are read every 2 s. It
-    /// ends when the tenant is deleted.
-    pub fn changes(&self, scope: &TenantScope) -> BoxStream<'static, ()> {
-        let (control, scope) = (self.clone(), scope.clone());
+impl Watch<'_> {
+    /// Returns a stream that yields when the topic's view should be read again: at
+    /// once, and at every change of the tenant's rows or status. A topic with
+    /// statistics yields with every reading of them too, and while its stream
+    /// exists, they are read every 2 s. What other tenants do wakes nothing. A
+    /// deletion yields once more; for a tenant that does not exist, the stream is
+    /// empty.
+    pub fn changes(self, scope: &TenantScope, topic: Topic) -> BoxStream<'static, ()> {
+        let inner = self.0;
+        let (store, node, scope) = (inner.store.clone(), inner.node.clone(), scope.clone());
+        let rows = inner.notifier.watch(scope.tenant());
+        let readings = has_statistics(topic).then(|| inner.meter.watch());
         let begin = async move {
-            let tenant = control.0.store.tenant(&scope).await.ok()?;
-            Some(Sources {
-                rows: control.0.notifier.watch(scope.tenant()),
-                state: control.0.node.watch(tenant.slot),
-                readings: control.0.meter.watch(),
+            let tenant = store.tenant(&scope).await.ok()?;
+            let mut state = node.watch(tenant.slot);
+            Some(Signals {
+                rows,
+                status: visible(&mut state),
+                state,
+                readings,
                 is_first: true,
             })
         };
         stream::once(begin)
             .filter_map(std::future::ready)
-            .flat_map(|sources| stream::unfold(sources, next_change))
+            .flat_map(|signals| {
+                stream::unfold(signals, async |mut signals| {
+                    signals.next().await.map(|()| ((), signals))
+                })
+            })
             .boxed()
     }
 }
 
-async fn next_change(mut sources: Sources) -> Option<((), Sources)> {
-    if !std::mem::replace(&mut sources.is_first, false) {
-        let changed = tokio::select! {
-            r = sources.rows.changed() => r,
-            r = sources.state.changed() => r,
-            r = sources.readings.changed() => r,
-        };
-        changed.ok()?;
+/// Returns whether a topic's view contains speeds and handshakes.
+const fn has_statistics(topic: Topic) -> bool {
+    match topic {
+        Topic::Overview | Topic::Network | Topic::Device(_) => true,
+        Topic::Progress => false,
     }
-    Some(((), sources))
+}
+
+/// What a page shows of a slot's state.
+type Visible = Option<(TenantName, TenantStatus)>;
+
+/// Returns what a page shows of the state, which is then no longer new. The newest
+/// generation in force is no part of it: it changes with every other tenant's
+/// change.
+fn visible(state: &mut watch::Receiver<Option<TenantState>>) -> Visible {
+    let state = state.borrow_and_update();
+    state.as_ref().map(|s| (s.name.clone(), s.status.clone()))
+}
+
+/// What wakes one stream.
+struct Signals {
+    rows: watch::Receiver<()>,
+    state: watch::Receiver<Option<TenantState>>,
+    /// The last state that woke the stream.
+    status: Visible,
+    readings: Option<watch::Receiver<u64>>,
+    /// Whether the stream has not yielded anything yet.
+    is_first: bool,
+}
+
+impl Signals {
+    /// Waits for the next signal. Returns `None` once there cannot be another one.
+    async fn next(&mut self) -> Option<()> {
+        if std::mem::replace(&mut self.is_first, false) {
+            return Some(());
+        }
+        loop {
+            tokio::select! {
+                changed = self.rows.changed() => return changed.ok(),
+                changed = next_reading(self.readings.as_mut()) => return changed.ok(),
+                changed = self.state.changed() => changed.ok()?,
+            }
+            let status = visible(&mut self.state);
+            if status != self.status {
+                self.status = status;
+                return Some(());
+            }
+        }
+    }
+}
+
+async fn next_reading(
+    readings: Option<&mut watch::Receiver<u64>>,
+) -> Result<(), watch::error::RecvError> {
+    match readings {
+        Some(readings) => readings.changed().await,
+        None => std::future::pending().await,
+    }
 }

@@ -16,15 +16,28 @@ async fn sign_ins_and_lock_outs_are_logged() {
     let lina = rig.tenant("lina").await;
     let phone = rig
         .control
-        .add_device(&lina, device("Phone"))
+        .devices()
+        .add(&lina, device("Phone"))
         .await
         .unwrap();
-    rig.control.download_config(&lina, phone.id).await.unwrap();
+    rig.control
+        .devices()
+        .download_config(&lina, phone.id)
+        .await
+        .unwrap();
     let right = Secret::new(PASSWORD);
-    rig.control.sign_in("lina", &right, FROM).await.unwrap();
+    rig.control
+        .auth()
+        .sign_in("lina", &right, FROM)
+        .await
+        .unwrap();
     for _ in 0..9 {
         let wrong = Secret::new("wrong password");
-        rig.control.sign_in("lina", &wrong, FROM).await.unwrap_err();
+        rig.control
+            .auth()
+            .sign_in("lina", &wrong, FROM)
+            .await
+            .unwrap_err();
     }
     let expected = [
         ("tenant.create", "lina"),

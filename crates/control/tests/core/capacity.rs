@@ -57,7 +57,7 @@ fn has_problem(view: &OperatorView, code: ErrorCode) -> bool {
 
 async fn sign_up(control: &Control, name: &str) -> Result<(), Failure> {
     loop {
-        match control.sign_up(form(name), FROM).await {
+        match control.tenants().sign_up(form(name), FROM).await {
             // The queue of the hasher is shorter than the crowd.
             Err(f) if f.code == ErrorCode::Busy => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -112,24 +112,28 @@ async fn concurrent_sign_ups_do_not_exceed_the_memory() {
 #[tokio::test]
 async fn a_refused_sign_up_creates_nothing() {
     let rig = rig_with_memory_for(1).await;
-    assert!(!rig.control.is_full());
+    assert!(!rig.control.nodes().is_full());
     sign_up(&rig.control, "lina").await.unwrap();
     let lina = rig.scope("lina").await;
     rig.wait_until_ready(&lina).await;
-    assert!(rig.control.is_full());
+    assert!(rig.control.nodes().is_full());
     let before = created(&rig).await;
     assert_eq!(before.3.len(), 3, "{before:?}");
     let refused = sign_up(&rig.control, "omar").await;
     assert_eq!(code(refused), ErrorCode::NodeFull);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(created(&rig).await, before);
-    assert!(rig.control.check_name("omar").await.is_ok());
+    assert!(rig.control.tenants().check_name("omar").await.is_ok());
 
     // A suspended tenant may be resumed, so it still counts.
-    rig.control.set_suspended(&lina, true).await.unwrap();
+    rig.control
+        .tenants()
+        .set_suspended(&lina, true)
+        .await
+        .unwrap();
     let refused = sign_up(&rig.control, "omar").await;
     assert_eq!(code(refused), ErrorCode::NodeFull);
-    rig.control.delete_tenant(&lina).await.unwrap();
+    rig.control.tenants().delete(&lina).await.unwrap();
     sign_up(&rig.control, "omar").await.unwrap();
 }
 

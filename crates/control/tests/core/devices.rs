@@ -11,11 +11,12 @@ async fn a_new_device_has_a_peer_and_a_configuration() {
     let lina = rig.tenant("lina").await;
     let view = rig
         .control
-        .add_device(&lina, device("My phone"))
+        .devices()
+        .add(&lina, device("My phone"))
         .await
         .unwrap();
     assert_eq!(view.address, "10.88.1.2");
-    let config = rig.control.device_config(&lina, view.id).await.unwrap();
+    let config = rig.control.devices().config(&lina, view.id).await.unwrap();
     assert_eq!(config.endpoint, "vpn.example.org:51821");
     assert_eq!(config.private_key.public().to_string(), view.public_key);
     let peers: Vec<_> = rig.machine.state().interfaces[&Slot::FIRST]
@@ -32,9 +33,13 @@ async fn a_new_device_has_a_peer_and_a_configuration() {
         rig.machine.state().interfaces[&Slot::FIRST].public_key,
         Some(config.server_key)
     );
-    let dashboard = rig.control.dashboard(&lina).await.unwrap();
-    assert_eq!((dashboard.devices.len(), dashboard.plan.devices), (1, 5));
-    rig.control.delete_device(&lina, view.id).await.unwrap();
+    let dashboard = rig.control.tenants().dashboard(&lina).await.unwrap();
+    let network = rig.control.tenants().network(&lina).await.unwrap();
+    assert_eq!((network.devices.len(), network.plan.devices), (1, 5));
+    assert_eq!(dashboard.network, network);
+    let page = rig.control.devices().page(&lina, view.id).await.unwrap();
+    assert_eq!((page.device, page.status), (view.clone(), network.status));
+    rig.control.devices().delete(&lina, view.id).await.unwrap();
     assert!(
         rig.machine.state().interfaces[&Slot::FIRST]
             .peers
@@ -48,21 +53,22 @@ async fn bad_labels_are_refused() {
     let rig = Rig::new().await;
     let lina = rig.tenant("lina").await;
     for label in ["x".repeat(10_240), "a\u{7}b".to_owned()] {
-        let refused = rig.control.add_device(&lina, device(&label)).await;
+        let refused = rig.control.devices().add(&lina, device(&label)).await;
         assert_eq!(code(refused), ErrorCode::LabelMalformed);
     }
     let phone = rig
         .control
-        .add_device(&lina, device("Phone"))
+        .devices()
+        .add(&lina, device("Phone"))
         .await
         .unwrap();
-    let refused = rig.control.add_device(&lina, device("phone")).await;
+    let refused = rig.control.devices().add(&lina, device("phone")).await;
     assert_eq!(code(refused), ErrorCode::LabelTaken);
     let renamed = DeviceChange {
         label: Some("d\u{202e}".into()),
         ..DeviceChange::default()
     };
-    let refused = rig.control.change_device(&lina, phone.id, renamed).await;
+    let refused = rig.control.devices().change(&lina, phone.id, renamed).await;
     assert_eq!(code(refused), ErrorCode::LabelMalformed);
 }
 
@@ -71,13 +77,16 @@ async fn the_device_limit_holds_for_concurrent_requests() {
     let rig = Rig::new().await;
     let lina = rig.tenant("lina").await;
     rig.control
-        .add_device(&lina, device("Phone"))
+        .devices()
+        .add(&lina, device("Phone"))
         .await
         .unwrap();
     let tasks: Vec<_> = (0..10)
         .map(|i| {
             let (control, lina) = (rig.control.clone(), lina.clone());
-            tokio::spawn(async move { control.add_device(&lina, device(&format!("d{i}"))).await })
+            tokio::spawn(
+                async move { control.devices().add(&lina, device(&format!("d{i}"))).await },
+            )
         })
         .collect();
     let mut results = Vec::new();
@@ -104,7 +113,8 @@ async fn a_saved_change_not_yet_in_force_is_reported() {
     let lina = rig.tenant("lina").await;
     let phone = rig
         .control
-        .add_device(&lina, device("Phone"))
+        .devices()
+        .add(&lina, device("Phone"))
         .await
         .unwrap();
     for call in [
@@ -120,14 +130,15 @@ async fn a_saved_change_not_yet_in_force_is_reported() {
     };
     let changed = rig
         .control
-        .change_device(&lina, phone.id, out_of_mesh)
+        .devices()
+        .change(&lina, phone.id, out_of_mesh)
         .await;
     let changed = changed.unwrap();
     assert_eq!((changed.device.mesh, changed.in_force), (false, false));
-    let deleted = rig.control.delete_device(&lina, phone.id).await;
+    let deleted = rig.control.devices().delete(&lina, phone.id).await;
     assert_eq!(code(deleted), ErrorCode::NotYetInForce);
     assert_eq!(
-        code(rig.control.device(&lina, phone.id).await),
+        code(rig.control.devices().get(&lina, phone.id).await),
         ErrorCode::NotFound
     );
 }

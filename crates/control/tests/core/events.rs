@@ -19,7 +19,7 @@ async fn ready_tenant(rig: &Rig, name: &str) -> TenantScope {
 }
 
 async fn events(rig: &Rig, scope: &TenantScope) -> Vec<EventRow> {
-    rig.control.events(scope).await.unwrap().rows
+    rig.control.events().list(scope).await.unwrap().rows
 }
 
 #[tokio::test]
@@ -34,25 +34,34 @@ async fn only_the_tenant_and_operator_see_its_drift() {
     let omar = ready_tenant(&rig, "omar").await;
     let control = &rig.control;
     // Our own changes, with checks of the node in between.
-    let phone = control.add_device(&lina, device("Phone")).await.unwrap();
-    let laptop = control.add_device(&lina, device("Laptop")).await.unwrap();
-    control.add_device(&omar, device("Phone")).await.unwrap();
+    let phone = control.devices().add(&lina, device("Phone")).await.unwrap();
+    let laptop = control
+        .devices()
+        .add(&lina, device("Laptop"))
+        .await
+        .unwrap();
+    control.devices().add(&omar, device("Phone")).await.unwrap();
     let change = DeviceChange {
         mesh: Some(false),
         policy: Some(FilterPolicy::Strict),
         ..DeviceChange::default()
     };
     control
-        .change_device(&lina, phone.id, change)
+        .devices()
+        .change(&lina, phone.id, change)
         .await
         .unwrap();
-    control.delete_device(&lina, laptop.id).await.unwrap();
+    control.devices().delete(&lina, laptop.id).await.unwrap();
     let brief = ready_tenant(&rig, "brief").await;
-    control.set_suspended(&brief, true).await.unwrap();
+    control.tenants().set_suspended(&brief, true).await.unwrap();
     tokio::time::sleep(A_CHECK).await;
-    control.set_suspended(&brief, false).await.unwrap();
+    control
+        .tenants()
+        .set_suspended(&brief, false)
+        .await
+        .unwrap();
     rig.wait_until_ready(&brief).await;
-    control.delete_tenant(&brief).await.unwrap();
+    control.tenants().delete(&brief).await.unwrap();
     tokio::time::sleep(A_CHECK).await;
     let of_operator = rig.operator_view().await.events;
     assert_eq!(of_operator, [], "our own changes are no events");

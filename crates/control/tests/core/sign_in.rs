@@ -10,7 +10,7 @@ async fn a_sixth_wrong_password_has_to_wait() {
     rig.tenant("lina").await;
     let (right, wrong) = (Secret::new(PASSWORD), Secret::new("wrong password"));
     let sign_in = async |name: &str, password: &Secret, from: IpAddr| {
-        rig.control.sign_in(name, password, from).await
+        rig.control.auth().sign_in(name, password, from).await
     };
     for _ in 0..5 {
         let refused = sign_in("lina", &wrong, FROM).await;
@@ -42,9 +42,12 @@ async fn an_unavailable_database_is_no_wrong_password() {
     rig.store.close().await;
     let (control, password) = (&rig.control, Secret::new(PASSWORD));
     for _ in 0..12 {
-        let tenant = control.sign_in("lina", &password, FROM).await;
+        let tenant = control.auth().sign_in("lina", &password, FROM).await;
         assert_eq!(code(tenant), ErrorCode::DatabaseUnavailable);
-        let operator = control.operator_sign_in("admin", &password, FROM).await;
+        let operator = control
+            .auth()
+            .operator_sign_in("admin", &password, FROM)
+            .await;
         assert_eq!(code(operator), ErrorCode::DatabaseUnavailable);
     }
 }

@@ -40,12 +40,12 @@ async fn a_wrong_form_is_refused_at_its_field() {
             ErrorCode::PlanUnknown,
         ),
     ] {
-        let failure = rig.control.sign_up(form, FROM).await.unwrap_err();
+        let failure = rig.control.tenants().sign_up(form, FROM).await.unwrap_err();
         assert_eq!(failure.code, expected);
         assert!(failure.field.is_some() && !failure.message.is_empty());
     }
     assert!(
-        rig.control.check_name("fresh").await.is_ok(),
+        rig.control.tenants().check_name("fresh").await.is_ok(),
         "the name is still available"
     );
 }
@@ -60,10 +60,10 @@ async fn a_full_node_refuses_and_creates_nothing() {
     rig.tenant("one-1").await;
     rig.tenant("two-2").await;
     assert_eq!(
-        code(rig.control.sign_up(form("three"), FROM).await),
+        code(rig.control.tenants().sign_up(form("three"), FROM).await),
         ErrorCode::NodeFull
     );
-    assert!(rig.control.check_name("three").await.is_ok());
+    assert!(rig.control.tenants().check_name("three").await.is_ok());
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn expensive_sign_ups_count_even_if_refused() {
     let codes = async |rig: &Rig, form: &dyn Fn(usize) -> SignUp| {
         let mut codes = Vec::new();
         for n in 0..3 {
-            codes.push(code(rig.control.sign_up(form(n), FROM).await));
+            codes.push(code(rig.control.tenants().sign_up(form(n), FROM).await));
         }
         codes
     };
@@ -127,7 +127,12 @@ async fn an_account_without_ticket_is_reported_as_created() {
         ..Options::default()
     })
     .await;
-    let failure = rig.control.sign_up(form("lina"), FROM).await.unwrap_err();
+    let failure = rig
+        .control
+        .tenants()
+        .sign_up(form("lina"), FROM)
+        .await
+        .unwrap_err();
     assert_eq!(failure.code, ErrorCode::DatabaseUnavailable);
     assert!(
         failure.message.starts_with("“lina” is created"),
@@ -143,7 +148,12 @@ async fn concurrent_sign_ups_share_nothing() {
     let tasks: Vec<_> = (0..12)
         .map(|i| {
             let control = rig.control.clone();
-            tokio::spawn(async move { control.sign_up(form(&format!("crowd{i}")), FROM).await })
+            tokio::spawn(async move {
+                control
+                    .tenants()
+                    .sign_up(form(&format!("crowd{i}")), FROM)
+                    .await
+            })
         })
         .collect();
     let mut subnets = BTreeSet::new();
@@ -151,17 +161,18 @@ async fn concurrent_sign_ups_share_nothing() {
         let ticket = task.await.unwrap().unwrap();
         let scope = rig
             .control
-            .redeem_tenant(Audience::Dashboard, &ticket.name, ticket.ticket.expose())
+            .auth()
+            .redeem(Audience::Dashboard, &ticket.name, ticket.ticket.expose())
             .await
             .unwrap()
             .scope;
-        assert!(subnets.insert(rig.control.progress(&scope).await.unwrap().subnet));
+        assert!(subnets.insert(rig.control.tenants().progress(&scope).await.unwrap().subnet));
     }
     // Of twelve sign-ups with the same name, one succeeds.
     let tasks: Vec<_> = (0..12)
         .map(|_| {
             let control = rig.control.clone();
-            tokio::spawn(async move { control.sign_up(form("the-one"), FROM).await })
+            tokio::spawn(async move { control.tenants().sign_up(form("the-one"), FROM).await })
         })
         .collect();
     let mut succeeded = 0;

@@ -11,31 +11,48 @@ async fn another_tenants_objects_are_not_found() {
     let (lina, omar) = (rig.tenant("lina").await, rig.tenant("omar").await);
     let phone = rig
         .control
-        .add_device(&lina, device("Phone"))
+        .devices()
+        .add(&lina, device("Phone"))
         .await
         .unwrap();
     let c = &rig.control;
     for id in [phone.id, DeviceId(999_999), DeviceId(-1)] {
-        assert_eq!(code(c.device(&omar, id).await), ErrorCode::NotFound);
-        let config = c.device_config(&omar, id).await.map(|_| ());
+        assert_eq!(code(c.devices().get(&omar, id).await), ErrorCode::NotFound);
+        let page = c.devices().page(&omar, id).await;
+        assert_eq!(code(page), ErrorCode::NotFound);
+        let config = c.devices().config(&omar, id).await.map(|_| ());
         assert_eq!(code(config), ErrorCode::NotFound);
         let change = DeviceChange {
             mesh: Some(false),
             ..DeviceChange::default()
         };
-        let changed = c.change_device(&omar, id, change).await;
+        let changed = c.devices().change(&omar, id, change).await;
         assert_eq!(code(changed), ErrorCode::NotFound);
-        assert_eq!(code(c.delete_device(&omar, id).await), ErrorCode::NotFound);
+        assert_eq!(
+            code(c.devices().delete(&omar, id).await),
+            ErrorCode::NotFound
+        );
     }
     let password = Secret::new(PASSWORD);
-    let ticket = c.sign_in("lina", &password, FROM).await.unwrap().ticket;
+    let ticket = c
+        .auth()
+        .sign_in("lina", &password, FROM)
+        .await
+        .unwrap()
+        .ticket;
     let host = TenantName::parse("omar").unwrap();
     let redeemed = c
-        .redeem_tenant(Audience::Dashboard, &host, ticket.expose())
+        .auth()
+        .redeem(Audience::Dashboard, &host, ticket.expose())
         .await;
     assert_eq!(code(redeemed), ErrorCode::TicketInvalid);
     let unknown = TenantScope::issue(TenantId(4711), host, "omar");
-    assert_eq!(code(c.dashboard(&unknown).await), ErrorCode::NotFound);
+    let (dashboard, network) = tokio::join!(
+        c.tenants().dashboard(&unknown),
+        c.tenants().network(&unknown)
+    );
+    assert_eq!(code(dashboard), ErrorCode::NotFound);
+    assert_eq!(code(network), ErrorCode::NotFound);
 }
 
 #[tokio::test]
@@ -48,10 +65,11 @@ async fn a_failing_machine_loses_nothing_and_is_reported() {
     let lina = rig.tenant("lina").await;
     let phone = rig
         .control
-        .add_device(&lina, device("Phone"))
+        .devices()
+        .add(&lina, device("Phone"))
         .await
         .unwrap();
-    let status = rig.control.dashboard(&lina).await.unwrap().status;
+    let status = rig.control.tenants().network(&lina).await.unwrap().status;
     assert!(
         status
             .firewall
@@ -62,8 +80,8 @@ async fn a_failing_machine_loses_nothing_and_is_reported() {
         rig.machine.fail(call, false);
     }
     rig.wait_until_ready(&lina).await;
-    let dashboard = rig.control.dashboard(&lina).await.unwrap();
-    assert!(dashboard.status.is_ready());
+    let network = rig.control.tenants().network(&lina).await.unwrap();
+    assert!(network.status.is_ready());
     assert!(
         rig.machine.state().interfaces[&Slot::FIRST].peers.len() == 1
             && phone.address == "10.88.1.2"
@@ -75,7 +93,8 @@ async fn a_deleted_tenant_is_cut_off_before_the_answer() {
     let rig = Rig::new().await;
     let lina = rig.tenant("lina").await;
     rig.control
-        .add_device(&lina, device("Phone"))
+        .devices()
+        .add(&lina, device("Phone"))
         .await
         .unwrap();
     rig.machine.fail("wireguard.delete", true);
@@ -84,7 +103,7 @@ async fn a_deleted_tenant_is_cut_off_before_the_answer() {
         assert!(!rig.machine.state().interfaces.is_empty());
         rig.machine.fail("wireguard.delete", false);
     };
-    let (deleted, ()) = tokio::join!(rig.control.delete_tenant(&lina), recovers);
+    let (deleted, ()) = tokio::join!(rig.control.tenants().delete(&lina), recovers);
     assert!(deleted.unwrap(), "nothing of it carries packets");
     assert!(rig.machine.state().interfaces.is_empty());
 }
@@ -94,11 +113,12 @@ async fn a_deletion_not_yet_in_force_is_reported() {
     let rig = Rig::new().await;
     let lina = rig.tenant("lina").await;
     rig.control
-        .add_device(&lina, device("Phone"))
+        .devices()
+        .add(&lina, device("Phone"))
         .await
         .unwrap();
     rig.machine.fail("wireguard.delete", true);
-    assert!(!rig.control.delete_tenant(&lina).await.unwrap());
+    assert!(!rig.control.tenants().delete(&lina).await.unwrap());
     assert!(!rig.machine.state().interfaces.is_empty());
 }
 
@@ -108,12 +128,24 @@ async fn a_tenant_with_too_many_changes_has_to_wait() {
     let (lina, omar) = (rig.tenant("lina").await, rig.tenant("omar").await);
     let unknown = DeviceId(999_999);
     for _ in 0..120 {
-        let refused = rig.control.delete_device(&lina, unknown).await;
+        let refused = rig.control.devices().delete(&lina, unknown).await;
         assert_eq!(code(refused), ErrorCode::NotFound);
     }
-    let refused = rig.control.add_device(&lina, device("Phone")).await;
+    let refused = rig.control.devices().add(&lina, device("Phone")).await;
     assert_eq!(code(refused), ErrorCode::TooManyTries);
-    assert!(rig.control.add_device(&omar, device("Phone")).await.is_ok());
+    assert!(
+        rig.control
+            .devices()
+            .add(&omar, device("Phone"))
+            .await
+            .is_ok()
+    );
     rig.clock.advance(61_000);
-    assert!(rig.control.add_device(&lina, device("Phone")).await.is_ok());
+    assert!(
+        rig.control
+            .devices()
+            .add(&lina, device("Phone"))
+            .await
+            .is_ok()
+    );
 }

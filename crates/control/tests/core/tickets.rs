@@ -10,15 +10,16 @@ async fn a_ticket_is_valid_once_for_one_audience() {
     let redeem = async |ticket: Secret, audience| {
         let lina = TenantName::parse("lina").unwrap();
         rig.control
-            .redeem_tenant(audience, &lina, ticket.expose())
+            .auth()
+            .redeem(audience, &lina, ticket.expose())
             .await
     };
     let sign_in = async || {
         let password = Secret::new(PASSWORD);
-        let ticket = rig.control.sign_in("lina", &password, FROM).await;
+        let ticket = rig.control.auth().sign_in("lina", &password, FROM).await;
         ticket.unwrap().ticket
     };
-    let first = rig.control.sign_up(form("lina"), FROM).await;
+    let first = rig.control.tenants().sign_up(form("lina"), FROM).await;
     let first = first.unwrap().ticket;
     assert!(redeem(first.clone(), Audience::Dashboard).await.is_ok());
     assert_eq!(

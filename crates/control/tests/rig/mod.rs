@@ -127,9 +127,15 @@ impl Rig {
 
     /// Signs a tenant up and redeems the ticket.
     pub async fn tenant(&self, name: &str) -> TenantScope {
-        let ticket = self.control.sign_up(form(name), FROM).await.unwrap();
+        let ticket = self
+            .control
+            .tenants()
+            .sign_up(form(name), FROM)
+            .await
+            .unwrap();
         self.control
-            .redeem_tenant(Audience::Dashboard, &ticket.name, ticket.ticket.expose())
+            .auth()
+            .redeem(Audience::Dashboard, &ticket.name, ticket.ticket.expose())
             .await
             .unwrap()
             .scope
@@ -145,7 +151,7 @@ impl Rig {
     /// Waits until all parts of a tenant are ready.
     pub async fn wait_until_ready(&self, scope: &TenantScope) {
         let is_ready = async || {
-            let progress = self.control.progress(scope).await.unwrap();
+            let progress = self.control.tenants().progress(scope).await.unwrap();
             progress.status.is_ready()
         };
         let wait = async {
@@ -160,7 +166,7 @@ impl Rig {
     /// Returns the content of the operator's page.
     pub async fn operator_view(&self) -> OperatorView {
         let operator = OperatorScope::issue("admin");
-        self.control.operator_view(&operator).await.unwrap()
+        self.control.operators().overview(&operator).await.unwrap()
     }
 }
 

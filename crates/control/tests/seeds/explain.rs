@@ -11,7 +11,7 @@ use super::{
     snapshot::{AuditLine, Snapshot},
 };
 use domain::{AddressPlan, ErrorCode};
-use provisioning::spec::{DeviceSpec, NodeSpec};
+use protocol::{DeviceSpec, NodeSpec};
 use std::collections::BTreeMap;
 
 /// Returns the model after a step.

@@ -251,7 +251,7 @@ impl History {
     async fn run_steps(&mut self, process: &Process, last: bool) -> Result<(), String> {
         // First, what the last process left.
         self.settle(process).await?;
-        let operator = process.control.ensure_operator();
+        let operator = process.control.operators().ensure_first();
         if let Ok(Some((_, password))) = entropy::with(OPERATOR_SEED, &self.secrets, operator).await
         {
             self.secrets

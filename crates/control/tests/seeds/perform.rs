@@ -60,16 +60,16 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
                 password: Secret::new(password.as_str()),
                 plan: (*plan).to_owned(),
             };
-            let ticket = control.sign_up(form, from).await?;
+            let ticket = control.tenants().sign_up(form, from).await?;
             Ok(Payload::Ticket(ticket.ticket.expose().to_owned()))
         }
         Request::SignIn { name, password, .. } => {
             let password = Secret::new(password.as_str());
-            let ticket = control.sign_in(name, &password, from).await?;
+            let ticket = control.auth().sign_in(name, &password, from).await?;
             Ok(Payload::Ticket(ticket.ticket.expose().to_owned()))
         }
         Request::Redeem { ticket, host } => {
-            let redeemed = control.redeem_tenant(Audience::Dashboard, host, ticket);
+            let redeemed = control.auth().redeem(Audience::Dashboard, host, ticket);
             Ok(Payload::SignedIn(redeemed.await?.scope.tenant()))
         }
         Request::AddDevice {
@@ -84,7 +84,7 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
                 policy: *policy,
                 mesh: *mesh,
             };
-            let added = control.add_device(&scope(tenant), new).await?;
+            let added = control.devices().add(&scope(tenant), new).await?;
             Ok(payload(&added, false))
         }
         Request::ChangeDevice {
@@ -100,50 +100,59 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
                 mesh: *mesh,
             };
             let changed = control
-                .change_device(&scope(tenant), device.id, change)
+                .devices()
+                .change(&scope(tenant), device.id, change)
                 .await?;
             Ok(payload(&changed.device, changed.in_force))
         }
         Request::DeleteDevice { tenant, device } => {
-            match control.delete_device(&scope(tenant), device.id).await {
+            match control.devices().delete(&scope(tenant), device.id).await {
                 Err(f) if f.code == ErrorCode::NotYetInForce => Ok(Payload::Done(false)),
                 done => done.map(|()| Payload::Done(true)),
             }
         }
         Request::ViewDevice { tenant, device } => {
-            let found = control.device(&scope(tenant), device.id).await?;
+            let found = control.devices().get(&scope(tenant), device.id).await?;
             Ok(payload(&found, false))
         }
         Request::DownloadConfig { tenant, device } => {
-            let (found, config) = control.download_config(&scope(tenant), device.id).await?;
+            let (found, config) = control
+                .devices()
+                .download_config(&scope(tenant), device.id)
+                .await?;
             let key = config.private_key.public();
             assert_eq!(key, device.key, "the configuration of another device");
             Ok(payload(&found, false))
         }
         Request::ViewDashboard { tenant } => {
-            let view = control.dashboard(&scope(tenant)).await?;
-            let rows = view.devices.into_iter().map(|d| (d.label, d.address));
+            let view = control.tenants().dashboard(&scope(tenant)).await?;
+            let rows = view
+                .network
+                .devices
+                .into_iter()
+                .map(|d| (d.label, d.address));
             let mut rows: Vec<_> = rows.collect();
             rows.sort();
             Ok(Payload::Dashboard(rows))
         }
         Request::SetSuspended { tenant, suspended } => {
-            let scope = control.operator_tenant(&operator, tenant.id).await?;
-            let done = control.set_suspended(&scope, *suspended).await?;
+            let scope = control.auth().operator_tenant(&operator, tenant.id).await?;
+            let done = control.tenants().set_suspended(&scope, *suspended).await?;
             Ok(Payload::Done(done))
         }
         Request::DeleteTenant {
             tenant,
             operator: true,
         } => {
-            let scope = control.operator_tenant(&operator, tenant.id).await?;
-            control.delete_tenant(&scope).await.map(Payload::Done)
+            let scope = control.auth().operator_tenant(&operator, tenant.id).await?;
+            control.tenants().delete(&scope).await.map(Payload::Done)
         }
         Request::DeleteTenant {
             tenant,
             operator: false,
         } => control
-            .delete_tenant(&scope(tenant))
+            .tenants()
+            .delete(&scope(tenant))
             .await
             .map(Payload::Done),
     }

@@ -4,8 +4,9 @@
 
 use async_trait::async_trait;
 use domain::ErrorCode;
+use protocol::NodeSpec;
 use provisioning::{
-    NodeSpec, SpecSource,
+    SpecSource,
     ports::{PortError, PortResult},
 };
 use testkit::sim::{Sim, faults::Fault};

@@ -15,10 +15,12 @@ use cache::FolderCache;
 use contents::{is_not_found, read_folder};
 use domain::{ErrorCode, TenantName};
 use hostfs::{BlockingPool, create_private_dir, disk_error, write_private_file};
+use protocol::TenantSpec;
 use provisioning::{
+    TenantSpecExt,
     observed::ObservedFolder,
     ports::{Folders, PortError, PortResult, tenant_of_folder},
-    spec::{NodeSettings, TenantSpec, wg_conf_path},
+    spec::{NodeSettings, wg_conf_path},
 };
 use std::{
     collections::BTreeMap,

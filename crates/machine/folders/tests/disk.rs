@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use folders::DiskFolders;
-use provisioning::{Folders, hash::content_hash};
+use provisioning::{Folders, TenantSpecExt, hash::content_hash};
 use std::{
     fs,
     os::unix::{fs::symlink, net::UnixListener},

@@ -24,7 +24,7 @@ fn settings() -> NodeSettings {
 
 fn tenant(n: u16) -> TenantSpec {
     let slot = Slot::new(n).unwrap();
-    let device = crate::spec::DeviceSpec {
+    let device = protocol::DeviceSpec {
         label: DeviceLabel::parse("phone").unwrap(),
         address: AddressPlan::default().device(slot, 2),
         public_key: PrivateKey::from_random([100 + n as u8; 32]).public(),

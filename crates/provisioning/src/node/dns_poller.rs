@@ -6,11 +6,13 @@ use super::{
     port_poll::PortPoll,
 };
 use crate::{
+    derive::TenantSpecExt,
     observed::ObservedDns,
     ports::{DnsFilter, PortResult},
-    spec::{DnsInstance, NodeSettings, NodeSpec},
+    spec::{DnsInstance, NodeSettings},
 };
 use domain::Slot;
+use protocol::NodeSpec;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -3,12 +3,14 @@
 
 use super::{deadline, message::Message, node_ports::NodePorts};
 use crate::{
+    derive::TenantSpecExt,
     pending::Pending,
     plan::{Lane, Plan, Step},
     ports::{PortError, PortResult},
-    spec::{NodeSettings, NodeSpec},
+    spec::NodeSettings,
 };
 use domain::{ErrorCode, Problem, Slot, TenantName};
+use protocol::NodeSpec;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, watch},

@@ -3,12 +3,14 @@
 
 use super::node_ports::NodePorts;
 use crate::{
+    derive::TenantSpecExt,
     drift::Drift,
     observed::PeerStatistics,
     ports::{PortError, PortResult},
-    spec::{DnsInstance, NodeSettings, NodeSpec, TenantSpec},
+    spec::{DnsInstance, NodeSettings},
 };
 use domain::{ErrorCode, Problem, Slot, TenantName, TenantStatus, view::QueryCounts};
+use protocol::{NodeSpec, TenantSpec};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},

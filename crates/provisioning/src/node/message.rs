@@ -6,9 +6,9 @@ use crate::{
     },
     plan::{Lane, Step},
     ports::PortResult,
-    spec::NodeSpec,
 };
 use domain::Slot;
+use protocol::NodeSpec;
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 use tokio::sync::mpsc::UnboundedSender;
 

@@ -27,10 +27,11 @@ use crate::{
     pending::Pending,
     plan::{Lane, Step},
     ports::PortError,
-    spec::{NodeSettings, NodeSpec},
+    spec::NodeSettings,
 };
 use domain::{ErrorCode, Slot, TenantName};
 use futures_util::{StreamExt, stream::BoxStream};
+use protocol::NodeSpec;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

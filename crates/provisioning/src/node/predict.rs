@@ -4,6 +4,7 @@
 
 use super::{message::Port, observer::Observer};
 use crate::{
+    derive::TenantSpecExt,
     hash::content_hash,
     observed::{
         ContainerState, DnsConf, Observation, ObservedContainer, ObservedDnsClient,
@@ -11,9 +12,10 @@ use crate::{
     },
     plan::Step,
     ports::FirewallChange,
-    spec::{InterfaceSpec, NodeSettings, NodeSpec, PeerSpec},
+    spec::{InterfaceSpec, NodeSettings, PeerSpec},
 };
 use domain::Slot;
+use protocol::NodeSpec;
 use std::net::IpAddr;
 
 /// Applies a step that succeeded to the observation. `spec` is the one that the step

@@ -2,12 +2,14 @@
 
 use super::executor::Executor;
 use crate::{
+    derive::TenantSpecExt,
     observed::{ContainerState, Observation, Observed, ObservedFirewallTenant},
     plan::{ContainerIndex, Lane, is_ours, peer_change, wanted_elements},
     ports::PortError,
-    spec::{NodeSettings, TenantSpec},
+    spec::NodeSettings,
 };
 use domain::{ErrorCode, Part, Problem, TenantStatus};
+use protocol::TenantSpec;
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -8,9 +8,10 @@ use super::{
 };
 use crate::{
     plan::{Lane, Planner, Step},
-    spec::{NodeSettings, NodeSpec, TenantSpec},
+    spec::NodeSettings,
 };
 use domain::{Part, Slot, TenantStatus};
+use protocol::{NodeSpec, TenantSpec};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -2,10 +2,12 @@
 
 use super::{step::Step, view::View};
 use crate::{
+    derive::TenantSpecExt,
     observed::{ContainerState, DnsConf, Observation, ObservedDns},
-    spec::{TenantSpec, is_fitting_revision},
+    spec::is_fitting_revision,
 };
 use domain::Slot;
+use protocol::TenantSpec;
 
 /// Plans the slot's containers.
 pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {

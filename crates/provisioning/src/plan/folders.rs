@@ -1,7 +1,8 @@
 //! Plans the folders of tenants and of former tenants.
 
 use super::{containers::fits, step::Step, view::View};
-use crate::{observed::Observation, ports::tenant_of_folder, spec::TenantSpec};
+use crate::{observed::Observation, ports::tenant_of_folder};
+use protocol::TenantSpec;
 use std::collections::BTreeMap;
 
 /// Plans a tenant's folder. A suspended tenant keeps it.

@@ -12,9 +12,10 @@ use crate::{
     dirty_set::DirtySet,
     observed::{ContainerState, Observed, ObservedContainer},
     pending::Pending,
-    spec::{NodeSettings, NodeSpec},
+    spec::NodeSettings,
 };
 use domain::{Slot, TenantName};
+use protocol::NodeSpec;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -6,6 +6,7 @@ use super::{
     view::{View, is_ours},
 };
 use crate::{
+    derive::TenantSpecExt,
     observed::{Observation, ObservedInterface},
     ports::PeerChange,
     spec::InterfaceSpec,

@@ -2,12 +2,14 @@
 //! tenants or containers.
 
 use crate::{
+    derive::TenantSpecExt,
     hash::content_hash,
     observed::{Observation, Observed, ObservedContainer, ObservedContainers, ObservedInterface},
     pending::Pending,
-    spec::{FirewallTenant, NodeSettings, NodeSpec, TenantSpec},
+    spec::{FirewallTenant, NodeSettings},
 };
 use domain::{Slot, TenantName, marks::INTERFACE_ALIAS_PREFIX};
+use protocol::{NodeSpec, TenantSpec};
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 /// The inputs of a plan.

@@ -3,8 +3,9 @@
 
 use domain::Slot;
 use proptest::prelude::*;
+use protocol::NodeSpec;
 use provisioning::{
-    NodeSettings, NodeSpec, Observation, Observed,
+    NodeSettings, Observation, Observed, TenantSpecExt,
     hash::content_hash,
     observed::{
         ContainerState, ObservedContainer, ObservedContainers, ObservedFirewall,

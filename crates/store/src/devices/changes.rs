@@ -2,10 +2,9 @@
 
 use super::{DeviceChange, DeviceRecord, NewDevice, device_in};
 use crate::{
-    Result, Store, StoreError, audit,
+    Committed, Result, Store, StoreError, audit,
     db::{Tx, execute, fetch_all, fetch_optional},
-    nodes::bump_tenant_generation,
-    tenants::parse_slot,
+    nodes::begin_change,
 };
 use domain::{AddressPlan, DeviceId, TenantScope, Timestamp};
 use seal::Purpose;
@@ -24,7 +23,7 @@ impl Store {
         scope: &TenantScope,
         new: NewDevice,
         addresses: &AddressPlan,
-    ) -> Result<DeviceRecord> {
+    ) -> Result<Committed<DeviceRecord>> {
         let tenant = scope.tenant().0;
         let public_key = new.public_key.to_string();
         let private_key = match &new.private_key {
@@ -40,13 +39,11 @@ impl Store {
         )?;
 
         let mut tx = self.db.begin().await?;
-        bump_tenant_generation(&mut tx, scope).await?;
-        let sql = "SELECT users.slot, plans.devices FROM users \
+        let pending = begin_change(&mut tx, scope).await?;
+        let sql = "SELECT plans.devices FROM users \
                    JOIN plans ON plans.id = users.plan WHERE users.id = $1";
-        let row = fetch_optional!(tx.connection(), (i64, i64), sql, tenant)?;
-        let (slot, allowed) = row.ok_or(StoreError::NotFound)?;
-        let slot = parse_slot(slot)
-            .ok_or_else(|| StoreError::Corrupt(format!("users.slot of user {tenant}")))?;
+        let row = fetch_optional!(tx.connection(), (i64,), sql, tenant)?;
+        let (allowed,) = row.ok_or(StoreError::NotFound)?;
         let sql = "SELECT vpn_ip FROM peers WHERE user_id = $1";
         let used = fetch_all!(tx.connection(), (String,), sql, tenant)?;
         let limit = StoreError::DeviceLimit {
@@ -57,7 +54,7 @@ impl Store {
         }
         let used: BTreeSet<Ipv4Addr> = used.iter().filter_map(|(a,)| a.parse().ok()).collect();
         let address = (AddressPlan::FIRST_HOST..=AddressPlan::LAST_HOST)
-            .map(|host| addresses.device(slot, host))
+            .map(|host| addresses.device(pending.slot(), host))
             .find(|a| !used.contains(a))
             .ok_or(limit)?;
 
@@ -90,7 +87,7 @@ impl Store {
         let object = object(scope, new.label.as_str());
         audit::write_scoped(&mut tx, scope, new.now, "device.add", object, detail).await?;
         tx.commit().await?;
-        Ok(DeviceRecord {
+        Ok(pending.committed(DeviceRecord {
             id: DeviceId(id),
             label: new.label,
             address,
@@ -105,7 +102,7 @@ impl Store {
             endpoint: None,
             rx_total: 0,
             tx_total: 0,
-        })
+        }))
     }
 
     /// Changes a device. Equal values are no change and do not raise the node's
@@ -120,9 +117,9 @@ impl Store {
         id: DeviceId,
         change: DeviceChange,
         now: Timestamp,
-    ) -> Result<DeviceRecord> {
+    ) -> Result<Committed<DeviceRecord>> {
         let mut tx = self.db.begin().await?;
-        bump_tenant_generation(&mut tx, scope).await?;
+        let pending = begin_change(&mut tx, scope).await?;
         let before = device_in(&mut tx, scope, id).await?;
         let mut after = before.clone();
         if let Some(label) = change.label {
@@ -131,7 +128,7 @@ impl Store {
         after.policy = change.policy.unwrap_or(before.policy);
         after.mesh = change.mesh.unwrap_or(before.mesh);
         if after == before {
-            return Ok(before); // without a commit the generation does not change
+            return Ok(pending.unchanged(before));
         }
         let sql = "UPDATE peers SET device_label = $3, label_folded = $4, \
                    dns_filtering_policy = $5, mesh_routing = $6 WHERE user_id = $1 AND id = $2";
@@ -155,7 +152,7 @@ impl Store {
         let object = object(scope, before.label.as_str());
         audit::write_scoped(&mut tx, scope, now, "device.change", object, detail).await?;
         tx.commit().await?;
-        Ok(after)
+        Ok(pending.committed(after))
     }
 
     /// Deletes a device with its statistics. Returns its last record.
@@ -167,9 +164,9 @@ impl Store {
         scope: &TenantScope,
         id: DeviceId,
         now: Timestamp,
-    ) -> Result<DeviceRecord> {
+    ) -> Result<Committed<DeviceRecord>> {
         let mut tx = self.db.begin().await?;
-        bump_tenant_generation(&mut tx, scope).await?;
+        let pending = begin_change(&mut tx, scope).await?;
         let device = device_in(&mut tx, scope, id).await?;
         let sql = "DELETE FROM peers WHERE user_id = $1 AND id = $2";
         execute!(tx.connection(), sql, scope.tenant().0, id.0)?;
@@ -177,7 +174,7 @@ impl Store {
         let detail = device.address.to_string();
         audit::write_scoped(&mut tx, scope, now, "device.delete", object, detail).await?;
         tx.commit().await?;
-        Ok(device)
+        Ok(pending.committed(device))
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn frequent_statements() -> Vec<String> {
         [
             prune::PRUNE_BANDWIDTH_STATS,
             counters::COUNTERS,
+            record::PEERS_OF_NODE,
             series::DAYS,
         ]
         .map(str::to_owned),

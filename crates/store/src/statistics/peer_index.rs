@@ -1,44 +1,36 @@
-//! Which row of `peers` has which public key.
+//! Which row of `peers` has which public key: a cache for each node.
 
-use crate::{
-    Result, Store,
-    db::{fetch_all, fetch_optional},
-};
-use domain::PublicKey;
+use domain::{NodeId, PublicKey};
 use std::collections::{HashMap, HashSet};
 
-/// A cache of the ids of all peers and their tenants. It is valid for one
-/// generation of the database, because every change of peers raises it.
+/// The peers of each node that readings come from.
 #[derive(Debug, Default)]
-pub(crate) struct PeerIndex {
-    generation: Option<i64>,
+pub(crate) struct PeerIndex(HashMap<NodeId, NodePeers>);
+
+/// The ids of a node's peers and their tenants. They are valid for one generation
+/// of the node, because every change of its peers raises it.
+#[derive(Debug, Default)]
+pub(super) struct NodePeers {
+    generation: Option<u64>,
     by_key: HashMap<PublicKey, (i64, i64)>,
     ids: HashSet<i64>,
 }
 
 impl PeerIndex {
-    /// Returns the ids of the key's tenant and peer.
-    pub fn find(&self, key: &PublicKey) -> Option<(i64, i64)> {
-        self.by_key.get(key).copied()
+    /// Returns the node's peers as they were read last.
+    pub(super) fn node(&mut self, node: NodeId) -> &mut NodePeers {
+        self.0.entry(node).or_default()
+    }
+}
+
+impl NodePeers {
+    /// Returns whether the peers are those of that generation.
+    pub(super) fn is_current(&self, generation: u64) -> bool {
+        self.generation == Some(generation)
     }
 
-    /// Returns the ids of all peers.
-    pub fn ids(&self) -> &HashSet<i64> {
-        &self.ids
-    }
-
-    /// Reloads the index if the generation has changed. It is read before the
-    /// transaction: a device that is created or deleted meanwhile takes effect
-    /// with the next reading.
-    pub async fn refresh(&mut self, store: &Store) -> Result<()> {
-        let sql = "SELECT CAST(SUM(generation) AS BIGINT) FROM nodes";
-        let row = fetch_optional!(store.db.reader(), (Option<i64>,), sql)?;
-        let generation = row.and_then(|(n,)| n);
-        if self.generation.is_some() && self.generation == generation {
-            return Ok(());
-        }
-        let sql = "SELECT public_key, user_id, id FROM peers";
-        let rows = fetch_all!(store.db.reader(), (String, i64, i64), sql)?;
+    /// Replaces the peers. A row is a public key, the tenant's id and the peer's.
+    pub(super) fn replace(&mut self, generation: u64, rows: Vec<(String, i64, i64)>) {
         self.by_key.clear();
         self.ids.clear();
         for (key, tenant, peer) in rows {
@@ -50,7 +42,16 @@ impl PeerIndex {
                 Err(_) => tracing::error!(peer, "peers.public_key is unreadable"),
             }
         }
-        self.generation = generation;
-        Ok(())
+        self.generation = Some(generation);
+    }
+
+    /// Returns the ids of the key's tenant and peer.
+    pub(super) fn find(&self, key: &PublicKey) -> Option<(i64, i64)> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Returns the ids of all peers.
+    pub(super) const fn ids(&self) -> &HashSet<i64> {
+        &self.ids
     }
 }

@@ -1,15 +1,16 @@
 //! Records readings.
 
 use super::{
+    peer_index::{NodePeers, PeerIndex},
     rollup::PendingRows,
     sample::StatSample,
     traffic_codec::{DeviceCounters, SUM_COUNT, TenantCounters, Traffic, UNREPORTED},
 };
 use crate::{
     Result, Store,
-    db::{Either, Tx, batch, unsigned},
+    db::{Either, Tx, batch, fetch_all, unsigned},
 };
-use domain::Timestamp;
+use domain::{NodeId, Timestamp};
 use std::collections::BTreeMap;
 
 /// How often a tenant's devices get rows in `bandwidth_stats` …
@@ -17,6 +18,8 @@ const REPORT_INTERVAL_MILLIS: i64 = 6 * 3_600_000;
 /// … and how many tenants get them with one reading.
 const REPORTED_TENANTS: usize = 10;
 
+pub(super) const PEERS_OF_NODE: &str = "SELECT peers.public_key, peers.user_id, peers.id \
+     FROM users JOIN peers ON peers.user_id = users.id WHERE users.node_id = $1";
 pub(super) const EXISTING_TENANTS: &str = "SELECT id FROM users WHERE id IN";
 pub(super) const TENANT_COUNTERS: &str =
     "SELECT user_id, counters FROM tenant_traffic WHERE user_id IN";
@@ -28,18 +31,25 @@ pub(super) const EXISTING_PEERS: &str = "SELECT id FROM peers WHERE id IN";
 type Readings<'a> = BTreeMap<i64, BTreeMap<i64, &'a StatSample>>;
 
 impl Store {
-    /// Records readings in one transaction. Peers that are not in the database
-    /// (any more) are ignored; of two readings of one peer the last one counts.
+    /// Records readings of one node in one transaction. Peers that are not that
+    /// node's (any more) are ignored; of two readings of one peer the last one
+    /// counts.
     ///
     /// # Errors
-    /// Returns the database's error. The traffic is not lost then: the next
+    /// Returns [`StoreError::NotFound`](crate::StoreError::NotFound) for an unknown
+    /// node, or the database's error. The traffic is not lost then: the next
     /// readings of the same counters include it.
-    pub async fn record_statistics(&self, samples: &[StatSample], at: Timestamp) -> Result<()> {
+    pub async fn record_statistics(
+        &self,
+        node: NodeId,
+        samples: &[StatSample],
+        at: Timestamp,
+    ) -> Result<()> {
         let mut index = self.peer_index.lock().await;
-        index.refresh(self).await?;
+        let peers = self.current_peers(&mut index, node).await?;
         let mut readings = Readings::new();
         for s in samples {
-            if let Some((tenant, peer)) = index.find(&s.public_key) {
+            if let Some((tenant, peer)) = peers.find(&s.public_key) {
                 readings.entry(tenant).or_default().insert(peer, s);
             }
         }
@@ -55,7 +65,7 @@ impl Store {
             let Some(counters) = tenants.get_mut(tenant) else {
                 continue; // deleted or unreadable
             };
-            if rows.apply(*tenant, counters, readings, index.ids(), at) {
+            if rows.apply(*tenant, counters, readings, peers.ids(), at) {
                 changed.push(*tenant);
             }
         }
@@ -67,6 +77,24 @@ impl Store {
         }
         rows.write(&mut tx, at).await?;
         tx.commit().await
+    }
+
+    /// Returns the node's peers. Reads them again if the node's generation has
+    /// changed; those of other nodes are not read. This happens before the
+    /// transaction of the reading: a device that is created or deleted meanwhile
+    /// takes effect with the next reading.
+    async fn current_peers<'a>(
+        &self,
+        index: &'a mut PeerIndex,
+        node: NodeId,
+    ) -> Result<&'a NodePeers> {
+        let generation = self.generation(node).await?;
+        let peers = index.node(node);
+        if !peers.is_current(generation) {
+            let rows = fetch_all!(self.db.reader(), (String, i64, i64), PEERS_OF_NODE, node.0)?;
+            peers.replace(generation, rows);
+        }
+        Ok(peers)
     }
 }
 

@@ -5,10 +5,10 @@ use super::{
     placement::{free_slot, is_full},
 };
 use crate::{
-    LOCAL_NODE, Result, Store, StoreError,
+    Committed, LOCAL_NODE, Result, Store, StoreError,
     audit::{self, AuditEntry},
-    db::{execute, fetch_optional},
-    nodes::{bump_generation, bump_tenant_generation},
+    db::{execute, fetch_optional, unsigned},
+    nodes::{begin_change, bump_generation},
     plans::plan_in,
 };
 use domain::{AddressPlan, Slot, TenantId, TenantScope, Timestamp};
@@ -27,7 +27,7 @@ impl Store {
         new: NewTenant,
         addresses: &AddressPlan,
         placement: impl Into<Placement<'_>>,
-    ) -> Result<TenantRecord> {
+    ) -> Result<Committed<TenantRecord>> {
         let Placement {
             excluded,
             max_tenants,
@@ -45,7 +45,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let plan = plan_in(&mut tx, &new.plan).await?;
         let plan = plan.ok_or(StoreError::PlanUnknown)?;
-        bump_generation(&mut tx, LOCAL_NODE).await?;
+        let generation = bump_generation(&mut tx, LOCAL_NODE).await?;
         if let Some(max_tenants) = max_tenants
             && is_full(&mut tx, max_tenants).await?
         {
@@ -54,8 +54,7 @@ impl Store {
         let sql = "INSERT INTO users (username, password_hash, plan, subdomain, interface_name, \
              listen_port, subnet_cidr, created_at, node_id, slot, wg_private_key, wg_public_key, \
              dns_password, dns_password_hash, generation) \
-             VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-             (SELECT generation FROM nodes WHERE id = $8)) \
+             VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              ON CONFLICT DO NOTHING RETURNING id";
         let mut from = Slot::FIRST.get();
         while let Some(slot) = free_slot(&mut tx, from, excluded).await? {
@@ -77,6 +76,7 @@ impl Store {
                 public_text.as_str(),
                 dns_sealed.as_str(),
                 new.dns_password_hash.as_str(),
+                generation,
             )?;
             let Some((id,)) = inserted else {
                 // The conflict is the name or a value of this slot. For example,
@@ -99,7 +99,7 @@ impl Store {
             };
             audit::write(&mut tx, entry).await?;
             tx.commit().await?;
-            return Ok(TenantRecord {
+            let record = TenantRecord {
                 id: TenantId(id),
                 name: new.name,
                 password_hash: new.password_hash,
@@ -109,6 +109,12 @@ impl Store {
                 state: TenantState::Active,
                 public_key,
                 created_at: new.now,
+            };
+            return Ok(Committed {
+                value: record,
+                node: LOCAL_NODE,
+                slot,
+                generation: unsigned(generation),
             });
         }
         Err(StoreError::NodeFull)
@@ -119,9 +125,13 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if the tenant was deleted before.
-    pub async fn delete_tenant(&self, scope: &TenantScope, now: Timestamp) -> Result<()> {
+    pub async fn delete_tenant(
+        &self,
+        scope: &TenantScope,
+        now: Timestamp,
+    ) -> Result<Committed<()>> {
         let mut tx = self.db.begin().await?;
-        bump_tenant_generation(&mut tx, scope).await?;
+        let pending = begin_change(&mut tx, scope).await?;
         let sql = "DELETE FROM users WHERE id = $1";
         if execute!(tx.connection(), sql, scope.tenant().0)? == 0 {
             return Err(StoreError::NotFound);
@@ -132,7 +142,7 @@ impl Store {
         if let Err(e) = self.delete_traffic(scope.tenant().0, now).await {
             tracing::warn!(error = ?e, "a deleted tenant's traffic could not be removed; it is pruned later");
         }
-        Ok(())
+        Ok(pending.committed(()))
     }
 
     /// Suspends or resumes a tenant. Does nothing if the tenant is in that state
@@ -145,13 +155,13 @@ impl Store {
         scope: &TenantScope,
         state: TenantState,
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<Committed<()>> {
         let mut tx = self.db.begin().await?;
-        bump_tenant_generation(&mut tx, scope).await?;
+        let pending = begin_change(&mut tx, scope).await?;
         let sql = "SELECT state FROM users WHERE id = $1";
         let stored = fetch_optional!(tx.connection(), (String,), sql, scope.tenant().0)?;
         if stored.ok_or(StoreError::NotFound)?.0 == state.as_str() {
-            return Ok(()); // without a commit the generation does not change
+            return Ok(pending.unchanged(()));
         }
         let sql = "UPDATE users SET state = $2 WHERE id = $1";
         execute!(tx.connection(), sql, scope.tenant().0, state.as_str())?;
@@ -161,6 +171,7 @@ impl Store {
         };
         let object = scope.name().to_string();
         audit::write_scoped(&mut tx, scope, now, action, object, String::new()).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(pending.committed(()))
     }
 }

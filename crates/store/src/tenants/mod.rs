@@ -8,6 +8,7 @@ pub use placement::Placement;
 use crate::{
     Result, Store, StoreError,
     db::{fetch_all, fetch_optional},
+    nodes::parse_slot,
     plans::{PlanRow, plan_columns},
     statistics::{DeviceCounters, decode_counters},
 };
@@ -130,10 +131,6 @@ impl TryFrom<UserRow> for TenantRecord {
             created_at: Timestamp(r.created_at),
         })
     }
-}
-
-pub(crate) fn parse_slot(n: i64) -> Option<Slot> {
-    u16::try_from(n).ok().and_then(Slot::new)
 }
 
 impl Store {

@@ -1,9 +1,9 @@
 //! Where a new tenant may be placed.
 
-use super::parse_slot;
 use crate::{
     LOCAL_NODE, Result,
     db::{Tx, fetch_optional},
+    nodes::parse_slot,
 };
 use domain::Slot;
 use std::collections::BTreeSet;

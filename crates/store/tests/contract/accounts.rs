@@ -50,7 +50,8 @@ pub async fn a_new_tenant_gets_the_lowest_free_slot(db: &TestDatabase) {
     let b = store
         .create_tenant(new_tenant("befg"), &plan, &excluded)
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     assert_eq!(b.slot.get(), 4);
     assert_eq!(sign_up(&store, "cijk").await.slot.get(), 2);
     store.delete_tenant(&scope(&a), NOW).await.unwrap();
@@ -128,11 +129,13 @@ pub async fn an_overlapping_subnet_only_skips_its_slot(db: &TestDatabase) {
     let b = store
         .create_tenant(new_tenant("bbbb"), &shifted, &BTreeSet::new())
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     let c = store
         .create_tenant(new_tenant("cccc"), &shifted, &BTreeSet::new())
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     assert_eq!((b.slot.get(), c.slot.get()), (1, 3));
 }
 
@@ -159,7 +162,8 @@ pub async fn suspensions_and_deletions_are_counted_and_logged(db: &TestDatabase)
         store.tenant(&s).await.unwrap().state,
         TenantState::Suspended
     );
-    assert!(store.load_spec(LOCAL_NODE).await.unwrap().tenants[0].suspended);
+    let spec = store.load_spec(LOCAL_NODE).await.unwrap();
+    assert!(spec.tenants[&a.slot].suspended);
     store.set_state(&s, TenantState::Active, NOW).await.unwrap();
     store
         .add_device(&s, new_device("Phone"), &AddressPlan::default())
@@ -222,7 +226,10 @@ pub async fn the_tenant_list_counts_online_devices(db: &TestDatabase) {
         });
         store.add_device(&scope(&a), d, &plan).await.unwrap();
     }
-    store.record_statistics(&samples, NOW).await.unwrap();
+    store
+        .record_statistics(LOCAL_NODE, &samples, NOW)
+        .await
+        .unwrap();
     let list = store.tenants(NOW.plus_millis(-180_000)).await.unwrap();
     assert_eq!(
         (&list[0].tenant, list[0].devices, list[0].online),

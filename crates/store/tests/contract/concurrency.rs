@@ -30,9 +30,9 @@ async fn sign_up_all(
                 excluded,
                 max_tenants,
             };
-            store
-                .create_tenant(new, &AddressPlan::default(), placement)
-                .await
+            let addresses = AddressPlan::default();
+            let created = store.create_tenant(new, &addresses, placement).await;
+            created.map(|c| c.value)
         })
     });
     join_all(tasks)
@@ -74,7 +74,10 @@ pub async fn concurrent_devices_respect_labels_and_the_limit(db: &TestDatabase) 
             .map(|text| {
                 let (store, s) = (store.clone(), s.clone());
                 let plan = AddressPlan::default();
-                tokio::spawn(async move { store.add_device(&s, new_device(&text), &plan).await })
+                tokio::spawn(async move {
+                    let added = store.add_device(&s, new_device(&text), &plan).await;
+                    added.map(|c| c.value)
+                })
             })
             .collect();
         async {
@@ -139,7 +142,10 @@ pub async fn deleting_and_recording_do_not_deadlock(db: &TestDatabase) {
                         endpoint: None,
                     })
                     .collect();
-                store.record_statistics(&batch, NOW).await.unwrap();
+                store
+                    .record_statistics(LOCAL_NODE, &batch, NOW)
+                    .await
+                    .unwrap();
             }
         })
     };
@@ -222,7 +228,7 @@ pub async fn concurrent_changes_of_a_tenant_all_count(db: &TestDatabase) {
     for n in 0..10 {
         let new = new_device(&format!("Device {n}"));
         let made = store.add_device(&s, new, &AddressPlan::default()).await;
-        devices.push(made.unwrap());
+        devices.push(made.unwrap().value);
     }
     let before = store.generation(LOCAL_NODE).await.unwrap();
     // Each change has an effect in any order.
@@ -273,7 +279,7 @@ pub async fn a_thousand_full_tenants_load(db: &TestDatabase) {
     let spec = store.load_spec(LOCAL_NODE).await.unwrap();
     let loaded = start.elapsed();
     assert_eq!(spec.tenants.len(), 1_000);
-    assert!(spec.tenants.iter().all(|t| t.devices.len() == 20));
+    assert!(spec.tenants.values().all(|t| t.devices.len() == 20));
     let start = Instant::now();
     store.generation(LOCAL_NODE).await.unwrap();
     let read = start.elapsed();
@@ -297,7 +303,7 @@ pub async fn a_thousand_full_tenants_load(db: &TestDatabase) {
     ] {
         let (batch, start) = (batch(bytes), Instant::now());
         store
-            .record_statistics(&batch, NOW.plus_millis(ms))
+            .record_statistics(LOCAL_NODE, &batch, NOW.plus_millis(ms))
             .await
             .unwrap();
         recorded.insert(what, start.elapsed());

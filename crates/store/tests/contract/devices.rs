@@ -1,9 +1,10 @@
 //! Devices and the specification.
 
 use crate::test_database::{NOW, TestDatabase, label, new_device, new_tenant, scope, sign_up};
-use domain::{AddressPlan, DeviceId, ErrorCode, Field, FilterPolicy, NodeId, Routing, Slot};
-use std::collections::{BTreeMap, BTreeSet};
-use store::{DeviceChange, LOCAL_NODE, SpecTenant, StoreError};
+use domain::{AddressPlan, DeviceId, ErrorCode, Field, FilterPolicy, NodeId, Routing};
+use protocol::NodeSpec;
+use std::{collections::BTreeSet, sync::Arc};
+use store::{DeviceChange, LOCAL_NODE, StoreError};
 
 pub async fn a_device_gets_the_lowest_free_address(db: &TestDatabase) {
     let (store, plan) = (db.store().await, AddressPlan::default());
@@ -13,12 +14,13 @@ pub async fn a_device_gets_the_lowest_free_address(db: &TestDatabase) {
     new.policy = FilterPolicy::Family;
     new.mesh = true;
     let secret = (new.private_key.clone(), new.preshared_key.clone());
-    let phone = store.add_device(&s, new, &plan).await.unwrap();
+    let phone = store.add_device(&s, new, &plan).await.unwrap().value;
     assert_eq!(phone.address.to_string(), "10.88.1.2");
     let tablet = store
         .add_device(&s, new_device("Tablet"), &plan)
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     assert_eq!(tablet.address.to_string(), "10.88.1.3");
     assert_eq!(
         store.devices(&s).await.unwrap(),
@@ -28,11 +30,15 @@ pub async fn a_device_gets_the_lowest_free_address(db: &TestDatabase) {
     let stored = store.device_secret(&s, phone.id).await.unwrap();
     assert_eq!((stored.private_key, stored.preshared_key), secret);
 
-    assert_eq!(store.delete_device(&s, phone.id, NOW).await.unwrap(), phone);
+    assert_eq!(
+        store.delete_device(&s, phone.id, NOW).await.unwrap().value,
+        phone
+    );
     let laptop = store
         .add_device(&s, new_device("Laptop"), &plan)
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     assert_eq!(laptop.address.to_string(), "10.88.1.2", "the gap is filled");
     assert!(laptop.id > tablet.id, "an id is never reused");
 }
@@ -42,7 +48,11 @@ pub async fn labels_keys_and_client_ids_are_unique(db: &TestDatabase) {
     let s = scope(&sign_up(&store, "abcd").await);
     let other = scope(&sign_up(&store, "efgh").await);
     let first = new_device("My phone");
-    let made = store.add_device(&s, first.clone(), &plan).await.unwrap();
+    let made = store
+        .add_device(&s, first.clone(), &plan)
+        .await
+        .unwrap()
+        .value;
     let generation = store.generation(LOCAL_NODE).await.unwrap();
 
     let e = store
@@ -73,7 +83,8 @@ pub async fn labels_keys_and_client_ids_are_unique(db: &TestDatabase) {
     let tablet = store
         .add_device(&s, new_device("Tablet"), &plan)
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     let rename = |to: &str| DeviceChange {
         label: Some(label(to)),
         ..DeviceChange::default()
@@ -86,7 +97,8 @@ pub async fn labels_keys_and_client_ids_are_unique(db: &TestDatabase) {
     let case = store
         .update_device(&s, made.id, rename("MY PHONE"), NOW)
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     assert_eq!(
         case.label.as_str(),
         "MY PHONE",
@@ -101,14 +113,16 @@ pub async fn the_plan_limits_the_number_of_devices(db: &TestDatabase) {
     let t = store
         .create_tenant(new, &plan, &BTreeSet::new())
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     let s = scope(&t);
     let mut last = None;
     for n in 0..5 {
         let d = store
             .add_device(&s, new_device(&format!("Device {n}")), &plan)
             .await
-            .unwrap();
+            .unwrap()
+            .value;
         last = Some(d.id);
     }
     let e = store
@@ -132,7 +146,8 @@ pub async fn another_tenants_device_is_not_found(db: &TestDatabase) {
     let d = store
         .add_device(&owner, new_device("Phone"), &plan)
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     let generation = store.generation(LOCAL_NODE).await.unwrap();
     let change = || DeviceChange {
         mesh: Some(true),
@@ -165,21 +180,33 @@ pub async fn an_equal_change_does_not_raise_the_generation(db: &TestDatabase) {
     let d = store
         .add_device(&s, new_device("Phone"), &plan)
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     let generation = store.generation(LOCAL_NODE).await.unwrap();
     let same = DeviceChange {
         label: Some(label("Phone")),
         policy: Some(FilterPolicy::Standard),
         mesh: Some(false),
     };
-    assert_eq!(store.update_device(&s, d.id, same, NOW).await.unwrap(), d);
+    assert_eq!(
+        store
+            .update_device(&s, d.id, same, NOW)
+            .await
+            .unwrap()
+            .value,
+        d
+    );
     assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), generation);
     let change = DeviceChange {
         label: Some(label("Telefon")),
         policy: Some(FilterPolicy::Off),
         mesh: Some(true),
     };
-    let after = store.update_device(&s, d.id, change, NOW).await.unwrap();
+    let after = store
+        .update_device(&s, d.id, change, NOW)
+        .await
+        .unwrap()
+        .value;
     assert_eq!(
         (after.label.as_str(), after.policy, after.mesh),
         ("Telefon", FilterPolicy::Off, true)
@@ -198,7 +225,7 @@ pub async fn a_browser_generated_key_is_not_stored(db: &TestDatabase) {
     let s = scope(&sign_up(&store, "abcd").await);
     let mut new = new_device("Phone");
     new.private_key = None;
-    let d = store.add_device(&s, new, &plan).await.unwrap();
+    let d = store.add_device(&s, new, &plan).await.unwrap().value;
     assert!(!d.has_private_key);
     assert_eq!(store.device(&s, d.id).await.unwrap(), d);
     assert_eq!(
@@ -216,17 +243,19 @@ pub async fn the_spec_contains_opened_secrets(db: &TestDatabase) {
     let a = store
         .create_tenant(first, &plan, &BTreeSet::new())
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     let b = store
         .create_tenant(second, &plan, &BTreeSet::new())
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     let mut expected = Vec::new();
     // They are added alternately, so that ids are not ordered by slot.
     for (t, text) in [(&b, "One"), (&a, "Two"), (&b, "Three"), (&a, "Four")] {
         let new = new_device(text);
         expected.push((
-            t.id,
+            t.slot,
             new.public_key,
             new.preshared_key.clone(),
             new.client_id.clone(),
@@ -236,13 +265,10 @@ pub async fn the_spec_contains_opened_secrets(db: &TestDatabase) {
     let spec = store.load_spec(LOCAL_NODE).await.unwrap();
     assert_eq!(spec.generation, store.generation(LOCAL_NODE).await.unwrap());
     assert_eq!(spec.generation, 6);
-    let [x, y] = &spec.tenants[..] else {
-        panic!("{spec:?}")
-    };
-    assert_eq!(
-        (x.id, x.slot, &x.name, x.suspended),
-        (a.id, a.slot, &a.name, false)
-    );
+    assert_eq!(spec.tenants.len(), 2);
+    let (x, y) = (&spec.tenants[&a.slot], &spec.tenants[&b.slot]);
+    assert_eq!((x.slot, &x.name, x.suspended), (a.slot, &a.name, false));
+    assert_eq!((y.slot, &y.name), (b.slot, &b.name));
     assert_eq!(
         (&x.private_key, x.private_key.public()),
         (&key, a.public_key)
@@ -250,20 +276,19 @@ pub async fn the_spec_contains_opened_secrets(db: &TestDatabase) {
     assert_eq!(x.dns_password.expose(), "dns-password-of-abcd");
     assert_eq!(x.dns_password_hash, "$2y$hash");
     assert_eq!((x.devices.len(), y.devices.len()), (2, 2));
-    for (id, public_key, preshared_key, client_id) in expected {
-        let t = spec.tenants.iter().find(|t| t.id == id).unwrap();
-        let d = t
-            .devices
-            .iter()
-            .find(|d| d.public_key == public_key)
-            .unwrap();
+    for (slot, public_key, preshared_key, client_id) in expected {
+        let mut devices = spec.tenants[&slot].devices.values();
+        let d = devices.find(|d| d.public_key == public_key).unwrap();
         assert_eq!(
             (&d.preshared_key, &d.client_id),
             (&preshared_key, &client_id)
         );
     }
-    assert_eq!(y.devices[0].label.as_str(), "One");
-    assert_eq!(y.devices[1].address.to_string(), "10.88.2.3");
+    let [one, three] = y.devices.values().collect::<Vec<_>>()[..] else {
+        panic!("{y:?}")
+    };
+    assert_eq!(one.label.as_str(), "One");
+    assert_eq!(three.address.to_string(), "10.88.2.3");
     let unknown = store.load_spec(NodeId(9)).await;
     assert!(matches!(unknown, Err(StoreError::NotFound)));
     assert!(matches!(
@@ -275,27 +300,25 @@ pub async fn the_spec_contains_opened_secrets(db: &TestDatabase) {
 /// Applies changes to a snapshot as a node does.
 pub async fn a_snapshot_with_changes_equals_the_spec(db: &TestDatabase) {
     let (store, plan) = (db.store().await, AddressPlan::default());
-    let mut known: BTreeMap<Slot, SpecTenant> = BTreeMap::new();
-    let mut since = 0;
+    let mut known = NodeSpec::default();
     let a = sign_up(&store, "abcd").await;
     let mut expect = async |changed: usize, removed: usize, what: &str| {
-        let slots = known.keys().copied().collect();
-        let c = store.spec_changes(LOCAL_NODE, since, &slots).await.unwrap();
+        let before = known.clone();
+        let slots = known.tenants.keys().copied().collect();
+        let c = store.spec_changes(LOCAL_NODE, known.generation, &slots);
+        let c = c.await.unwrap();
         assert_eq!(
             (c.changed.len(), c.removed.len()),
             (changed, removed),
             "{what}"
         );
-        known.retain(|slot, _| !c.removed.contains(slot));
-        known.extend(c.changed.into_iter().map(|t| (t.slot, t)));
-        since = c.generation;
+        c.apply(&mut known);
         let complete = store.load_spec(LOCAL_NODE).await.unwrap();
-        assert_eq!(complete.generation, since, "{what}");
-        assert_eq!(
-            complete.tenants,
-            known.values().cloned().collect::<Vec<_>>(),
-            "{what}"
-        );
+        assert_eq!(complete, known, "{what}");
+        // A tenant that has not changed is not even copied.
+        let is_same = |(slot, t)| before.tenants.get(slot).is_some_and(|b| Arc::ptr_eq(b, t));
+        let same = known.tenants.iter().filter(|t| is_same(*t)).count();
+        assert_eq!(same, known.tenants.len() - changed, "{what}");
     };
     expect(1, 0, "the first sign-up").await;
     expect(0, 0, "nothing").await;
@@ -303,7 +326,7 @@ pub async fn a_snapshot_with_changes_equals_the_spec(db: &TestDatabase) {
     expect(2, 0, "two sign-ups").await;
     let (sa, sb, sc) = (scope(&a), scope(&b), scope(&c));
     let d = store.add_device(&sb, new_device("One"), &plan).await;
-    let d = d.unwrap();
+    let d = d.unwrap().value;
     expect(1, 0, "a device").await;
     let change = DeviceChange {
         mesh: Some(!d.mesh),

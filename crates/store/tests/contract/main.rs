@@ -7,6 +7,7 @@
 
 mod accounts;
 mod audit;
+mod commits;
 mod concurrency;
 mod devices;
 mod events;
@@ -82,6 +83,8 @@ const EVERYWHERE: &[Case] = cases! {
         a_later_tenant_reads_no_earlier_events
         events_are_bounded_by_number_length_and_age
         one_tenant_does_not_displace_others_events;
+    commits: a_change_returns_its_slot_and_generation
+        concurrent_changes_return_the_generation_that_shows_them;
     concurrency: concurrent_sign_ups_get_different_slots
         a_name_is_given_to_one_concurrent_sign_up
         concurrent_devices_respect_labels_and_the_limit;
@@ -102,6 +105,7 @@ const ON_DISK: &[Case] = cases! {
     retention: bandwidth_stats_gets_rows_every_six_hours
         a_year_of_graphs_stays_small
         a_deleted_tenants_traffic_is_removed;
+    statistics: a_reading_reads_its_own_nodes_peers_only;
     concurrency: deleting_and_recording_do_not_deadlock
         concurrent_sign_ups_respect_the_tenant_limit
         a_thousand_concurrent_sign_ups_fill_the_node

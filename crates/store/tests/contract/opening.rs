@@ -83,7 +83,8 @@ pub async fn traffic_of_an_older_schema_is_continued(db: &TestDatabase) {
     let d = store
         .add_device(&s, new_device("Phone"), &AddressPlan::default())
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     store.close().await;
     undo_3_to_5(db).await;
     db.raw("ALTER TABLE usage_days DROP COLUMN devices").await;
@@ -128,7 +129,10 @@ pub async fn traffic_of_an_older_schema_is_continued(db: &TestDatabase) {
         last_handshake: None,
         endpoint: None,
     };
-    store.record_statistics(&[sample], NOW).await.unwrap();
+    store
+        .record_statistics(LOCAL_NODE, &[sample], NOW)
+        .await
+        .unwrap();
     let stored = store.device(&s, d.id).await.unwrap();
     assert_eq!((stored.rx_total, stored.tx_total), (705, 7_020));
     assert_eq!(stored.endpoint.as_deref(), Some("192.0.2.7:51820"));

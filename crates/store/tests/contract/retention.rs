@@ -6,7 +6,7 @@ use crate::{
     year_of_readings::{Devices, readings},
 };
 use domain::{AddressPlan, Span, Timestamp};
-use store::DeviceRecord;
+use store::{DeviceRecord, LOCAL_NODE};
 
 pub async fn old_buckets_are_pruned_in_small_batches(db: &TestDatabase) {
     let store = db.store().await;
@@ -14,7 +14,10 @@ pub async fn old_buckets_are_pruned_in_small_batches(db: &TestDatabase) {
     for hour in 0..6_i64 {
         let batch = [sample(&d[0], (hour as u64 + 1) * 10, 0)];
         let at = NOW.plus_millis(hour * 3_600_000);
-        store.record_statistics(&batch, at).await.unwrap();
+        store
+            .record_statistics(LOCAL_NODE, &batch, at)
+            .await
+            .unwrap();
         assert_eq!(store.prune_statistics(NOW).await.unwrap(), 0);
     }
     // 6 ticks, 5 minutes, 5 quarters, 5 hours, and 1 row of bandwidth_stats.
@@ -49,7 +52,10 @@ pub async fn days_are_stored_for_a_year(db: &TestDatabase) {
     for day in 0..400_i64 {
         let batch = [sample(&d[0], day as u64 + 1, 0)];
         let at = NOW.plus_millis(day * DAY);
-        store.record_statistics(&batch, at).await.unwrap();
+        store
+            .record_statistics(LOCAL_NODE, &batch, at)
+            .await
+            .unwrap();
     }
     // One byte a day: the sum is the number of stored days.
     assert_eq!(
@@ -71,7 +77,10 @@ pub async fn a_deleted_device_still_counts_for_its_tenant(db: &TestDatabase) {
     let store = db.store().await;
     let (s, d) = tenant_with(&store, 2).await;
     let batch = [sample(&d[0], 40, 2), sample(&d[1], 1, 0)];
-    store.record_statistics(&batch, NOW).await.unwrap();
+    store
+        .record_statistics(LOCAL_NODE, &batch, NOW)
+        .await
+        .unwrap();
     store.delete_device(&s, d[0].id, NOW).await.unwrap();
     assert_eq!(
         store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
@@ -80,11 +89,17 @@ pub async fn a_deleted_device_still_counts_for_its_tenant(db: &TestDatabase) {
     // A reading that still contains the deleted device is ignored.
     let batch = [sample(&d[0], 50, 2), sample(&d[1], 2, 0)];
     let later = NOW.plus_millis(20_000);
-    store.record_statistics(&batch, later).await.unwrap();
+    store
+        .record_statistics(LOCAL_NODE, &batch, later)
+        .await
+        .unwrap();
     for (span, days) in [(Span::Hour, 0), (Span::Day, 1), (Span::Year, 3)] {
         let at = later.plus_millis(days * DAY);
         let batch = [sample(&d[1], 2, 0)];
-        store.record_statistics(&batch, at).await.unwrap();
+        store
+            .record_statistics(LOCAL_NODE, &batch, at)
+            .await
+            .unwrap();
         let points = store.series(&s, None, span, later).await.unwrap();
         let sum: u64 = points.iter().map(|p| p.rx_bytes + p.tx_bytes).sum();
         assert_eq!(sum, 44, "{span:?}");
@@ -103,7 +118,10 @@ pub async fn bandwidth_stats_gets_rows_every_six_hours(db: &TestDatabase) {
     for (n, minutes) in (1_u64..).zip([0, 10, 359, 360, 361, 725]) {
         let batch = [sample(&d[0], n * 10, n), sample(&d[1], 1, 1)];
         let at = NOW.plus_millis(minutes * 60_000);
-        store.record_statistics(&batch, at).await.unwrap();
+        store
+            .record_statistics(LOCAL_NODE, &batch, at)
+            .await
+            .unwrap();
     }
     let rows = "SELECT CAST(rx_bytes AS TEXT) || ' ' || CAST(tx_bytes AS TEXT) || ' ' || \
                 CAST((recorded_at - {now}) / 60000 AS TEXT) FROM bandwidth_stats \
@@ -144,7 +162,10 @@ pub async fn a_year_of_graphs_stays_small(db: &TestDatabase) {
     let mut counters = Devices::new(keys);
     for at in readings(NOW) {
         let batch = counters.read(at);
-        store.record_statistics(&batch, at).await.unwrap();
+        store
+            .record_statistics(LOCAL_NODE, &batch, at)
+            .await
+            .unwrap();
         store.prune_statistics(at).await.unwrap();
     }
     // Besides the buckets of a graph there is one more, which the next call
@@ -181,7 +202,10 @@ pub async fn a_deleted_tenants_traffic_is_removed(db: &TestDatabase) {
     for (n, day) in (1_u64..).zip(0..3_i64) {
         let at = NOW.plus_millis(day * DAY);
         let batch = [sample(&d[0], n, n)];
-        store.record_statistics(&batch, at).await.unwrap();
+        store
+            .record_statistics(LOCAL_NODE, &batch, at)
+            .await
+            .unwrap();
     }
     let now = NOW.plus_millis(2 * DAY);
     // Deletion skips ticks older than an hour, because they are pruned.

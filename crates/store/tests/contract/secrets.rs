@@ -23,13 +23,20 @@ async fn fill(store: &Store) -> (TenantScope, [DeviceRecord; 2], Vec<[u8; 32]>) 
     let t = store
         .create_tenant(new, &plan, &BTreeSet::new())
         .await
-        .unwrap();
+        .unwrap()
+        .value;
     let mut devices = Vec::new();
     for text in ["One", "Two"] {
         let new = new_device(text);
         secrets.push(*new.private_key.as_ref().unwrap().as_bytes());
         secrets.push(*new.preshared_key.as_bytes());
-        devices.push(store.add_device(&scope(&t), new, &plan).await.unwrap());
+        devices.push(
+            store
+                .add_device(&scope(&t), new, &plan)
+                .await
+                .unwrap()
+                .value,
+        );
     }
     (scope(&t), devices.try_into().unwrap(), secrets)
 }

@@ -1,8 +1,8 @@
 //! Recording traffic and reading graphs.
 
 use crate::test_database::{NOW, TestDatabase, new_device, scope, sign_up};
-use domain::{AddressPlan, PublicKey, Span, TenantScope, Timestamp};
-use store::{DeviceRecord, StatSample, Store, StoreError};
+use domain::{AddressPlan, NodeId, PublicKey, Span, TenantScope, Timestamp};
+use store::{DeviceRecord, LOCAL_NODE, StatSample, Store, StoreError};
 
 pub const DAY: i64 = 86_400_000;
 
@@ -25,7 +25,8 @@ pub async fn tenant_with(store: &Store, devices: usize) -> (TenantScope, Vec<Dev
             store
                 .add_device(&s, new, &AddressPlan::default())
                 .await
-                .unwrap(),
+                .unwrap()
+                .value,
         );
     }
     (s, out)
@@ -43,11 +44,15 @@ pub async fn counters_become_totals_and_days(db: &TestDatabase) {
     first.last_handshake = Some(NOW);
     first.endpoint = Some("192.0.2.7:51820".parse().unwrap());
     store
-        .record_statistics(&[first, sample(&d[1], 0, 0)], NOW)
+        .record_statistics(LOCAL_NODE, &[first, sample(&d[1], 0, 0)], NOW)
         .await
         .unwrap();
     store
-        .record_statistics(&[sample(&d[0], 150, 1_000)], NOW.plus_millis(2_000))
+        .record_statistics(
+            LOCAL_NODE,
+            &[sample(&d[0], 150, 1_000)],
+            NOW.plus_millis(2_000),
+        )
         .await
         .unwrap();
     let stored = store.device(&s, d[0].id).await.unwrap();
@@ -62,7 +67,7 @@ pub async fn counters_become_totals_and_days(db: &TestDatabase) {
 
     let later = [sample(&d[0], 150, 1_007), sample(&d[1], 5, 0)];
     store
-        .record_statistics(&later, NOW.plus_millis(DAY))
+        .record_statistics(LOCAL_NODE, &later, NOW.plus_millis(DAY))
         .await
         .unwrap();
     let midnight = Timestamp(NOW.0 - NOW.0 % DAY);
@@ -113,7 +118,7 @@ pub async fn counters_that_restart_lose_no_bytes(db: &TestDatabase) {
     for (i, ((rx, tx), expected)) in (0_i64..).zip(steps) {
         let at = NOW.plus_millis(i * 10_000);
         store
-            .record_statistics(&[sample(&d[0], rx, tx)], at)
+            .record_statistics(LOCAL_NODE, &[sample(&d[0], rx, tx)], at)
             .await
             .unwrap();
         assert_eq!(totals(&store, &s, &d[0]).await, expected, "step {i}");
@@ -127,7 +132,7 @@ pub async fn counters_that_restart_lose_no_bytes(db: &TestDatabase) {
 pub async fn unknown_and_repeated_peers_are_handled(db: &TestDatabase) {
     let store = db.store().await;
     let (s, d) = tenant_with(&store, 3).await;
-    store.record_statistics(&[], NOW).await.unwrap();
+    store.record_statistics(LOCAL_NODE, &[], NOW).await.unwrap();
     let mut unknown = sample(&d[0], 9, 9);
     unknown.public_key = PublicKey::from_bytes([9; 32]);
     let batch = [
@@ -136,7 +141,10 @@ pub async fn unknown_and_repeated_peers_are_handled(db: &TestDatabase) {
         sample(&d[0], 2, 2),
         sample(&d[1], u64::MAX, 0),
     ];
-    store.record_statistics(&batch, NOW).await.unwrap();
+    store
+        .record_statistics(LOCAL_NODE, &batch, NOW)
+        .await
+        .unwrap();
     assert_eq!(totals(&store, &s, &d[0]).await, (2, 2));
     // Unknown peers for more than one statement, and one known peer.
     let mut many: Vec<_> = (0..1_000_u32)
@@ -149,7 +157,10 @@ pub async fn unknown_and_repeated_peers_are_handled(db: &TestDatabase) {
         })
         .collect();
     many.push(sample(&d[2], 11, 12));
-    store.record_statistics(&many, NOW).await.unwrap();
+    store
+        .record_statistics(LOCAL_NODE, &many, NOW)
+        .await
+        .unwrap();
     assert_eq!(totals(&store, &s, &d[2]).await, (11, 12));
 }
 
@@ -193,7 +204,10 @@ pub async fn every_span_sums_devices_by_step(db: &TestDatabase) {
     ];
     for (at, (rx0, tx0), (rx1, tx1)) in readings {
         let batch = [sample(&d[0], rx0, tx0), sample(&d[1], rx1, tx1)];
-        store.record_statistics(&batch, at).await.unwrap();
+        store
+            .record_statistics(LOCAL_NODE, &batch, at)
+            .await
+            .unwrap();
     }
     let all = |span, now| graph(&store, &s, None, span, now);
     let one = |i: usize, span, now| graph(&store, &s, Some(&d[i]), span, now);
@@ -230,7 +244,7 @@ pub async fn a_graph_of_another_tenants_device_is_refused(db: &TestDatabase) {
     let (s, d) = tenant_with(&store, 1).await;
     let other = scope(&sign_up(&store, "efgh").await);
     store
-        .record_statistics(&[sample(&d[0], 5, 5)], NOW)
+        .record_statistics(LOCAL_NODE, &[sample(&d[0], 5, 5)], NOW)
         .await
         .unwrap();
     for span in Span::ALL {
@@ -251,7 +265,10 @@ pub async fn a_clock_set_back_loses_no_bytes(db: &TestDatabase) {
     for (n, back) in (1_u64..).zip(steps) {
         let batch = [sample(&d[0], n * 10, n)];
         let at = NOW.plus_millis(back);
-        store.record_statistics(&batch, at).await.unwrap();
+        store
+            .record_statistics(LOCAL_NODE, &batch, at)
+            .await
+            .unwrap();
     }
     let end = NOW.plus_millis(3 * DAY);
     let expected = [(3, 30, 3), (2, 20, 2), (0, 10, 1)];
@@ -262,4 +279,49 @@ pub async fn a_clock_set_back_loses_no_bytes(db: &TestDatabase) {
         store.overview(&s, Timestamp(0)).await.unwrap().month_bytes,
         66
     );
+}
+
+/// Rows that change without a generation show which of them are read again.
+pub async fn a_reading_reads_its_own_nodes_peers_only(db: &TestDatabase) {
+    const SECOND: NodeId = NodeId(2);
+    let (store, plan) = (db.store().await, AddressPlan::default());
+    let (here, d) = tenant_with(&store, 1).await;
+    let there = scope(&sign_up(&store, "efgh").await);
+    let phone = store.add_device(&there, new_device("Phone"), &plan).await;
+    let phone = phone.unwrap().value;
+    db.raw("INSERT INTO nodes (id, name) VALUES (2, 'second')")
+        .await;
+    db.raw("UPDATE users SET node_id = 2 WHERE username = 'efgh'")
+        .await;
+    let record = async |node, d: &DeviceRecord, bytes| {
+        let batch = [sample(d, bytes, bytes)];
+        store.record_statistics(node, &batch, NOW).await.unwrap();
+    };
+    // A node's readings count for its own peers only.
+    record(LOCAL_NODE, &d[0], 1).await;
+    record(SECOND, &d[0], 5).await;
+    record(SECOND, &phone, 2).await;
+    record(LOCAL_NODE, &phone, 7).await;
+    assert_eq!(totals(&store, &here, &d[0]).await, (1, 1));
+    assert_eq!(totals(&store, &there, &phone).await, (2, 2));
+
+    // A change on one node: its peers are read again, the other node's are not.
+    let tablet = store.add_device(&here, new_device("Tablet"), &plan).await;
+    let tablet = tablet.unwrap().value;
+    let (key, id) = (new_device("Another").public_key, phone.id);
+    db.raw(&format!(
+        "UPDATE peers SET public_key = '{key}' WHERE id = {id}"
+    ))
+    .await;
+    record(LOCAL_NODE, &tablet, 4).await;
+    record(SECOND, &phone, 3).await;
+    assert_eq!(totals(&store, &here, &tablet).await, (4, 4));
+    assert_eq!(totals(&store, &there, &phone).await, (3, 3), "still known");
+    db.raw("UPDATE nodes SET generation = generation + 1 WHERE id = 2")
+        .await;
+    record(SECOND, &phone, 9).await;
+    assert_eq!(totals(&store, &there, &phone).await, (3, 3), "read again");
+
+    let unknown = store.record_statistics(NodeId(9), &[], NOW).await;
+    assert!(matches!(unknown, Err(StoreError::NotFound)));
 }

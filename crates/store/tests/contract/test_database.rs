@@ -187,5 +187,5 @@ pub async fn sign_up(store: &Store, tenant: &str) -> TenantRecord {
     let created = store
         .create_tenant(new_tenant(tenant), &AddressPlan::default(), &none)
         .await;
-    created.unwrap()
+    created.unwrap().value
 }

@@ -5,6 +5,7 @@ use crate::expected;
 use async_trait::async_trait;
 use domain::{ErrorCode, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
+use protocol::TenantSpec;
 use provisioning::{
     observed::{
         ContainerState, ObservedContainer, ObservedContainers, ObservedDns, ObservedFirewall,
@@ -15,7 +16,7 @@ use provisioning::{
         Containers, DnsFilter, Firewall, FirewallChange, Folders, PeerChange, PortError,
         PortResult, WireGuard, tenant_of_folder,
     },
-    spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec, TenantSpec},
+    spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec},
 };
 use std::{collections::BTreeMap, fs, path::Path};
 

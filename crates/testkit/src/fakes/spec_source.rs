@@ -1,10 +1,8 @@
 //! A spec that tests change.
 
 use async_trait::async_trait;
-use provisioning::{
-    ports::{PortResult, SpecSource},
-    spec::NodeSpec,
-};
+use protocol::NodeSpec;
+use provisioning::ports::{PortResult, SpecSource};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},

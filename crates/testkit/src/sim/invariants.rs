@@ -4,10 +4,11 @@
 use super::{SimState, machine::Container};
 use crate::expected;
 use domain::{PublicKey, Slot};
+use protocol::TenantSpec;
 use provisioning::{
+    TenantSpecExt,
     observed::{ContainerState, ObservedFirewallTenant},
     plan::is_ours,
-    spec::TenantSpec,
 };
 use std::net::Ipv4Addr;
 

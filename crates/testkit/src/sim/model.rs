@@ -7,10 +7,8 @@ use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
     TenantName,
 };
-use provisioning::{
-    NodeSettings, NodeSpec,
-    spec::{DeviceSpec, TenantSpec},
-};
+use protocol::{DeviceSpec, NodeSpec, TenantSpec};
+use provisioning::NodeSettings;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,

@@ -11,6 +11,7 @@ use super::{
 use async_trait::async_trait;
 use domain::{ErrorCode, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
+use protocol::{NodeSpec, TenantSpec};
 use provisioning::{
     NodePorts,
     observed::{
@@ -21,7 +22,7 @@ use provisioning::{
         Containers, DnsFilter, Firewall, FirewallChange, Folders, PeerChange, PortError,
         PortResult, SpecSource, WireGuard,
     },
-    spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec, NodeSpec, TenantSpec},
+    spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::mpsc;

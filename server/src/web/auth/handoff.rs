@@ -65,7 +65,8 @@ pub async fn redeem_ticket(
     };
     let RedeemedTicket { scope, parent } = match state
         .control
-        .redeem_tenant(audience, name, &query.ticket)
+        .auth()
+        .redeem(audience, name, &query.ticket)
         .await
     {
         Ok(redeemed) => redeemed,
@@ -126,6 +127,7 @@ pub async fn operator_sign_in(
     let password = Secret::new(form.password);
     let signed_in = state
         .control
+        .auth()
         .operator_sign_in(&form.name, &password, info.client)
         .await;
     let operator = match signed_in {

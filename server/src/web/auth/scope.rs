@@ -1,11 +1,8 @@
-//! The only place where a session becomes a permission.
+//! The only place where a session becomes the permission of a request.
 //!
-//! Invariant: nothing else in this program issues a [`TenantScope`] or an
-//! [`OperatorScope`] for a request. A session is valid only on the host on which
-//! it was created: the audience, the tenant's id and the tenant's name must all
-//! match, the tenant must exist, and the origin of the session must still be
-//! valid: the dashboard's session for AdGuard Home's, the password for an
-//! operator's.
+//! It reads the session behind the cookie and asks `control` for the permission,
+//! with the kind of host that was asked: a session of another kind of host is
+//! nothing here. Which sessions are valid is decided there (`Auth`).
 
 use super::session::{self, Holder};
 use crate::web::{
@@ -20,6 +17,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use control::TenantSession;
 use domain::{Failure, OperatorScope, TenantScope};
 use tower_sessions::Session;
 
@@ -58,34 +56,36 @@ pub async fn granted(
     session: &Session,
     state: &WebState,
 ) -> Result<Granted, Failure> {
-    let control = &state.control;
-    let Some(holder) = session::holder(session).await? else {
+    let Some((holder, begun)) = session::holder(session).await? else {
         return Ok(Granted::Nothing);
     };
-    match (&info.host, holder) {
-        (VirtualHost::Tenant(host), Holder::Dashboard { id, name })
-            if *host == name && control.tenant_exists(id, host).await? =>
-        {
-            Ok(Granted::Dashboard(TenantScope::issue(
-                id,
+    let auth = state.control.auth();
+    let granted = match (&info.host, &holder) {
+        (VirtualHost::Tenant(host), Holder::Dashboard { id, name }) => {
+            let session = TenantSession {
+                tenant: *id,
                 name,
-                host.as_str(),
-            )))
+                begun,
+            };
+            let scope = auth.dashboard_session(host, session).await?;
+            scope.map(Granted::Dashboard)
         }
-        (VirtualHost::Dns(host), Holder::Dns { id, name, parent })
-            if *host == name
-                && session::exists(&state.sessions, &parent).await?
-                && control.tenant_exists(id, host).await? =>
-        {
-            Ok(Granted::Dns(TenantScope::issue(id, name, host.as_str())))
+        (VirtualHost::Dns(host), Holder::Dns { id, name, parent }) => {
+            let session = TenantSession {
+                tenant: *id,
+                name,
+                begun,
+            };
+            let scope = auth.dns_session(host, session, parent).await?;
+            scope.map(Granted::Dns)
         }
-        (VirtualHost::Operator, Holder::Operator { name, proof })
-            if control.is_operator_session_valid(&name, &proof).await? =>
-        {
-            Ok(Granted::Operator(OperatorScope::issue(name)))
+        (VirtualHost::Operator, Holder::Operator { name, proof }) => {
+            let scope = auth.operator_session(name, proof, begun).await?;
+            scope.map(Granted::Operator)
         }
-        _ => Ok(Granted::Nothing),
-    }
+        _ => None,
+    };
+    Ok(granted.unwrap_or(Granted::Nothing))
 }
 
 /// Determines the permission and adds it to the request; for the pages as their
@@ -105,7 +105,7 @@ pub async fn grant(
     if granted == Granted::Nothing
         && let VirtualHost::Tenant(name) | VirtualHost::Dns(name) = &info.host
     {
-        match state.control.is_name_taken(name).await {
+        match state.control.tenants().is_name_taken(name).await {
             Ok(true) => {}
             Ok(false) => return hosts::unknown_host(&state.site),
             Err(f) => return errors::failure(&f),

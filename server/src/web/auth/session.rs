@@ -7,7 +7,8 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use domain::{ErrorCode, Failure, TenantId, TenantName};
+use control::Audience;
+use domain::{ErrorCode, Failure, TenantId, TenantName, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{SessionKey, Sessions};
 use time::{Duration, OffsetDateTime};
@@ -15,16 +16,6 @@ use tower_sessions::{
     Expiry, Session, SessionManagerLayer, SessionStore, cookie::SameSite, session,
 };
 
-/// How long a session lasts without a visit.
-const IDLE: Duration = Duration::days(7);
-/// The same for AdGuard Home, whose UI is not ours. A click on the dashboard
-/// creates a new session.
-const IDLE_DNS: Duration = Duration::hours(12);
-/// How long a tenant's session lasts at most, even with visits, so that nobody is
-/// signed in on a forgotten browser.
-const MAX_AGE: Duration = Duration::days(30);
-/// The same for an operator, who may do more: a working day.
-const MAX_AGE_OPERATOR: Duration = Duration::hours(12);
 /// A visit is recorded at most this often, so that reading pages does not write to
 /// the database.
 const RECORD_INTERVAL: Duration = Duration::hours(1);
@@ -56,12 +47,11 @@ pub enum Holder {
 }
 
 impl Holder {
-    /// Returns how long a session lasts without a visit, and at most.
-    fn lifetime(&self) -> (Duration, Duration) {
+    fn audience(&self) -> Audience {
         match self {
-            Self::Dashboard { .. } => (IDLE, MAX_AGE),
-            Self::Dns { .. } => (IDLE_DNS, MAX_AGE),
-            Self::Operator { .. } => (MAX_AGE_OPERATOR, MAX_AGE_OPERATOR),
+            Self::Dashboard { .. } => Audience::Dashboard,
+            Self::Dns { .. } => Audience::Dns,
+            Self::Operator { .. } => Audience::Operator,
         }
     }
 }
@@ -75,6 +65,11 @@ struct SessionData {
     noted: i64,
 }
 
+/// Returns a time span as the session store counts it.
+fn seconds(span: std::time::Duration) -> Duration {
+    Duration::seconds(i64::try_from(span.as_secs()).unwrap_or(i64::MAX))
+}
+
 /// Returns the layer that reads and writes the cookie. It is host-only on purpose:
 /// without `Domain` a tenant's cookie is never sent to another tenant's host.
 pub fn layer(store: Sessions, tls: bool) -> SessionManagerLayer<Sessions> {
@@ -84,7 +79,9 @@ pub fn layer(store: Sessions, tls: bool) -> SessionManagerLayer<Sessions> {
         .with_http_only(true)
         .with_secure(tls)
         .with_path("/")
-        .with_expiry(Expiry::OnInactivity(IDLE))
+        .with_expiry(Expiry::OnInactivity(seconds(
+            Audience::Dashboard.idle_timeout(),
+        )))
 }
 
 /// Corrects the removal of the cookie: tower-sessions removes it without `Secure`,
@@ -115,18 +112,15 @@ pub async fn fix_cookie_removal(request: Request, next: Next) -> Response {
 
 fn unavailable(e: session::Error) -> Failure {
     tracing::warn!(error = %e, "sessions cannot be read or written");
-    no_database()
-}
-
-fn no_database() -> Failure {
     Failure::new(
         ErrorCode::DatabaseUnavailable,
         "The database does not answer. Try again in a moment.",
     )
 }
 
-/// Returns the holder of the session. A visit after an hour extends it.
-pub(super) async fn holder(session: &Session) -> Result<Option<Holder>, Failure> {
+/// Returns the holder of the session and the time of the sign-in. A visit after an
+/// hour extends the session.
+pub(super) async fn holder(session: &Session) -> Result<Option<(Holder, Timestamp)>, Failure> {
     // Data in an older format counts as no session.
     let data = match session.get::<SessionData>(KEY).await {
         Ok(data) => data,
@@ -137,7 +131,7 @@ pub(super) async fn holder(session: &Session) -> Result<Option<Holder>, Failure>
     if OffsetDateTime::now_utc().unix_timestamp() - data.noted > RECORD_INTERVAL.whole_seconds() {
         save(session, data.holder.clone(), data.begun).await?;
     }
-    Ok(Some(data.holder))
+    Ok(Some((data.holder, Timestamp::from_secs(data.begun))))
 }
 
 /// Signs in: creates a session with a new id, even if the browser sent one.
@@ -157,8 +151,9 @@ pub async fn begin(session: &Session, holder: Holder) -> Result<(), Failure> {
 
 async fn save(session: &Session, holder: Holder, begun: i64) -> Result<(), Failure> {
     let noted = OffsetDateTime::now_utc().unix_timestamp();
-    let (idle, max_age) = holder.lifetime();
-    let left = max_age - Duration::seconds(noted - begun);
+    let audience = holder.audience();
+    let idle = seconds(audience.idle_timeout());
+    let left = seconds(audience.max_age()) - Duration::seconds(noted - begun);
     session.set_expiry(Some(Expiry::OnInactivity(idle.min(left))));
     let data = SessionData {
         holder,
@@ -177,14 +172,6 @@ pub async fn end(session: &Session) -> Result<(), Failure> {
         return Ok(());
     }
     session.flush().await.map_err(unavailable)
-}
-
-/// Returns whether a session exists, for a session that was created from it.
-pub(super) async fn exists(store: &Sessions, key: &SessionKey) -> Result<bool, Failure> {
-    store.is_active(key).await.map_err(|e| {
-        tracing::warn!(error = ?e, "sessions cannot be read");
-        no_database()
-    })
 }
 
 /// Returns whether a session still exists, for streams that outlive their request.

@@ -74,7 +74,7 @@ pub async fn forward(
             Err(why) => return plain_text(StatusCode::BAD_REQUEST, why),
         }
     }
-    let target = match state.control.dns_target(&scope).await {
+    let target = match state.control.dns().target(&scope).await {
         Ok(target) => target,
         Err(f) => return not_ready(&parts, &f),
     };

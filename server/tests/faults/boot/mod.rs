@@ -4,6 +4,7 @@
 mod disk;
 mod files;
 mod networks;
+mod upgrade;
 
 use crate::{
     converges, db_vs_machine,

@@ -1,13 +1,14 @@
 //! A node's last spec, stored on its disk: after a reboot the node starts from
-//! it if the database does not answer. It is sealed, because it holds every
-//! private key. The file is replaced by rename, some seconds after a change, so
-//! that a burst of changes is written once and no request waits for the disk.
+//! it if the database does not answer. It holds the bytes of
+//! [`NodeSpec::to_bytes`], sealed, because they contain every private key. The
+//! file is replaced by rename, some seconds after a change, so that a burst of
+//! changes is written once and no request waits for the disk.
 //!
 //! What was revoked must not return with it: a change that takes something away
 //! removes the file before the change is in force, and so before the client gets
 //! its answer.
 
-mod format;
+mod legacy;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,8 @@ pub use source::CheckpointingSource;
 
 use async_trait::async_trait;
 use domain::{ErrorCode, NodeId};
-use provisioning::{PortError, SpecSource, ports::PortResult, spec::NodeSpec};
+use protocol::{NodeSpec, SpecError};
+use provisioning::{PortError, SpecSource, ports::PortResult};
 use seal::{Purpose, Sealer};
 use std::{
     fs, io,
@@ -26,6 +28,10 @@ use std::{
 /// Longest file that is read, in bytes. 1,000 tenants with 50 devices each take
 /// 17 MB; a longer file is something else.
 const MAX_BYTES: u64 = 128 << 20;
+
+/// Why a file is not used.
+const DAMAGED: &str = "is damaged or of another key file";
+const NEWER: &str = "was written by a newer version";
 
 /// The file of a node's last spec. It is cheap to clone.
 #[derive(Clone, Debug)]
@@ -49,38 +55,56 @@ impl SpecCheckpoint {
     /// Reads the stored spec; `None` if there is none.
     ///
     /// # Errors
-    /// `BadConfiguration` if the file is damaged or sealed with another key;
-    /// `DiskUnavailable` if it cannot be read.
+    /// `BadConfiguration` if the file is damaged, sealed with another key or
+    /// written by a newer version; `DiskUnavailable` if it cannot be read. The
+    /// file stays in any case.
     pub fn read(&self) -> PortResult<Option<NodeSpec>> {
-        let path = self.path.display();
+        let Some(sealed) = self.read_file()? else {
+            return Ok(None);
+        };
+        let bytes = self
+            .sealer
+            .open(Purpose::LastSpec, &self.owner(), sealed.trim())
+            .map_err(|e| self.unusable(DAMAGED, e))?;
+        if let Some(spec) = legacy::parse(&bytes) {
+            return Ok(Some(spec));
+        }
+        let spec = NodeSpec::from_bytes(&bytes).map_err(|e| match e {
+            SpecError::Newer(_) => self.unusable(NEWER, e),
+            SpecError::Damaged { .. } => self.unusable(DAMAGED, e),
+        })?;
+        Ok(Some(spec))
+    }
+
+    /// Reads the file; `None` if there is none.
+    fn read_file(&self) -> PortResult<Option<String>> {
         let read = || -> io::Result<String> {
             if fs::metadata(&self.path)?.len() > MAX_BYTES {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             fs::read_to_string(&self.path)
         };
-        let damaged = format!(
-            "The copy of the last spec, {path}, is damaged or of another key file: it is not used."
-        );
-        let sealed = match read() {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-                return Err(PortError::because(ErrorCode::BadConfiguration, damaged, e));
-            }
+        match read() {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(self.unusable(DAMAGED, e)),
             Err(e) => {
+                let path = self.path.display();
                 let message = format!("The copy of the last spec, {path}, cannot be read.");
-                return Err(PortError::because(ErrorCode::DiskUnavailable, message, e));
+                Err(PortError::because(ErrorCode::DiskUnavailable, message, e))
             }
-        };
-        let opened = self
-            .sealer
-            .open(Purpose::LastSpec, &self.owner(), sealed.trim());
-        let text = opened
-            .map_err(|e| PortError::because(ErrorCode::BadConfiguration, damaged.clone(), e))?;
-        let spec = std::str::from_utf8(&text).ok().and_then(format::parse);
-        spec.map(Some)
-            .ok_or_else(|| PortError::new(ErrorCode::BadConfiguration, damaged))
+        }
+    }
+
+    /// Returns the error for a file whose content cannot be used.
+    fn unusable(
+        &self,
+        why: &str,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> PortError {
+        let path = self.path.display();
+        let message = format!("The copy of the last spec, {path}, {why}: it is not used.");
+        PortError::because(ErrorCode::BadConfiguration, message, cause)
     }
 
     /// Stores a spec in place of the previous one.
@@ -88,14 +112,14 @@ impl SpecCheckpoint {
     /// # Errors
     /// `DiskUnavailable`.
     pub fn write(&self, spec: &NodeSpec) -> PortResult<()> {
-        let text = format::format(spec);
+        const UNSEALED: &str = "The last spec could not be sealed.";
+        let bytes = spec
+            .to_bytes()
+            .map_err(|e| PortError::because(ErrorCode::Internal, UNSEALED, e))?;
         let sealed = self
             .sealer
-            .seal(Purpose::LastSpec, &self.owner(), text.expose().as_bytes())
-            .map_err(|e| {
-                let message = "The last spec could not be sealed.";
-                PortError::because(ErrorCode::Internal, message, e)
-            })?;
+            .seal(Purpose::LastSpec, &self.owner(), &bytes)
+            .map_err(|e| PortError::because(ErrorCode::Internal, UNSEALED, e))?;
         hostfs::write_private_file(&self.path, sealed.as_bytes())
     }
 

@@ -2,7 +2,8 @@
 
 use super::SpecCheckpoint;
 use async_trait::async_trait;
-use provisioning::{SpecSource, ports::PortResult, spec::NodeSpec};
+use protocol::NodeSpec;
+use provisioning::{SpecSource, ports::PortResult};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,

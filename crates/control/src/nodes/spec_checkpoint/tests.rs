@@ -1,12 +1,9 @@
 //! The stored spec is the one that was in force, for a reader with the key, or
 //! nothing.
 
-use super::{
-    format::{format, parse},
-    *,
-};
+use super::*;
 use domain::Slot;
-use provisioning::spec::TenantSpec;
+use protocol::TenantSpec;
 use std::{
     os::unix::fs::PermissionsExt,
     sync::{
@@ -79,17 +76,62 @@ fn a_damaged_file_is_an_error_and_no_spec() {
     assert_eq!(e.code, ErrorCode::DiskUnavailable);
 }
 
+/// A file that the version before the bytes wrote: the spec of protocol's golden
+/// file, for node 1 with a key of sevens.
+const LEGACY: &str = include_str!("fixtures/last_spec-1");
+
+fn golden() -> NodeSpec {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/tests/golden");
+    let bytes = fs::read(Path::new(folder).join("spec-2.json")).unwrap();
+    NodeSpec::from_bytes(&bytes).unwrap()
+}
+
+fn open(sealed: &str) -> String {
+    let opened = Sealer::from_key([7; 32]).open(Purpose::LastSpec, "node 1", sealed);
+    String::from_utf8(opened.unwrap().to_vec()).unwrap()
+}
+
+#[test]
+fn an_old_file_is_read_and_then_replaced() {
+    let root = tempfile::tempdir().unwrap();
+    let checkpoint = checkpoint_in(root.path());
+    fs::write(checkpoint.path(), LEGACY).unwrap();
+    let read = checkpoint.read().unwrap().unwrap();
+    assert_eq!(read, golden());
+    let stored = || fs::read_to_string(checkpoint.path()).unwrap();
+    assert_eq!(stored(), LEGACY, "reading changes nothing");
+    checkpoint.write(&read).unwrap();
+    let bytes = read.to_bytes().unwrap();
+    assert_eq!(open(&stored()).as_bytes(), bytes.as_slice());
+    assert_eq!(checkpoint.read().unwrap(), Some(read));
+}
+
+#[test]
+fn a_newer_file_is_refused_and_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let checkpoint = checkpoint_in(root.path());
+    let newer = br#"{"version": 4000000000, "tenants": "in another form"}"#;
+    let sealer = Sealer::from_key([7; 32]);
+    let sealed = sealer.seal(Purpose::LastSpec, "node 1", newer).unwrap();
+    fs::write(checkpoint.path(), &sealed).unwrap();
+    let e = checkpoint.read().unwrap_err();
+    assert_eq!(e.code, ErrorCode::BadConfiguration);
+    assert!(e.message.contains("written by a newer version"), "{e}");
+    assert_eq!(fs::read_to_string(checkpoint.path()).unwrap(), sealed);
+}
+
 #[test]
 fn a_text_of_another_origin_is_no_spec() {
-    let text = format(&spec(3, 4));
-    assert_eq!(parse(text.expose()), Some(spec(3, 4)));
-    let lines: Vec<&str> = text.expose().lines().collect();
+    let text = open(LEGACY);
+    let parse = |text: &str| legacy::parse(text.as_bytes());
+    assert_eq!(parse(&text), Some(golden()));
+    let lines: Vec<&str> = text.lines().collect();
     for (i, line) in lines.iter().enumerate() {
         // Every line without its last word, and the text up to that line.
         let short = line.rsplit_once(' ').map_or("", |(head, _)| head);
         let mut cut = lines.clone();
         cut[i] = short;
-        assert_ne!(parse(&(cut.join("\n") + "\n")), Some(spec(3, 4)), "{i}");
+        assert_ne!(parse(&(cut.join("\n") + "\n")), Some(golden()), "{i}");
         assert_eq!(parse(&lines[..i].join("\n")), None, "{i}");
     }
 }
@@ -179,4 +221,22 @@ async fn a_revocation_removes_the_file() {
     specs.load().await.unwrap();
     assert!(checkpoint.read().unwrap().is_none());
     written().await;
+}
+
+#[tokio::test]
+async fn throwaway_real_old_file() {
+    let root = Path::new("/tmp/p3/old/root/central_api");
+    let sealer = Sealer::from_key_file(&root.join("seal.key")).unwrap();
+    let checkpoint = SpecCheckpoint::new(root.join("last_spec"), sealer.clone(), NodeId(1));
+    let url = store::DatabaseUrl::Sqlite(root.join("database.sqlite"));
+    let store = store::Store::open(&url, sealer).await.unwrap();
+    let spec = store.load_spec(NodeId(1)).await.unwrap();
+    println!(
+        "{} tenants, generation {}",
+        spec.tenants.len(),
+        spec.generation
+    );
+    assert_eq!(checkpoint.read().unwrap(), Some(spec.clone()));
+    checkpoint.write(&spec).unwrap();
+    assert_eq!(checkpoint.read().unwrap(), Some(spec));
 }

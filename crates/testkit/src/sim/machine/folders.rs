@@ -3,10 +3,10 @@
 use super::{Extent, Machine, refuse};
 use crate::expected;
 use domain::ErrorCode;
+use protocol::TenantSpec;
 use provisioning::{
     observed::ObservedFolder,
     ports::{PortResult, tenant_of_folder},
-    spec::TenantSpec,
 };
 use std::collections::BTreeMap;
 

@@ -1,69 +1,24 @@
-//! The text of a checkpoint: a line for each tenant and, below it, one for each
-//! of its devices. A value that may contain spaces is the last of its line.
+//! Reads the text that a checkpoint held before it held the bytes of
+//! [`NodeSpec::to_bytes`]: a line for each tenant and, below it, one for each of
+//! its devices. A value that may contain spaces is the last of its line.
+//!
+//! Nothing writes this format any more: the next write replaces the file. Once
+//! no installation can have such a file, this file is deleted.
 
 use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
     TenantName,
 };
-use provisioning::spec::{DeviceSpec, NodeSpec, TenantSpec};
+use protocol::{DeviceSpec, NodeSpec, TenantSpec};
 use std::sync::Arc;
 
-/// The first line, which names the version of the format.
+/// The first line. No other format begins with it.
 const FORMAT: &str = "maliknode spec 1";
 
-/// Returns the text of a spec.
-pub(super) fn format(spec: &NodeSpec) -> Secret {
-    let devices: usize = spec.tenants.values().map(|t| t.devices.len()).sum();
-    // The full capacity at once: growing would leave copies of keys in memory.
-    let mut text = String::with_capacity(64 + 512 * (spec.tenants.len() + devices));
-    text.push_str(&format!("{FORMAT}\n{}\n", spec.generation));
-    for t in spec.tenants.values() {
-        let state = if t.suspended { "suspended" } else { "active" };
-        let head = [
-            "tenant ",
-            &t.slot.to_string(),
-            " ",
-            t.name.as_str(),
-            " ",
-            state,
-            " ",
-        ];
-        head.iter().for_each(|word| text.push_str(word));
-        text.push_str(&t.private_key.expose());
-        for word in [
-            " ",
-            &t.dns_password_hash,
-            " ",
-            t.dns_password.expose(),
-            "\n",
-        ] {
-            text.push_str(word);
-        }
-        for (id, d) in &t.devices {
-            let head = format!("device {} {} {} ", id.0, d.address, d.public_key);
-            text.push_str(&head);
-            text.push_str(&d.preshared_key.expose());
-            let mesh = if d.mesh { "mesh" } else { "alone" };
-            let words = [
-                " ",
-                mesh,
-                " ",
-                d.policy.as_str(),
-                " ",
-                &d.client_id,
-                " ",
-                d.label.as_str(),
-            ];
-            words.iter().for_each(|word| text.push_str(word));
-            text.push('\n');
-        }
-    }
-    text.push_str("end\n");
-    Secret::new(text)
-}
-
-/// Parses a text; `None` for one that [`format`] would not have written.
-pub(super) fn parse(text: &str) -> Option<NodeSpec> {
+/// Parses what an opened checkpoint holds; `None` for anything but a complete
+/// text of this format.
+pub(super) fn parse(bytes: &[u8]) -> Option<NodeSpec> {
+    let text = std::str::from_utf8(bytes).ok()?;
     let mut lines = text.strip_suffix("end\n")?.lines();
     (lines.next()? == FORMAT).then_some(())?;
     let mut spec = NodeSpec {

@@ -1,0 +1,52 @@
+//! Waiting for a change over a node whose database is closed.
+
+use super::*;
+use crate::{CapacitySettings, ControlParts, ControlSettings, Entropy, test_node};
+use domain::{AddressPlan, TenantId};
+use std::sync::Arc;
+use store::LOCAL_NODE;
+use testkit::{
+    fakes::{FakeClock, FakeMachine, FakeSpecs},
+    samples,
+};
+
+#[tokio::test]
+async fn waiting_for_a_change_queries_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let (machine, specs) = (FakeMachine::new(), FakeSpecs::default());
+    let (node, handle) = test_node::node(&machine, Arc::new(specs.clone()), root.path());
+    tokio::spawn(node.run(std::future::pending()));
+    let store = test_node::store(root.path()).await;
+    store.close().await;
+    let settings = ControlSettings {
+        addresses: AddressPlan::default(),
+        public_host: "vpn.example.org".to_owned(),
+        node: LOCAL_NODE,
+        excluded_slots: BTreeSet::new(),
+        sign_ups_per_hour: 0,
+    };
+    let inner = Inner::new(ControlParts {
+        store,
+        node: handle,
+        clock: Arc::new(FakeClock::at(test_node::NOW)),
+        entropy: Entropy::system(),
+        settings,
+        capacity: CapacitySettings::default(),
+    });
+
+    let tenant = samples::tenant(&samples::settings(root.path()), 7, 2);
+    let (slot, name) = (tenant.slot, tenant.name.clone());
+    let scope = TenantScope::issue(TenantId(1), name, "test");
+    let at = |generation| Committed {
+        value: (),
+        node: LOCAL_NODE,
+        slot,
+        generation,
+    };
+    let generation = specs.change(|spec| drop(spec.tenants.insert(slot, tenant.into())));
+    assert!(inner.in_force(&scope, &at(generation)).await);
+    assert!(!inner.in_force(&scope, &at(generation + 1)).await);
+    let generation = specs.change(|spec| spec.tenants.clear());
+    assert!(inner.is_cut_off(&at(generation)).await);
+    assert!(!inner.is_cut_off(&at(generation + 1)).await);
+}
