@@ -3,9 +3,10 @@
 //! server functions read it from there.
 
 use control::Control;
-use domain::{Failure, OperatorScope, TenantName, TenantScope};
+use domain::{ErrorCode, Failure, Message, OperatorScope, TenantName, TenantScope};
 use leptos::prelude::{use_context, with_context};
 use std::net::IpAddr;
+use texts::Texts;
 
 /// The kind of host a request is for. Requests for `<name>-dns` and `api` hosts do
 /// not reach the pages.
@@ -58,8 +59,19 @@ impl RequestContext {
     pub fn with<T>(read: impl FnOnce(&Self) -> T) -> Result<T, Failure> {
         with_context(|parts: &http::request::Parts| parts.extensions.get::<Self>().map(read))
             .flatten()
-            .ok_or_else(|| Failure::new(domain::ErrorCode::Internal, "The request has no context."))
+            .ok_or_else(|| Failure::new(ErrorCode::Internal, Message::RequestWithoutContext))
     }
+}
+
+/// Returns the texts in the language that the current request prefers; English
+/// outside a request.
+pub fn texts() -> &'static Texts {
+    with_context(|parts: &http::request::Parts| {
+        let preferred = parts.headers.get(http::header::ACCEPT_LANGUAGE)?;
+        preferred.to_str().ok().map(texts::preferred)
+    })
+    .flatten()
+    .unwrap_or_else(texts::english)
 }
 
 /// Returns `control` from the server's context.
@@ -69,7 +81,7 @@ impl RequestContext {
 /// bug.
 pub fn control() -> Result<Control, Failure> {
     use_context::<Control>()
-        .ok_or_else(|| Failure::new(domain::ErrorCode::Internal, "The server is still starting."))
+        .ok_or_else(|| Failure::new(ErrorCode::Internal, Message::ServerStarting))
 }
 
 /// Returns the signed-in tenant's permission.

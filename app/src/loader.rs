@@ -1,6 +1,6 @@
 //! How a page that needs data is rendered. Server only.
 
-use crate::errors;
+use crate::{context, errors};
 use domain::Failure;
 use leptos::{prelude::*, tachys::html::InertElement};
 use std::future::Future;
@@ -19,10 +19,11 @@ where
     V: IntoView + 'static,
     F: Future<Output = Result<V, Failure>> + Send + 'static,
 {
+    let texts = context::texts();
     Suspend::new(async move {
         let html = match data.await {
             Ok(page) => page.into_view().to_html(),
-            Err(failure) => errors::page::failure_page(failure).to_html(),
+            Err(failure) => errors::page::failure_page(&failure, texts).to_html(),
         };
         InertElement::new(html)
     })

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 use store::Store;
+use texts::english;
 use wireguard::Detection;
 
 /// How long the start-up report waits for Docker.
@@ -46,8 +47,12 @@ pub(crate) fn print_addresses(config: &Config, store: &Store, operator: Option<&
 /// Prints which WireGuard is used, and why.
 pub(crate) fn print_wireguard(found: &PortResult<Detection>) {
     print_line(&match found {
-        Ok(found) => format!("  WireGuard  {}: {}", found.chosen, found.why),
-        Err(e) => format!("  WireGuard  none yet: {}", e.message),
+        Ok(found) => format!(
+            "  WireGuard  {}: {}",
+            found.chosen,
+            english().message(&found.why)
+        ),
+        Err(e) => format!("  WireGuard  none yet: {}", english().message(&e.message)),
     });
 }
 
@@ -63,7 +68,10 @@ pub(crate) async fn print_docker(config: &Config, backends: &Backends) {
         Ok(Ok((version, false))) => format!(
             "  Docker     {version}, waiting for {image}: ./dev image, or docker pull {image}"
         ),
-        Ok(Err(e)) => format!("  Docker     not there yet: {}", e.message),
+        Ok(Err(e)) => format!(
+            "  Docker     not there yet: {}",
+            english().message(&e.message)
+        ),
         Err(_) => "  Docker     does not answer yet".to_owned(),
     });
 }

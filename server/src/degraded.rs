@@ -55,7 +55,10 @@ pub(crate) fn usable_checkpoint(
         Ok(None) => Err(unavailable),
         Err(e) => {
             tracing::error!(error = %e, cause = ?e.cause, "no database, and the last spec cannot be used either");
-            print_line(&format!("  Database   {unavailable}\n             {e}"));
+            let reason = texts::english().message(&e.message);
+            print_line(&format!(
+                "  Database   {unavailable}\n             {reason}"
+            ));
             Err(unavailable)
         }
     }

@@ -4,7 +4,7 @@
 
 use crate::config::Config;
 use async_trait::async_trait;
-use domain::{ErrorCode, Slot};
+use domain::{ErrorCode, Message, Slot};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -32,7 +32,7 @@ pub struct LazyWireGuard {
 #[derive(Default)]
 struct State {
     wireguard: Option<Arc<dyn WireGuard>>,
-    last_failure: Option<(Instant, ErrorCode, String)>,
+    last_failure: Option<(Instant, ErrorCode, Message)>,
 }
 
 impl LazyWireGuard {
@@ -61,7 +61,7 @@ impl LazyWireGuard {
         match wireguard::detect(&self.settings).await {
             Ok(detected) => {
                 let Detection { chosen, why } = &detected.detection;
-                tracing::info!(%chosen, why, "WireGuard found");
+                tracing::info!(%chosen, why = why.code(), "WireGuard found");
                 state.wireguard = Some(detected.wireguard);
                 Ok(detected.detection)
             }
@@ -86,7 +86,7 @@ impl LazyWireGuard {
         state.wireguard.clone().ok_or_else(|| {
             PortError::new(
                 ErrorCode::WireguardUnavailable,
-                "There is no WireGuard yet.",
+                Message::WireguardUndetected,
             )
         })
     }

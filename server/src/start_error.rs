@@ -1,7 +1,7 @@
 //! Why the program does not start, or why a command fails. Each message says
 //! what to do, and each error has its cause.
 
-use domain::Failure;
+use domain::{Failure, Message, NameError};
 use provisioning::PortError;
 use seal::SealError;
 use std::{io, net::SocketAddr};
@@ -26,14 +26,18 @@ pub enum StartError {
     #[error("{message}")]
     Store { message: String, source: StoreError },
     /// The key file cannot be used.
-    #[error("the key file cannot be used")]
-    Key(#[from] SealError),
+    #[error("{0}")]
+    Key(String),
     /// A part of the machine without which nothing works.
-    #[error(transparent)]
-    Port(#[from] PortError),
+    #[error("{message}")]
+    Port {
+        message: String,
+        #[source]
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
     /// The core refuses.
     #[error("{0}")]
-    Failure(#[from] Failure),
+    Failure(String),
     /// The web server ended by itself.
     #[error("the web server has ended")]
     Web(#[source] io::Error),
@@ -62,9 +66,54 @@ impl StartError {
 impl From<StoreError> for StartError {
     fn from(source: StoreError) -> Self {
         Self::Store {
-            message: source.failure().message,
+            message: texts::english().failure(&source.failure()),
             source,
         }
+    }
+}
+
+impl From<PortError> for StartError {
+    fn from(e: PortError) -> Self {
+        Self::Port {
+            message: texts::english().message(&e.message),
+            cause: e.cause,
+        }
+    }
+}
+
+impl From<Failure> for StartError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(texts::english().failure(&failure))
+    }
+}
+
+impl From<NameError> for StartError {
+    fn from(e: NameError) -> Self {
+        Failure::from(e).into()
+    }
+}
+
+impl From<SealError> for StartError {
+    fn from(e: SealError) -> Self {
+        Self::Key(texts::english().message(&key_message(&e)))
+    }
+}
+
+/// Returns what is wrong with the key file.
+pub(crate) fn key_message(e: &SealError) -> Message {
+    match e {
+        SealError::File { path, source } => Message::SealKeyUnusable {
+            path: path.display().to_string(),
+            reason: source.to_string(),
+        },
+        SealError::Permissions { path, mode } => Message::SealKeyOpen {
+            path: path.display().to_string(),
+            mode: format!("{mode:03o}"),
+        },
+        SealError::Content { path } => Message::SealKeyMalformed {
+            path: path.display().to_string(),
+        },
+        SealError::Random(_) | SealError::Unopenable { .. } => Message::Unexpected,
     }
 }
 

@@ -5,7 +5,8 @@ help_lint() {
   cat <<TEXT
 ./dev lint: cargo fmt --check; clippy with -D warnings for the server side and for the browser's (wasm32);
 deny.toml (licences, and which crate may name which library) and the direction of our own crates'
-dependencies, by tools/lint/dependencies.py; circles between files, by tools/lint/circles.py; shellcheck for the scripts.
+dependencies, by tools/lint/dependencies.py; circles between files and the laws of docs/ARCHITECTURE.md, by
+tools/lint/circles.py and laws.py; shellcheck for the scripts.
 TEXT
 }
 
@@ -18,6 +19,7 @@ lint_all() {
   cargo clippy "${LOCKED[@]}" -p frontend --target wasm32-unknown-unknown -- -D warnings
   python3 tools/lint/dependencies.py "${LOCKED[@]}"
   python3 tools/lint/circles.py
+  python3 tools/lint/laws.py
   shellcheck -x dev .ci/run tools/bed/bed.sh tools/bed/inside.sh tools/bed/e2e.sh tools/dev/kernel-vm.sh
 }
 

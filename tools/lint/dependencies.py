@@ -29,9 +29,9 @@ ALLOWED = {
     # It also reads what the containers and the userspace tunnels use.
     "memory": {"domain", "provisioning", "containers", "wireguard"},
     "control": {"domain", "hostfs", "protocol", "provisioning", "seal", "store"},
-    "app": {"domain", "control"},
+    "app": {"domain", "control", "texts"},
     "frontend": {"app"},
-    "server": {"domain", "protocol", "provisioning", "seal", "store", "control", "app", "hostfs", "memory", *REAL_SIDES},
+    "server": {"domain", "protocol", "provisioning", "seal", "store", "control", "app", "texts", "hostfs", "memory", *REAL_SIDES},
     "testkit": {"domain", "protocol", "provisioning"},
     "fuzzing": {"domain", "protocol", "provisioning", "seal", "server", *REAL_SIDES},
 }
@@ -111,8 +111,24 @@ def problems(metadata: dict, deny: dict) -> list[str]:
     return found
 
 
+def picture() -> list[str]:
+    """Returns the lines of the picture in docs/ARCHITECTURE.md: what ships, without the arrows to `domain`."""
+    shipped = [name for name in sorted(ALLOWED) if name not in ("testkit", "fuzzing")]
+    return [f"  {name} --> {' & '.join(sorted(ALLOWED[name] - {'domain'}))}" for name in shipped if ALLOWED[name] - {"domain"}]
+
+
+def is_pictured() -> bool:
+    """Tells whether the picture in docs/ARCHITECTURE.md is the table above."""
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text()
+    inside = text.partition("%% arrows: begin")[2].partition("%% arrows: end")[0]
+    return inside.splitlines()[1:] == picture()
+
+
 def main() -> int:
     """Prints what is wrong, or one line that says what was checked."""
+    if "--picture" in sys.argv:
+        print("\n".join(picture()))
+        return 0
     command = ["cargo", "metadata", "--format-version", "1", "--all-features", *sys.argv[1:]]
     cargo = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE)  # its complaints go to our stderr
     if cargo.returncode != 0:
@@ -120,6 +136,8 @@ def main() -> int:
     metadata = json.loads(cargo.stdout)
     deny = tomllib.loads((ROOT / "deny.toml").read_text())
     found = problems(metadata, deny)
+    if not is_pictured():
+        found.append("the picture in docs/ARCHITECTURE.md is not the table: python3 tools/lint/dependencies.py --picture")
     for line in found:
         print(f"dependencies: {line}", file=sys.stderr)
     if not found:

@@ -9,10 +9,12 @@ pub use page::AccountPage;
 #[cfg(feature = "ssr")]
 use crate::forms::{self, AppError};
 use crate::{
-    forms::Form,
+    forms::{Form, Refusal},
     ui::{Field as FormField, Note, Submit, TopError},
 };
-use domain::{Failure, Field};
+use domain::Field;
+#[cfg(feature = "ssr")]
+use domain::{Failure, Message};
 use leptos::prelude::*;
 
 /// Deletes the account if its name was typed, and redirects to the landing page.
@@ -44,7 +46,9 @@ pub fn wrong_name(name: &str) -> Failure {
     Failure::at(
         Field::Name,
         domain::ErrorCode::ChoiceUnknown,
-        format!("That is not the account's name. Type {name} to delete it."),
+        Message::AccountNameWrong {
+            name: name.to_owned(),
+        },
     )
 }
 
@@ -55,7 +59,7 @@ pub fn DeleteAccountForm(
     /// The name as typed before.
     typed: String,
     /// What was refused, after a plain POST.
-    failure: Option<Failure>,
+    failure: Option<Refusal>,
 ) -> impl IntoView {
     let form = Form::new(failure);
     let error = form.at(Field::Name);

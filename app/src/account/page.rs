@@ -2,7 +2,8 @@
 
 use super::{DeleteAccountForm, wrong_name};
 use crate::{
-    context, forms,
+    context,
+    forms::{self, Refusal},
     loader::load,
     ui::{Glyph, Icon, NavItem, PageHead, PageShell, format},
 };
@@ -13,8 +14,9 @@ use leptos_router::hooks::use_query_map;
 #[component]
 pub fn AccountPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
+    let texts = context::texts();
     let query = use_query_map().get_untracked();
-    let failure = forms::failure_from_query(|key| query.get(key));
+    let failure = forms::refusal_from_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
         let DashboardView { network, usage } = control.tenants().dashboard(&scope).await?;
@@ -22,7 +24,7 @@ pub fn AccountPage() -> impl IntoView {
         let typed = failure.as_ref().and_then(|_| query.get("name"));
         // The query contains only the code; the message for a wrong name is made here.
         let failure = failure.map(|f| match f.field {
-            Some(Field::Name) => wrong_name(&name),
+            Some(Field::Name) => Refusal::new(&wrong_name(&name), texts),
             _ => f,
         });
         Ok::<_, Failure>(view! {
@@ -89,11 +91,11 @@ fn PlanCard(plan: Plan, devices: usize, used: u64) -> impl IntoView {
                     <small>"Data this month"</small>
                     <b>{number} " " <span>{unit}</span></b>
                     {plan.monthly_bytes.map(|limit| meter("Used of this month's data", limit, used))}
-                    <span class="xs">{plan.data_text()}</span>
+                    <span class="xs">{format::plan_data(&plan)}</span>
                 </div>
                 <div class="kpi">
                     <small>"Speed"</small>
-                    <b>{plan.speed_text()}</b>
+                    <b>{format::plan_speed(&plan)}</b>
                     <span class="xs">"each way"</span>
                 </div>
             </div>

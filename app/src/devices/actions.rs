@@ -7,7 +7,7 @@ use crate::{
     context,
     forms::{self, AppError},
 };
-use domain::{DeviceId, ErrorCode, Failure, FilterPolicy, Routing, view::DeviceRow};
+use domain::{DeviceId, ErrorCode, Failure, FilterPolicy, Message, Routing, view::DeviceRow};
 use leptos::prelude::*;
 
 /// Parses "on" and "off", as forms send them.
@@ -15,7 +15,10 @@ fn parse_switch(value: &str) -> Result<bool, Failure> {
     match value {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err(Failure::new(ErrorCode::ChoiceUnknown, "Choose on or off.")),
+        _ => Err(Failure::new(
+            ErrorCode::ChoiceUnknown,
+            Message::SwitchUnknown,
+        )),
     }
 }
 

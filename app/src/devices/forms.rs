@@ -1,10 +1,11 @@
 //! The forms that add and change a device.
 
+use super::choices::Choice;
 use crate::{
-    forms::Form,
+    forms::{Form, Refusal},
     ui::{Field as FormField, Note, Submit, TopError},
 };
-use domain::{DeviceId, DeviceLabel, Failure, Field, FilterPolicy, Routing};
+use domain::{DeviceId, DeviceLabel, Field, FilterPolicy, Routing};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +54,7 @@ pub fn AddForm(
     /// The values of the inputs.
     input: DeviceInput,
     /// What was refused, after a plain POST.
-    failure: Option<Failure>,
+    failure: Option<Refusal>,
 ) -> impl IntoView {
     let form = Form::new(failure);
     let routing_error = form.at(Field::Routing);
@@ -108,7 +109,7 @@ pub fn ChangeForm(
     /// The values of the inputs.
     input: DeviceInput,
     /// What was refused, after a plain POST.
-    failure: Option<Failure>,
+    failure: Option<Refusal>,
 ) -> impl IntoView {
     let form = Form::new(failure);
     view! {

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "ssr")]
 mod actions;
+mod choices;
 mod confirm;
 mod endpoints;
 mod forms;
@@ -33,9 +34,10 @@ pub use table::DevicesCard;
 
 use crate::{
     event_stream::Reconnecting,
+    forms::Refusal,
     tenant::{LiveData, ProblemBanners, status::problems},
 };
-use domain::{Failure, view::NetworkView};
+use domain::view::NetworkView;
 use leptos::prelude::*;
 
 /// The devices page's content, live.
@@ -44,7 +46,7 @@ pub fn LiveDevices(
     /// The data at the time the page was rendered.
     initial: NetworkView,
     /// What was refused, after a plain POST.
-    failure: Option<Failure>,
+    failure: Option<Refusal>,
 ) -> impl IntoView {
     let live = LiveData::start(initial);
     view! {

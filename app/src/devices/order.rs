@@ -4,6 +4,7 @@
 //! deletion, and not at every event: rows that move under a pointer or a focus
 //! are worse than an order that is two seconds old.
 
+use super::choices::Choice;
 use domain::{DeviceId, view::DeviceRow};
 use std::cmp::Reverse;
 

@@ -2,8 +2,8 @@
 //! have the same answer: 404.
 
 use super::{
-    AddForm, ChangeForm, CopyConfig, DeviceInput, FirstHandshake, LiveDevices, ReturnPage, confirm,
-    endpoints::DELETE_DEVICE, guide::Guide, qr,
+    AddForm, ChangeForm, CopyConfig, DeviceInput, FirstHandshake, LiveDevices, ReturnPage,
+    choices::Choice, confirm, endpoints::DELETE_DEVICE, guide::Guide, qr,
 };
 use crate::{
     context, forms,
@@ -33,12 +33,14 @@ fn requested_device() -> Result<DeviceId, Failure> {
 /// `/devices`: the table.
 #[component]
 pub fn DevicesPage() -> impl IntoView {
+    let texts = context::texts();
     let ready = ready();
     let query = use_query_map().get_untracked();
-    let failure = forms::failure_from_query(|key| query.get(key));
+    let failure = forms::refusal_from_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
         let view = control.tenants().network(&scope).await?;
+        let view = view.map_problems(|p| texts.tenant_problem(&p));
         Ok::<_, Failure>(view! {
             <PageShell current=NavItem::Devices who=view.name.clone() title="Devices">
                 <LiveDevices initial=view failure=failure/>
@@ -50,13 +52,15 @@ pub fn DevicesPage() -> impl IntoView {
 /// `/devices/new`.
 #[component]
 pub fn NewDevicePage() -> impl IntoView {
+    let texts = context::texts();
     let ready = ready();
     let query = use_query_map().get_untracked();
-    let failure = forms::failure_from_query(|key| query.get(key));
+    let failure = forms::refusal_from_query(|key| query.get(key));
     let input = DeviceInput::default().with_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
         let view = control.tenants().network(&scope).await?;
+        let view = view.map_problems(|p| texts.tenant_problem(&p));
         let (count, limit) = (view.devices.len(), usize::from(view.plan.devices));
         let full = (count >= limit).then(|| {
             view! {
@@ -87,14 +91,16 @@ pub fn NewDevicePage() -> impl IntoView {
 /// `/devices/:id`: the device's code and file, instructions and settings.
 #[component]
 pub fn DevicePage() -> impl IntoView {
+    let texts = context::texts();
     let ready = ready().and_then(|(control, scope)| Ok((control, scope, requested_device()?)));
     let query = use_query_map().get_untracked();
-    let failure = forms::failure_from_query(|key| query.get(key));
+    let failure = forms::refusal_from_query(|key| query.get(key));
     let new = query.get("new").is_some();
     let saved = query.get("saved").filter(|_| failure.is_none());
     load(async move {
         let (control, scope, id) = ready?;
         let view = control.devices().page(&scope, id).await?;
+        let view = view.map_problems(|p| texts.tenant_problem(&p));
         let config = control.devices().config(&scope, id).await?.render();
         let (device, now) = (view.device.clone(), view.now);
         let input = DeviceInput {
@@ -260,7 +266,7 @@ fn Facts(device: DeviceView, now: domain::Timestamp) -> impl IntoView {
 pub fn DeleteDevicePage() -> impl IntoView {
     let ready = ready().and_then(|(control, scope)| Ok((control, scope, requested_device()?)));
     let query = use_query_map().get_untracked();
-    let failure = forms::failure_from_query(|key| query.get(key)).map(|f| f.message);
+    let failure = forms::refusal_from_query(|key| query.get(key)).map(|f| f.message);
     load(async move {
         let (control, scope, id) = ready?;
         let device = control.devices().get(&scope, id).await?;

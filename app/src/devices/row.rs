@@ -2,6 +2,7 @@
 //! again and updates only the texts that differ.
 
 use super::{
+    choices::Choice,
     endpoints::SET_DEVICE,
     table_state::{MESH_OFF_FORM, MESH_ON_FORM, TableState},
 };

@@ -10,10 +10,11 @@ use super::{
     table_state::{MESH_OFF_FORM, MESH_ON_FORM, TableState},
 };
 use crate::{
+    forms::Refusal,
     tenant::LiveData,
     ui::{EmptyState, Glyph, Icon, TopError},
 };
-use domain::{DeviceId, Failure};
+use domain::DeviceId;
 use leptos::{ev, html, prelude::*};
 
 /// The card with all devices: search, sorting, settings and deletion.
@@ -23,7 +24,7 @@ pub fn DevicesCard(
     /// The page that contains the card.
     return_page: ReturnPage,
     /// What was refused, after a plain POST.
-    failure: Option<Failure>,
+    failure: Option<Refusal>,
 ) -> impl IntoView {
     let table = TableState {
         live,

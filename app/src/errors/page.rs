@@ -1,25 +1,27 @@
 //! Error pages inside the app.
 
-use crate::{forms::set_status, ui::Centered};
+use crate::{context, forms::set_status, ui::Centered};
 use domain::{ErrorCode, Failure};
 use leptos::prelude::*;
+use texts::Texts;
 
 /// The page for an unknown address.
 #[component]
 pub fn NotFound() -> impl IntoView {
     set_status(ErrorCode::NotFound);
-    view! { <ErrorPage code=ErrorCode::NotFound message=Failure::not_found().message/> }
+    let message = context::texts().failure(&Failure::not_found());
+    view! { <ErrorPage code=ErrorCode::NotFound message=message/> }
 }
 
 /// Returns the page for a failure outside a form: signed out leads to the sign-in,
 /// anything else shows the message with the code's HTTP status.
-pub fn failure_page(failure: Failure) -> AnyView {
+pub fn failure_page(failure: &Failure, texts: &Texts) -> AnyView {
     if failure.code == ErrorCode::SignedOut {
         crate::forms::redirect("/sign-in");
     } else {
         set_status(failure.code);
     }
-    view! { <ErrorPage code=failure.code message=failure.message/> }.into_any()
+    view! { <ErrorPage code=failure.code message=texts.failure(failure)/> }.into_any()
 }
 
 #[component]

@@ -6,11 +6,18 @@ mod page;
 pub use page::EventsPage;
 
 use crate::ui::{RelativeTime, Tone};
-use domain::{
-    Timestamp,
-    view::{EventCategory, EventRow},
-};
+use domain::{Timestamp, view::EventCategory};
 use leptos::prelude::*;
+
+/// One entry of the event log, in the words for its reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventText {
+    /// The time of the event.
+    pub at: Timestamp,
+    pub category: EventCategory,
+    /// What happened.
+    pub text: String,
+}
 
 /// Returns the tone and the word for a category.
 const fn category_label(category: EventCategory) -> (Tone, &'static str) {
@@ -27,7 +34,7 @@ const fn category_label(category: EventCategory) -> (Tone, &'static str) {
 #[component]
 pub fn EventList(
     /// The events, newest first.
-    rows: Vec<EventRow>,
+    rows: Vec<EventText>,
     /// The server's clock.
     now: Timestamp,
 ) -> impl IntoView {
@@ -40,7 +47,7 @@ pub fn EventList(
                     view! {
                         <li>
                             <span class=tone.dot() aria-hidden="true"></span>
-                            <p>{row.message}</p>
+                            <p>{row.text}</p>
                             <span class=tone.chip()>{word}</span>
                             <span class="s"><RelativeTime at=row.at now=now/></span>
                         </li>
@@ -63,10 +70,10 @@ mod tests {
             EventCategory::Recovered,
             EventCategory::Note,
         ];
-        let rows = all.map(|category| EventRow {
+        let rows = all.map(|category| EventText {
             at: Timestamp::from_secs(60),
             category,
-            message: "Your <tunnel> was gone.".to_owned(),
+            text: "Your <tunnel> was gone.".to_owned(),
         });
         let now = Timestamp::from_secs(180);
         let html = view! { <EventList rows=rows.to_vec() now=now/> }.to_html();

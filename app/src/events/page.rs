@@ -1,6 +1,6 @@
 //! `/events`.
 
-use super::EventList;
+use super::{EventList, EventText};
 use crate::{
     context,
     loader::load,
@@ -13,13 +13,20 @@ use leptos::prelude::*;
 /// Renders the events, with the present state of the network above them.
 #[component]
 pub fn EventsPage() -> impl IntoView {
+    let texts = context::texts();
     let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
     load(async move {
         let (control, scope) = ready?;
         let view = control.events().list(&scope).await?;
-        let health = status::health(&view.status);
-        let problems = status::problems(&view.status);
-        let list = if view.rows.is_empty() {
+        let status = texts.tenant_status(view.status);
+        let (health, problems) = (status::health(&status), status::problems(&status));
+        let rows = view.rows.into_iter().map(|row| EventText {
+            at: row.at,
+            category: row.category,
+            text: texts.tenant_event(&row.kind),
+        });
+        let rows: Vec<_> = rows.collect();
+        let list = if rows.is_empty() {
             view! {
                 <EmptyState
                     glyph=Glyph::Log
@@ -29,7 +36,7 @@ pub fn EventsPage() -> impl IntoView {
             }
             .into_any()
         } else {
-            view! { <EventList rows=view.rows now=view.now/> }.into_any()
+            view! { <EventList rows=rows now=view.now/> }.into_any()
         };
         Ok::<_, Failure>(view! {
             <PageShell current=NavItem::Events who=scope.name().to_string() title="Events">

@@ -11,27 +11,25 @@
 //! Server functions exist on the server only: the script has one sender for all
 //! of them instead of a typed client for each.
 
-#[cfg(feature = "ssr")]
-mod message;
+mod refusal;
 mod send;
 #[cfg(feature = "ssr")]
 mod server;
 
-#[cfg(feature = "ssr")]
-pub use message::message;
+pub use refusal::Refusal;
 pub use send::{Answer, send};
 #[cfg(feature = "ssr")]
 pub use server::{
-    AppError, failure_from_query, field_name, handoff_url, redirect, refuse, set_status,
+    AppError, field_name, handoff_url, redirect, refusal_from_query, refuse, set_status,
 };
 
-use domain::{Failure, Field};
+use domain::Field;
 use leptos::{ev::SubmitEvent, prelude::*};
 
 /// A form's requests to the server and their results.
 #[derive(Clone, Copy)]
 pub struct Form {
-    failure: RwSignal<Option<Failure>>,
+    failure: RwSignal<Option<Refusal>>,
     /// Whether its button is disabled: during a request and, after a success,
     /// while the browser leaves the page.
     pub busy: RwSignal<bool>,
@@ -39,7 +37,7 @@ pub struct Form {
 
 impl Form {
     /// Creates a form that shows `initial`, the failure of a plain POST.
-    pub fn new(initial: Option<Failure>) -> Self {
+    pub fn new(initial: Option<Refusal>) -> Self {
         Self {
             failure: RwSignal::new(initial),
             busy: RwSignal::new(false),
@@ -87,7 +85,7 @@ impl Form {
 
     fn message(
         self,
-        belongs: impl Fn(&Failure) -> bool + Send + Sync + 'static,
+        belongs: impl Fn(&Refusal) -> bool + Send + Sync + 'static,
     ) -> Signal<Option<String>> {
         Signal::derive(move || {
             self.failure.with(|f| {

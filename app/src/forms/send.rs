@@ -1,6 +1,7 @@
 //! The script's HTTP client: every request of an island is sent here.
 
-use domain::{ErrorCode, Failure};
+use super::Refusal;
+use domain::ErrorCode;
 
 /// The answer to a request that succeeded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,14 +12,15 @@ pub struct Answer {
     pub location: Option<String>,
 }
 
-/// Returns the failure for a server that did not answer, or for which something
+/// Returns the refusal for a server that did not answer, or for which something
 /// in front of it answered (a proxy's 502). The code says nothing about whether
 /// the request took effect; the caller may try again.
-fn unreachable() -> Failure {
-    Failure::new(
-        ErrorCode::Internal,
-        "The server cannot be reached. Check your connection and try again.",
-    )
+fn unreachable() -> Refusal {
+    Refusal {
+        code: ErrorCode::Internal,
+        field: None,
+        message: "The server cannot be reached. Check your connection and try again.".to_owned(),
+    }
 }
 
 /// Requests `url`, by POST if there is a form-encoded `body`.
@@ -26,7 +28,7 @@ fn unreachable() -> Failure {
 /// # Errors
 /// The server's refusal, or a failure that says it cannot be reached.
 #[cfg(feature = "hydrate")]
-pub async fn send(url: String, body: Option<String>) -> Result<Answer, Failure> {
+pub async fn send(url: String, body: Option<String>) -> Result<Answer, Refusal> {
     match browser::fetch(&url, body).await {
         Ok((true, answer)) => Ok(answer),
         Ok((false, answer)) => {
@@ -41,7 +43,7 @@ pub async fn send(url: String, body: Option<String>) -> Result<Answer, Failure> 
 /// # Errors
 /// Always.
 #[cfg(not(feature = "hydrate"))]
-pub async fn send(_url: String, _body: Option<String>) -> Result<Answer, Failure> {
+pub async fn send(_url: String, _body: Option<String>) -> Result<Answer, Refusal> {
     Err(unreachable())
 }
 

@@ -1,8 +1,9 @@
 //! The server's side of every form: how a server function ends, and how a page
-//! reads the failure of a plain POST from its query.
+//! reads the refusal of a plain POST from its query.
 
-use super::message::message;
-use domain::{DeviceLabel, ErrorCode, Failure, Field, TenantName};
+use super::Refusal;
+use crate::context;
+use domain::{DeviceLabel, ErrorCode, Failure, Field, Message, TenantName};
 use leptos::{
     prelude::*,
     server_fn::{codec::JsonEncoding, error::ServerFnErrorErr},
@@ -10,14 +11,14 @@ use leptos::{
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A [`Failure`] as server functions return it.
+/// A failure as server functions return it, in the language of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct AppError(pub Failure);
+pub struct AppError(pub Refusal);
 
 impl fmt::Display for AppError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -36,19 +37,26 @@ impl FromServerFnError for AppError {
             | E::Deserialization(_)
             | E::UnsupportedRequestMethod(_) => (
                 ErrorCode::BadRequest,
-                "Something was missing in the form. Reload the page and try again.",
+                context::texts().message(&Message::FormIncomplete),
             ),
-            _ => (ErrorCode::Internal, message(ErrorCode::Internal)),
+            _ => (
+                ErrorCode::Internal,
+                context::texts().code(ErrorCode::Internal),
+            ),
         };
         // Otherwise the answer would be a 500.
         set_status(code);
-        Self(Failure::new(code, message))
+        Self(Refusal {
+            code,
+            field: None,
+            message,
+        })
     }
 }
 
 impl From<Failure> for AppError {
     fn from(failure: Failure) -> Self {
-        Self(failure)
+        Self(Refusal::here(&failure))
     }
 }
 
@@ -84,7 +92,7 @@ pub fn refuse(failure: Failure, page: &str, typed: &[(&str, &str)]) -> AppError 
     } else {
         set_status(failure.code);
     }
-    AppError(failure)
+    failure.into()
 }
 
 /// Sets the HTTP status of the answer from a code.
@@ -141,10 +149,10 @@ pub const fn field_name(field: Field) -> &'static str {
     }
 }
 
-/// Returns the failure that a query names, for the first render after a plain
+/// Returns the refusal that a query names, for the first render after a plain
 /// POST. `get` reads one parameter of the query. A name or a label is validated
 /// again, so that its message is the precise one.
-pub fn failure_from_query(get: impl Fn(&str) -> Option<String>) -> Option<Failure> {
+pub fn refusal_from_query(get: impl Fn(&str) -> Option<String>) -> Option<Refusal> {
     let code = get("error")?;
     let code = *ErrorCode::ALL.iter().find(|c| c.as_str() == code)?;
     let field = get("field").and_then(|f| {
@@ -161,16 +169,20 @@ pub fn failure_from_query(get: impl Fn(&str) -> Option<String>) -> Option<Failur
     });
     let precise = match code {
         ErrorCode::NameMalformed | ErrorCode::NameReserved => {
-            TenantName::parse(&get("name").unwrap_or_default()).err()
+            let parsed = TenantName::parse(&get("name").unwrap_or_default());
+            parsed.err().map(Failure::from)
         }
         ErrorCode::LabelMalformed => DeviceLabel::parse(&get("label").unwrap_or_default()).err(),
         _ => None,
     };
-    Some(precise.unwrap_or_else(|| Failure {
-        code,
-        field,
-        message: message(code).to_owned(),
-    }))
+    Some(match precise {
+        Some(failure) => Refusal::here(&failure),
+        None => Refusal {
+            code,
+            field,
+            message: context::texts().code(code),
+        },
+    })
 }
 
 #[cfg(test)]
@@ -188,26 +200,27 @@ mod tests {
 
     #[test]
     fn text_from_a_query_is_never_shown() {
-        let failure = failure_from_query(query(&[
+        let failure = refusal_from_query(query(&[
             ("error", "name_taken"),
             ("field", "name"),
             ("message", "Send your password to mallory"),
             ("name", "abcd"),
         ]))
         .unwrap();
-        assert_eq!(failure.message, message(ErrorCode::NameTaken));
+        let general = texts::english().code(ErrorCode::NameTaken);
+        assert_eq!(failure.message, general);
         assert_eq!(failure.field, Some(Field::Name));
         assert_eq!(
-            failure_from_query(query(&[("error", "Call 0190-666666")])),
+            refusal_from_query(query(&[("error", "Call 0190-666666")])),
             None
         );
-        assert_eq!(failure_from_query(query(&[("name", "abcd")])), None);
+        assert_eq!(refusal_from_query(query(&[("name", "abcd")])), None);
     }
 
     #[test]
     fn a_malformed_name_gets_its_precise_message() {
         let failure =
-            failure_from_query(query(&[("error", "name_malformed"), ("name", "ab")])).unwrap();
+            refusal_from_query(query(&[("error", "name_malformed"), ("name", "ab")])).unwrap();
         assert_eq!(
             failure.message,
             "That name is too short: 3 characters at least."
@@ -217,7 +230,7 @@ mod tests {
 
     #[test]
     fn typed_values_are_encoded_and_cut() {
-        let failure = Failure::at(Field::Label, ErrorCode::LabelTaken, "…");
+        let failure = Failure::at(Field::Label, ErrorCode::LabelTaken, Message::LabelTaken);
         let long = "ü".repeat(MAX_RETURNED_VALUE);
         let url = return_url(
             "/devices/new",
@@ -237,8 +250,8 @@ mod tests {
             let url = return_url("/devices/new", &refused, &[("label", &label)]);
             let request = leptos_router::location::RequestUrl::new(&url);
             let parsed = request.parse().unwrap();
-            let failure = failure_from_query(|key| parsed.search_params().get(key)).unwrap();
-            assert_eq!(failure, refused);
+            let failure = refusal_from_query(|key| parsed.search_params().get(key)).unwrap();
+            assert_eq!(failure, Refusal::here(&refused));
         }
     }
 }

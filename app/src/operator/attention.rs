@@ -1,23 +1,28 @@
 //! The problems on the operator's home page.
 
-use domain::{ErrorCode, Problem, view::OperatorView};
+use domain::{
+    ErrorCode,
+    view::{OperatorView, ProblemView},
+};
 use leptos::prelude::*;
+use texts::Texts;
 
 /// Returns the node's own problems, then the first problem of each tenant with the
-/// tenant's name.
-pub fn problems(view: &OperatorView) -> Vec<(Option<String>, Problem)> {
-    let own = view.problems.iter().map(|p| (None, p.clone()));
+/// tenant's name, as the operator reads them.
+pub fn problems(view: &OperatorView, texts: &Texts) -> Vec<(Option<String>, ProblemView)> {
+    let own = view.problems.iter().map(|p| (None, texts.problem(p)));
     let tenants = view.tenants.iter().filter_map(|t| {
-        let problem = t.status.problem()?.clone();
+        let problem = t.status.problem()?;
         // Suspending is the operator's own decision; the table shows it.
-        (problem.code != ErrorCode::Suspended).then_some((Some(t.name.clone()), problem))
+        (problem.code != ErrorCode::Suspended)
+            .then(|| (Some(t.name.clone()), texts.problem(problem)))
     });
     own.chain(tenants).collect()
 }
 
 /// The card with all problems; it is absent if there are none.
 #[component]
-pub fn Attention(problems: Vec<(Option<String>, Problem)>) -> impl IntoView {
+pub fn Attention(problems: Vec<(Option<String>, ProblemView)>) -> impl IntoView {
     let count = problems.len();
     (count > 0).then(|| {
         view! {

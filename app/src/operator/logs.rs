@@ -1,18 +1,15 @@
 //! The event log and the audit log on the operator's home page.
 
 use crate::{
-    events::EventList,
+    events::{EventList, EventText},
     ui::{EmptyState, Glyph, RelativeTime},
 };
-use domain::{
-    Timestamp,
-    view::{AuditRow, EventRow},
-};
+use domain::{Timestamp, view::AuditRow};
 use leptos::prelude::*;
 
 /// The newest events.
 #[component]
-pub fn Events(rows: Vec<EventRow>, now: Timestamp) -> impl IntoView {
+pub fn Events(rows: Vec<EventText>, now: Timestamp) -> impl IntoView {
     let list = if rows.is_empty() {
         view! {
             <EmptyState

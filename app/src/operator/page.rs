@@ -8,7 +8,9 @@ use super::{
     tenants::Tenants,
 };
 use crate::{
-    context, forms,
+    context,
+    events::EventText,
+    forms,
     loader::load,
     ui::{Area, Centered, Field, NavItem, Note, PageHead, PageShell, TopError},
 };
@@ -20,14 +22,15 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 #[component]
 pub fn OperatorPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
+    let texts = context::texts();
+    let message = forms::refusal_from_query(|key| query.get(key)).map(|f| f.message);
     let ready = context::control().and_then(|c| Ok((c, context::operator()?)));
     load(async move {
         let (control, scope) = ready?;
         let view = control.operators().overview(&scope).await?;
-        let message = forms::failure_from_query(|key| query.get(key)).map(|f| f.message);
         let search = query.get("q").unwrap_or_default();
         let who = scope.name().to_owned();
-        let (problems, figures) = (problems(&view), Figure::all(&view));
+        let (problems, figures) = (problems(&view, texts), Figure::all(&view));
         let OperatorView {
             now,
             wireguard,
@@ -36,6 +39,12 @@ pub fn OperatorPage() -> impl IntoView {
             audit,
             ..
         } = view;
+        let events = events.into_iter().map(|row| EventText {
+            at: row.at,
+            category: row.category,
+            text: texts.message(&row.message),
+        });
+        let events: Vec<_> = events.collect();
         Ok::<_, Failure>(view! {
             <PageShell area=Area::Operator current=NavItem::Home who=who title="Home">
                 <PageHead title="Home">
@@ -60,7 +69,7 @@ pub fn OperatorSignIn() -> impl IntoView {
     if context::operator().is_ok() {
         forms::redirect("/");
     }
-    let message = forms::failure_from_query(|key| query.get(key)).map(|f| f.message);
+    let message = forms::refusal_from_query(|key| query.get(key)).map(|f| f.message);
     let name = query.get("name").unwrap_or_default();
     view! {
         <Centered title="Operator sign-in">

@@ -186,7 +186,7 @@ mod tests {
         let problem = |code| {
             Part::Problem(Problem {
                 code,
-                message: "…".into(),
+                message: domain::Message::DnsSilent,
             })
         };
         let ready = Part::Ready { took_ms: 0 };

@@ -12,11 +12,12 @@ pub use page::OverviewPage;
 use crate::{
     devices::{DevicesCard, ReturnPage},
     event_stream::{Reconnecting, decode, subscribe},
+    forms::Refusal,
     mesh::{Frame, MeshPicture},
     tenant::{HealthChip, LiveData, ProblemBanners, status::problems},
     ui::{Glyph, Icon},
 };
-use domain::{Failure, Topic, view::DashboardView};
+use domain::{Topic, view::DashboardView};
 use kpis::Kpis;
 use leptos::prelude::*;
 use speed::SpeedChart;
@@ -27,7 +28,7 @@ pub fn LiveDashboard(
     /// The data at the time the page was rendered.
     initial: DashboardView,
     /// What was refused, after a plain POST of one of the table's forms.
-    failure: Option<Failure>,
+    failure: Option<Refusal>,
 ) -> impl IntoView {
     let live = LiveData::new(initial.network);
     let usage = RwSignal::new(initial.usage);

@@ -12,12 +12,14 @@ use leptos_router::hooks::use_query_map;
 
 #[component]
 pub fn OverviewPage() -> impl IntoView {
+    let texts = context::texts();
     let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
     let query = use_query_map().get_untracked();
-    let failure = forms::failure_from_query(|key| query.get(key));
+    let failure = forms::refusal_from_query(|key| query.get(key));
     load(async move {
         let (control, scope) = ready?;
         let view = control.tenants().dashboard(&scope).await?;
+        let view = view.map_problems(|p| texts.tenant_problem(&p));
         Ok::<_, Failure>(view! {
             <PageShell current=NavItem::Overview who=view.network.name.clone() title="Overview">
                 <LiveDashboard initial=view failure=failure/>

@@ -3,7 +3,7 @@
 
 use super::live::{Derived, LiveData};
 use crate::ui::{Banner, Tone};
-use domain::{Part, Problem, TenantStatus};
+use domain::{Part, TenantStatus, view::ProblemView};
 use leptos::prelude::*;
 
 /// What the chip beside a heading shows.
@@ -15,7 +15,7 @@ pub struct Health {
 }
 
 /// Summarises the state of all parts in a few words.
-pub fn health(status: &TenantStatus) -> Health {
+pub fn health(status: &TenantStatus<ProblemView>) -> Health {
     let both = [&status.firewall, &status.tunnel];
     let tunnel = if both.iter().all(|p| p.is_ready()) {
         "Tunnel up"
@@ -42,8 +42,8 @@ pub fn health(status: &TenantStatus) -> Health {
 
 /// Returns every problem with the name of its part, each message once: a
 /// machine without nftables has one problem, not three.
-pub fn problems(status: &TenantStatus) -> Vec<(&'static str, Problem)> {
-    let mut found: Vec<(&'static str, Problem)> = Vec::new();
+pub fn problems(status: &TenantStatus<ProblemView>) -> Vec<(&'static str, ProblemView)> {
+    let mut found: Vec<(&'static str, ProblemView)> = Vec::new();
     for (part, about) in [
         (&status.firewall, "Firewall"),
         (&status.tunnel, "Tunnel"),
@@ -77,7 +77,7 @@ pub fn HealthChip(live: LiveData) -> impl IntoView {
 #[component]
 pub fn ProblemBanners(
     /// What [`problems`] returns of the status.
-    problems: Derived<Vec<(&'static str, Problem)>>,
+    problems: Derived<Vec<(&'static str, ProblemView)>>,
 ) -> impl IntoView {
     // The element exists before any banner does, so that screen readers
     // announce the first one.
@@ -99,8 +99,8 @@ mod tests {
     use super::*;
     use domain::ErrorCode;
 
-    fn problem(message: &str) -> Part {
-        Part::Problem(Problem {
+    fn problem(message: &str) -> Part<ProblemView> {
+        Part::Problem(ProblemView {
             code: ErrorCode::Internal,
             message: message.to_owned(),
         })

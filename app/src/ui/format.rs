@@ -1,7 +1,7 @@
 //! Numbers and times as text for people. Units are decimal, as in plans and at
 //! providers.
 
-use domain::Timestamp;
+use domain::{Plan, Timestamp};
 
 /// Formats bytes with three digits, number and unit apart: `("14.2", "GB")`.
 pub fn bytes_parts(bytes: u64) -> (String, &'static str) {
@@ -141,9 +141,53 @@ fn scaled(n: u64, units: &[&'static str]) -> (String, &'static str) {
     (text, units[i])
 }
 
+/// Formats a plan's data limit: "500 GB a month", "2 TB a month" or "No data limit".
+pub fn plan_data(plan: &Plan) -> String {
+    match plan.monthly_bytes {
+        None => "No data limit".to_owned(),
+        Some(b) if b >= 1_000_000_000_000 && b % 1_000_000_000_000 == 0 => {
+            format!("{} TB a month", b / 1_000_000_000_000)
+        }
+        Some(b) => format!("{} GB a month", b / 1_000_000_000),
+    }
+}
+
+/// Formats a plan's speed limit: "200 Mb/s" or "No speed limit".
+pub fn plan_speed(plan: &Plan) -> String {
+    match plan.speed_bps {
+        None => "No speed limit".to_owned(),
+        Some(b) if b >= 1_000_000_000 && b % 1_000_000_000 == 0 => {
+            format!("{} Gb/s", b / 1_000_000_000)
+        }
+        Some(b) => format!("{} Mb/s", b / 1_000_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_formatted_for_the_landing_page() {
+        let mut p = Plan {
+            id: "home".into(),
+            name: "Home".into(),
+            devices: 10,
+            monthly_bytes: Some(500_000_000_000),
+            speed_bps: Some(200_000_000),
+            recommended: true,
+        };
+        assert_eq!(
+            (plan_data(&p).as_str(), plan_speed(&p).as_str()),
+            ("500 GB a month", "200 Mb/s")
+        );
+        p.monthly_bytes = Some(2_000_000_000_000);
+        p.speed_bps = None;
+        assert_eq!(
+            (plan_data(&p).as_str(), plan_speed(&p).as_str()),
+            ("2 TB a month", "No speed limit")
+        );
+    }
 
     #[test]
     fn numbers_are_formatted_as_designed() {

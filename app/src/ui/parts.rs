@@ -4,7 +4,7 @@ use super::{
     format,
     icons::{Glyph, Icon},
 };
-use domain::{Problem, Timestamp};
+use domain::{Timestamp, view::ProblemView};
 use leptos::prelude::*;
 
 /// What a colour means. It is never the only sign: a text stands beside it.
@@ -129,7 +129,7 @@ pub fn EmptyState(
 /// enclosing element has `role="status"`.
 #[component]
 pub fn Banner(
-    problem: Problem,
+    problem: ProblemView,
     /// The part it concerns, e.g. "DNS".
     #[prop(optional, into)]
     about: String,

@@ -2,7 +2,7 @@
 
 use crate::failures::internal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{Failure, PresharedKey, PrivateKey, Secret};
+use domain::{Failure, Message, PresharedKey, PrivateKey, Secret};
 use std::sync::Arc;
 
 type Fill = dyn Fn(&mut [u8]) -> Result<(), String> + Send + Sync;
@@ -27,7 +27,7 @@ impl Entropy {
     pub(crate) fn bytes<const N: usize>(&self) -> Result<[u8; N], Failure> {
         let mut bytes = [0; N];
         (self.0)(&mut bytes)
-            .map_err(|e| internal(&e, "The server has no randomness. Nothing was created."))?;
+            .map_err(|e| internal(&e, |incident| Message::NoRandomness { incident }))?;
         Ok(bytes)
     }
 

@@ -1,8 +1,10 @@
 //! A device's WireGuard configuration. It is rendered only here, so that the QR
 //! code, the download, the copied text and the one made in the browser are the same.
 
-use crate::failure::{ErrorCode, Failure, Field};
+use crate::code::ErrorCode;
+use crate::failure::{Failure, Field};
 use crate::key::{PresharedKey, PrivateKey, PublicKey};
+use crate::message::Message;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::Ipv4Addr, str::FromStr};
@@ -34,24 +36,6 @@ impl Routing {
             Self::Dns => "dns",
         }
     }
-
-    /// Returns the text of the menu entry.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Everything => "Everything",
-            Self::Network => "Only this network",
-            Self::Dns => "Only DNS",
-        }
-    }
-
-    /// Returns an explanation of the choice.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Everything => "All traffic goes through your tunnel.",
-            Self::Network => "Your other devices and your DNS; the rest takes the usual way.",
-            Self::Dns => "Ads are blocked; all other traffic takes the usual way.",
-        }
-    }
 }
 
 impl fmt::Display for Routing {
@@ -70,7 +54,7 @@ impl FromStr for Routing {
                 Failure::at(
                     Field::Routing,
                     ErrorCode::ChoiceUnknown,
-                    "Choose everything, network or dns.",
+                    Message::RoutingUnknown,
                 )
             })
     }

@@ -1,6 +1,8 @@
 //! A device's label, which is free text that only its tenant sees.
 
-use crate::failure::{ErrorCode, Failure, Field};
+use crate::code::ErrorCode;
+use crate::failure::{Failure, Field};
+use crate::message::Message;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -23,25 +25,25 @@ impl DeviceLabel {
     /// # Errors
     /// [`ErrorCode::LabelMalformed`] with the reason.
     pub fn parse(typed: &str) -> Result<Self, Failure> {
-        let malformed = |s: &str| Err(Failure::at(Field::Label, ErrorCode::LabelMalformed, s));
+        let malformed = |m| Err(Failure::at(Field::Label, ErrorCode::LabelMalformed, m));
         // A character has at most four bytes, so a much longer input is rejected
         // without being scanned.
         if typed.len() > Self::MAX * 8 {
-            return malformed("That label is too long: 64 characters at most.");
+            return malformed(Message::LabelTooLong);
         }
         let label = typed.split_whitespace().collect::<Vec<_>>().join(" ");
         if typed.chars().any(char::is_control) {
-            return malformed("A label cannot hold line breaks or control characters.");
+            return malformed(Message::LabelControl);
         }
         if label.is_empty() {
-            return malformed("Give the device a label, for example “My phone”.");
+            return malformed(Message::LabelEmpty);
         }
         if label.chars().count() > Self::MAX {
-            return malformed("That label is too long: 64 characters at most.");
+            return malformed(Message::LabelTooLong);
         }
         let selectors = label.chars().all(|c| is_selector(c) || c == ' ');
         if selectors || label.chars().any(is_invisible) {
-            return malformed("A label cannot hold invisible characters.");
+            return malformed(Message::LabelInvisible);
         }
         Ok(Self(label))
     }

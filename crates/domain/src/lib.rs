@@ -6,11 +6,13 @@
 //! so the server and the browser render a configuration with the same code.
 
 pub mod client_config;
+pub mod code;
 pub mod device_label;
 pub mod failure;
 pub mod id;
 pub mod key;
 pub mod marks;
+pub mod message;
 pub mod plan;
 pub mod policy;
 pub mod scope;
@@ -25,17 +27,19 @@ pub mod view;
 pub mod wgconf;
 
 pub use client_config::{ClientConfig, Routing};
+pub use code::ErrorCode;
 pub use device_label::DeviceLabel;
-pub use failure::{ErrorCode, Failure, Field};
+pub use failure::{Failure, Field};
 pub use id::{DeviceId, NodeId, TenantId};
 pub use key::{PresharedKey, PrivateKey, PublicKey};
+pub use message::Message;
 pub use plan::Plan;
 pub use policy::FilterPolicy;
 pub use scope::{OperatorScope, TenantScope};
 pub use secret::Secret;
 pub use slot::{AddressPlan, Slot};
 pub use status::{Part, Problem, TenantStatus};
-pub use tenant_name::TenantName;
+pub use tenant_name::{NameError, TenantName};
 pub use time::Timestamp;
 pub use topic::Topic;
 pub use traffic::{Span, TrafficPoint};

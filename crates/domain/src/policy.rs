@@ -1,7 +1,9 @@
 //! A device's DNS filtering policy: four choices that a user understands without
 //! knowing AdGuard Home.
 
-use crate::failure::{ErrorCode, Failure, Field};
+use crate::code::ErrorCode;
+use crate::failure::{Failure, Field};
+use crate::message::Message;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -35,26 +37,6 @@ impl FilterPolicy {
             Self::Off => "off",
         }
     }
-
-    /// Returns the text of the menu entry.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Standard => "Standard",
-            Self::Strict => "Strict",
-            Self::Family => "Family",
-            Self::Off => "Off",
-        }
-    }
-
-    /// Returns an explanation of the policy.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Standard => "Blocks ads and trackers.",
-            Self::Strict => "Blocks ads, trackers, and sites known for malware or phishing.",
-            Self::Family => "Strict, and blocks adult sites; search is set to safe.",
-            Self::Off => "Blocks nothing.",
-        }
-    }
 }
 
 impl fmt::Display for FilterPolicy {
@@ -73,7 +55,7 @@ impl FromStr for FilterPolicy {
                 Failure::at(
                     Field::Policy,
                     ErrorCode::ChoiceUnknown,
-                    "Choose standard, strict, family or off.",
+                    Message::PolicyUnknown,
                 )
             })
     }

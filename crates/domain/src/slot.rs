@@ -1,7 +1,7 @@
 //! Slots: a tenant's number on a node. It determines every address and port the
 //! tenant uses there, so nothing has to be looked up or negotiated.
 
-use crate::failure::{ErrorCode, Failure};
+use crate::{code::ErrorCode, failure::Failure, message::Message};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::Ipv4Addr};
@@ -111,24 +111,22 @@ impl AddressPlan {
     /// # Errors
     /// [`ErrorCode::BadConfiguration`] with a message that names the setting.
     pub fn check(&self) -> Result<(), Failure> {
-        let bad = |s: String| Err(Failure::new(ErrorCode::BadConfiguration, s));
+        let bad = |message| Err(Failure::new(ErrorCode::BadConfiguration, message));
         if self.tunnels.prefix_len() > 14 {
-            return bad(format!(
-                "addresses.tunnels: {} is too small, a /14 holds the 1,000 slots",
-                self.tunnels
-            ));
+            return bad(Message::AddressesTunnelsSmall {
+                range: self.tunnels.to_string(),
+            });
         }
         if self.containers.prefix_len() > 21 {
-            return bad(format!(
-                "addresses.containers: {} is too small, a /21 holds the 1,000 containers",
-                self.containers
-            ));
+            return bad(Message::AddressesContainersSmall {
+                range: self.containers.to_string(),
+            });
         }
         if self.tunnels.contains(&self.containers) || self.containers.contains(&self.tunnels) {
-            return bad(format!(
-                "addresses: {} and {} overlap",
-                self.tunnels, self.containers
-            ));
+            return bad(Message::AddressesOverlap {
+                tunnels: self.tunnels.to_string(),
+                containers: self.containers.to_string(),
+            });
         }
         Ok(())
     }

@@ -3,10 +3,12 @@
 
 use crate::{
     client_config::Routing,
+    code::ErrorCode,
     id::{DeviceId, TenantId},
+    message::Message,
     plan::Plan,
     policy::FilterPolicy,
-    status::TenantStatus,
+    status::{Problem, TenantStatus},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -128,10 +130,20 @@ impl From<SpeedSample> for (Timestamp, u64, u64) {
     }
 }
 
+/// A problem in the words for its reader, as a page and its scripts receive it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemView {
+    /// The kind of problem, for programs to compare.
+    pub code: ErrorCode,
+    /// The problem and what to do, rendered.
+    pub message: String,
+}
+
 /// A tenant's network: its status and its devices. The pages of the devices and of
-/// the mesh render it, and their stream sends it again at every change.
+/// the mesh render it, and their stream sends it again at every change. `P` is how
+/// problems are given: as codes below the edges, in words above them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NetworkView {
+pub struct NetworkView<P = ProblemView> {
     /// The server's time when this was created.
     pub now: Timestamp,
     pub name: String,
@@ -139,9 +151,23 @@ pub struct NetworkView {
     /// The gateway, where DNS answers.
     pub gateway: String,
     /// The status of the tenant's parts.
-    pub status: TenantStatus,
+    pub status: TenantStatus<P>,
     /// The devices, oldest first.
     pub devices: Vec<DeviceRow>,
+}
+
+impl<P> NetworkView<P> {
+    /// Returns the same view with every problem in another form.
+    pub fn map_problems<Q>(self, f: impl FnMut(P) -> Q) -> NetworkView<Q> {
+        NetworkView {
+            now: self.now,
+            name: self.name,
+            plan: self.plan,
+            gateway: self.gateway,
+            status: self.status.map(f),
+            devices: self.devices,
+        }
+    }
 }
 
 /// How much a tenant uses its network.
@@ -157,19 +183,40 @@ pub struct UsageView {
 
 /// A tenant's dashboard: the content of the overview.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DashboardView {
-    pub network: NetworkView,
+pub struct DashboardView<P = ProblemView> {
+    pub network: NetworkView<P>,
     pub usage: UsageView,
+}
+
+impl<P> DashboardView<P> {
+    /// Returns the same view with every problem in another form.
+    pub fn map_problems<Q>(self, f: impl FnMut(P) -> Q) -> DashboardView<Q> {
+        DashboardView {
+            network: self.network.map_problems(f),
+            usage: self.usage,
+        }
+    }
 }
 
 /// The content of a device's page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DevicePageView {
+pub struct DevicePageView<P = ProblemView> {
     /// The server's time when this was created.
     pub now: Timestamp,
     /// The status of the tenant's parts.
-    pub status: TenantStatus,
+    pub status: TenantStatus<P>,
     pub device: DeviceView,
+}
+
+impl<P> DevicePageView<P> {
+    /// Returns the same view with every problem in another form.
+    pub fn map_problems<Q>(self, f: impl FnMut(P) -> Q) -> DevicePageView<Q> {
+        DevicePageView {
+            now: self.now,
+            status: self.status.map(f),
+            device: self.device,
+        }
+    }
 }
 
 /// The DNS queries that AdGuard Home counted in the last 24 hours.
@@ -182,7 +229,7 @@ pub struct QueryCounts {
 
 /// The content of the progress page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProgressView {
+pub struct ProgressView<P = ProblemView> {
     pub name: String,
     /// The number of the slot.
     pub slot: u16,
@@ -192,11 +239,25 @@ pub struct ProgressView {
     /// The name of the interface on the node.
     pub interface: String,
     /// The status of the parts.
-    pub status: TenantStatus,
+    pub status: TenantStatus<P>,
+}
+
+impl<P> ProgressView<P> {
+    /// Returns the same view with every problem in another form.
+    pub fn map_problems<Q>(self, f: impl FnMut(P) -> Q) -> ProgressView<Q> {
+        ProgressView {
+            name: self.name,
+            slot: self.slot,
+            subnet: self.subnet,
+            port: self.port,
+            interface: self.interface,
+            status: self.status.map(f),
+        }
+    }
 }
 
 /// A tenant in the operator's list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TenantRow {
     pub id: TenantId,
     pub name: String,
@@ -216,7 +277,7 @@ pub struct TenantRow {
 }
 
 /// The operator's first page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OperatorView {
     /// The server's time when this was created.
     pub now: Timestamp,
@@ -225,7 +286,7 @@ pub struct OperatorView {
     /// How many more tenants fit on the node.
     pub capacity: CapacityView,
     /// The node's own problems, the most severe first.
-    pub problems: Vec<crate::status::Problem>,
+    pub problems: Vec<Problem>,
     /// All tenants, ordered by slot.
     pub tenants: Vec<TenantRow>,
     /// The newest events, newest first.
@@ -248,25 +309,36 @@ pub enum EventCategory {
     Note,
 }
 
-/// One entry of the event log, worded for its reader: tenant or operator.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One entry of the event log, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRow {
     /// The time of the event.
     pub at: Timestamp,
     pub category: EventCategory,
     /// What happened.
-    pub message: String,
+    pub message: Message,
+}
+
+/// One entry of the event log, for its tenant, who reads of it by its kind alone: so
+/// no path, command or container's name reaches a tenant, whatever was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantEventRow {
+    /// The time of the event.
+    pub at: Timestamp,
+    pub category: EventCategory,
+    /// The kind, e.g. `drift.interface_gone`.
+    pub kind: String,
 }
 
 /// The events of a tenant's network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EventsView {
     /// The server's time when this was created.
     pub now: Timestamp,
     /// The current status of the tenant's parts.
     pub status: TenantStatus,
     /// The newest events, newest first.
-    pub rows: Vec<EventRow>,
+    pub rows: Vec<TenantEventRow>,
 }
 
 /// How many more tenants fit on the node, and why.

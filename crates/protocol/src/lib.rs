@@ -9,7 +9,9 @@
 //! default; unknown fields are ignored; a field is never given a new meaning.
 //! Golden files in `tests/golden/` hold the bytes of each version.
 
+mod event;
 mod exposed;
 mod spec;
 
+pub use event::{DriftKind, EventKind, EventTenant, MAX_DETAIL_BYTES, PartKind, recorded_message};
 pub use spec::{DeviceSpec, NodeSpec, SpecError, TenantSpec};

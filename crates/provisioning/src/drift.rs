@@ -4,10 +4,6 @@
 //! Only what matched the spec and no longer does is drift: a part that never
 //! existed is work to do, and a part that we are changing is our own change.
 
-mod kind;
-
-pub use kind::{Drift, DriftKind};
-
 use crate::{
     derive::TenantSpecExt,
     hash::content_hash,
@@ -18,9 +14,18 @@ use crate::{
     plan::{Lane, peer_change},
     spec::{InterfaceSpec, NodeSettings},
 };
-use domain::Slot;
-use protocol::{NodeSpec, TenantSpec};
+use domain::{Slot, TenantName};
+use protocol::{DriftKind, NodeSpec, TenantSpec};
 use std::collections::BTreeMap;
+
+/// An external change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The tenant concerned; `None` where it concerns the whole node.
+    pub tenant: Option<(Slot, TenantName)>,
+    /// What was changed.
+    pub kind: DriftKind,
+}
 
 /// The observation of a port before a new reading replaced it.
 #[derive(Clone, Debug)]
@@ -172,14 +177,16 @@ fn interface(
         }
     };
     check(key(old), key(new), DriftKind::KeyChanged);
-    let port_changed = DriftKind::PortChanged(new.listen_port);
+    let port_changed = DriftKind::PortChanged {
+        port: new.listen_port,
+    };
     check(port(old), port(new), port_changed);
     check(address(old), address(new), DriftKind::AddressChanged);
     check(old.up, new.up, DriftKind::InterfaceDown);
     let change = peer_change(wanted, new);
     let peers_changed = DriftKind::PeersChanged {
-        unexpected: change.remove.len(),
-        missing: change.set.len(),
+        unexpected: change.remove.len() as u64,
+        missing: change.set.len() as u64,
     };
     let matched = peer_change(wanted, old).is_empty();
     check(matched, change.is_empty(), peers_changed);
@@ -257,7 +264,7 @@ fn clients(t: &TenantSpec, old: &ObservedDns, new: &ObservedDns) -> Option<Drift
             })
         });
         let unexpected = d.clients.keys().filter(|id| !wanted.contains_key(*id));
-        (missing.count(), unexpected.count())
+        (missing.count() as u64, unexpected.count() as u64)
     };
     let (missing, unexpected) = differences(new);
     (differences(old) == (0, 0) && missing + unexpected > 0).then_some(DriftKind::ClientsChanged {

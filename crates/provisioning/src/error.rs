@@ -1,15 +1,16 @@
 //! The error of every call to the machine.
 
-use domain::{ErrorCode, Problem};
+use domain::{ErrorCode, Message, Problem};
 
-/// A failed call to the machine: a message for people, and the cause.
+/// A failed call to the machine: what to say of it, and the cause. It prints as the
+/// message's code and arguments, for logs.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct PortError {
     /// What failed, for programs.
     pub code: ErrorCode,
     /// What failed and what to do about it, for people. Contains no secret.
-    pub message: String,
+    pub message: Message,
     /// The error of the machine.
     #[source]
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -17,10 +18,10 @@ pub struct PortError {
 
 impl PortError {
     /// Creates an error without a cause below it.
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+    pub const fn new(code: ErrorCode, message: Message) -> Self {
         Self {
             code,
-            message: message.into(),
+            message,
             cause: None,
         }
     }
@@ -28,12 +29,12 @@ impl PortError {
     /// Creates an error with its cause.
     pub fn because(
         code: ErrorCode,
-        message: impl Into<String>,
+        message: Message,
         cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self {
             code,
-            message: message.into(),
+            message,
             cause: Some(cause.into()),
         }
     }

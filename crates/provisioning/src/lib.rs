@@ -22,7 +22,7 @@ pub mod ports;
 pub mod spec;
 
 pub use derive::TenantSpecExt;
-pub use drift::{Drift, DriftKind};
+pub use drift::Drift;
 pub use error::{PortError, PortResult};
 pub use node::{Node, NodeHandle, NodePorts};
 pub use observed::{Observation, Observed};

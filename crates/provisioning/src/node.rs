@@ -182,10 +182,10 @@ impl Node {
                 );
                 self.spec_error = Some(PortError::new(
                     ErrorCode::DatabaseUnavailable,
-                    format!(
-                        "The database has gone back in time (change {} after {current}); nothing is changed. If it was restored on purpose, restart MalikNode.",
-                        spec.generation
-                    ),
+                    domain::Message::SpecOlder {
+                        found: spec.generation,
+                        current,
+                    },
                 ));
             }
             Ok(spec) => {
@@ -211,7 +211,8 @@ impl Node {
         let now = self.observer.observed();
         let is_running = |lane: &Lane| self.executor.is_running(lane);
         for drift in drift::drifts(spec, &self.settings, before, now, is_running) {
-            tracing::info!(what = drift.kind.code(), "external change: {drift}");
+            let tenant = drift.tenant.as_ref().map(|(_, name)| name.as_str());
+            tracing::info!(what = drift.kind.code(), tenant, details = ?drift.kind, "external change");
             self.shared.publish_drift(drift);
         }
         for slot in drift::changed_dns(spec, before, now) {

@@ -73,7 +73,7 @@ fn any_dns(n: u16) -> impl Strategy<Value = Option<Observation<ObservedDns>>> {
 }
 
 fn unreadable<T>() -> Observation<T> {
-    let e = PortError::new(ErrorCode::Busy, "It cannot be read.");
+    let e = PortError::new(ErrorCode::Busy, domain::Message::NotReadYet);
     Observation::Unreadable(Arc::new(e))
 }
 

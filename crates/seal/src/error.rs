@@ -7,7 +7,7 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// The key file cannot be read or created.
-    #[error("The key file {path} cannot be used: {source}.")]
+    #[error("the key file {path} cannot be used: {source}")]
     File {
         /// The key file.
         path: PathBuf,
@@ -15,9 +15,7 @@ pub enum SealError {
         source: io::Error,
     },
     /// Users other than its owner may access the key file.
-    #[error(
-        "The key file {path} can be read by other users (mode {mode:03o}). Run: chmod 600 {path}"
-    )]
+    #[error("the key file {path} can be read by other users (mode {mode:03o})")]
     Permissions {
         /// The key file.
         path: PathBuf,
@@ -25,9 +23,7 @@ pub enum SealError {
         mode: u32,
     },
     /// The key file does not contain a key.
-    #[error(
-        "The key file {path} does not hold a key (32 bytes of base64). Restore it from the backup made with the database."
-    )]
+    #[error("the key file {path} does not hold a key (32 bytes of base64)")]
     Content {
         /// The key file.
         path: PathBuf,

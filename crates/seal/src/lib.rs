@@ -47,7 +47,7 @@ impl Sealer {
     /// create it at the same time, both use the key that was written first.
     ///
     /// # Errors
-    /// Returns a [`SealError`] whose message says how to fix the file.
+    /// Returns a [`SealError`] that says what is wrong with the file.
     pub fn from_key_file(path: &Path) -> Result<Self, SealError> {
         key_file::read_or_create(path).map(|key| Self::new(&key))
     }

@@ -78,7 +78,7 @@ fn a_public_or_invalid_key_file_is_refused() {
     Sealer::from_key_file(&path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     let e = Sealer::from_key_file(&path).unwrap_err();
-    assert!(e.to_string().contains("chmod 600"), "{e}");
+    assert!(matches!(e, SealError::Permissions { .. }), "{e}");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     let (long, short) = ("A".repeat(10_000), STANDARD.encode([1; 31]));
     let contents: [&[u8]; 5] = [

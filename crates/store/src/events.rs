@@ -1,4 +1,4 @@
-//! The event log: what a node detected and how it reacted, as text for people.
+//! The event log: what a node detected and how it reacted, as a kind and arguments.
 //! The actions of tenants and operators are in the audit log.
 //!
 //! The log is bounded, so that a recurring fault does not fill the disk: it keeps
@@ -14,14 +14,13 @@ use crate::{
     },
 };
 use domain::{NodeId, Slot, TenantId, TenantName, TenantScope, Timestamp};
+use protocol::MAX_DETAIL_BYTES;
 use std::collections::HashMap;
 
 /// The number of events in the log.
 const MAX_EVENTS: i64 = 20_000;
 /// The number of events per tenant after [`Store::prune_events`].
 const MAX_EVENTS_PER_TENANT: i64 = 500;
-/// The length of a stored detail text in bytes.
-const MAX_DETAIL_BYTES: usize = 500;
 /// The number of events removed by one statement, so that other writers do not
 /// wait long.
 const PRUNE_BATCH: i64 = 5_000;
@@ -35,7 +34,8 @@ pub struct NewEvent {
     pub tenant: Option<(Slot, TenantName)>,
     /// The kind for programs, e.g. `drift.interface_gone`.
     pub kind: String,
-    /// A message for the operator, without secrets. It is cut after 500 bytes.
+    /// The arguments as JSON (`protocol::EventKind::detail`), without secrets. It
+    /// is cut after [`MAX_DETAIL_BYTES`].
     pub detail: String,
 }
 
@@ -47,7 +47,7 @@ pub struct Event {
     pub tenant: Option<TenantId>,
     /// The kind for programs.
     pub kind: String,
-    /// A message for the operator.
+    /// The arguments as JSON; earlier versions stored an English text.
     pub detail: String,
 }
 
@@ -129,7 +129,7 @@ impl Store {
                     e.at.0.into(),
                     tenant(e).into(),
                     e.kind.clone().into(),
-                    // PostgreSQL rejects NUL, and a message is a single line.
+                    // PostgreSQL rejects NUL, and a detail is a single line.
                     detail.replace(char::is_control, " ").into(),
                 ]
             })

@@ -2,7 +2,7 @@
 
 use crate::{backends::Backends, config::Config, start_error::StartError, storage::open_store};
 use control::Control;
-use domain::{ErrorCode, Failure, TenantName};
+use domain::{ErrorCode, Failure, Message, TenantName};
 use provisioning::{Clock, SystemClock};
 use store::{Store, TenantListing};
 
@@ -19,6 +19,6 @@ pub(super) async fn tenants(store: &Store) -> Result<Vec<TenantListing>, StartEr
 }
 
 pub(super) fn no_such_tenant(name: &TenantName) -> Failure {
-    let message = format!("there is no tenant {name}; `maliknode tenant list` shows all");
-    Failure::new(ErrorCode::NotFound, message)
+    let name = name.to_string();
+    Failure::new(ErrorCode::NotFound, Message::TenantUnknown { name })
 }

@@ -4,6 +4,7 @@ use super::database::{core, no_such_tenant, tenants};
 use crate::{config::Config, start_error::StartError};
 use app::ui::format;
 use domain::{ErrorCode, TenantId, TenantName};
+use protocol::recorded_message;
 use provisioning::{Clock, SystemClock};
 use std::{collections::HashMap, time::Duration};
 use store::Event;
@@ -56,10 +57,14 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<(), St
         println!("Nothing has happened.");
     } else {
         for e in &events {
-            println!("{}  {:<28} {}", format::exact(e.at), e.kind, e.detail);
+            println!("{}  {:<28} {}", format::exact(e.at), e.kind, message(e));
         }
     }
     Ok(())
+}
+
+fn message(e: &Event) -> String {
+    texts::english().message(&recorded_message(&e.kind, &e.detail))
 }
 
 /// Returns an array of objects. `tenant` is null for an event of the node and
@@ -70,7 +75,7 @@ fn to_json(events: &[Event], names: &HashMap<TenantId, TenantName>) -> serde_jso
             "at": format::iso(e.at),
             "tenant": e.tenant.and_then(|id| names.get(&id)).map(TenantName::as_str),
             "kind": e.kind,
-            "message": e.detail,
+            "message": message(e),
         })
     };
     events.iter().map(event).collect()

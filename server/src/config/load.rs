@@ -69,7 +69,10 @@ impl Config {
         let database_url = match &s.database_url {
             Some(url) => DatabaseUrl::parse(url.expose()).map_err(|f| ConfigError::Bad {
                 key: "database_url",
-                message: f.message.trim_start_matches("database_url: ").to_owned(),
+                message: texts::english()
+                    .failure(&f)
+                    .trim_start_matches("database_url: ")
+                    .to_owned(),
             })?,
             None => DatabaseUrl::Sqlite(root.join("central_api/database.sqlite")),
         };
@@ -171,7 +174,7 @@ fn addresses(s: &AddressSettings) -> Result<AddressPlan, ConfigError> {
     }
     plan.check().map_err(|f| ConfigError::Bad {
         key: "addresses",
-        message: f.message,
+        message: texts::english().failure(&f),
     })?;
     Ok(plan)
 }

@@ -7,6 +7,7 @@ use containers::Docker;
 use firewall::{FirewallSettings, Nft};
 use provisioning::{Clock, Containers, Firewall, SystemClock};
 use std::fs;
+use texts::english;
 
 /// A list older than this was not fetched for two days in a row.
 const OLD_LIST_MILLIS: i64 = 3 * 86_400_000;
@@ -14,10 +15,13 @@ const OLD_LIST_MILLIS: i64 = 3 * 86_400_000;
 pub(super) async fn wireguard(config: &Config) -> Check {
     const NAME: &str = "WireGuard";
     match wireguard::examine(config.wireguard).await {
-        Ok(found) => Check::ok(NAME, format!("{}: {}", found.chosen, found.why)),
+        Ok(found) => Check::ok(
+            NAME,
+            format!("{}: {}", found.chosen, english().message(&found.why)),
+        ),
         Err(e) => Check::bad(
             NAME,
-            e.message,
+            english().message(&e.message),
             "modprobe wireguard; modprobe tun (as root)",
         ),
     }
@@ -45,7 +49,7 @@ pub(super) async fn nft(config: &Config) -> Check {
     };
     let nft = match Nft::new(settings) {
         Ok(nft) => nft,
-        Err(f) => return Check::bad(NAME, f.message, "fix config.toml"),
+        Err(f) => return Check::bad(NAME, english().message(&f.message), "fix config.toml"),
     };
     match Firewall::observe(&nft).await {
         Ok(observed) if observed.complete => Check::ok(
@@ -56,7 +60,11 @@ pub(super) async fn nft(config: &Config) -> Check {
             ),
         ),
         Ok(_) => Check::ok(NAME, "works; our table is created when the server starts"),
-        Err(e) => Check::bad(NAME, e.message, "apt-get install -y nftables; run as root"),
+        Err(e) => Check::bad(
+            NAME,
+            english().message(&e.message),
+            "apt-get install -y nftables; run as root",
+        ),
     }
 }
 
@@ -68,7 +76,7 @@ pub(super) async fn docker(config: &Config) -> Vec<Check> {
         Err(e) => {
             return vec![Check::bad(
                 NAME,
-                e.message,
+                english().message(&e.message),
                 "systemctl start docker, or install it: ./dev setup",
             )];
         }
@@ -85,14 +93,18 @@ pub(super) async fn docker(config: &Config) -> Vec<Check> {
             format!("{image} is missing; tunnels use a plain resolver meanwhile"),
             format!("./dev image, or docker pull {image}"),
         ),
-        Err(e) => Check::bad("Image", e.message, "docker ps"),
+        Err(e) => Check::bad("Image", english().message(&e.message), "docker ps"),
     });
     match docker.network_clash().await {
         Ok(None) => {}
-        Ok(Some(clash)) => checks.push(Check::bad("Docker networks", clash, "docker network ls")),
+        Ok(Some(clash)) => checks.push(Check::bad(
+            "Docker networks",
+            english().message(&clash),
+            "docker network ls",
+        )),
         Err(e) => checks.push(Check::bad(
             "Docker networks",
-            e.message,
+            english().message(&e.message),
             "docker network ls",
         )),
     }
@@ -103,7 +115,7 @@ pub(super) fn lists(config: &Config) -> Check {
     const NAME: &str = "Block lists";
     let lists = match Lists::new(config.root.join("lists"), config.dns.lists.clone()) {
         Ok(lists) => lists,
-        Err(e) => return Check::bad(NAME, e.message, "see the log"),
+        Err(e) => return Check::bad(NAME, english().message(&e.message), "see the log"),
     };
     let status = lists.status();
     let now = SystemClock.now();

@@ -1,10 +1,11 @@
 //! The database.
 
 use super::report::Check;
-use crate::config::Config;
+use crate::{config::Config, start_error::key_message};
 use seal::Sealer;
 use std::time::Duration;
 use store::{DatabaseUrl, Store};
+use texts::english;
 
 /// Opens the database as the server would, which also brings its schema up to
 /// date. It never creates one.
@@ -30,13 +31,20 @@ pub(super) async fn check(config: &Config) -> Check {
         );
     }
     let opened = async {
-        let sealer = Sealer::from_key_file(&key).map_err(|e| e.to_string())?;
+        let sealer =
+            Sealer::from_key_file(&key).map_err(|e| english().message(&key_message(&e)))?;
         let store = Store::open(&config.database_url, sealer)
             .await
-            .map_err(|e| e.failure().message)?;
-        store.health().await.map_err(|e| e.failure().message)?;
+            .map_err(|e| english().failure(&e.failure()))?;
+        store
+            .health()
+            .await
+            .map_err(|e| english().failure(&e.failure()))?;
         let kind = store.kind();
-        let rows = store.row_counts().await.map_err(|e| e.failure().message)?;
+        let rows = store
+            .row_counts()
+            .await
+            .map_err(|e| english().failure(&e.failure()))?;
         store.close().await;
         Ok::<_, String>(format!(
             "{kind} answers: {} tenants, {} devices, {} sessions, {} audit entries",

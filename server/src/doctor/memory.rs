@@ -4,6 +4,7 @@ use super::report::Check;
 use crate::{backends::Backends, config::Config};
 use domain::Slot;
 use provisioning::capacity::{CapacityEstimate, Memory, estimate};
+use texts::english;
 
 const NAME: &str = "Memory";
 const FIX: &str =
@@ -12,7 +13,13 @@ const FIX: &str =
 pub(super) async fn check(config: &Config) -> Check {
     let (total, available) = match memory::total_and_available() {
         Ok(free) => free,
-        Err(e) => return Check::warn(NAME, e.message, "sign-ups are limited by free slots alone"),
+        Err(e) => {
+            return Check::warn(
+                NAME,
+                english().message(&e.message),
+                "sign-ups are limited by free slots alone",
+            );
+        }
     };
     let free = format!("{} of {} free", gib(available), gib(total));
     let reading = match Backends::new(config) {
@@ -26,7 +33,7 @@ pub(super) async fn check(config: &Config) -> Check {
                 NAME,
                 format!(
                     "{free}; what tenants cost cannot be measured: {}",
-                    e.message
+                    english().message(&e.message)
                 ),
                 "fix Docker first; until then sign-ups are limited by free slots alone",
             );

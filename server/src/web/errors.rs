@@ -1,5 +1,6 @@
 //! Error pages for requests that do not reach a page of the app.
 
+use super::language;
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
@@ -40,7 +41,7 @@ pub fn failure(f: &Failure) -> Response {
         500.. => "Something went wrong",
         _ => "That did not work",
     };
-    page(status, title, &f.message)
+    page(status, title, &language::texts().failure(f))
 }
 
 /// Returns the page for an unexpected error. The cause is logged with an id that the

@@ -11,7 +11,7 @@
 
 use super::{
     auth::{scope::Granted, session},
-    errors,
+    errors, language,
     per_tenant_limit::Permit,
     state::WebState,
 };
@@ -25,13 +25,15 @@ use axum::{
     },
 };
 use control::Control;
-use domain::{ErrorCode, Failure, TenantScope, Topic};
+use domain::{ErrorCode, Failure, Message, Problem, TenantScope, Topic};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use serde_json::to_string as to_json;
 use std::{convert::Infallible, time::Duration};
 use store::Sessions;
+use texts::Texts;
 use tokio::{sync::watch, time::Instant};
 use tower_sessions::{Session, session::Id};
 
@@ -116,6 +118,7 @@ fn open(state: &WebState, granted: &Granted, session: &Session, topic: Topic) ->
         closing: state.closing.clone(),
         scope: scope.clone(),
         session,
+        texts: language::texts(),
         topic,
         last: String::new(),
         sent_at: None,
@@ -150,6 +153,7 @@ struct Live {
     closing: watch::Receiver<bool>,
     scope: TenantScope,
     session: Id,
+    texts: &'static Texts,
     topic: Topic,
     last: String,
     sent_at: Option<Instant>,
@@ -207,14 +211,16 @@ impl Live {
     // `&mut self`, because `self.changes` is not `Sync` and `&self` would not be `Send`.
     async fn read(&mut self) -> Result<String, Failure> {
         let (tenants, scope) = (self.control.tenants(), &self.scope);
+        let render = |problem: Problem| self.texts.tenant_problem(&problem);
         let text = match self.topic {
-            Topic::Overview => serde_json::to_string(&tenants.dashboard(scope).await?),
-            Topic::Network => serde_json::to_string(&tenants.network(scope).await?),
+            Topic::Overview => to_json(&tenants.dashboard(scope).await?.map_problems(render)),
+            Topic::Network => to_json(&tenants.network(scope).await?.map_problems(render)),
             Topic::Device(id) => {
-                serde_json::to_string(&self.control.devices().page(scope, id).await?)
+                let page = self.control.devices().page(scope, id).await?;
+                to_json(&page.map_problems(render))
             }
-            Topic::Progress => serde_json::to_string(&tenants.progress(scope).await?),
+            Topic::Progress => to_json(&tenants.progress(scope).await?.map_problems(render)),
         };
-        text.map_err(|e| control::internal(&e, "The state cannot be sent."))
+        text.map_err(|e| control::internal(&e, |incident| Message::StateNotSent { incident }))
     }
 }

@@ -14,6 +14,7 @@ pub mod authority;
 pub mod errors;
 pub mod files;
 pub mod hosts;
+pub mod language;
 pub mod live;
 pub mod middleware;
 pub mod origin;
@@ -24,6 +25,7 @@ pub mod route_table;
 pub mod state;
 pub mod tenant_routes;
 
+use app::forms::Refusal;
 use auth::{handoff, scope, session};
 use axum::{
     Extension, Router,
@@ -156,6 +158,8 @@ pub fn web(parts: WebParts) -> Web {
         .fallback_service(hosts)
         .layer(from_fn(middleware::require_path))
         .layer(from_fn(middleware::catch_panic_and_timeout))
+        .layer(from_fn(language::set_language))
+        .layer(from_fn(language::set_language))
         .layer(from_fn_with_state(Tls(tls), add_security_headers))
         .layer(from_fn(middleware::log_request));
     Web {
@@ -214,7 +218,8 @@ async fn by_host(
 /// Answers on `api.<base>`, which is reserved for the REST interface.
 fn no_api_yet() -> Response {
     let json = [(header::CONTENT_TYPE, "application/json")];
-    let body = serde_json::to_string(&Failure::not_found()).unwrap_or_default();
+    let refusal = Refusal::new(&Failure::not_found(), language::texts());
+    let body = serde_json::to_string(&refusal).unwrap_or_default();
     (StatusCode::NOT_FOUND, json, body).into_response()
 }
 

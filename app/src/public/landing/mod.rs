@@ -3,7 +3,10 @@
 #[cfg(feature = "ssr")]
 pub mod page;
 
-use crate::{public::sign_up::NameInput, ui::Note};
+use crate::{
+    public::sign_up::{NameInput, NameRules},
+    ui::Note,
+};
 use leptos::prelude::*;
 
 /// The name field of the landing page. Without JavaScript the sign-up page, which
@@ -12,6 +15,8 @@ use leptos::prelude::*;
 pub fn NamePicker(
     /// The installation's base, shown behind the name.
     base: String,
+    /// What is wrong with a malformed name.
+    rules: NameRules,
 ) -> impl IntoView {
     view! {
         <form method="get" action="/sign-up" class="flex flex-wrap items-start gap-2.5">
@@ -19,6 +24,7 @@ pub fn NamePicker(
                 <NameInput
                     base=base
                     typed=String::new()
+                    rules=rules
                     initial=Note::Hint("3 to 32 letters, digits or hyphens".to_owned())
                     refused=Signal::stored(None)
                     large=true

@@ -5,8 +5,8 @@ use super::NamePicker;
 use crate::{
     context::{self, RequestContext},
     loader::load,
-    public::NodeFullBanner,
-    ui::{Brand, Chip, Glyph, Icon, ThemeSwitch, Tone},
+    public::{NodeFullBanner, sign_up::NameRules},
+    ui::{Brand, Chip, Glyph, Icon, ThemeSwitch, Tone, format},
 };
 use domain::{Failure, Plan};
 use leptos::prelude::*;
@@ -15,17 +15,18 @@ use leptos_meta::{Meta, Title};
 /// Renders `/` on the base.
 #[component]
 pub fn LandingPage() -> impl IntoView {
+    let rules = NameRules::here();
     let ready = context::control().and_then(|c| Ok((c, RequestContext::current()?)));
     load(async move {
         let (control, context) = ready?;
         let plans = control.plans().list().await?;
         let full = control.nodes().is_full();
-        Ok::<_, Failure>(view! { <Landing base=context.base plans=plans full=full/> })
+        Ok::<_, Failure>(view! { <Landing base=context.base rules=rules plans=plans full=full/> })
     })
 }
 
 #[component]
-fn Landing(base: String, plans: Vec<Plan>, full: bool) -> impl IntoView {
+fn Landing(base: String, rules: NameRules, plans: Vec<Plan>, full: bool) -> impl IntoView {
     view! {
         <Title text=""/>
         <Meta
@@ -59,7 +60,7 @@ fn Landing(base: String, plans: Vec<Plan>, full: bool) -> impl IntoView {
                         {if full {
                             view! { <NodeFullBanner/> }.into_any()
                         } else {
-                            view! { <NamePicker base=base/> }.into_any()
+                            view! { <NamePicker base=base rules=rules/> }.into_any()
                         }}
                     </div>
                     <Picture/>
@@ -124,8 +125,8 @@ fn How(n: &'static str, title: &'static str, children: Children) -> impl IntoVie
 fn PlanCard(plan: Plan, full: bool) -> impl IntoView {
     let features = [
         format!("{} devices", plan.devices),
-        plan.data_text(),
-        plan.speed_text(),
+        format::plan_data(&plan),
+        format::plan_speed(&plan),
     ];
     let (card, button) = if plan.recommended {
         ("card grid gap-3 p-5.5 border-accent!", "btn btn-p")

@@ -78,9 +78,9 @@ pub(crate) fn usable(view: &ProgressView) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{ErrorCode, Part, Problem, TenantStatus};
+    use domain::{ErrorCode, Part, TenantStatus, view::ProblemView};
 
-    fn progress(status: TenantStatus) -> ProgressView {
+    fn progress(status: TenantStatus<ProblemView>) -> ProgressView {
         ProgressView {
             name: "abcd".into(),
             slot: 1,
@@ -100,7 +100,7 @@ mod tests {
             dns: Part::Working,
         };
         assert_eq!(usable(&progress(status.clone())), None);
-        status.dns = Part::Problem(Problem {
+        status.dns = Part::Problem(ProblemView {
             code: ErrorCode::ImageMissing,
             message: "Waiting for the AdGuard Home image.".into(),
         });

@@ -13,11 +13,13 @@ use leptos::prelude::*;
 /// device can be added.
 #[component]
 pub fn ProgressPage() -> impl IntoView {
+    let texts = context::texts();
     let ready = context::control()
         .and_then(|c| Ok((c, context::tenant()?, RequestContext::current()?.base)));
     load(async move {
         let (control, scope, base) = ready?;
         let progress = control.tenants().progress(&scope).await?;
+        let progress = progress.map_problems(|p| texts.tenant_problem(&p));
         let refresh = super::usable(&progress).is_none().then(|| {
             view! {
                 <noscript>

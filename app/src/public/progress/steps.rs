@@ -1,7 +1,10 @@
 //! The visible steps, computed from a tenant's status.
 
 use crate::ui::format::escape;
-use domain::{Part, view::ProgressView};
+use domain::{
+    Part,
+    view::{ProblemView, ProgressView},
+};
 
 /// The state of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +38,8 @@ impl StepState {
     }
 }
 
-impl From<&Part> for StepState {
-    fn from(part: &Part) -> Self {
+impl From<&Part<ProblemView>> for StepState {
+    fn from(part: &Part<ProblemView>) -> Self {
         match part {
             Part::Waiting => Self::Waiting,
             Part::Working => Self::Working,

@@ -7,10 +7,12 @@ pub mod page;
 #[cfg(feature = "ssr")]
 use crate::forms::{self, AppError};
 use crate::{
-    forms::Form,
+    forms::{Form, Refusal},
     ui::{Field as FormField, Note, Submit, TopError},
 };
-use domain::{Failure, Field};
+#[cfg(feature = "ssr")]
+use domain::Failure;
+use domain::Field;
 use leptos::prelude::*;
 
 /// Checks name and password and redirects to the tenant's own host, where a
@@ -53,7 +55,7 @@ pub fn SignInForm(
     /// The name as typed before.
     name: String,
     /// What was refused, after a plain POST.
-    failure: Option<Failure>,
+    failure: Option<Refusal>,
 ) -> impl IntoView {
     let form = Form::new(failure);
     let fields: &'static [Field] = if fixed.is_some() {

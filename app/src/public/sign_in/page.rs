@@ -22,7 +22,7 @@ pub fn SignInPage(
         Some(c) => (c.base.clone(), format!("{}://{}/sign-in", c.scheme, c.base)),
         None => (String::new(), "/sign-in".to_owned()),
     };
-    let failure = forms::failure_from_query(|key| query.get(key));
+    let failure = forms::refusal_from_query(|key| query.get(key));
     let typed = query.get("name").unwrap_or_default();
     let fixed = name.is_some();
     let heading = match name.clone() {

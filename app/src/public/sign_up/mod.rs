@@ -8,15 +8,17 @@ mod strength;
 
 #[cfg(feature = "ssr")]
 pub use name::{CheckName, check_name};
-pub use name::{NameAvailability, NameInput};
+pub use name::{NameAvailability, NameInput, NameRules};
 
 #[cfg(feature = "ssr")]
 use crate::forms::{self, AppError};
 use crate::{
-    forms::Form,
-    ui::{Field as FormField, Note, Submit, TopError},
+    forms::{Form, Refusal},
+    ui::{Field as FormField, Note, Submit, TopError, format},
 };
-use domain::{Failure, Field, Plan};
+#[cfg(feature = "ssr")]
+use domain::Failure;
+use domain::{Field, Plan};
 use leptos::prelude::*;
 use strength::strength;
 
@@ -59,6 +61,8 @@ const FIELDS: &[Field] = &[Field::Name, Field::Password, Field::Plan];
 pub fn SignUpForm(
     /// The installation's base, shown behind the name.
     base: String,
+    /// What is wrong with a malformed name.
+    rules: NameRules,
     /// The plans to choose from.
     plans: Vec<Plan>,
     /// The name as typed before.
@@ -68,7 +72,7 @@ pub fn SignUpForm(
     /// The id of the plan that is checked first.
     plan: String,
     /// What was refused, after a plain POST.
-    failure: Option<Failure>,
+    failure: Option<Refusal>,
 ) -> impl IntoView {
     let form = Form::new(failure);
     let plan_error = form.at(Field::Plan);
@@ -84,7 +88,13 @@ pub fn SignUpForm(
             on:submit=move |event| form.submit(event)
         >
             <TopError message=form.on_top(FIELDS)/>
-            <NameInput base=base typed=name initial=initial refused=form.at(Field::Name)/>
+            <NameInput
+                base=base
+                typed=name
+                rules=rules
+                initial=initial
+                refused=form.at(Field::Name)
+            />
             <PasswordInput refused=form.at(Field::Password)/>
             <fieldset class="grid gap-2" aria-describedby="plan-note">
                 <legend class="label mb-1.5">"Plan"</legend>
@@ -116,8 +126,8 @@ fn PlanChoice(plan: Plan, checked: bool) -> impl IntoView {
     let facts = format!(
         "{} devices · {} · {}",
         plan.devices,
-        plan.data_text(),
-        plan.speed_text()
+        format::plan_data(&plan),
+        format::plan_speed(&plan)
     );
     view! {
         <label class="choice">

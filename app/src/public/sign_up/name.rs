@@ -4,10 +4,10 @@
 #[cfg(feature = "ssr")]
 use crate::forms::AppError;
 use crate::{
-    forms::send,
+    forms::{Refusal, send},
     ui::{Field, Note},
 };
-use domain::{Failure, TenantName};
+use domain::{NameError, TenantName};
 use leptos::{html, prelude::*, task::spawn_local};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -23,7 +23,50 @@ pub enum NameAvailability {
     /// The name is available, in this normal form.
     Free(TenantName),
     /// The name is malformed, reserved or taken.
-    Refused(Failure),
+    Refused(Refusal),
+}
+
+/// What is wrong with a malformed name, rendered: the script shows it while the name
+/// is typed, without asking the server. A reserved name is the server's to refuse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameRules {
+    empty: String,
+    too_long: String,
+    too_short: String,
+    characters: String,
+    hyphen: String,
+    third_hyphens: String,
+}
+
+impl NameRules {
+    /// Renders the rules in the language of the current request. It is called before
+    /// anything is awaited.
+    #[cfg(feature = "ssr")]
+    pub fn here() -> Self {
+        let texts = crate::context::texts();
+        let text = |e: NameError| texts.message(&e.message());
+        Self {
+            empty: text(NameError::Empty),
+            too_long: text(NameError::TooLong),
+            too_short: text(NameError::TooShort),
+            characters: text(NameError::Characters),
+            hyphen: text(NameError::Hyphen),
+            third_hyphens: text(NameError::ThirdHyphens),
+        }
+    }
+
+    /// Returns the text for a rule that a name breaks; `None` for a reserved name.
+    fn text(&self, e: &NameError) -> Option<&str> {
+        Some(match e {
+            NameError::Empty => &self.empty,
+            NameError::TooLong => &self.too_long,
+            NameError::TooShort => &self.too_short,
+            NameError::Characters => &self.characters,
+            NameError::Hyphen => &self.hyphen,
+            NameError::ThirdHyphens => &self.third_hyphens,
+            NameError::Reserved(_) => return None,
+        })
+    }
 }
 
 /// Returns whether a name is available.
@@ -37,24 +80,23 @@ pub async fn check_name(name: String) -> Result<NameAvailability, AppError> {
     match async { crate::context::control()?.tenants().check_name(&name).await }.await {
         Ok(name) => Ok(NameAvailability::Free(name)),
         Err(failure) if failure.field == Some(domain::Field::Name) => {
-            Ok(NameAvailability::Refused(failure))
+            Ok(NameAvailability::Refused(Refusal::here(&failure)))
         }
         Err(failure) => {
             crate::forms::set_status(failure.code);
-            Err(AppError(failure))
+            Err(failure.into())
         }
     }
 }
 
 /// Asks the server about a well-formed name, in which nothing needs encoding.
-async fn request_check(name: &str) -> Result<NameAvailability, Failure> {
+async fn request_check(name: &str) -> Result<NameAvailability, Refusal> {
     let answer = send(format!("/do/check_name?name={name}"), None).await?;
-    serde_json::from_str(&answer.text).map_err(|_| {
-        // The server has another version.
-        Failure::new(
-            domain::ErrorCode::Internal,
-            "Reload the page and try again.",
-        )
+    // Otherwise the server has another version.
+    serde_json::from_str(&answer.text).map_err(|_| Refusal {
+        code: domain::ErrorCode::Internal,
+        field: None,
+        message: "Reload the page and try again.".to_owned(),
     })
 }
 
@@ -65,6 +107,8 @@ pub fn NameInput(
     base: String,
     /// The name as typed before.
     typed: String,
+    /// What is wrong with a malformed name.
+    rules: NameRules,
     /// The note before anything is typed.
     initial: Note,
     /// The message about the name in the form's last answer.
@@ -74,6 +118,7 @@ pub fn NameInput(
     #[prop(optional)]
     large: bool,
 ) -> impl IntoView {
+    let rules = StoredValue::new(rules);
     // The result of typing; `None` before typing and after an answer to the form.
     let typing_note = RwSignal::new(None::<Note>);
     // The number of the newest input: answers about older inputs are dropped.
@@ -94,13 +139,15 @@ pub fn NameInput(
         newest.set_value(number);
         let name = match TenantName::parse(&typed) {
             Ok(name) => String::from(name),
-            Err(failure) => {
+            Err(NameError::Reserved(name)) => name,
+            Err(e) => {
+                let text = rules.with_value(|r| r.text(&e).unwrap_or_default().to_owned());
                 // While the user is typing, a short name is not an error yet.
                 let too_short = typed.trim().len() < TenantName::MIN;
                 typing_note.set(Some(if too_short {
-                    Note::Hint(failure.message)
+                    Note::Hint(text)
                 } else {
-                    Note::Bad(failure.message)
+                    Note::Bad(text)
                 }));
                 return;
             }

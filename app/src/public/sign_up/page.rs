@@ -1,9 +1,9 @@
 //! The sign-up page, on the base.
 
-use super::SignUpForm;
+use super::{NameRules, SignUpForm};
 use crate::{
     context::{self, RequestContext},
-    forms,
+    forms::{self, Refusal},
     loader::load,
     public::NodeFullBanner,
     ui::Centered,
@@ -16,18 +16,19 @@ use leptos_router::hooks::use_query_map;
 /// answer is shown without JavaScript too.
 #[component]
 pub fn SignUpPage() -> impl IntoView {
+    let (texts, rules) = (context::texts(), NameRules::here());
     let query = use_query_map().get_untracked();
     let ready = context::control().and_then(|c| Ok((c, RequestContext::current()?)));
     load(async move {
         let (control, context) = ready?;
         let plans = control.plans().list().await?;
         let name = query.get("name").unwrap_or_default();
-        let mut failure = forms::failure_from_query(|key| query.get(key));
+        let mut failure = forms::refusal_from_query(|key| query.get(key));
         let mut available = None;
         if failure.is_none() && !name.is_empty() {
             match control.tenants().check_name(&name).await {
                 Ok(name) => available = Some(String::from(name)),
-                Err(refused) => failure = Some(refused),
+                Err(refused) => failure = Some(Refusal::new(&refused, texts)),
             }
         }
         // The form's failure may say already that the node is full.
@@ -43,6 +44,7 @@ pub fn SignUpPage() -> impl IntoView {
                 {full.then(|| view! { <NodeFullBanner/> })}
                 <SignUpForm
                     base=context.base
+                    rules=rules
                     plans=plans
                     name=name
                     available=available

@@ -7,7 +7,7 @@
 use super::password_strength::check_guessable;
 use crate::failures::internal;
 use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
-use domain::{ErrorCode, Failure, Secret};
+use domain::{ErrorCode, Failure, Message, Secret};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -41,12 +41,7 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> Result<T, Failure> {
-        let busy = || {
-            Failure::new(
-                ErrorCode::Busy,
-                "Many people are signing in right now. Try again in a few seconds.",
-            )
-        };
+        let busy = || Failure::new(ErrorCode::Busy, Message::SigningInBusy);
         let _queued = self.queue.clone().try_acquire_owned().map_err(|_| busy())?;
         let permit = self
             .workers
@@ -61,7 +56,7 @@ impl Hasher {
         done.await
             .map_err(|e| e.to_string())
             .flatten()
-            .map_err(|e| internal(&e, "The password could not be processed. Try again."))
+            .map_err(|e| internal(&e, |incident| Message::PasswordNotProcessed { incident }))
     }
 
     /// Checks the strength of a new password of a tenant named `name`.

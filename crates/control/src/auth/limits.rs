@@ -2,7 +2,7 @@
 //! created and tenants change things.
 
 use super::limiter::Limiter;
-use domain::{ErrorCode, Failure, TenantId, Timestamp};
+use domain::{ErrorCode, Failure, Message, TenantId, Timestamp};
 
 /// Changes a tenant may make in a minute: the largest plan's fifty devices can
 /// be created and deleted at once, by a script too. More is a runaway loop.
@@ -40,13 +40,13 @@ impl Limits {
 /// Returns the failure that says how long to wait.
 pub(crate) fn too_many(wait_millis: i64) -> Failure {
     let secs = (wait_millis + 999) / 1000;
-    let wait = if secs > 90 {
-        format!("{} minutes", (secs + 59) / 60)
+    let seconds = secs.unsigned_abs();
+    let message = if secs > 90 {
+        Message::TooManyTriesMinutes {
+            minutes: seconds.div_ceil(60),
+        }
     } else {
-        format!("{secs} seconds")
+        Message::TooManyTries { seconds }
     };
-    Failure::new(
-        ErrorCode::TooManyTries,
-        format!("Too many tries. Try again in {wait}."),
-    )
+    Failure::new(ErrorCode::TooManyTries, message)
 }

@@ -8,7 +8,7 @@ use crate::{
     failures::store_failure,
     inputs::{OperatorSession, SignInTicket},
 };
-use domain::{ErrorCode, Failure, Field, OperatorScope, Secret, TenantName};
+use domain::{ErrorCode, Failure, Field, Message, OperatorScope, Secret, TenantName};
 use std::net::IpAddr;
 
 /// Longest name of an operator, in bytes.
@@ -18,7 +18,7 @@ fn refused() -> Failure {
     Failure::at(
         Field::Password,
         ErrorCode::SignInRefused,
-        "The name or the password is wrong.",
+        Message::SignInRefused,
     )
 }
 

@@ -2,14 +2,14 @@
 //! according to `zxcvbn`. There are no rules about digits and signs (NIST SP
 //! 800-63B, 5.1.1.2).
 
-use domain::{ErrorCode, Failure, Field, Secret};
+use domain::{ErrorCode, Failure, Field, Message, Secret};
 
 /// Fewest characters.
 const MIN_CHARACTERS: usize = 10;
 /// Most bytes. The hash accepts more, but no person types more.
 pub(super) const MAX_BYTES: usize = 256;
 
-fn weak(message: &str) -> Result<(), Failure> {
+fn weak(message: Message) -> Result<(), Failure> {
     let f = Failure::at(Field::Password, ErrorCode::PasswordWeak, message);
     Err(f)
 }
@@ -18,10 +18,10 @@ fn weak(message: &str) -> Result<(), Failure> {
 pub(crate) fn check_length(password: &Secret) -> Result<(), Failure> {
     let text = password.expose();
     if text.len() > MAX_BYTES {
-        return weak("That password is too long: 256 characters at most.");
+        return weak(Message::PasswordTooLong);
     }
     if text.chars().count() < MIN_CHARACTERS {
-        return weak("Use 10 characters or more. Four random words are good.");
+        return weak(Message::PasswordTooShort);
     }
     Ok(())
 }
@@ -33,7 +33,7 @@ pub(super) fn check_guessable(password: &Secret, name: &str) -> Result<(), Failu
     // The work of `zxcvbn` grows fast with the length; the beginning decides.
     let head: String = text.chars().take(64).collect();
     if zxcvbn::zxcvbn(&head, &[name, "maliknode"]).score() < zxcvbn::Score::Two {
-        return weak("That password is easily guessed. Four random words are good.");
+        return weak(Message::PasswordGuessable);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::{
     failures::store_failure,
     inputs::{Audience, RedeemedTicket, SignInTicket},
 };
-use domain::{ErrorCode, Failure, Secret, TenantId, TenantName, TenantScope};
+use domain::{ErrorCode, Failure, Message, Secret, TenantId, TenantName, TenantScope};
 use store::{AuditEntry, NewTicket, SessionKey, TenantRecord, TicketHolder, TokenHash};
 
 /// How long a ticket is valid.
@@ -81,12 +81,7 @@ impl Auth<'_> {
         host: &TenantName,
         ticket: &str,
     ) -> Result<RedeemedTicket, Failure> {
-        let invalid = || {
-            Failure::new(
-                ErrorCode::TicketInvalid,
-                "This link was used already or is too old. Sign in to go on.",
-            )
-        };
+        let invalid = || Failure::new(ErrorCode::TicketInvalid, Message::TicketInvalid);
         if ticket.len() > MAX_TICKET_BYTES {
             return Err(invalid());
         }

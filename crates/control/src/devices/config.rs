@@ -2,7 +2,7 @@
 
 use super::Devices;
 use crate::failures::store_failure;
-use domain::{ClientConfig, DeviceId, ErrorCode, Failure, TenantScope, view::DeviceView};
+use domain::{ClientConfig, DeviceId, ErrorCode, Failure, Message, TenantScope, view::DeviceView};
 use std::net::IpAddr;
 use store::AuditEntry;
 
@@ -20,12 +20,9 @@ impl Devices<'_> {
             inner.store.device_secret(scope, id)
         )
         .map_err(store_failure)?;
-        let private_key = secret.private_key.ok_or_else(|| {
-            Failure::new(
-                ErrorCode::NotFound,
-                "This device's key was created in the browser; this server never saw it.",
-            )
-        })?;
+        let private_key = secret
+            .private_key
+            .ok_or_else(|| Failure::new(ErrorCode::NotFound, Message::DeviceKeyUnknown))?;
         let host = &inner.settings.public_host;
         let host = match host.parse::<IpAddr>() {
             Ok(IpAddr::V6(a)) => format!("[{a}]"),

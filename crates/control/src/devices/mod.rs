@@ -8,7 +8,7 @@ use crate::{
     inputs::{ChangedDevice, DeviceChange, NewDevice},
 };
 use domain::{
-    DeviceId, DeviceLabel, ErrorCode, Failure, TenantScope,
+    DeviceId, DeviceLabel, ErrorCode, Failure, Message, Problem, TenantScope,
     view::{DevicePageView, DeviceView},
 };
 
@@ -64,7 +64,11 @@ impl Devices<'_> {
     ///
     /// # Errors
     /// `NotFound`, also for another tenant's device.
-    pub async fn page(self, scope: &TenantScope, id: DeviceId) -> Result<DevicePageView, Failure> {
+    pub async fn page(
+        self,
+        scope: &TenantScope,
+        id: DeviceId,
+    ) -> Result<DevicePageView<Problem>, Failure> {
         let inner = self.0;
         let read = tokio::try_join!(inner.store.tenant(scope), inner.store.device(scope, id));
         let (tenant, device) = read.map_err(store_failure)?;
@@ -126,10 +130,9 @@ impl Devices<'_> {
         if inner.in_force(scope, &deleted).await {
             return Ok(());
         }
-        let message = format!(
-            "“{}” is deleted. The server has not cut it off yet and keeps trying.",
-            deleted.value.label
-        );
+        let message = Message::DeviceNotCutOff {
+            label: deleted.value.label.to_string(),
+        };
         Err(Failure::new(ErrorCode::NotYetInForce, message))
     }
 }

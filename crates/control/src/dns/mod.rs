@@ -1,7 +1,7 @@
 //! A tenant's DNS filter, which is an AdGuard Home of its own.
 
 use crate::{failures::store_failure, inner::Inner, inputs::DnsTarget};
-use domain::{ErrorCode, Failure, TenantScope, marks::DNS_UI_PORT};
+use domain::{ErrorCode, Failure, Message, TenantScope, marks::DNS_UI_PORT};
 
 /// The handle on the tenants' DNS filters.
 #[derive(Clone, Copy)]
@@ -11,7 +11,7 @@ impl Dns<'_> {
     /// Returns where the proxy reaches the tenant's AdGuard Home.
     ///
     /// # Errors
-    /// `DnsUnavailable` while it does not answer, with the message of its problem.
+    /// `DnsUnavailable` while it does not answer, with the code of its problem.
     pub async fn target(self, scope: &TenantScope) -> Result<DnsTarget, Failure> {
         let tenant = self.0.store.tenant(scope).await.map_err(store_failure)?;
         let status = self.0.status(&tenant);
@@ -25,10 +25,13 @@ impl Dns<'_> {
                 password: dns.password,
             }),
             _ => {
-                let message = status
-                    .dns
-                    .problem()
-                    .map_or("Your DNS filter is starting.", |p| &p.message);
+                let message =
+                    status
+                        .dns
+                        .problem()
+                        .map_or(Message::DnsStarting, |p| Message::DnsNotReady {
+                            problem: p.code,
+                        });
                 Err(Failure::new(ErrorCode::DnsUnavailable, message))
             }
         }

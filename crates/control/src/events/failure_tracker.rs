@@ -3,11 +3,9 @@
 //! is retried every few seconds is one event, and what fails and recovers all
 //! the time is at most one event a minute.
 
-use super::{
-    Timing, messages,
-    subject::{PartKind, Subject},
-};
-use domain::{ErrorCode, Part, Problem, Slot, TenantName, TenantStatus, Timestamp};
+use super::{Timing, record, subject::Subject};
+use domain::{ErrorCode, Message, Part, Problem, Slot, TenantName, TenantStatus, Timestamp};
+use protocol::{EventKind, EventTenant, PartKind};
 use provisioning::NodeHandle;
 use std::collections::HashMap;
 use store::NewEvent;
@@ -24,7 +22,8 @@ struct Tracked {
     fails: bool,
     /// When `fails` last changed.
     since: Now,
-    message: String,
+    /// The last problem's.
+    message: Message,
     /// The value of `fails` in the last event, and the time of that event.
     reported: bool,
     reported_at: Option<Instant>,
@@ -174,11 +173,11 @@ impl FailureTracker {
             (Some(tracked), _) => tracked,
             // A subject that works is not remembered.
             (None, None) => return None,
-            (None, Some(_)) => self.subjects.entry(subject).or_insert(Tracked {
+            (None, Some(problem)) => self.subjects.entry(subject).or_insert(Tracked {
                 tenant: tenant.cloned(),
                 fails: true,
                 since: now,
-                message: String::new(),
+                message: problem.message.clone(),
                 reported: false,
                 reported_at: None,
             }),
@@ -187,20 +186,49 @@ impl FailureTracker {
             tracked.message.clone_from(&problem.message);
         }
         let since = tracked.update(problem.is_some(), &self.timing, now)?;
-        let (fails, message) = (problem.is_some(), &tracked.message);
-        Some(match (subject, tenant) {
-            (Subject::Part(slot, kind), Some(name)) => {
-                messages::part(slot, name, kind, fails, message, since)
-            }
-            (Subject::Part(..), None) => return None,
-            (Subject::Node(code), _) => messages::node(code, fails, message, since),
-        })
+        let event = event(subject, tenant, problem.is_some(), tracked.message.clone())?;
+        Some(record::row(&event, since))
     }
+}
+
+/// Returns the event that a subject fails or works again; `message` is its last
+/// problem's.
+fn event(
+    subject: Subject,
+    tenant: Option<&TenantName>,
+    fails: bool,
+    message: Message,
+) -> Option<EventKind> {
+    Some(match subject {
+        Subject::Part(slot, part) => {
+            let name = tenant?.clone();
+            let tenant = EventTenant { slot, name };
+            if fails {
+                let reason = message;
+                EventKind::PartFailed {
+                    tenant,
+                    part,
+                    reason,
+                }
+            } else {
+                EventKind::PartBack { tenant, part }
+            }
+        }
+        Subject::Node(code) => {
+            let problem = message;
+            if fails {
+                EventKind::NodeFailed { code, problem }
+            } else {
+                EventKind::NodeBack { code, problem }
+            }
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::recorded_message;
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -218,11 +246,11 @@ mod tests {
                 let part = match what {
                     'x' => Part::Problem(Problem {
                         code: ErrorCode::DnsUnavailable,
-                        message: "It is tried again.".to_owned(),
+                        message: Message::DnsSilent,
                     }),
                     's' => Part::Problem(Problem {
                         code: ErrorCode::Suspended,
-                        message: "Suspended.".to_owned(),
+                        message: Message::NetworkSuspended,
                     }),
                     '.' => Part::Ready { took_ms: 0 },
                     _ => Part::Working,
@@ -300,37 +328,41 @@ mod tests {
     fn problems_of_the_node_are_tracked_by_code() {
         let mut tracker = FailureTracker::new(Timing::default());
         let begin = Instant::now();
-        let mut at = |second: u32, problems: &[(ErrorCode, &str)]| {
+        let mut at = |second: u32, problems: &[(ErrorCode, Message)]| {
             let now = (begin + SECOND * second, Timestamp::from_secs(second.into()));
             let problems: Vec<_> = problems
                 .iter()
                 .map(|(code, message)| Problem {
                     code: *code,
-                    message: (*message).to_owned(),
+                    message: message.clone(),
                 })
                 .collect();
             let events = tracker.check_node(&problems, now).into_iter();
-            events.map(|e| (e.kind, e.detail)).collect::<Vec<_>>()
+            let events = events.map(|e| (recorded_message(&e.kind, &e.detail), e.kind));
+            events.map(|(m, kind)| (kind, m)).collect::<Vec<_>>()
         };
-        let docker = (ErrorCode::DockerUnavailable, "Docker does not answer.");
-        let full = (ErrorCode::DiskUnavailable, "The disk is full.");
-        assert_eq!(at(0, &[docker]), []);
-        let begun = at(10, &[docker, full]);
-        let kind = |kind: &str, detail: &str| (kind.to_owned(), detail.to_owned());
+        let docker = (ErrorCode::DockerUnavailable, Message::DockerDown);
+        let full = (ErrorCode::DiskUnavailable, Message::ContainerDiskFull);
+        assert_eq!(at(0, std::slice::from_ref(&docker)), []);
+        let begun = at(10, &[docker.clone(), full.clone()]);
+        let kind = |kind: &str, message: Message| (kind.to_owned(), message);
         assert_eq!(begun, [kind("node.docker_unavailable.failed", docker.1)]);
         // Another message of the same code is the same problem.
-        let other = (ErrorCode::DockerUnavailable, "Docker is slow.");
-        assert_eq!(at(11, &[other, full]), []);
+        let slow = Message::DockerTimedOut { seconds: 15 };
+        let other = (ErrorCode::DockerUnavailable, slow.clone());
+        assert_eq!(at(11, &[other, full.clone()]), []);
+        let full = [full];
         assert_eq!(
-            at(20, &[full]),
-            [kind("node.disk_unavailable.failed", full.1)]
+            at(20, &full),
+            [kind("node.disk_unavailable.failed", full[0].1.clone())]
         );
-        assert_eq!(at(60, &[full]), [], "less than a minute later");
+        assert_eq!(at(60, &full), [], "less than a minute later");
+        let problem = Box::new(slow);
         assert_eq!(
-            at(70, &[full]),
+            at(70, &full),
             [kind(
                 "node.docker_unavailable.back",
-                "Over: Docker is slow."
+                Message::NodeProblemOver { problem }
             )]
         );
     }

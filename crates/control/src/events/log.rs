@@ -1,11 +1,12 @@
 //! Reads the event log, for tenants and for the operator.
 
-use super::messages;
+use super::record::category;
 use crate::{failures::store_failure, inner::Inner};
 use domain::{
     Failure, TenantScope,
-    view::{EventRow, EventsView},
+    view::{EventRow, EventsView, TenantEventRow},
 };
+use protocol::recorded_message;
 use store::Event;
 
 /// Events on a tenant's page.
@@ -29,15 +30,15 @@ impl Events<'_> {
             store.tenant_events(scope, TENANT_EVENTS)
         );
         let (tenant, events) = read.map_err(store_failure)?;
-        let row = |e: Event| EventRow {
+        let row = |e: Event| TenantEventRow {
             at: e.at,
-            category: messages::category(&e.kind),
-            message: messages::for_tenant(&e.kind).to_owned(),
+            category: category(&e.kind),
+            kind: e.kind,
         };
         Ok(EventsView {
             now: self.0.clock.now(),
             status: self.0.status(&tenant),
-            rows: newest_first(events.into_iter().map(row)),
+            rows: newest_first(events).into_iter().map(row).collect(),
         })
     }
 }
@@ -46,16 +47,15 @@ impl Events<'_> {
 pub(crate) fn for_operator(events: Vec<Event>) -> Vec<EventRow> {
     let row = |e: Event| EventRow {
         at: e.at,
-        category: messages::category(&e.kind),
-        message: e.detail,
+        category: category(&e.kind),
+        message: recorded_message(&e.kind, &e.detail),
     };
-    newest_first(events.into_iter().map(row))
+    newest_first(events).into_iter().map(row).collect()
 }
 
 /// Sorts by the time an event began: a failure is written once it has lasted,
 /// after events that began later.
-fn newest_first(rows: impl Iterator<Item = EventRow>) -> Vec<EventRow> {
-    let mut rows: Vec<_> = rows.collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.at));
-    rows
+fn newest_first(mut events: Vec<Event>) -> Vec<Event> {
+    events.sort_by_key(|e| std::cmp::Reverse(e.at));
+    events
 }

@@ -3,7 +3,7 @@
 
 mod failure_tracker;
 mod log;
-mod messages;
+mod record;
 mod subject;
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,7 @@
 //! What an event of failure or recovery is about.
 
 use domain::{ErrorCode, Slot};
-
-/// A part of a tenant's network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PartKind {
-    Firewall,
-    Tunnel,
-    Dns,
-}
+use protocol::PartKind;
 
 /// Something that may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,18 +2,16 @@
 //! is locked.
 
 use super::{
-    EventWriter, Timing, messages,
+    EventWriter, Timing, record,
     writer::{MAX_BATCH, MAX_PENDING},
 };
 use crate::{
     StoreSpecs,
     test_node::{self, NOW},
 };
-use domain::{NodeId, Slot, TenantName, TenantScope};
-use provisioning::{
-    Node, NodeHandle,
-    drift::{Drift, DriftKind},
-};
+use domain::{Message, NodeId, Slot, TenantName, TenantScope};
+use protocol::{DriftKind, EventKind, recorded_message};
+use provisioning::{Node, NodeHandle, drift::Drift};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -116,6 +114,10 @@ impl Rig {
     }
 }
 
+fn message(event: &Event) -> Message {
+    recorded_message(&event.kind, &event.detail)
+}
+
 #[tokio::test]
 async fn a_drift_is_written_once_a_minute_for_its_tenant() {
     let (mut rig, drifts) = Rig::new(64).await;
@@ -143,8 +145,11 @@ async fn a_drift_is_written_once_a_minute_for_its_tenant() {
         ]
     );
     assert_eq!(
-        log[2].detail,
-        "lina's interface wg1 was gone; it is made again."
+        message(&log[2]),
+        Message::DriftInterfaceGone {
+            name: "lina".into(),
+            interface: "wg1".into(),
+        }
     );
     let of_lina = rig.store.tenant_events(&lina, 9).await.unwrap();
     assert_eq!(of_lina, log[1..]);
@@ -188,7 +193,7 @@ async fn a_flood_is_few_transactions_and_losses_are_counted() {
     rig.run(drifts);
     let log = rig.log(2_000 + 2_048 + 1).await;
     assert_eq!(log[0].kind, "events.lost");
-    assert!(log[0].detail.starts_with("952 more"), "{}", log[0].detail);
+    assert_eq!(message(&log[0]), Message::EventsLost { count: 952 });
     assert_eq!(log[0].tenant, None);
 }
 
@@ -250,14 +255,11 @@ async fn a_locked_database_delays_nothing_and_losses_are_logged() {
     drop(lock);
     let log = rig.log(1 + MAX_PENDING + 1).await;
     let lost = sent - MAX_PENDING;
-    assert!(
-        log[0].detail.starts_with(&format!("{lost} more")),
-        "{:?}",
-        log[0]
-    );
+    let count = lost as u64;
+    assert_eq!(message(&log[0]), Message::EventsLost { count });
     let of_lina = rig.store.tenant_events(&lina, 9).await.unwrap();
     assert_eq!(of_lina, log[MAX_PENDING + 1..], "the first is not lost");
-    rig.send(1, "lina", DriftKind::PortChanged(1));
+    rig.send(1, "lina", DriftKind::PortChanged { port: 1 });
     assert_eq!(rig.log(MAX_PENDING + 3).await[0].kind, "drift.port_changed");
 }
 
@@ -289,7 +291,8 @@ async fn a_failing_part_is_logged_once_for_its_tenant() {
     ready(2).await;
     let log = rig.log(2).await;
     assert_eq!(log[0].kind, "part.dns.back");
-    assert_eq!(log[0].detail, "lina's DNS filter works again.");
+    let name = "lina".to_owned();
+    assert_eq!(message(&log[0]), Message::DnsPartBack { name });
     assert_eq!(rig.store.tenant_events(&lina, 9).await.unwrap(), log);
 
     // A problem of the node itself belongs to no tenant.
@@ -312,7 +315,7 @@ async fn a_batch_that_the_database_rejects_is_dropped() {
         NodeId(77),
         rig.writer.timing,
     );
-    let event = messages::lost(1, NOW);
+    let event = record::row(&EventKind::EventsLost { count: 1 }, NOW);
     let written = tokio::time::timeout(TIMEOUT, of_unknown_node.write(&[event])).await;
     assert!(written.is_ok(), "it is retried forever");
     rig.log(0).await;

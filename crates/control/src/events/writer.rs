@@ -6,8 +6,9 @@
 //! that dies loses the events of its last second; the program's own log has
 //! them. A batch whose answer was lost may be written twice.
 
-use super::{Timing, failure_tracker::FailureTracker, messages};
+use super::{Timing, failure_tracker::FailureTracker, record};
 use domain::{NodeId, Slot};
+use protocol::{EventKind, EventTenant};
 use provisioning::{Clock, NodeHandle, drift::Drift};
 use std::{
     collections::{HashMap, VecDeque},
@@ -112,7 +113,12 @@ impl EventWriter {
                     let last = recorded.get(&key);
                     if last.is_none_or(|at| now - *at >= min_interval) {
                         recorded.insert(key, now);
-                        self.push(messages::drift(&drift, self.clock.now()));
+                        let tenant = drift.tenant.map(|(slot, name)| EventTenant { slot, name });
+                        let event = EventKind::Drift {
+                            tenant,
+                            drift: drift.kind,
+                        };
+                        self.push(record::row(&event, self.clock.now()));
                     }
                 }
                 Err(broadcast::error::RecvError::Lagged(missed)) => self.count_lost(missed),
@@ -155,8 +161,11 @@ impl EventWriter {
         let count = queue.pending.len().min(MAX_BATCH);
         let mut batch: Vec<_> = queue.pending.drain(..count).collect();
         if queue.pending.is_empty() && queue.lost > 0 {
-            let lost = std::mem::take(&mut queue.lost);
-            batch.push(messages::lost(lost, self.clock.now()));
+            let count = std::mem::take(&mut queue.lost);
+            batch.push(record::row(
+                &EventKind::EventsLost { count },
+                self.clock.now(),
+            ));
         }
         batch
     }

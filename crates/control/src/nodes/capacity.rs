@@ -3,7 +3,7 @@
 //! with its rows in the transaction that creates one, so that a hundred
 //! concurrent sign-ups cannot all take the same capacity.
 
-use domain::{ErrorCode, Problem, Slot, view::CapacityView};
+use domain::{ErrorCode, Message, Problem, Slot, view::CapacityView};
 use provisioning::{
     NodeHandle, PortError,
     capacity::{CapacityEstimate, ContainerMemory, Memory, MemoryReading, estimate},
@@ -157,10 +157,9 @@ impl Capacity {
         let problem = self.last().problem.clone();
         let unknown = problem.filter(|_| now.memory.is_none()).map(|p| Problem {
             code: ErrorCode::MemoryUnknown,
-            message: format!(
-                "What tenants cost cannot be measured, so free slots alone decide on sign-ups. {}",
-                p.message
-            ),
+            message: Message::MemoryUnmeasured {
+                reason: Box::new(p.message),
+            },
         });
         unknown.into_iter().chain(self.full(now)).collect()
     }
@@ -170,16 +169,16 @@ impl Capacity {
             return None;
         }
         let limit = self.settings.max_tenants;
-        let reason = if now.slots_free == 0 {
-            "every slot is held"
+        let message = if now.slots_free == 0 {
+            Message::NodeFullSlots
         } else if limit.is_some() && limit == self.max_tenants() {
-            "max_tenants is reached"
+            Message::NodeFullLimit
         } else {
-            "its memory is taken; add memory, or set a smaller memory_reserve_mb"
+            Message::NodeFullMemory
         };
         Some(Problem {
             code: ErrorCode::NodeFull,
-            message: format!("Sign-ups are refused, because this node is full: {reason}."),
+            message,
         })
     }
 }
@@ -189,10 +188,9 @@ async fn read(memory: &dyn Memory) -> PortResult<MemoryReading> {
         Ok(read) => read,
         Err(_) => Err(PortError::new(
             ErrorCode::MemoryUnknown,
-            format!(
-                "Reading the memory took longer than {} s.",
-                READ_TIMEOUT.as_secs()
-            ),
+            Message::MemoryReadTimedOut {
+                seconds: READ_TIMEOUT.as_secs(),
+            },
         )),
     }
 }

@@ -3,7 +3,7 @@
 mod overview;
 
 use crate::{failures::store_failure, inner::Inner};
-use domain::{ErrorCode, Failure, Secret};
+use domain::{ErrorCode, Failure, Message, Secret};
 
 /// The first operator's name.
 const FIRST_OPERATOR: &str = "admin";
@@ -45,10 +45,8 @@ impl Operators<'_> {
             .await
             .map_err(store_failure)?;
         let operator = operator.ok_or_else(|| {
-            Failure::new(
-                ErrorCode::NotFound,
-                format!("There is no operator {name:?}."),
-            )
+            let name = name.to_owned();
+            Failure::new(ErrorCode::NotFound, Message::OperatorUnknown { name })
         })?;
         let password = self.0.entropy.password()?;
         let hash = self.0.hasher.hash(&password).await?;

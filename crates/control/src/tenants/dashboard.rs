@@ -4,7 +4,7 @@
 use super::Tenants;
 use crate::failures::store_failure;
 use domain::{
-    Failure, TenantScope,
+    Failure, Problem, TenantScope,
     view::{DashboardView, NetworkView, ProgressView, UsageView},
 };
 use store::{DeviceRecord, Overview, TenantRecord};
@@ -14,7 +14,7 @@ impl Tenants<'_> {
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn dashboard(self, scope: &TenantScope) -> Result<DashboardView, Failure> {
+    pub async fn dashboard(self, scope: &TenantScope) -> Result<DashboardView<Problem>, Failure> {
         let inner = self.0;
         let month_start = inner.clock.now().month_start();
         let Overview {
@@ -44,14 +44,18 @@ impl Tenants<'_> {
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn network(self, scope: &TenantScope) -> Result<NetworkView, Failure> {
+    pub async fn network(self, scope: &TenantScope) -> Result<NetworkView<Problem>, Failure> {
         let store = &self.0.store;
         let read = tokio::try_join!(store.tenant(scope), store.devices(scope));
         let (tenant, devices) = read.map_err(store_failure)?;
         Ok(self.network_view(tenant, devices))
     }
 
-    fn network_view(self, tenant: TenantRecord, devices: Vec<DeviceRecord>) -> NetworkView {
+    fn network_view(
+        self,
+        tenant: TenantRecord,
+        devices: Vec<DeviceRecord>,
+    ) -> NetworkView<Problem> {
         let inner = self.0;
         NetworkView {
             now: inner.clock.now(),
@@ -70,7 +74,7 @@ impl Tenants<'_> {
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn progress(self, scope: &TenantScope) -> Result<ProgressView, Failure> {
+    pub async fn progress(self, scope: &TenantScope) -> Result<ProgressView<Problem>, Failure> {
         let inner = self.0;
         let tenant = inner.store.tenant(scope).await.map_err(store_failure)?;
         Ok(ProgressView {

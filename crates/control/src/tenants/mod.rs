@@ -4,7 +4,7 @@ mod dashboard;
 mod sign_up;
 
 use crate::{failures::store_failure, inner::Inner};
-use domain::{ErrorCode, Failure, Field, TenantName, TenantScope};
+use domain::{ErrorCode, Failure, Field, Message, TenantName, TenantScope};
 use store::TenantState;
 
 /// The handle on the tenants' accounts and overviews.
@@ -22,7 +22,9 @@ impl Tenants<'_> {
             return Err(Failure::at(
                 Field::Name,
                 ErrorCode::NameTaken,
-                format!("“{name}” is taken. Choose another name."),
+                Message::NameTaken {
+                    name: name.to_string(),
+                },
             ));
         }
         Ok(name)

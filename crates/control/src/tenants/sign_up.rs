@@ -7,7 +7,7 @@ use crate::{
     inputs::{SignInTicket, SignUp},
     nodes::NodesHandle,
 };
-use domain::{ErrorCode, Failure, Field, TenantName};
+use domain::{ErrorCode, Failure, Field, Message, TenantName};
 use std::net::IpAddr;
 use store::{NewTenant, Placement, StoreError, TenantRecord};
 
@@ -24,10 +24,6 @@ fn is_free_of_charge(f: &Failure) -> bool {
             | ErrorCode::Internal
     )
 }
-
-/// Follows the name of an account that was created, but could not be signed in.
-const CREATED_WITHOUT_TICKET: &str =
-    "is created, but you could not be signed in just now. Sign in with your new password.";
 
 impl Tenants<'_> {
     /// Creates a tenant: account, slot and keys in one transaction. The node is
@@ -46,7 +42,7 @@ impl Tenants<'_> {
             return Err(Failure::at(
                 Field::Plan,
                 ErrorCode::PlanUnknown,
-                "Choose one of the plans.",
+                Message::PlanNotChosen,
             ));
         }
         // Counted before anything that takes processor time.
@@ -72,7 +68,10 @@ impl Tenants<'_> {
             .map_err(|f| match f.code {
                 // It was deleted again meanwhile.
                 ErrorCode::NotFound => f,
-                code => Failure::new(code, format!("“{}” {CREATED_WITHOUT_TICKET}", tenant.name)),
+                code => {
+                    let name = tenant.name.to_string();
+                    Failure::new(code, Message::CreatedWithoutTicket { name })
+                }
             })
     }
 

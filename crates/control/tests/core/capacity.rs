@@ -5,7 +5,7 @@
 use crate::rig::{FROM, Options, Rig, code, form};
 use control::{CapacitySettings, Control};
 use domain::{
-    ErrorCode, Failure,
+    ErrorCode, Failure, Message,
     view::{CapacityView, OperatorView},
 };
 use provisioning::capacity::DEFAULT_COST;
@@ -93,7 +93,7 @@ async fn concurrent_sign_ups_do_not_exceed_the_memory() {
             Ok(()) => succeeded += 1,
             Err(f) => {
                 assert_eq!(f.code, ErrorCode::NodeFull);
-                assert!(f.message.contains("full"), "{f}");
+                assert_eq!(f.message, Message::SignUpsFull);
             }
         }
     }
@@ -106,7 +106,7 @@ async fn concurrent_sign_ups_do_not_exceed_the_memory() {
         .iter()
         .find(|p| p.code == ErrorCode::NodeFull)
         .unwrap();
-    assert!(problem.message.contains("memory_reserve_mb"), "{problem:?}");
+    assert_eq!(problem.message, Message::NodeFullMemory);
 }
 
 #[tokio::test]
@@ -148,9 +148,12 @@ async fn slots_decide_while_the_memory_is_unreadable() {
     wait_until(&rig, |v| has_problem(v, ErrorCode::MemoryUnknown)).await;
     let view = rig.operator_view().await;
     assert_eq!((view.capacity.more, view.capacity.memory), (1_000, None));
-    let message = &view.problems[0].message;
-    assert!(message.contains("free slots alone decide"), "{message}");
-    assert!(message.contains("cannot be read here"), "{message}");
+    let path = "/proc/meminfo".to_owned();
+    let reason = Box::new(Message::MeminfoUnreadable { path });
+    assert_eq!(
+        view.problems[0].message,
+        Message::MemoryUnmeasured { reason }
+    );
     sign_up(&rig.control, "lina").await.unwrap();
     // As soon as the memory can be read, it counts.
     *memory.state() = std::mem::take(&mut *FakeMemory::with(8 * GIB, GIB / 2).state());

@@ -4,8 +4,8 @@
 use crate::rig::{Options, Rig, device};
 use control::DeviceChange;
 use domain::{
-    FilterPolicy, Slot, TenantScope,
-    view::{EventCategory, EventRow},
+    FilterPolicy, Message, Slot, TenantScope,
+    view::{EventCategory, TenantEventRow},
 };
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn ready_tenant(rig: &Rig, name: &str) -> TenantScope {
     scope
 }
 
-async fn events(rig: &Rig, scope: &TenantScope) -> Vec<EventRow> {
+async fn events(rig: &Rig, scope: &TenantScope) -> Vec<TenantEventRow> {
     rig.control.events().list(scope).await.unwrap().rows
 }
 
@@ -76,11 +76,10 @@ async fn only_the_tenant_and_operator_see_its_drift() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let message = "Your tunnel was gone from the server; it is created again.";
     assert_eq!(rows.len(), 1);
     assert_eq!(
-        (rows[0].category, rows[0].message.as_str()),
-        (EventCategory::Drift, message)
+        (rows[0].category, rows[0].kind.as_str()),
+        (EventCategory::Drift, "drift.interface_gone")
     );
     rig.wait_until_ready(&lina).await;
     assert!(rig.machine.state().interfaces.contains_key(&slot));
@@ -92,6 +91,9 @@ async fn only_the_tenant_and_operator_see_its_drift() {
     assert_eq!(of_operator.len(), 1);
     assert_eq!(
         of_operator[0].message,
-        "lina's interface wg1 was gone; it is made again."
+        Message::DriftInterfaceGone {
+            name: "lina".into(),
+            interface: "wg1".into(),
+        }
     );
 }

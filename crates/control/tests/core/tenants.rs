@@ -74,7 +74,7 @@ async fn a_failing_machine_loses_nothing_and_is_reported() {
         status
             .firewall
             .problem()
-            .is_some_and(|p| !p.message.is_empty())
+            .is_some_and(|p| !p.message.code().is_empty())
     );
     for call in calls {
         rig.machine.fail(call, false);

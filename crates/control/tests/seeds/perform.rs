@@ -5,7 +5,7 @@ use super::operations::{
 };
 use control::{Audience, Control, DeviceChange, NewDevice, SignUp};
 use domain::{
-    ErrorCode, Failure, OperatorScope, PublicKey, Routing, Secret, Slot, TenantScope,
+    ErrorCode, Failure, Message, OperatorScope, PublicKey, Routing, Secret, Slot, TenantScope,
     view::DeviceView,
 };
 use std::{
@@ -37,7 +37,9 @@ fn payload(d: &DeviceView, in_force: bool) -> Payload {
 pub async fn perform(control: &Control, operation: &Operation) -> Answer {
     match send(control, operation).await {
         Ok(payload) => Answer::Ok(payload),
-        Err(f) if f.message.contains("is created") => Answer::Ok(Payload::AccountWithoutTicket),
+        Err(f) if matches!(f.message, Message::CreatedWithoutTicket { .. }) => {
+            Answer::Ok(Payload::AccountWithoutTicket)
+        }
         Err(f) => Answer::Refused(f.code),
     }
 }

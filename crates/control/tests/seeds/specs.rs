@@ -3,7 +3,7 @@
 //! load may be refused or delayed.
 
 use async_trait::async_trait;
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use protocol::NodeSpec;
 use provisioning::{
     SpecSource,
@@ -50,7 +50,9 @@ impl<S: SpecSource> SpecSource for Specs<S> {
         if refuses {
             return Err(PortError::new(
                 ErrorCode::DatabaseUnavailable,
-                "the database refuses (simulated)",
+                Message::Verbatim {
+                    text: "the database refuses (simulated)".to_owned(),
+                },
             ));
         }
         let spec = self.from.load().await?;

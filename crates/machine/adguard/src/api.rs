@@ -3,7 +3,7 @@
 //! and a limit on the size of the response.
 
 use crate::{clients::Change, policy::Object, responses};
-use domain::{ErrorCode, view::QueryCounts};
+use domain::{ErrorCode, Message, view::QueryCounts};
 use provisioning::{
     ports::{PortError, PortResult},
     spec::DnsInstance,
@@ -74,9 +74,7 @@ impl Api {
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
-            .map_err(|e| {
-                PortError::because(ErrorCode::Internal, "The HTTP client cannot be created.", e)
-            })?;
+            .map_err(|e| PortError::because(ErrorCode::Internal, Message::HttpClientFailed, e))?;
         Ok(Self { http, port })
     }
 
@@ -196,17 +194,14 @@ fn port_error(e: ApiError, dns: &DnsInstance) -> PortError {
         ApiError::Status { status, .. }
             if *status == StatusCode::UNAUTHORIZED || *status == StatusCode::FORBIDDEN =>
         {
-            format!(
-                "AdGuard Home does not take our password. Remove {} and the container; both are \
-                 created again.",
-                crate::prepare::config_path(dns).display()
-            )
+            let path = crate::prepare::config_path(dns);
+            Message::AdguardPasswordRefused {
+                path: path.display().to_string(),
+            }
         }
-        ApiError::Transport { source, .. } if source.is_connect() => {
-            "AdGuard Home does not answer yet.".to_owned()
-        }
-        ApiError::Transport { .. } => "AdGuard Home answers too slowly.".to_owned(),
-        _ => "AdGuard Home refused a request; it will be sent again.".to_owned(),
+        ApiError::Transport { source, .. } if source.is_connect() => Message::AdguardNotYet,
+        ApiError::Transport { .. } => Message::AdguardSlow,
+        _ => Message::AdguardRefused,
     };
     PortError::because(ErrorCode::DnsUnavailable, message, e)
 }

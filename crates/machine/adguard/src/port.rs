@@ -2,7 +2,7 @@
 
 use crate::{AdGuardSettings, api::Api, clients, config, lists::Lists, prepare};
 use async_trait::async_trait;
-use domain::{ErrorCode, Slot, marks::DNS_UI_PORT, view::QueryCounts};
+use domain::{ErrorCode, Message, Slot, marks::DNS_UI_PORT, view::QueryCounts};
 use hostfs::BlockingPool;
 use provisioning::{
     observed::ObservedDns,
@@ -165,7 +165,7 @@ impl DnsFilter for AdGuard {
         let observed = tokio::time::timeout(OBSERVE_TIMEOUT, self.read_instance(dns))
             .await
             .map_err(|e| {
-                let message = "AdGuard Home answers too slowly.";
+                let message = Message::AdguardSlow;
                 PortError::because(ErrorCode::DnsUnavailable, message, e)
             })??;
         if observed.running {
@@ -182,7 +182,7 @@ impl DnsFilter for AdGuard {
         tokio::time::timeout(SET_CLIENTS_TIMEOUT, self.apply_clients(dns, clients))
             .await
             .map_err(|e| {
-                let message = "AdGuard Home takes its devices too slowly; the rest will follow.";
+                let message = Message::AdguardDevicesSlow;
                 PortError::because(ErrorCode::DnsUnavailable, message, e)
             })?
     }

@@ -8,8 +8,7 @@
 //! could lead it to any file. The container does not run meanwhile.
 
 use crate::lists::Lists;
-use domain::ErrorCode;
-use hostfs::{create_private_dir, write_private_file};
+use hostfs::{DiskAction, create_private_dir, write_private_file};
 use provisioning::{
     ports::{PortError, PortResult},
     spec::DnsInstance,
@@ -172,14 +171,7 @@ fn copy_list(from: &Path, to: &Path) -> PortResult<()> {
 }
 
 fn disk_error(path: &Path, e: io::Error) -> PortError {
-    PortError::because(
-        ErrorCode::DiskUnavailable,
-        format!(
-            "Writing {} failed: is the disk full or read-only?",
-            path.display()
-        ),
-        e,
-    )
+    hostfs::disk_error(DiskAction::Write, path)(e)
 }
 
 #[cfg(test)]

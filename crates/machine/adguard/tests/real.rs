@@ -12,7 +12,7 @@
 mod fixture;
 
 use adguard::{AdGuard, List, ListSource, Lists};
-use domain::{ErrorCode, FilterPolicy, Secret};
+use domain::{ErrorCode, FilterPolicy, Message, Secret};
 use fixture::{BLOCKED, Fixture, UPSTREAM_ADDRESS, client, clients, in_namespace};
 use provisioning::{observed::ObservedDns, ports::DnsFilter};
 use serde_json::json;
@@ -205,7 +205,7 @@ fn an_instance_that_fails_is_reported() {
         let fixture = Fixture::new();
         let e = fixture.adguard.observe(&fixture.dns).await.unwrap_err();
         assert_eq!(e.code, ErrorCode::DnsUnavailable);
-        assert_eq!(e.message, "AdGuard Home does not answer yet.");
+        assert_eq!(e.message, Message::AdguardNotYet);
         fixture
             .adguard
             .prepare(&fixture.dns, &clients(&[]))
@@ -219,9 +219,8 @@ fn an_instance_that_fails_is_reported() {
         for _ in 0..8 {
             let e = fixture.adguard.observe(&locked_out).await.unwrap_err();
             assert!(
-                e.message.contains("does not take our password"),
-                "{}",
-                e.message
+                matches!(e.message, Message::AdguardPasswordRefused { .. }),
+                "{e}"
             );
         }
         assert!(fixture.adguard.observe(&fixture.dns).await.unwrap().running);

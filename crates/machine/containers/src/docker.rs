@@ -2,7 +2,7 @@
 //! calls: `image`, `network`, `memory`, and `port` for the `Containers` port.
 
 use crate::{ContainerSettings, engine::Engine};
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use provisioning::ports::PortResult;
 use std::{
     sync::Arc,
@@ -45,10 +45,7 @@ impl Docker {
             .call(VERSION_TIMEOUT, |api| async move { api.version().await })
             .await
             .map_err(|e| {
-                e.into_port_error(
-                    ErrorCode::DockerUnavailable,
-                    "Docker does not report its version.",
-                )
+                e.into_port_error(ErrorCode::DockerUnavailable, Message::DockerVersionUnknown)
             })?;
         Ok(format!(
             "{} (API {})",

@@ -3,9 +3,9 @@
 //! failure it is opened again, because the engine may have been upgraded.
 
 use bollard::{API_DEFAULT_VERSION, errors::Error as BollardError};
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use provisioning::ports::{PortError, PortResult};
-use std::{future::Future, io, path::Path, time::Duration};
+use std::{future::Future, io, time::Duration};
 use tokio::sync::Mutex;
 
 /// The engine's default socket.
@@ -34,7 +34,7 @@ pub enum EngineError {
 
 /// The engine's error response, as the cause of a [`PortError`].
 #[derive(Debug, thiserror::Error)]
-#[error("Docker answered {status}: {message}")]
+#[error("the engine answered {status}: {message}")]
 pub(crate) struct ErrorResponse {
     status: u16,
     message: String,
@@ -43,7 +43,7 @@ pub(crate) struct ErrorResponse {
 impl EngineError {
     /// Returns an error with this code and message, and the engine's response as
     /// the cause. If the engine was unreachable, returns that error instead.
-    pub fn into_port_error(self, code: ErrorCode, text: impl Into<String>) -> PortError {
+    pub fn into_port_error(self, code: ErrorCode, text: Message) -> PortError {
         match self {
             EngineError::Unreachable(e) => e,
             EngineError::Response { status, message } => {
@@ -96,11 +96,10 @@ impl Engine {
         }
         Err(PortError::new(
             ErrorCode::DockerUnavailable,
-            format!(
-                "Docker's address “{}” is not a unix socket. MalikNode needs the engine of this \
-                 machine, e.g. DOCKER_HOST=unix://{DEFAULT_SOCKET}",
-                self.host
-            ),
+            Message::DockerNotLocal {
+                host: self.host.clone(),
+                example: format!("unix://{DEFAULT_SOCKET}"),
+            },
         ))
     }
 
@@ -163,22 +162,20 @@ impl Engine {
 fn timed_out(timeout: Duration) -> PortError {
     PortError::new(
         ErrorCode::DockerUnavailable,
-        format!(
-            "Docker has not answered for {} s: systemctl restart docker",
-            timeout.as_secs()
-        ),
+        Message::DockerTimedOut {
+            seconds: timeout.as_secs(),
+        },
     )
 }
 
 /// Returns the error for an engine that could not be reached.
 fn unreachable(socket: &str, e: BollardError) -> PortError {
     let message = if is_permission_denied(&e) {
-        format!(
-            "MalikNode may not use Docker's socket {}: run it as root.",
-            Path::new(socket).display()
-        )
+        Message::DockerNotPermitted {
+            socket: socket.to_owned(),
+        }
     } else {
-        "Docker does not answer: systemctl start docker".to_owned()
+        Message::DockerDown
     };
     PortError::because(ErrorCode::DockerUnavailable, message, e)
 }
@@ -205,7 +202,7 @@ mod tests {
         let engine = Engine::new(Some("unix:///nonexistent/docker.sock"));
         let e = engine.api().await.unwrap_err();
         assert_eq!(e.code, ErrorCode::DockerUnavailable);
-        assert_eq!(e.message, "Docker does not answer: systemctl start docker");
+        assert_eq!(e.message, Message::DockerDown);
         assert!(e.cause.is_some());
     }
 
@@ -215,7 +212,10 @@ mod tests {
             .api()
             .await
             .unwrap_err();
-        assert!(e.message.contains("tcp://10.0.0.1:2375"), "{}", e.message);
+        assert!(
+            matches!(&e.message, Message::DockerNotLocal { host, .. } if host == "tcp://10.0.0.1:2375"),
+            "{e}"
+        );
     }
 
     #[tokio::test]
@@ -236,10 +236,10 @@ mod tests {
         let e = BollardError::IOError {
             err: io::Error::from(io::ErrorKind::PermissionDenied),
         };
-        assert!(
-            unreachable(DEFAULT_SOCKET, e)
-                .message
-                .contains("run it as root")
+        let socket = DEFAULT_SOCKET.to_owned();
+        assert_eq!(
+            unreachable(DEFAULT_SOCKET, e).message,
+            Message::DockerNotPermitted { socket }
         );
     }
 }

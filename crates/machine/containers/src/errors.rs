@@ -1,8 +1,8 @@
-//! The messages for what Docker refuses, each with how to fix it. Docker's own
-//! text is kept as the cause and is never part of a message.
+//! The messages for what Docker refuses. Docker's own text is kept as the cause
+//! and is never an argument of a message.
 
 use crate::engine::EngineError;
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use provisioning::{ports::PortError, spec::ContainerSpec};
 
 /// Returns the error for a container that has one of our names but not our
@@ -10,43 +10,42 @@ use provisioning::{ports::PortError, spec::ContainerSpec};
 pub(crate) fn foreign_container(name: &str) -> PortError {
     PortError::new(
         ErrorCode::NameForeign,
-        format!(
-            "A container called {name} is not MalikNode's. Rename or remove it: docker rename {name} {name}_old"
-        ),
+        Message::ContainerForeign {
+            name: name.to_owned(),
+        },
     )
 }
 
 /// Returns the message for an image that the engine does not have. The tenant's
 /// DNS waits for it, and the operator can act on it.
-pub(crate) fn image_missing(image: &str) -> String {
-    format!("Waiting for the AdGuard Home image: run `./dev image`, or `docker pull {image}`.")
+pub(crate) fn image_missing(image: &str) -> Message {
+    Message::ImageMissing {
+        image: image.to_owned(),
+    }
 }
 
 /// Returns the error for a container that was not created or not started.
 pub fn start_failed(e: EngineError, spec: &ContainerSpec) -> PortError {
     let name = spec.tenant.container();
     if e.message_contains("address already in use") {
-        let address = spec.address;
+        let address = spec.address.to_string();
         return e.into_port_error(
             ErrorCode::DnsUnavailable,
-            format!("Another container has the address {address} of {name}: docker network inspect maliknode"),
+            Message::ContainerAddressTaken { name, address },
         );
     }
     if e.message_contains("no space left") {
-        return e.into_port_error(
-            ErrorCode::DiskUnavailable,
-            "The disk is full: docker system df shows what uses the space.",
-        );
+        return e.into_port_error(ErrorCode::DiskUnavailable, Message::ContainerDiskFull);
     }
     if e.message_contains("bind source path does not exist") {
         return e.into_port_error(
             ErrorCode::DiskUnavailable,
-            format!("A folder of {name} is missing. The next try creates it."),
+            Message::ContainerFolderMissing { name },
         );
     }
     e.into_port_error(
         ErrorCode::DnsUnavailable,
-        format!("Docker does not start {name}: docker logs {name}"),
+        Message::ContainerNotStarted { name },
     )
 }
 
@@ -54,7 +53,7 @@ pub fn start_failed(e: EngineError, spec: &ContainerSpec) -> PortError {
 pub fn remove_failed(e: EngineError, id: &str) -> PortError {
     e.into_port_error(
         ErrorCode::DnsUnavailable,
-        format!("Docker does not remove a DNS container: docker rm -f {id}"),
+        Message::ContainerNotRemoved { id: id.to_owned() },
     )
 }
 
@@ -88,11 +87,18 @@ mod tests {
             )
         };
         let e = error("Address already in use");
-        assert!(e.message.contains("10.92.1.1"), "{}", e.message);
+        assert_eq!(
+            e.message,
+            Message::ContainerAddressTaken {
+                name: "adguard_user_abcd".into(),
+                address: "10.92.1.1".into(),
+            }
+        );
         let e = error("write /x: no space left on device");
         assert_eq!(e.code, ErrorCode::DiskUnavailable);
+        assert_eq!(e.message, Message::ContainerDiskFull);
         let e = error("OCI runtime create failed: boom");
-        assert!(!e.message.contains("boom"));
+        assert!(!e.message.to_string().contains("boom"));
         assert!(e.cause.unwrap().to_string().contains("boom"));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Docker, engine::EngineError};
 use bollard::query_parameters::CreateImageOptions;
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use futures_util::TryStreamExt;
 use provisioning::ports::{PortError, PortResult};
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ impl Docker {
             Err(e) if e.has_status(404) => Ok(false),
             Err(e) => Err(e.into_port_error(
                 ErrorCode::DockerUnavailable,
-                "Docker cannot inspect the AdGuard Home image.",
+                Message::DockerImageUninspected,
             )),
         }
     }
@@ -83,7 +83,7 @@ impl Docker {
             }
             Ok(()) => Err(PortError::new(
                 ErrorCode::ImageMissing,
-                pull_failed(image, "the registry sent nothing"),
+                pull_failed(image, Message::PullSentNothing),
             )),
             Err(EngineError::Unreachable(e)) => Err(e),
             Err(e) => {
@@ -95,22 +95,23 @@ impl Docker {
 }
 
 /// Returns the message for a pull that failed.
-fn pull_failed(image: &str, reason: &str) -> String {
-    format!(
-        "The AdGuard Home image cannot be pulled ({reason}): run `./dev image`, or `docker pull {image}`."
-    )
+fn pull_failed(image: &str, reason: Message) -> Message {
+    Message::ImageNotPulled {
+        image: image.to_owned(),
+        reason: Box::new(reason),
+    }
 }
 
-/// Returns why a pull failed, in words that an operator can act on.
-pub fn pull_failure_reason(e: &EngineError) -> &'static str {
+/// Returns why a pull failed, as something that an operator can act on.
+pub fn pull_failure_reason(e: &EngineError) -> Message {
     if e.has_status(404) || e.message_contains("manifest unknown") {
-        "the registry does not have it"
+        Message::PullAbsent
     } else if e.message_contains("toomanyrequests") {
-        "the registry allows no more pulls for now"
+        Message::PullLimited
     } else if e.message_contains("no space left") {
-        "the disk is full"
+        Message::PullDiskFull
     } else {
-        "the image registry is not reachable"
+        Message::PullUnreachable
     }
 }
 
@@ -145,13 +146,17 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_pull_is_reported_with_a_fix() {
+    fn a_failed_pull_is_reported_with_its_reason() {
         let e = EngineError::Response {
             status: 500,
             message: "Get https://registry-1.docker.io/v2/: dial tcp: lookup failed".into(),
         };
-        let message = pull_failed("a/b:1", pull_failure_reason(&e));
-        assert!(message.contains("not reachable") && message.contains("docker pull a/b:1"));
-        assert!(crate::errors::image_missing("a/b:1").contains("./dev image"));
+        assert_eq!(
+            pull_failed("a/b:1", pull_failure_reason(&e)),
+            Message::ImageNotPulled {
+                image: "a/b:1".into(),
+                reason: Box::new(Message::PullUnreachable),
+            }
+        );
     }
 }

@@ -12,7 +12,7 @@ use bollard::{
     models::ContainerSummary,
     query_parameters::{InspectContainerOptions, ListContainersOptions},
 };
-use domain::{ErrorCode, Slot};
+use domain::{ErrorCode, Message, Slot};
 use provisioning::{
     capacity::ContainerMemory,
     ports::{PortError, PortResult},
@@ -63,7 +63,7 @@ impl Docker {
             Ok(_) => Err(unknown()),
             Err(e) => Err(PortError::because(
                 ErrorCode::Internal,
-                "A part of MalikNode broke off; it is tried again.",
+                Message::MemoryReadBrokeOff,
                 e,
             )),
         }
@@ -88,7 +88,7 @@ impl Docker {
         list.await.map_err(|e| {
             e.into_port_error(
                 ErrorCode::DockerUnavailable,
-                "Docker does not list its containers.",
+                Message::DockerContainersUnlisted,
             )
         })
     }
@@ -116,18 +116,14 @@ impl Docker {
             Err(e) if e.has_status(404) => Ok(None),
             Err(e) => Err(e.into_port_error(
                 ErrorCode::DockerUnavailable,
-                "Docker cannot inspect a DNS container.",
+                Message::DockerDnsContainerUninspected,
             )),
         }
     }
 }
 
 fn unknown() -> PortError {
-    PortError::new(
-        ErrorCode::MemoryUnknown,
-        "The memory of the DNS containers cannot be read: MalikNode has to run on the same \
-         machine as Docker, outside a container.",
-    )
+    PortError::new(ErrorCode::MemoryUnknown, Message::ContainerMemoryUnknown)
 }
 
 fn read(path: &GroupPath, running: &[ContainerSummary]) -> ContainersMemory {

@@ -10,7 +10,7 @@ use bollard::{
     models::{Ipam, IpamConfig, Network, NetworkCreateRequest},
     query_parameters::ListNetworksOptions,
 };
-use domain::{AddressPlan, ErrorCode};
+use domain::{AddressPlan, ErrorCode, Message};
 use ipnet::{IpNet, Ipv4Net};
 use provisioning::ports::{PortError, PortResult};
 use std::time::{Duration, Instant};
@@ -57,13 +57,13 @@ impl Docker {
         *self.network_seen_at.lock().await = None;
     }
 
-    /// Returns a message about another Docker network whose range overlaps with
+    /// Returns the message about another Docker network whose range overlaps with
     /// one of ours, or `None` if there is none. Networks of this installation do
     /// not count.
     ///
     /// # Errors
     /// `DockerUnavailable`.
-    pub async fn network_clash(&self) -> PortResult<Option<String>> {
+    pub async fn network_clash(&self) -> PortResult<Option<Message>> {
         let others = self
             .networks()
             .await?
@@ -73,12 +73,15 @@ impl Docker {
             let name = n.name.clone().unwrap_or_default();
             subnets(&n).into_iter().map(move |net| (name.clone(), net))
         });
-        Ok(first_overlap(&self.settings.addresses, ranges).map(|(name, net, ours)| {
-            format!(
-                "Docker's network “{name}” ({net}) overlaps with our {ours}: choose another range \
-                 in config.toml, or remove it: docker network rm {name}"
-            )
-        }))
+        Ok(
+            first_overlap(&self.settings.addresses, ranges).map(|(name, net, ours)| {
+                Message::NetworkOverlaps {
+                    name,
+                    range: net.to_string(),
+                    ours: ours.to_string(),
+                }
+            }),
+        )
     }
 
     async fn networks(&self) -> PortResult<Vec<Network>> {
@@ -90,7 +93,7 @@ impl Docker {
             .map_err(|e| {
                 e.into_port_error(
                     ErrorCode::DockerUnavailable,
-                    "Docker does not list its networks.",
+                    Message::DockerNetworksUnlisted,
                 )
             })
     }
@@ -163,30 +166,28 @@ fn create_request(s: &ContainerSettings) -> NetworkCreateRequest {
 
 /// Returns the error for a network that was not created.
 fn create_failed(e: EngineError, s: &ContainerSettings) -> PortError {
-    let range = s.addresses.containers;
     // The text depends on the version: "Pool overlaps with other one", "networks have overlapping IPv4".
     if e.message_contains("overlap") {
         return e.into_port_error(
             ErrorCode::BadConfiguration,
-            format!(
-                "The range {range} for DNS containers is used by another Docker network: set \
-                 addresses.containers in config.toml, or remove that network."
-            ),
+            Message::NetworkRangeTaken {
+                range: s.addresses.containers.to_string(),
+            },
         );
     }
     if e.message_contains("same bridge name") || e.message_contains("already exists") {
         return e.into_port_error(
             ErrorCode::NameForeign,
-            format!(
-                "The bridge {} belongs to another Docker network. Find it by docker network ls, \
-                 then remove it by docker network rm.",
-                s.bridge
-            ),
+            Message::NetworkBridgeTaken {
+                bridge: s.bridge.clone(),
+            },
         );
     }
     e.into_port_error(
         ErrorCode::DockerUnavailable,
-        format!("Docker cannot create the network “{}”.", s.network),
+        Message::NetworkNotCreated {
+            name: s.network.clone(),
+        },
     )
 }
 
@@ -195,12 +196,11 @@ fn create_failed(e: EngineError, s: &ContainerSettings) -> PortError {
 /// # Errors
 /// `NameForeign`. The message says how to fix it.
 pub fn check(network: &Network, s: &ContainerSettings) -> PortResult<()> {
-    let name = &s.network;
-    let fix = format!("docker network rm {name}");
+    let name = s.network.clone();
     if !is_ours(network.labels.as_ref(), s) {
         return Err(PortError::new(
             ErrorCode::NameForeign,
-            format!("A Docker network called “{name}” is not MalikNode's. Remove it: {fix}"),
+            Message::NetworkForeign { name },
         ));
     }
     let option = |key: &str| {
@@ -210,21 +210,21 @@ pub fn check(network: &Network, s: &ContainerSettings) -> PortResult<()> {
             .and_then(|o| o.get(key))
             .map(String::as_str)
     };
-    let wrong = if subnets(network) != [s.addresses.containers.trunc()] {
-        "another address range"
+    let difference = if subnets(network) != [s.addresses.containers.trunc()] {
+        Message::NetworkOtherRange
     } else if option(BRIDGE) != Some(&s.bridge) {
-        "another bridge"
+        Message::NetworkOtherBridge
     } else if option(ICC) != Some("false") || option(MASQUERADE) == Some("false") {
-        "other settings"
+        Message::NetworkOtherSettings
     } else {
         return Ok(());
     };
     Err(PortError::new(
         ErrorCode::NameForeign,
-        format!(
-            "The Docker network “{name}” was created with {wrong}. Remove its containers, then \
-             the network: {fix}"
-        ),
+        Message::NetworkDiffers {
+            name,
+            difference: Box::new(difference),
+        },
     ))
 }
 
@@ -279,17 +279,19 @@ mod tests {
             .as_mut()
             .unwrap()
             .insert(ICC.into(), "true".into());
-        assert!(
-            check(&open, &s)
-                .unwrap_err()
-                .message
-                .contains("other settings")
+        let differs = |difference| Message::NetworkDiffers {
+            name: s.network.clone(),
+            difference: Box::new(difference),
+        };
+        assert_eq!(
+            check(&open, &s).unwrap_err().message,
+            differs(Message::NetworkOtherSettings)
         );
 
         let mut moved = s.clone();
         moved.addresses.containers = "10.200.0.0/21".parse().unwrap();
         let e = check(&listed(create_request(&moved)), &s).unwrap_err();
-        assert!(e.message.contains("another address range"), "{}", e.message);
+        assert_eq!(e.message, differs(Message::NetworkOtherRange));
     }
 
     #[test]

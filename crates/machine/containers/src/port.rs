@@ -12,7 +12,7 @@ use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
     StartContainerOptions, StopContainerOptions,
 };
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use futures_util::stream::BoxStream;
 use provisioning::{
     observed::ObservedContainers,
@@ -56,7 +56,7 @@ impl Docker {
         match self.find_with_revision(&name).await? {
             Some((_, revision)) if !spec.is_fitting(&revision, false) => Err(PortError::new(
                 ErrorCode::Busy,
-                format!("{name} was created from another specification and is removed first."),
+                Message::ContainerOfOtherSpec { name },
             )),
             found => Ok(found.map(|(id, _)| id)),
         }
@@ -83,7 +83,9 @@ impl Docker {
             Err(e) if e.has_status(404) => Ok(None),
             Err(e) => Err(e.into_port_error(
                 ErrorCode::DockerUnavailable,
-                format!("Docker cannot inspect the container {name}."),
+                Message::DockerContainerUninspected {
+                    name: name.to_owned(),
+                },
             )),
         }
     }
@@ -175,7 +177,7 @@ impl Docker {
         }
         Err(PortError::new(
             ErrorCode::DnsUnavailable,
-            format!("Docker does not finish removing a DNS container: docker rm -f {id}"),
+            Message::ContainerRemovalUnfinished { id: id.to_owned() },
         ))
     }
 }
@@ -196,7 +198,7 @@ impl Containers for Docker {
         let list = list.map_err(|e| {
             e.into_port_error(
                 ErrorCode::DockerUnavailable,
-                "Docker does not list its containers.",
+                Message::DockerContainersUnlisted,
             )
         })?;
         Ok(list::observed(list, image?, &self.settings))
@@ -249,10 +251,7 @@ impl Containers for Docker {
         }
         Err(PortError::new(
             ErrorCode::DnsUnavailable,
-            format!(
-                "Another program keeps creating and removing a container called {name}: docker \
-                 events --filter container={name}"
-            ),
+            Message::ContainerContended { name },
         ))
     }
 

@@ -1,8 +1,8 @@
 //! Runs `nft` and `iptables` with argument arrays, text on stdin and a timeout,
-//! and translates their errors into messages for people.
+//! and translates their errors into messages.
 
 use crate::own_pids::OwnPids;
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use provisioning::ports::PortError;
 use std::{io, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
@@ -104,33 +104,38 @@ impl CommandError {
         matches!(self, Self::Failed { stderr, .. } if stderr.contains("No such file or directory"))
     }
 
-    /// Converts the error into one with a message for people that says what to do.
+    /// Converts the error into one with a message that says what to do.
     pub(crate) fn explain(self) -> PortError {
         let message = match &self {
-            Self::NotInstalled { program: "nft", .. } => {
-                "nftables is not installed: apt-get install nftables".to_owned()
-            }
-            Self::NotInstalled { program, .. } => {
-                format!("{program} is not installed: apt-get install {program}")
-            }
-            Self::NotStarted { program, .. } => format!("{program} could not be run"),
-            Self::TimedOut { program } => format!(
-                "{program} did not end within {} s; it is tried again",
-                TIMEOUT.as_secs()
-            ),
+            Self::NotInstalled { program: "nft", .. } => Message::ProgramMissing {
+                program: "nftables".to_owned(),
+                package: "nftables".to_owned(),
+            },
+            Self::NotInstalled { program, .. } => Message::ProgramMissing {
+                program: (*program).to_owned(),
+                package: (*program).to_owned(),
+            },
+            Self::NotStarted { program, .. } => Message::ProgramNotRun {
+                program: (*program).to_owned(),
+            },
+            Self::TimedOut { program } => Message::ProgramTimedOut {
+                program: (*program).to_owned(),
+                seconds: TIMEOUT.as_secs(),
+            },
             Self::Failed { program, stderr } => {
-                let says = |any: &[&str]| any.iter().any(|text| stderr.contains(text));
-                if says(&["not permitted", "Permission denied", "must be root"]) {
-                    "MalikNode may not change the firewall: run it as root or with CAP_NET_ADMIN"
-                        .to_owned()
-                } else if self.is_not_found() || says(&["File exists", "Device or resource busy"]) {
-                    "another program changed MalikNode's firewall table; it is read again and fixed"
-                        .to_owned()
-                } else if says(&["not supported", "Unable to initialize Netlink socket"]) {
-                    "this kernel lacks nf_tables or a part of it: a kernel from 5.10 on with nf_tables is needed"
-                        .to_owned()
+                let contains_any = |any: &[&str]| any.iter().any(|text| stderr.contains(text));
+                if contains_any(&["not permitted", "Permission denied", "must be root"]) {
+                    Message::FirewallNotPermitted
+                } else if self.is_not_found()
+                    || contains_any(&["File exists", "Device or resource busy"])
+                {
+                    Message::FirewallContended
+                } else if contains_any(&["not supported", "Unable to initialize Netlink socket"]) {
+                    Message::FirewallUnsupported
                 } else {
-                    format!("{program} refused MalikNode's firewall rules")
+                    Message::FirewallRulesRefused {
+                        program: (*program).to_owned(),
+                    }
                 }
             }
         };
@@ -142,7 +147,7 @@ impl CommandError {
 mod tests {
     use super::*;
 
-    async fn failure_message(program: &'static str, args: &[&str]) -> String {
+    async fn failure_message(program: &'static str, args: &[&str]) -> Message {
         let error = run(program, args, "", &OwnPids::default()).await;
         let error = error.unwrap_err().explain();
         assert_eq!(error.code, ErrorCode::FirewallUnavailable);
@@ -152,44 +157,52 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_program_is_named_with_its_package() {
+        let missing = |program: &str| Message::ProgramMissing {
+            program: program.to_owned(),
+            package: program.to_owned(),
+        };
         assert_eq!(
             failure_message("maliknode-no-such-program", &[]).await,
-            "maliknode-no-such-program is not installed: apt-get install maliknode-no-such-program"
+            missing("maliknode-no-such-program")
         );
-        let missing = CommandError::NotInstalled {
+        let nft = CommandError::NotInstalled {
             program: "nft",
             source: io::ErrorKind::NotFound.into(),
         };
-        assert_eq!(
-            missing.explain().message,
-            "nftables is not installed: apt-get install nftables"
-        );
+        assert_eq!(nft.explain().message, missing("nftables"));
     }
 
     #[test]
     fn errors_of_programs_are_explained() {
-        for (stderr, part) in [
-            ("Operation not permitted (you must be root)", "as root"),
+        for (stderr, message) in [
+            (
+                "Operation not permitted (you must be root)",
+                Message::FirewallNotPermitted,
+            ),
             (
                 "iptables v1.8.9 (nf_tables): Permission denied (you must be root)",
-                "as root",
+                Message::FirewallNotPermitted,
             ),
             (
                 "Error: Could not process rule: No such file or directory",
-                "another program",
+                Message::FirewallContended,
             ),
             (
                 "Error: Could not process rule: Operation not supported",
-                "this kernel lacks",
+                Message::FirewallUnsupported,
             ),
-            ("Error: syntax error, unexpected '}'", "refused"),
+            (
+                "Error: syntax error, unexpected '}'",
+                Message::FirewallRulesRefused {
+                    program: "nft".to_owned(),
+                },
+            ),
         ] {
             let failed = CommandError::Failed {
                 program: "nft",
                 stderr: stderr.to_owned(),
             };
-            let message = failed.explain().message;
-            assert!(message.contains(part), "{stderr}: {message}");
+            assert_eq!(failed.explain().message, message, "{stderr}");
         }
     }
 

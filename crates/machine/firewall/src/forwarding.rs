@@ -1,6 +1,6 @@
 //! The kernel setting that makes it route IPv4 between interfaces.
 
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use provisioning::ports::{PortError, PortResult};
 
 const SETTING: &str = "/proc/sys/net/ipv4/ip_forward";
@@ -12,11 +12,7 @@ const SETTING: &str = "/proc/sys/net/ipv4/ip_forward";
 /// `FirewallUnavailable` if the setting cannot be read or written.
 pub fn enable_forwarding() -> PortResult<()> {
     let failed = |e: std::io::Error| {
-        PortError::because(
-            ErrorCode::FirewallUnavailable,
-            "IPv4 forwarding could not be turned on: run MalikNode as root, or set net.ipv4.ip_forward = 1",
-            e,
-        )
+        PortError::because(ErrorCode::FirewallUnavailable, Message::ForwardingOff, e)
     };
     // Writing resets the per-interface settings that depend on it, so it is only
     // written if necessary.

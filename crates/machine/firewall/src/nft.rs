@@ -17,7 +17,7 @@ use crate::{
     settings::FirewallSettings,
 };
 use async_trait::async_trait;
-use domain::{ErrorCode, Failure};
+use domain::{ErrorCode, Failure, Message};
 use futures_util::stream::BoxStream;
 use provisioning::{
     observed::{ObservedFirewall, ObservedFirewallTenant},
@@ -96,11 +96,8 @@ impl Nft {
         let args = ["-j", "list", "table", family, TABLE];
         match run("nft", &args, "", &self.own).await {
             Ok(json) => Listing::parse(&json).map_err(|e| {
-                PortError::because(
-                    ErrorCode::FirewallUnavailable,
-                    "the output of nft is not its JSON format",
-                    e,
-                )
+                let message = Message::FirewallListingUnreadable;
+                PortError::because(ErrorCode::FirewallUnavailable, message, e)
             }),
             Err(e) if e.is_not_found() => Ok(Listing::default()),
             Err(e) => Err(e.explain()),

@@ -1,7 +1,7 @@
 //! The settings of the rules. Changing one changes the tables' version, so that
 //! the tables are rebuilt at the next reading.
 
-use domain::{AddressPlan, ErrorCode, Failure, marks::BRIDGE};
+use domain::{AddressPlan, ErrorCode, Failure, Message, marks::BRIDGE};
 use ipnet::Ipv4Net;
 
 /// The settings that the constant part of the tables depends on.
@@ -45,7 +45,7 @@ impl FirewallSettings {
         {
             return Err(Failure::new(
                 ErrorCode::BadConfiguration,
-                "bridge: an interface name is 1 to 15 letters, digits, dots, hyphens or underscores",
+                Message::BridgeName,
             ));
         }
         Ok(())

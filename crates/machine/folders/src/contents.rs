@@ -2,7 +2,7 @@
 //! operator or a damaged disk can leave anything: links, pipes, endless files.
 
 use domain::{PrivateKey, PublicKey, Slot};
-use hostfs::disk_error;
+use hostfs::{DiskAction, disk_error};
 use provisioning::{
     hash::content_hash,
     observed::{DnsConf, FileStamp, ObservedFolder},
@@ -28,14 +28,14 @@ pub(crate) fn read_folder(dir: &Path) -> PortResult<ObservedFolder> {
         dns_conf: dns_conf(&dir.join(DNS_CONF)),
         ..ObservedFolder::default()
     };
-    for entry in fs::read_dir(dir).map_err(disk_error("Reading", dir))? {
-        let entry = entry.map_err(disk_error("Reading", dir))?;
+    for entry in fs::read_dir(dir).map_err(disk_error(DiskAction::Read, dir))? {
+        let entry = entry.map_err(disk_error(DiskAction::Read, dir))?;
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
         let slot = name.strip_suffix(".conf").and_then(Slot::of_interface);
         if slot.is_some() {
-            let content = content(&entry.path()).map_err(disk_error("Reading", dir))?;
+            let content = content(&entry.path()).map_err(disk_error(DiskAction::Read, dir))?;
             folder.wg_confs.insert(name, content_hash(&content));
         }
     }

@@ -13,8 +13,8 @@ mod contents;
 use async_trait::async_trait;
 use cache::FolderCache;
 use contents::{is_not_found, read_folder};
-use domain::{ErrorCode, TenantName};
-use hostfs::{BlockingPool, create_private_dir, disk_error, write_private_file};
+use domain::{ErrorCode, Message, TenantName};
+use hostfs::{BlockingPool, DiskAction, create_private_dir, disk_error, write_private_file};
 use protocol::TenantSpec;
 use provisioning::{
     TenantSpecExt,
@@ -106,10 +106,10 @@ fn observe(
     let (mut folders, mut now) = (BTreeMap::new(), FolderCache::default());
     let entries = match fs::read_dir(&users) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((folders, now)),
-        other => other.map_err(disk_error("Reading", &users))?,
+        other => other.map_err(disk_error(DiskAction::Read, &users))?,
     };
     for entry in entries {
-        let entry = entry.map_err(disk_error("Reading", &users))?;
+        let entry = entry.map_err(disk_error(DiskAction::Read, &users))?;
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
@@ -151,7 +151,7 @@ fn write(settings: &NodeSettings, t: &TenantSpec) -> PortResult<()> {
         .map(|n| dir.join(n))
         .filter(|p| *p != conf)
     {
-        fs::remove_file(&stale).map_err(disk_error("Removing", &stale))?;
+        fs::remove_file(&stale).map_err(disk_error(DiskAction::Remove, &stale))?;
     }
     write_private_file(&conf, t.wg_conf().expose().as_bytes())
 }
@@ -160,7 +160,9 @@ fn remove(settings: &NodeSettings, folder: &str) -> PortResult<()> {
     if tenant_of_folder(folder).is_none() {
         return Err(PortError::new(
             ErrorCode::Internal,
-            format!("{folder:?} is not a tenant's folder"),
+            Message::FolderNameForeign {
+                folder: folder.to_owned(),
+            },
         ));
     }
     let dir = settings.users_dir().join(folder);
@@ -172,7 +174,7 @@ fn remove(settings: &NodeSettings, folder: &str) -> PortResult<()> {
     // must not start in a folder that is being emptied.
     match fs::rename(&dir, &removed) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(disk_error("Removing", &dir)(e)),
+        Err(e) => Err(disk_error(DiskAction::Remove, &dir)(e)),
         Ok(()) => remove_tree(&removed),
     }
 }
@@ -183,7 +185,7 @@ const REMOVED_PREFIX: &str = ".gone_";
 fn remove_tree(dir: &Path) -> PortResult<()> {
     match fs::remove_dir_all(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(disk_error("Removing", dir)),
+        other => other.map_err(disk_error(DiskAction::Remove, dir)),
     }
 }
 

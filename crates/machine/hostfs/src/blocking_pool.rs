@@ -4,7 +4,7 @@
 //! and work that has nothing to do with that disk (mostly password hashing)
 //! would stop too.
 
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use provisioning::ports::{PortError, PortResult};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -30,7 +30,7 @@ impl BlockingPool {
         work: impl FnOnce() -> PortResult<T> + Send + 'static,
     ) -> PortResult<T> {
         let interrupted = |e: Box<dyn std::error::Error + Send + Sync>| {
-            PortError::because(ErrorCode::Internal, "Work on the disk was interrupted.", e)
+            PortError::because(ErrorCode::Internal, Message::DiskWorkInterrupted, e)
         };
         let permit = self.0.clone().acquire_owned().await;
         let permit = permit.map_err(|e| interrupted(e.into()))?;

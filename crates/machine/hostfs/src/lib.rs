@@ -6,4 +6,4 @@ mod blocking_pool;
 mod private;
 
 pub use blocking_pool::BlockingPool;
-pub use private::{create_private_dir, disk_error, write_private_file};
+pub use private::{DiskAction, create_private_dir, disk_error, write_private_file};

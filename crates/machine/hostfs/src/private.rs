@@ -5,7 +5,7 @@
 //! Nothing is flushed to the disk by force: each of these files can be written
 //! again from the database.
 
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use provisioning::ports::{PortError, PortResult};
 use std::{
     fs,
@@ -14,13 +14,27 @@ use std::{
     path::Path,
 };
 
+/// What failed on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskAction {
+    Read,
+    Write,
+    Remove,
+    MakeFolder,
+    CloseFolder,
+}
+
 /// Returns a function that turns the I/O error of an action on a path into
-/// `DiskUnavailable`. `action` begins the message, e.g. "Writing".
-pub fn disk_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PortError {
-    let message = format!(
-        "{action} {} failed: is the disk full or read-only?",
-        path.display()
-    );
+/// `DiskUnavailable`.
+pub fn disk_error(action: DiskAction, path: &Path) -> impl FnOnce(io::Error) -> PortError {
+    let path = path.display().to_string();
+    let message = match action {
+        DiskAction::Read => Message::DiskReadFailed { path },
+        DiskAction::Write => Message::DiskWriteFailed { path },
+        DiskAction::Remove => Message::DiskRemoveFailed { path },
+        DiskAction::MakeFolder => Message::FolderNotMade { path },
+        DiskAction::CloseFolder => Message::FolderNotClosed { path },
+    };
     move |e| PortError::because(ErrorCode::DiskUnavailable, message, e)
 }
 
@@ -33,9 +47,9 @@ pub fn create_private_dir(path: &Path) -> PortResult<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(disk_error("Making the folder", path))?;
+        .map_err(disk_error(DiskAction::MakeFolder, path))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-        .map_err(disk_error("Closing the folder", path))
+        .map_err(disk_error(DiskAction::CloseFolder, path))
 }
 
 /// Writes a file that only we can read. It replaces the old file in one step.
@@ -68,6 +82,6 @@ pub fn write_private_file(path: &Path, content: &[u8]) -> PortResult<()> {
     write().map_err(|e| {
         // An incomplete file must not fill the disk further.
         let _ = fs::remove_file(&temporary);
-        disk_error("Writing", path)(e)
+        disk_error(DiskAction::Write, path)(e)
     })
 }

@@ -7,7 +7,7 @@
 
 use async_trait::async_trait;
 use containers::Docker;
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use provisioning::{
     capacity::{Memory, MemoryReading},
     ports::{PortError, PortResult},
@@ -62,14 +62,18 @@ pub fn total_and_available() -> PortResult<(u64, u64)> {
     let text = fs::read_to_string(MEMINFO).map_err(|e| {
         PortError::because(
             ErrorCode::MemoryUnknown,
-            format!("{MEMINFO} cannot be read."),
+            Message::MeminfoUnreadable {
+                path: MEMINFO.to_owned(),
+            },
             e,
         )
     })?;
     parse(&text).ok_or_else(|| {
         PortError::new(
             ErrorCode::MemoryUnknown,
-            format!("{MEMINFO} does not say what is free."),
+            Message::MeminfoIncomplete {
+                path: MEMINFO.to_owned(),
+            },
         )
     })
 }

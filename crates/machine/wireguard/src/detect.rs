@@ -1,7 +1,7 @@
 //! Chooses the WireGuard implementation: the kernel's if it has one, otherwise ours.
 
 use crate::{Kernel, Userspace, failure::has_errno, links::Links};
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use nix::errno::Errno;
 use provisioning::ports::{PortError, PortResult, WireGuard};
 use std::{fmt, fs::OpenOptions, io, path::PathBuf, str::FromStr, sync::Arc};
@@ -63,7 +63,7 @@ impl fmt::Display for Implementation {
 pub struct Detection {
     pub chosen: Implementation,
     /// The reason, for the log and for `maliknode doctor`.
-    pub why: String,
+    pub why: Message,
 }
 
 /// The operator's choice, and what is needed to start the child process.
@@ -89,34 +89,25 @@ pub struct Detected {
 /// # Errors
 /// `WireguardUnavailable`, with what to do, if neither works.
 pub async fn examine(choice: Choice) -> PortResult<Detection> {
-    let chosen = |chosen, why: &str| {
-        Ok(Detection {
-            chosen,
-            why: why.to_owned(),
-        })
-    };
+    let chosen = |chosen, why| Ok(Detection { chosen, why });
     // This also shows whether the process may create interfaces at all.
     match probe().await {
         Err(e) if !has_errno(&e, Errno::EOPNOTSUPP) => {
-            Err(crate::failure::refused("create network interfaces", e))
+            Err(crate::failure::refused(&Message::ActionCreateInterfaces, e))
         }
         _ if choice == Choice::Userspace => {
             check_tun()?;
-            let why = "the configuration asks for the userspace WireGuard";
-            chosen(Implementation::Userspace, why)
+            chosen(Implementation::Userspace, Message::WireguardConfigured)
         }
-        Ok(()) => chosen(Implementation::Kernel, "the kernel has WireGuard"),
+        Ok(()) => chosen(Implementation::Kernel, Message::WireguardInKernel),
         Err(e) if choice == Choice::Kernel => Err(PortError::because(
             ErrorCode::WireguardUnavailable,
-            "The configuration asks for the kernel's WireGuard, and this kernel has none. Try `modprobe wireguard`, or set wireguard to auto.",
+            Message::KernelWireguardMissing,
             e,
         )),
         Err(_) => {
             check_tun()?;
-            chosen(
-                Implementation::Userspace,
-                "this kernel has no WireGuard, so MalikNode's own serves",
-            )
+            chosen(Implementation::Userspace, Message::WireguardNotInKernel)
         }
     }
 }
@@ -168,13 +159,17 @@ async fn probe() -> io::Result<()> {
 fn check_tun() -> PortResult<()> {
     match OpenOptions::new().read(true).write(true).open(TUN) {
         Ok(_) => Ok(()),
-        Err(e) => Err(PortError::because(
-            ErrorCode::WireguardUnavailable,
-            format!(
-                "MalikNode's own WireGuard needs {TUN}, which cannot be opened ({e}). Try `modprobe tun`; a container needs --device {TUN}."
-            ),
-            e,
-        )),
+        Err(e) => {
+            let message = Message::TunUnusable {
+                path: TUN.to_owned(),
+                reason: e.to_string(),
+            };
+            Err(PortError::because(
+                ErrorCode::WireguardUnavailable,
+                message,
+                e,
+            ))
+        }
     }
 }
 

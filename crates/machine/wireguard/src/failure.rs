@@ -1,6 +1,6 @@
-//! Translates errors of the machine into messages that say what to do.
+//! Translates errors of the machine into messages.
 
-use domain::{ErrorCode, Slot};
+use domain::{ErrorCode, Message, Slot};
 use nix::errno::Errno;
 use provisioning::ports::PortError;
 use std::io;
@@ -10,54 +10,48 @@ pub(crate) fn has_errno(e: &io::Error, errno: Errno) -> bool {
     e.raw_os_error() == Some(errno as i32)
 }
 
-/// Creates the error for a failed `action` (an infinitive: "create wg1").
-pub(crate) fn refused(action: &str, e: io::Error) -> PortError {
-    let code = ErrorCode::WireguardUnavailable;
-    if has_errno(&e, Errno::EPERM) || has_errno(&e, Errno::EACCES) {
-        let message =
-            format!("MalikNode may not {action}: it needs root, or the capability CAP_NET_ADMIN.");
-        return PortError::because(code, message, e);
-    }
-    PortError::because(code, format!("MalikNode could not {action}: {e}."), e)
+/// Creates the error for a failed `action`, one of `Message::Action…`.
+pub(crate) fn refused(action: &Message, e: io::Error) -> PortError {
+    let action = Box::new(action.clone());
+    let message = if has_errno(&e, Errno::EPERM) || has_errno(&e, Errno::EACCES) {
+        Message::WireguardNotPermitted { action }
+    } else {
+        let reason = e.to_string();
+        Message::WireguardFailed { action, reason }
+    };
+    PortError::because(ErrorCode::WireguardUnavailable, message, e)
 }
 
 /// Creates the error for a UDP port that another program uses.
 pub(crate) fn port_taken(slot: Slot, e: io::Error) -> PortError {
-    let port = slot.listen_port();
-    PortError::because(
-        ErrorCode::PortTaken,
-        format!(
-            "UDP port {port} of {} is held by another program. `ss -lunp sport = :{port}` shows which; stop it, and MalikNode goes on by itself.",
-            slot.interface()
-        ),
-        e,
-    )
+    let message = Message::UdpPortTaken {
+        port: slot.listen_port().into(),
+        interface: slot.interface(),
+    };
+    PortError::because(ErrorCode::PortTaken, message, e)
 }
 
 /// Creates the error for an interface that is not ours and has the slot's name.
 pub(crate) fn name_foreign(slot: Slot) -> PortError {
-    let name = slot.interface();
+    let interface = slot.interface();
     PortError::new(
         ErrorCode::NameForeign,
-        format!(
-            "There is an interface {name} that is not MalikNode's; it is left as it is. Rename or remove it, and MalikNode goes on by itself."
-        ),
+        Message::InterfaceForeign { interface },
     )
 }
 
 /// Creates the error for a change of an interface that does not exist.
 pub(crate) fn missing(slot: Slot) -> PortError {
-    PortError::new(
-        ErrorCode::NotFound,
-        format!("The interface {} is not there (yet).", slot.interface()),
-    )
+    let interface = slot.interface();
+    PortError::new(ErrorCode::NotFound, Message::InterfaceAbsent { interface })
 }
 
 /// Creates the error for an action that did not end in time.
-pub(crate) fn timed_out(action: &str) -> PortError {
+pub(crate) fn timed_out(action: Message) -> PortError {
+    let action = Box::new(action);
     PortError::new(
         ErrorCode::WireguardUnavailable,
-        format!("MalikNode could not {action}: the machine did not answer in time."),
+        Message::WireguardTimedOut { action },
     )
 }
 
@@ -68,11 +62,12 @@ mod tests {
     #[test]
     fn a_missing_capability_is_named() {
         let e = refused(
-            "create wg1",
+            &Message::ActionReadCounters,
             io::Error::from_raw_os_error(Errno::EPERM as i32),
         );
         assert_eq!(e.code, ErrorCode::WireguardUnavailable);
-        assert!(e.message.contains("CAP_NET_ADMIN"), "{}", e.message);
+        let action = Box::new(Message::ActionReadCounters);
+        assert_eq!(e.message, Message::WireguardNotPermitted { action });
         assert!(e.cause.is_some());
     }
 
@@ -81,6 +76,12 @@ mod tests {
         let slot = Slot::new(3).unwrap();
         let e = port_taken(slot, io::Error::from_raw_os_error(Errno::EADDRINUSE as i32));
         assert_eq!(e.code, ErrorCode::PortTaken);
-        assert!(e.message.contains("51823"), "{}", e.message);
+        assert_eq!(
+            e.message,
+            Message::UdpPortTaken {
+                port: 51_823,
+                interface: "wg3".into(),
+            }
+        );
     }
 }

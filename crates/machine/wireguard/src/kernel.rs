@@ -13,7 +13,7 @@ use crate::{
     links::{Link, Links},
 };
 use async_trait::async_trait;
-use domain::Slot;
+use domain::{Message, Slot};
 use futures_util::stream::BoxStream;
 use nix::errno::Errno;
 use provisioning::{
@@ -57,7 +57,9 @@ impl Kernel {
 
     async fn create(&self, links: &Links, spec: &InterfaceSpec) -> PortResult<()> {
         let name = spec.slot.interface();
-        let doing = format!("create {name}");
+        let doing = Message::ActionCreateInterface {
+            interface: name.clone(),
+        };
         let fail = |e| refused(&doing, e);
         let temp_name = format!("mn{name}");
         // A crash may have left one.
@@ -80,7 +82,9 @@ impl Kernel {
 
     async fn configure(&self, links: &Links, spec: &InterfaceSpec, link: &Link) -> PortResult<()> {
         let name = spec.slot.interface();
-        let doing = format!("create {name}");
+        let doing = Message::ActionCreateInterface {
+            interface: name.clone(),
+        };
         let fail = |e| refused(&doing, e);
         links
             .set_alias(link.index, &spec.owner)
@@ -108,7 +112,9 @@ impl Kernel {
     }
 
     async fn update(&self, links: &Links, spec: &InterfaceSpec, link: &Link) -> PortResult<()> {
-        let doing = format!("change {}", link.name);
+        let doing = Message::ActionChangeInterface {
+            interface: link.name.clone(),
+        };
         let fail = |e| refused(&doing, e);
         let now = kernel_device::read(&link.name).await.map_err(fail)?;
         let mut update = DeviceUpdate::new();
@@ -140,7 +146,9 @@ impl Kernel {
 
     async fn try_ensure(&self, spec: &InterfaceSpec) -> PortResult<()> {
         let name = spec.slot.interface();
-        let doing = format!("make {name}");
+        let doing = Message::ActionCreateInterface {
+            interface: name.clone(),
+        };
         let fail = |e| refused(&doing, e);
         let links = Links::open().map_err(fail)?;
         let _lock = self.lock(spec.slot).await;
@@ -159,7 +167,9 @@ impl Kernel {
 
     async fn try_change(&self, slot: Slot, change: &PeerChange) -> PortResult<()> {
         let name = slot.interface();
-        let doing = format!("change the devices of {name}");
+        let doing = Message::ActionChangeDevices {
+            interface: name.clone(),
+        };
         let fail = |e| refused(&doing, e);
         let links = Links::open().map_err(fail)?;
         let _lock = self.lock(slot).await;
@@ -177,7 +187,9 @@ impl Kernel {
 
     async fn try_delete(&self, slot: Slot) -> PortResult<()> {
         let name = slot.interface();
-        let doing = format!("remove {name}");
+        let doing = Message::ActionRemoveInterface {
+            interface: name.clone(),
+        };
         let fail = |e| refused(&doing, e);
         let links = Links::open().map_err(fail)?;
         let _lock = self.lock(slot).await;
@@ -189,7 +201,7 @@ impl Kernel {
     }
 
     async fn try_observe(&self) -> PortResult<BTreeMap<Slot, ObservedInterface>> {
-        let fail = |e| refused("read the network interfaces", e);
+        let fail = |e| refused(&Message::ActionReadInterfaces, e);
         let links = Links::open().map_err(fail)?;
         let mut found = links.observed().await.map_err(fail)?;
         for (link, interface) in found.values_mut() {
@@ -212,7 +224,7 @@ impl Kernel {
     }
 
     async fn try_statistics(&self) -> PortResult<Vec<PeerStatistics>> {
-        let fail = |e| refused("read the counters", e);
+        let fail = |e| refused(&Message::ActionReadCounters, e);
         let links = Links::open().map_err(fail)?.list().await.map_err(fail)?;
         let mut all = Vec::new();
         for link in links {
@@ -239,26 +251,32 @@ impl WireGuard for Kernel {
     }
 
     async fn observe(&self) -> PortResult<BTreeMap<Slot, ObservedInterface>> {
-        bounded("read the network interfaces", self.try_observe()).await
+        bounded(Message::ActionReadInterfaces, self.try_observe()).await
     }
 
     async fn ensure(&self, spec: &InterfaceSpec) -> PortResult<()> {
-        let action = format!("make {}", spec.slot.interface());
-        bounded(&action, self.try_ensure(spec)).await
+        let action = Message::ActionCreateInterface {
+            interface: spec.slot.interface(),
+        };
+        bounded(action, self.try_ensure(spec)).await
     }
 
     async fn change_peers(&self, slot: Slot, change: &PeerChange) -> PortResult<()> {
-        let action = format!("change the devices of {}", slot.interface());
-        bounded(&action, self.try_change(slot, change)).await
+        let action = Message::ActionChangeDevices {
+            interface: slot.interface(),
+        };
+        bounded(action, self.try_change(slot, change)).await
     }
 
     async fn delete(&self, slot: Slot) -> PortResult<()> {
-        let action = format!("remove {}", slot.interface());
-        bounded(&action, self.try_delete(slot)).await
+        let action = Message::ActionRemoveInterface {
+            interface: slot.interface(),
+        };
+        bounded(action, self.try_delete(slot)).await
     }
 
     async fn statistics(&self) -> PortResult<Vec<PeerStatistics>> {
-        bounded("read the counters", self.try_statistics()).await
+        bounded(Message::ActionReadCounters, self.try_statistics()).await
     }
 
     fn events(&self) -> BoxStream<'static, ()> {
@@ -267,7 +285,7 @@ impl WireGuard for Kernel {
 }
 
 /// Limits the time of a call.
-async fn bounded<T>(action: &str, call: impl Future<Output = PortResult<T>>) -> PortResult<T> {
+async fn bounded<T>(action: Message, call: impl Future<Output = PortResult<T>>) -> PortResult<T> {
     tokio::time::timeout(CALL_TIMEOUT, call)
         .await
         .unwrap_or_else(|_| Err(timed_out(action)))
@@ -277,6 +295,9 @@ async fn bounded<T>(action: &str, call: impl Future<Output = PortResult<T>>) -> 
 async fn bring_up(links: &Links, slot: Slot, index: u32) -> PortResult<()> {
     match links.bring_up(index).await {
         Err(e) if has_errno(&e, Errno::EADDRINUSE) => Err(port_taken(slot, e)),
-        other => other.map_err(|e| refused(&format!("bring {} up", slot.interface()), e)),
+        other => other.map_err(|e| {
+            let interface = slot.interface();
+            refused(&Message::ActionBringUp { interface }, e)
+        }),
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     ports::PortError,
 };
 use domain::{
-    AddressPlan, DeviceId, DeviceLabel, ErrorCode, FilterPolicy, PresharedKey, PrivateKey, Secret,
-    TenantName,
+    AddressPlan, DeviceId, DeviceLabel, ErrorCode, FilterPolicy, Message, PresharedKey, PrivateKey,
+    Secret,
 };
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -54,7 +54,10 @@ fn spec() -> NodeSpec {
 }
 
 fn unreadable<T>() -> Observation<T> {
-    Observation::Unreadable(Arc::new(PortError::new(ErrorCode::Busy, "later")))
+    Observation::Unreadable(Arc::new(PortError::new(
+        ErrorCode::Busy,
+        Message::NotReadYet,
+    )))
 }
 
 fn nothing() -> Observed {
@@ -113,7 +116,7 @@ fn each_change_of_an_interface_has_its_kind() {
     );
     assert_eq!(
         tampered(|i| i.listen_port = 7),
-        one(DriftKind::PortChanged(7))
+        one(DriftKind::PortChanged { port: 7 })
     );
     assert_eq!(tampered(|i| i.up = false), one(DriftKind::InterfaceDown));
     assert_eq!(
@@ -339,15 +342,4 @@ fn missing_and_unexpected_dns_clients_are_counted() {
         unexpected: 1,
     };
     assert_eq!(found(extra), [(Some(1), unexpected)]);
-}
-
-#[test]
-fn every_drift_is_a_sentence() {
-    let tenant = Some((Slot::FIRST, TenantName::parse("alice").unwrap()));
-    let kind = DriftKind::KeyChanged;
-    let text = Drift { tenant, kind }.to_string();
-    assert_eq!(text, "wg1 of alice had another key; it gets its own back.");
-    let kind = DriftKind::RulesGone;
-    let of_node = Drift { tenant: None, kind }.to_string();
-    assert!(of_node.starts_with("The firewall's table was gone"));
 }

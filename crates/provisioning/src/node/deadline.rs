@@ -7,7 +7,7 @@ use crate::{
     plan::Step,
     ports::{PortError, PortResult},
 };
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use futures_util::FutureExt;
 use std::{any::Any, future::Future, panic::AssertUnwindSafe, time::Duration};
 
@@ -39,15 +39,14 @@ pub(super) async fn with_deadline<T>(
             tracing::error!(words = text, "a call to the machine panicked");
             Err(PortError::new(
                 ErrorCode::Internal,
-                "A part of MalikNode failed unexpectedly; it is tried again.",
+                Message::MachineCallPanicked,
             ))
         }
         Err(_) => Err(PortError::new(
             ErrorCode::Internal,
-            format!(
-                "The machine did not answer within {} s; it is tried again.",
-                limit.as_secs()
-            ),
+            Message::MachineCallTimedOut {
+                seconds: limit.as_secs(),
+            },
         )),
     }
 }
@@ -66,9 +65,10 @@ mod tests {
     async fn a_call_that_hangs_or_panics_fails() {
         let second = Duration::from_secs(1);
         let hung = with_deadline(second, std::future::pending::<PortResult<()>>()).await;
-        assert!(hung.unwrap_err().message.contains("within 1 s"));
+        let timed_out = Message::MachineCallTimedOut { seconds: 1 };
+        assert_eq!(hung.unwrap_err().message, timed_out);
         let broken = with_deadline::<()>(second, async { panic!("on purpose") }).await;
-        assert_eq!(broken.unwrap_err().code, ErrorCode::Internal);
+        assert_eq!(broken.unwrap_err().message, Message::MachineCallPanicked);
         assert_eq!(with_deadline(second, async { Ok(7) }).await.unwrap(), 7);
     }
 }

@@ -276,10 +276,10 @@ impl LaneTask {
             tenant.map(|t| (t.name.clone(), t.private_key.public()))
         };
         match self.newest.borrow().as_ref() {
-            Some(newest) if key(newest) != key(&self.spec) => {
-                let message = "The tenant has changed meanwhile.";
-                Err(PortError::new(ErrorCode::Busy, message))
-            }
+            Some(newest) if key(newest) != key(&self.spec) => Err(PortError::new(
+                ErrorCode::Busy,
+                domain::Message::TenantChanged,
+            )),
             _ => Ok(()),
         }
     }
@@ -289,7 +289,7 @@ impl LaneTask {
             self.spec
                 .tenants
                 .get(slot)
-                .ok_or_else(|| PortError::new(ErrorCode::Internal, "The tenant left meanwhile."))
+                .ok_or_else(|| PortError::new(ErrorCode::Internal, domain::Message::TenantLeft))
         };
         match step {
             Step::Firewall(change) => self.ports.firewall.apply(change).await,

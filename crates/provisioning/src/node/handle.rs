@@ -260,12 +260,9 @@ impl NodeHandle {
     /// # Errors
     /// The port's errors; `DnsUnavailable` where the node does not know the tenant.
     pub async fn dns_counts(&self, slot: Slot, name: &TenantName) -> PortResult<QueryCounts> {
-        let dns = self.dns(slot, name).ok_or_else(|| {
-            PortError::new(
-                ErrorCode::DnsUnavailable,
-                "Your DNS filter does not exist yet.",
-            )
-        })?;
+        let dns = self
+            .dns(slot, name)
+            .ok_or_else(|| PortError::new(ErrorCode::DnsUnavailable, domain::Message::DnsAbsent))?;
         self.shared.ports.dns.counts(&dns).await
     }
 

@@ -347,6 +347,6 @@ pub(super) fn listen(ports: &NodePorts, out: &UnboundedSender<Message>) -> JoinS
 fn not_read_yet<T>() -> Observation<T> {
     Observation::Unreadable(Arc::new(PortError::new(
         ErrorCode::Busy,
-        "It is not read yet.",
+        domain::Message::NotReadYet,
     )))
 }

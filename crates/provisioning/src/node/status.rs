@@ -8,7 +8,7 @@ use crate::{
     ports::PortError,
     spec::NodeSettings,
 };
-use domain::{ErrorCode, Part, Problem, TenantStatus};
+use domain::{ErrorCode, Message, Part, Problem, TenantStatus};
 use protocol::TenantSpec;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ pub(super) fn status(
     if t.suspended {
         let suspended = Part::Problem(Problem {
             code: ErrorCode::Suspended,
-            message: "This network is suspended. Ask the operator.".to_owned(),
+            message: Message::NetworkSuspended,
         });
         return TenantStatus {
             firewall: suspended.clone(),
@@ -38,7 +38,7 @@ pub(super) fn status(
     TenantStatus {
         firewall: firewall(t, o, s, containers, executor),
         tunnel: tunnel(t, o, s, executor),
-        dns: dns(t, o, containers, executor),
+        dns: dns(t, o, s, containers, executor),
     }
 }
 
@@ -79,10 +79,9 @@ fn tunnel(t: &TenantSpec, o: &Observed, s: &NodeSettings, executor: &Executor) -
         Observation::Read(w) => match w.get(&t.slot) {
             Some(i) if !is_ours(i) => Part::Problem(Problem {
                 code: ErrorCode::NameForeign,
-                message: format!(
-                    "The server has another interface named {}. The operator can remove or rename it.",
-                    t.slot.interface()
-                ),
+                message: Message::InterfaceForeign {
+                    interface: t.slot.interface(),
+                },
             }),
             Some(i)
                 if i.up
@@ -97,18 +96,19 @@ fn tunnel(t: &TenantSpec, o: &Observed, s: &NodeSettings, executor: &Executor) -
     }
 }
 
-fn dns(t: &TenantSpec, o: &Observed, index: &ContainerIndex, executor: &Executor) -> Part {
+fn dns(
+    t: &TenantSpec,
+    o: &Observed,
+    s: &NodeSettings,
+    index: &ContainerIndex,
+    executor: &Executor,
+) -> Part {
     let lane = Lane::Container(t.slot);
     let containers = match &o.containers {
         Observation::Read(c) => c,
         Observation::Unreadable(e) => return absent(&lane, executor, Some(e)),
     };
-    let problem = |code, message: &str| {
-        Part::Problem(Problem {
-            code,
-            message: message.to_owned(),
-        })
-    };
+    let problem = |code, message| Part::Problem(Problem { code, message });
     let name = t.name.container();
     let mut own = index.of_slot(t.slot, containers);
     match own.find(|c| c.name == name).map(|c| c.state) {
@@ -116,17 +116,17 @@ fn dns(t: &TenantSpec, o: &Observed, index: &ContainerIndex, executor: &Executor
             Some(Observation::Read(d)) if d.running => READY,
             _ => Part::Working,
         },
-        Some(ContainerState::Restarting) => problem(
-            ErrorCode::DnsUnavailable,
-            "Your DNS filter keeps stopping and is being started again.",
-        ),
-        _ if containers.foreign.contains(&name) => problem(
-            ErrorCode::NameForeign,
-            "The server has another container of your DNS filter's name. The operator can remove it.",
-        ),
+        Some(ContainerState::Restarting) => {
+            problem(ErrorCode::DnsUnavailable, Message::DnsRestarting)
+        }
+        _ if containers.foreign.contains(&name) => {
+            problem(ErrorCode::NameForeign, Message::ContainerForeign { name })
+        }
         None if !containers.image => problem(
             ErrorCode::ImageMissing,
-            "Waiting for the AdGuard Home image; until then your devices use plain DNS. On the server, run: ./dev image",
+            Message::ImageMissing {
+                image: s.image.clone(),
+            },
         ),
         _ => absent(&lane, executor, None),
     }
@@ -178,8 +178,7 @@ impl PartClocks {
             if now - *self.silent_since.get_or_insert(now) > MAX_DNS_SILENCE {
                 s.dns = Part::Problem(Problem {
                     code: ErrorCode::DnsUnavailable,
-                    message: "Your DNS filter runs but does not answer. It is being watched."
-                        .to_owned(),
+                    message: Message::DnsSilent,
                 });
             }
         } else {

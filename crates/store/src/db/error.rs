@@ -1,6 +1,6 @@
 //! The errors of the store and the failures that clients see.
 
-use domain::{ErrorCode, Failure, Field};
+use domain::{ErrorCode, Failure, Field, Message};
 use seal::SealError;
 
 /// The result of a call to the store.
@@ -10,37 +10,35 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another tenant or operator has the name.
-    #[error("That name is taken. Choose another one.")]
+    #[error("the name is taken")]
     NameTaken,
     /// The tenant already has a device with the label.
-    #[error("You already have a device with that label. Choose another one.")]
+    #[error("the tenant has a device with that label")]
     LabelTaken,
     /// A device of any tenant has the public key.
-    #[error("That key is already in use. Make a new one.")]
+    #[error("a device has that key")]
     KeyTaken,
     /// Another device of the tenant has the AdGuard client id.
-    #[error("That could not be saved just now. Try again.")]
+    #[error("a device has that client id")]
     ClientIdTaken,
     /// Every slot of the node is taken or excluded, or the node has reached its
     /// limit of tenants.
-    #[error("This server is full. Nothing was made. Try again later.")]
+    #[error("the node is full")]
     NodeFull,
     /// The plan allows no further device.
-    #[error("Your plan allows {allowed} devices. Delete one you no longer use.")]
+    #[error("the plan allows {allowed} devices")]
     DeviceLimit {
         /// The number of devices that the plan allows.
         allowed: u16,
     },
     /// The object does not exist or belongs to another tenant.
-    #[error("There is nothing here under that address.")]
+    #[error("no such row")]
     NotFound,
     /// The plan does not exist.
-    #[error("That plan does not exist. Choose one of those shown.")]
+    #[error("no such plan")]
     PlanUnknown,
     /// A newer MalikNode has changed the schema.
-    #[error(
-        "The database was changed by a newer MalikNode (schema {found}, this one knows up to {known}). Start the newer version, or restore a backup."
-    )]
+    #[error("the schema is {found}, and this program knows up to {known}")]
     SchemaNewer {
         /// The newest migration in the database.
         found: i64,
@@ -48,21 +46,19 @@ pub enum StoreError {
         known: i64,
     },
     /// A migration failed.
-    #[error("The database's schema could not be brought up to date: {0}")]
+    #[error("the schema could not be migrated: {0}")]
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// The database was sealed with another key file.
-    #[error(
-        "The key file seal.key does not belong to this database: its private keys cannot be read. Restore the key file from the backup made with the database."
-    )]
+    #[error("the database was sealed with another key")]
     WrongKey,
     /// Sealing or unsealing failed.
     #[error(transparent)]
     Seal(#[from] SealError),
     /// A column contains a value that this version never writes.
-    #[error("The database contains an unreadable value: {0}.")]
+    #[error("an unreadable value: {0}")]
     Corrupt(String),
     /// The file or server cannot be opened.
-    #[error("MalikNode cannot open {what}: {source}")]
+    #[error("{what} cannot be opened: {source}")]
     Unopenable {
         /// Which one, without its password.
         what: String,
@@ -70,7 +66,7 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// The database did not answer in time.
-    #[error("The database does not answer in time.")]
+    #[error("the database does not answer in time")]
     TimedOut,
     /// The database rejected the statement or could not be reached.
     #[error("the database: {0}")]
@@ -82,25 +78,37 @@ impl StoreError {
     /// [`ErrorCode::Internal`] without its cause; the caller logs the cause and
     /// adds an id that the client can quote.
     pub fn failure(&self) -> Failure {
-        let message = self.to_string();
+        use ErrorCode as Code;
         match self {
-            Self::NameTaken => Failure::at(Field::Name, ErrorCode::NameTaken, message),
-            Self::LabelTaken => Failure::at(Field::Label, ErrorCode::LabelTaken, message),
-            Self::KeyTaken => Failure::new(ErrorCode::BadRequest, message),
-            Self::ClientIdTaken => Failure::new(ErrorCode::Busy, message),
-            Self::NodeFull => Failure::new(ErrorCode::NodeFull, message),
-            Self::DeviceLimit { .. } => Failure::new(ErrorCode::DeviceLimit, message),
-            Self::NotFound => Failure::not_found(),
-            Self::PlanUnknown => Failure::at(Field::Plan, ErrorCode::PlanUnknown, message),
-            Self::SchemaNewer { .. } | Self::Migrate(_) | Self::WrongKey => {
-                Failure::new(ErrorCode::BadConfiguration, message)
+            Self::NameTaken => Failure::at(Field::Name, Code::NameTaken, Message::NameInUse),
+            Self::LabelTaken => Failure::at(Field::Label, Code::LabelTaken, Message::LabelTaken),
+            Self::KeyTaken => Failure::new(Code::BadRequest, Message::DeviceKeyTaken),
+            Self::ClientIdTaken => Failure::new(Code::Busy, Message::DeviceNotSaved),
+            Self::NodeFull => Failure::new(Code::NodeFull, Message::SignUpsFull),
+            Self::DeviceLimit { allowed } => {
+                let allowed = (*allowed).into();
+                Failure::new(Code::DeviceLimit, Message::DeviceLimit { allowed })
             }
+            Self::NotFound => Failure::not_found(),
+            Self::PlanUnknown => Failure::at(Field::Plan, Code::PlanUnknown, Message::PlanUnknown),
+            Self::SchemaNewer { found, known } => {
+                let message = Message::SchemaNewer {
+                    found: found.unsigned_abs(),
+                    known: known.unsigned_abs(),
+                };
+                Failure::new(Code::BadConfiguration, message)
+            }
+            Self::Migrate(e) => {
+                let reason = e.to_string();
+                Failure::new(
+                    Code::BadConfiguration,
+                    Message::SchemaNotMigrated { reason },
+                )
+            }
+            Self::WrongKey => Failure::new(Code::BadConfiguration, Message::SealKeyOther),
             Self::TimedOut => unavailable(),
             Self::Database(e) | Self::Unopenable { source: e, .. } => match outage(e) {
-                Some(Outage::Disk) => Failure::new(
-                    ErrorCode::DiskUnavailable,
-                    "The database cannot write: its disk is full or read-only.",
-                ),
+                Some(Outage::Disk) => Failure::new(Code::DiskUnavailable, Message::DatabaseDisk),
                 Some(Outage::Unreachable) => unavailable(),
                 None => internal(),
             },
@@ -130,17 +138,11 @@ impl StoreError {
 }
 
 fn unavailable() -> Failure {
-    Failure::new(
-        ErrorCode::DatabaseUnavailable,
-        "The database does not answer just now. Try again in a moment.",
-    )
+    Failure::new(ErrorCode::DatabaseUnavailable, Message::DatabaseAway)
 }
 
 fn internal() -> Failure {
-    Failure::new(
-        ErrorCode::Internal,
-        "Something went wrong on our side. Nothing was changed.",
-    )
+    Failure::new(ErrorCode::Internal, Message::Unexpected)
 }
 
 enum Outage {

@@ -1,6 +1,6 @@
 //! The address of the database, as the configuration gives it.
 
-use domain::{ErrorCode, Failure, Secret};
+use domain::{ErrorCode, Failure, Message, Secret};
 use std::{fmt, path::PathBuf, str::FromStr};
 
 /// The address of a database. It prints without the password.
@@ -34,7 +34,7 @@ impl DatabaseUrl {
             // a password.
             return Err(Failure::new(
                 ErrorCode::BadConfiguration,
-                "database_url: write sqlite:///path/to/database.sqlite or postgres://user:password@host/database.",
+                Message::DatabaseUrl,
             ));
         }
         Ok(Self::Sqlite(PathBuf::from(path)))
@@ -98,7 +98,7 @@ mod tests {
         ] {
             let e = DatabaseUrl::parse(text).unwrap_err();
             assert_eq!(e.code, ErrorCode::BadConfiguration, "{text}");
-            assert!(!e.message.contains("geheim"));
+            assert_eq!(e.message, Message::DatabaseUrl);
         }
     }
 

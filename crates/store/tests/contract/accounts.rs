@@ -18,10 +18,10 @@ pub async fn seeded_plans_match_the_landing_page(db: &TestDatabase) {
         ("studio", "Studio", 50, false),
     ];
     assert_eq!(short, expected);
-    assert_eq!(plans[0].data_text(), "100 GB a month");
-    assert_eq!(plans[2].data_text(), "2 TB a month");
-    assert_eq!(plans[1].speed_text(), "200 Mb/s");
-    assert_eq!(plans[2].speed_text(), "No speed limit");
+    assert_eq!(plans[0].monthly_bytes, Some(100_000_000_000));
+    assert_eq!(plans[2].monthly_bytes, Some(2_000_000_000_000));
+    assert_eq!(plans[1].speed_bps, Some(200_000_000));
+    assert_eq!(plans[2].speed_bps, None);
     assert_eq!(store.plan("home").await.unwrap().as_ref(), Some(&plans[1]));
     assert_eq!(store.plan("nope").await.unwrap(), None);
 }

@@ -1,7 +1,7 @@
 //! Devices and the specification.
 
 use crate::test_database::{NOW, TestDatabase, label, new_device, new_tenant, scope, sign_up};
-use domain::{AddressPlan, DeviceId, ErrorCode, Field, FilterPolicy, NodeId, Routing};
+use domain::{AddressPlan, DeviceId, ErrorCode, Field, FilterPolicy, Message, NodeId, Routing};
 use protocol::NodeSpec;
 use std::{collections::BTreeSet, sync::Arc};
 use store::{DeviceChange, LOCAL_NODE, StoreError};
@@ -130,7 +130,7 @@ pub async fn the_plan_limits_the_number_of_devices(db: &TestDatabase) {
         .await
         .unwrap_err();
     assert!(matches!(e, StoreError::DeviceLimit { allowed: 5 }), "{e}");
-    assert!(e.failure().message.contains("5 devices"));
+    assert_eq!(e.failure().message, Message::DeviceLimit { allowed: 5 });
     assert_eq!(store.devices(&s).await.unwrap().len(), 5);
     store.delete_device(&s, last.unwrap(), NOW).await.unwrap();
     store

@@ -89,10 +89,10 @@ pub async fn events_are_bounded_by_number_length_and_age(db: &TestDatabase) {
     assert_eq!(store.events_recent(u32::MAX).await.unwrap().len(), 10_000);
 
     let mut long = event(20_000, None);
-    long.detail = format!("a\0b\n{}", "ü".repeat(400));
+    long.detail = format!("a\0b\n{}", "ü".repeat(1_400));
     store.record_events(LOCAL_NODE, &[long]).await.unwrap();
     let stored = store.events_recent(1).await.unwrap();
-    assert_eq!(stored[0].detail, format!("a b {}", "ü".repeat(248)));
+    assert_eq!(stored[0].detail, format!("a b {}", "ü".repeat(998)));
 }
 
 pub async fn one_tenant_does_not_displace_others_events(db: &TestDatabase) {

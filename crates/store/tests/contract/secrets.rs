@@ -2,7 +2,7 @@
 
 use crate::test_database::{KEY, NOW, TestDatabase, new_device, new_tenant, scope};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use domain::{AddressPlan, Secret, TenantScope};
+use domain::{AddressPlan, Message, Secret, TenantScope};
 use seal::Sealer;
 use std::{collections::BTreeSet, time::Duration};
 use store::{
@@ -85,7 +85,7 @@ pub async fn another_key_is_refused_at_opening(db: &TestDatabase) {
         .await
         .unwrap_err();
     assert!(matches!(e, StoreError::WrongKey), "{e}");
-    assert!(e.failure().message.contains("seal.key"));
+    assert_eq!(e.failure().message, Message::SealKeyOther);
     Store::open(db.url(), Sealer::from_key(KEY)).await.unwrap();
 }
 

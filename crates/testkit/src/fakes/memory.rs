@@ -71,7 +71,11 @@ impl Memory for FakeMemory {
             std::future::pending::<()>().await;
         }
         reading.ok_or_else(|| {
-            PortError::new(ErrorCode::MemoryUnknown, "The memory cannot be read here.")
+            let path = "/proc/meminfo".to_owned();
+            PortError::new(
+                ErrorCode::MemoryUnknown,
+                domain::Message::MeminfoUnreadable { path },
+            )
         })
     }
 }

@@ -11,7 +11,7 @@ mod ports;
 mod spec_source;
 
 pub use clock::FakeClock;
-use domain::{ErrorCode, PublicKey, Slot};
+use domain::{ErrorCode, Message, PublicKey, Slot};
 pub use memory::{FakeMemory, MemoryState};
 use provisioning::{
     observed::{
@@ -98,7 +98,9 @@ impl FakeMachine {
         if fails {
             Err(PortError::new(
                 ErrorCode::Internal,
-                format!("{call} fails on demand"),
+                Message::Verbatim {
+                    text: format!("{call} fails on demand"),
+                },
             ))
         } else {
             Ok(())

@@ -3,7 +3,7 @@
 use super::FakeMachine;
 use crate::expected;
 use async_trait::async_trait;
-use domain::{ErrorCode, Slot, TenantName, view::QueryCounts};
+use domain::{ErrorCode, Message, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::TenantSpec;
 use provisioning::{
@@ -20,8 +20,12 @@ use provisioning::{
 };
 use std::{collections::BTreeMap, fs, path::Path};
 
-fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> PortResult<T> {
-    Err(PortError::new(code, message))
+fn refused(code: ErrorCode, text: impl Into<String>) -> PortError {
+    PortError::new(code, Message::Verbatim { text: text.into() })
+}
+
+fn refuse<T>(code: ErrorCode, text: impl Into<String>) -> PortResult<T> {
+    Err(refused(code, text))
 }
 
 #[async_trait]
@@ -53,7 +57,7 @@ impl WireGuard for FakeMachine {
         let i = s
             .interfaces
             .get_mut(&slot)
-            .ok_or_else(|| PortError::new(ErrorCode::Internal, "no such interface"))?;
+            .ok_or_else(|| refused(ErrorCode::Internal, "no such interface"))?;
         i.peers.retain(|k, _| !change.remove.contains(k));
         let set = change.set.iter();
         i.peers.extend(set.map(|(k, p)| (*k, expected::peer(p))));
@@ -248,7 +252,7 @@ fn write_conf(spec: &ContainerSpec) -> PortResult<()> {
     }
     fs::create_dir_all(&spec.conf_dir)
         .and_then(|()| fs::write(spec.conf_dir.join("AdGuardHome.yaml"), "{}"))
-        .map_err(|e| PortError::new(ErrorCode::DiskUnavailable, e.to_string()))
+        .map_err(|e| refused(ErrorCode::DiskUnavailable, e.to_string()))
 }
 
 #[async_trait]

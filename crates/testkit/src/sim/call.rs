@@ -1,43 +1,16 @@
 //! Carries out the calls of the ports: each by its drawn outcome, in simulated
 //! time, with effects that may come after the caller has given up.
 
-use super::{EventPort, Sim, SimState, machine::Extent, outcome::Outcome};
-use domain::{ErrorCode, Slot};
+use super::{
+    Sim, SimState,
+    machine::Extent,
+    outcome::{Call, Lateness, Outcome},
+    state::{DelayedEffect, Effect, EventPort},
+};
+use domain::{ErrorCode, Message, Slot};
 use provisioning::ports::{PortError, PortResult};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// What can happen to a call.
-pub(super) struct Call {
-    pub(super) name: &'static str,
-    /// How long the real implementation waits at most.
-    pub(super) timeout: Duration,
-    pub(super) reads: bool,
-    /// Whether its effect can happen in part.
-    pub(super) divisible: bool,
-    pub(super) late: Lateness,
-}
-
-/// Whether the effect of a call can come after its timeout.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lateness {
-    Never,
-    /// Later calls for the same slot, and readings, wait behind it.
-    InOrder,
-    AnyOrder,
-}
-
-type Effect = Box<dyn FnOnce(&mut SimState) + Send>;
-
-/// An effect whose caller gets no answer.
-pub(super) struct DelayedEffect {
-    /// The machine's time at which it happens.
-    pub(super) due: Duration,
-    /// The queue in which later calls wait behind it: that of a slot, or of
-    /// all (`Some(None)`).
-    pub(super) queue: Option<Option<Slot>>,
-    effect: Effect,
-}
 
 impl Sim {
     /// Carries out one call.
@@ -132,7 +105,9 @@ impl Sim {
                 tokio::time::sleep_until(deadline).await;
                 return Err(PortError::new(
                     ErrorCode::Internal,
-                    "an earlier call is stuck (simulated)",
+                    Message::Verbatim {
+                        text: "an earlier call is stuck (simulated)".to_owned(),
+                    },
                 ));
             }
             tokio::time::sleep_until(until).await;
@@ -147,13 +122,19 @@ impl Sim {
 }
 
 fn failed<T>(call: &Call) -> PortResult<T> {
-    let message = format!("{} fails (simulated)", call.name);
-    Err(PortError::new(ErrorCode::Internal, message))
+    let text = format!("{} fails (simulated)", call.name);
+    Err(PortError::new(
+        ErrorCode::Internal,
+        Message::Verbatim { text },
+    ))
 }
 
 fn timed_out<T>(call: &Call) -> PortResult<T> {
-    let message = format!("{} did not answer in time (simulated)", call.name);
-    Err(PortError::new(ErrorCode::Internal, message))
+    let text = format!("{} did not answer in time (simulated)", call.name);
+    Err(PortError::new(
+        ErrorCode::Internal,
+        Message::Verbatim { text },
+    ))
 }
 
 impl SimState {

@@ -1,6 +1,6 @@
 //! External changes: what people and other programs do to the machine.
 
-use super::{EventPort, Foreign, SimState, faults::Fault};
+use super::{Foreign, SimState, faults::Fault, state::EventPort};
 use domain::Slot;
 use provisioning::{
     hash::content_hash,

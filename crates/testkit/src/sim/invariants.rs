@@ -12,8 +12,21 @@ use provisioning::{
 };
 use std::net::Ipv4Addr;
 
+impl SimState {
+    /// Stores the first violated invariant in [`SimState::violation`].
+    pub fn check_invariants(&mut self, after: &str) {
+        if self.violation.is_some() {
+            return;
+        }
+        if let Some(what) = violation(self) {
+            self.record(|| format!("VIOLATION: {what}"));
+            self.violation = Some(format!("after {after}: {what}"));
+        }
+    }
+}
+
 /// Returns a description of the first violated invariant.
-pub(super) fn violation(s: &mut SimState) -> Option<String> {
+fn violation(s: &mut SimState) -> Option<String> {
     unfiltered_interface(s)
         .or_else(|| revoked_access(s))
         .or_else(|| changed_foreign(s))

@@ -1,8 +1,28 @@
-//! What becomes of a call: drawn before it is carried out.
+//! What can happen to a call, and what does: drawn before it is carried out.
 
-use super::{SimState, call::Call, call::Lateness, faults::Fault, rng::SplitMix64};
+use super::{SimState, faults::Fault, rng::SplitMix64};
 use domain::Slot;
 use std::time::Duration;
+
+/// What can happen to a call.
+pub(super) struct Call {
+    pub(super) name: &'static str,
+    /// How long the real implementation waits at most.
+    pub(super) timeout: Duration,
+    pub(super) reads: bool,
+    /// Whether its effect can happen in part.
+    pub(super) divisible: bool,
+    pub(super) late: Lateness,
+}
+
+/// Whether the effect of a call can come after its timeout.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lateness {
+    Never,
+    /// Later calls for the same slot, and readings, wait behind it.
+    InOrder,
+    AnyOrder,
+}
 
 /// The outcome of a call.
 pub(super) enum Outcome {

@@ -1,12 +1,13 @@
 //! The ports over the simulated machine: each call gets a drawn outcome.
 
 use super::{
-    EventPort, Sim,
-    call::{
+    Sim,
+    faults::Fault,
+    outcome::{
         Call,
         Lateness::{self, AnyOrder, InOrder, Never},
     },
-    faults::Fault,
+    state::EventPort,
 };
 use async_trait::async_trait;
 use domain::{ErrorCode, Slot, TenantName, view::QueryCounts};
@@ -322,7 +323,9 @@ impl SpecSource for Sim {
         answer.ok_or_else(|| {
             PortError::new(
                 ErrorCode::DatabaseUnavailable,
-                "the database refuses (simulated)",
+                domain::Message::Verbatim {
+                    text: "the database refuses (simulated)".to_owned(),
+                },
             )
         })
     }

@@ -2,7 +2,7 @@
 //! is dropped with everything in it. When the faults have stopped, the last
 //! process must bring the machine to the spec and then rest.
 
-use super::{MachineClock, Sim, SimState, faults::Fault};
+use super::{Sim, SimState, faults::Fault, state::MachineClock};
 use crate::samples;
 use provisioning::{Node, NodeHandle, node::TICK};
 use std::{

@@ -1,7 +1,7 @@
 //! The record of a history: printed for a person, and hashed to compare two
 //! plays of one seed.
 
-use super::SimState;
+use std::time::Duration;
 
 /// See the module.
 pub(super) struct Trace {
@@ -17,31 +17,24 @@ impl Trace {
             hash: seed,
         }
     }
-}
 
-impl SimState {
-    /// Prints a line without hashing it. For steps whose order tokio itself
-    /// draws (which of several waiting tasks wakes first) and on which nothing
-    /// else depends.
-    pub fn record_unordered(&mut self, text: impl FnOnce() -> String) {
-        if self.trace.verbose {
-            eprintln!("{:>10.3} {}", self.now().as_secs_f64(), text());
+    /// Prints a line without hashing it.
+    pub(super) fn print(&self, now: Duration, text: impl FnOnce() -> String) {
+        if self.verbose {
+            eprintln!("{:>10.3} {}", now.as_secs_f64(), text());
         }
     }
 
-    /// Adds a line to the trace.
-    pub fn record(&mut self, text: impl FnOnce() -> String) {
-        let text = text();
+    /// Adds a line.
+    pub(super) fn add(&mut self, now: Duration, text: String) {
         for b in text.bytes() {
-            self.trace.hash = (self.trace.hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+            self.hash = (self.hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
         }
-        if self.trace.verbose {
-            eprintln!("{:>10.3} {text}", self.now().as_secs_f64());
-        }
+        self.print(now, || text);
     }
 
-    /// Returns the hash of the trace so far.
-    pub fn hash(&self) -> u64 {
-        self.trace.hash
+    /// Returns the hash of the lines so far.
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
     }
 }

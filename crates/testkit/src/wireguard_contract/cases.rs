@@ -1,13 +1,16 @@
 //! The cases that need no traffic.
 
-use super::{ContractHost, address, assert_has, interface, peer, private, psk, slot};
+use super::{
+    host::{ContractHost, case_list},
+    samples::{address, assert_has, interface, peer, private, psk, slot},
+};
 use crate::expected;
 use domain::ErrorCode;
 use futures_util::StreamExt;
 use provisioning::ports::PeerChange;
 use std::time::Duration;
 
-super::case_list! {
+case_list! {
     an_interface_is_made_as_specified,
     ensuring_twice_changes_nothing,
     a_full_subnet_of_devices_fits,
@@ -230,8 +233,8 @@ async fn a_foreign_interface_is_left_alone(host: &dyn ContractHost) -> bool {
         wireguard.delete(at).await,
     ] {
         let e = refused.expect_err("a foreign interface was touched");
-        assert_eq!(e.code, ErrorCode::NameForeign, "{}", e.message);
-        assert!(e.message.contains("wg7"), "{}", e.message);
+        assert_eq!(e.code, ErrorCode::NameForeign, "{e}");
+        assert!(e.to_string().contains("wg7"), "{e}");
     }
     assert_eq!(wireguard.observe().await.expect("observe"), before);
     assert!(wireguard.statistics().await.expect("statistics").is_empty());
@@ -260,8 +263,8 @@ async fn a_taken_port_is_reported(host: &dyn ContractHost) -> bool {
             .ensure(&spec)
             .await
             .expect_err("the port is taken");
-        assert_eq!(e.code, ErrorCode::PortTaken, "{}", e.message);
-        assert!(e.message.contains("51823"), "{}", e.message);
+        assert_eq!(e.code, ErrorCode::PortTaken, "{e}");
+        assert!(e.to_string().contains("51823"), "{e}");
         // An interface that cannot receive would look like one that works.
         assert_has(&*wireguard, &[]).await;
     }

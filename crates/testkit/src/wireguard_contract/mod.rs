@@ -9,83 +9,14 @@
 //! Every case starts from a machine without interfaces of ours.
 
 mod cases;
+mod host;
+mod samples;
 mod traffic;
 
-use crate::expected;
-use async_trait::async_trait;
-use domain::{PresharedKey, PrivateKey, PublicKey, Slot};
-use futures_util::{FutureExt, future::BoxFuture};
-use ipnet::Ipv4Net;
-use provisioning::{
-    observed::ObservedInterface,
-    ports::WireGuard,
-    spec::{InterfaceSpec, PeerSpec},
-};
-use std::{
-    any::Any,
-    collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::Duration,
-};
+pub use host::{Case, Client, ClientSetup, ContractHost};
 
-/// The machine below a WireGuard port.
-#[async_trait]
-pub trait ContractHost: Send + Sync {
-    /// Returns the implementation, as a server that has just started gets it.
-    /// Existing interfaces stay.
-    async fn wireguard(&self) -> Arc<dyn WireGuard>;
-
-    /// Makes a real WireGuard client; `None` where the host has none.
-    async fn client(&self, setup: ClientSetup) -> Option<Box<dyn Client>>;
-
-    /// Makes an interface with the slot's name that is not ours.
-    async fn add_foreign(&self, slot: Slot);
-
-    /// Removes the interface with the slot's name without using the port.
-    async fn remove_externally(&self, slot: Slot);
-
-    /// Sets the link down without using the port.
-    async fn set_down(&self, slot: Slot);
-
-    /// Adds an address without using the port.
-    async fn add_address(&self, slot: Slot, address: Ipv4Net);
-
-    /// Sets the MTU without using the port.
-    async fn set_mtu(&self, slot: Slot, mtu: u32);
-
-    /// Returns the link's MTU in bytes; `None` where there is no such link.
-    async fn mtu(&self, slot: Slot) -> Option<u32>;
-
-    /// Occupies a UDP port like another program, until dropped.
-    async fn occupy_port(&self, port: u16) -> Box<dyn Any + Send>;
-}
-
-/// What a device reads from its configuration file.
-#[derive(Clone, Debug)]
-pub struct ClientSetup {
-    /// The device's private key.
-    pub private_key: PrivateKey,
-    /// The server's public key.
-    pub server: PublicKey,
-    /// The preshared key.
-    pub preshared_key: PresharedKey,
-    /// Where the server listens.
-    pub endpoint: SocketAddr,
-}
-
-/// A WireGuard client that can send any IPv4 packet through its tunnel.
-#[async_trait]
-pub trait Client: Send + Sync {
-    /// Sends ICMP echo requests from `from` to `to` through the tunnel (after a
-    /// handshake where there is no session), and returns whether one was
-    /// answered within `wait`.
-    async fn ping(&self, from: Ipv4Addr, to: Ipv4Addr, wait: Duration) -> bool;
-
-    /// Returns the age of the last handshake, if there was one.
-    async fn handshake_age(&self) -> Option<Duration>;
-}
+use futures_util::FutureExt;
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 /// The result of a run.
 #[derive(Debug, Default)]
@@ -97,22 +28,6 @@ pub struct Tally {
     /// Cases that failed, with their messages.
     pub failed: Vec<(&'static str, String)>,
 }
-
-/// A case: its name and its function, which returns `false` where it was
-/// skipped.
-pub type Case = (
-    &'static str,
-    for<'a> fn(&'a dyn ContractHost) -> BoxFuture<'a, bool>,
-);
-
-/// Defines `ALL`, the cases of a module, from the names of their functions.
-macro_rules! case_list {
-    ($($name:ident),* $(,)?) => {
-        pub(super) const ALL: &[super::Case] =
-            &[$((stringify!($name), |host| Box::pin($name(host)))),*];
-    };
-}
-use case_list;
 
 /// A case that takes longer has hung. The slowest takes 10 s, and many times
 /// that in a virtual machine on a busy host.
@@ -170,54 +85,4 @@ async fn clear(host: &dyn ContractHost) {
             host.remove_externally(slot).await;
         }
     }
-}
-
-/// Returns a slot by its number.
-fn slot(n: u16) -> Slot {
-    Slot::new(n).expect("a slot's number")
-}
-
-/// Returns a key made from a number, so that a failure repeats.
-fn private(n: u8) -> PrivateKey {
-    PrivateKey::from_random([n; 32])
-}
-
-fn psk(n: u8) -> PresharedKey {
-    PresharedKey::from_random([n; 32])
-}
-
-/// Returns the address of a host in a slot's subnet, `10.88.<slot>.<host>` for
-/// small slots.
-fn address(slot: Slot, host: u8) -> Ipv4Addr {
-    domain::AddressPlan::default().device(slot, host)
-}
-
-/// Returns a device with key `n` on a host of a slot's subnet.
-fn peer(slot: Slot, n: u8, host: u8) -> (PublicKey, PeerSpec) {
-    let spec = PeerSpec {
-        preshared_key: psk(n),
-        address: address(slot, host),
-    };
-    (private(n).public(), spec)
-}
-
-/// Returns an interface with devices `n`, each on the host of its number.
-fn interface(slot: Slot, devices: &[u8]) -> InterfaceSpec {
-    InterfaceSpec {
-        slot,
-        owner: "maliknode contract".to_owned(),
-        private_key: private(200),
-        address: Ipv4Net::new_assert(address(slot, 1), 24),
-        peers: devices.iter().map(|n| peer(slot, *n, *n)).collect(),
-    }
-}
-
-/// Asserts that the machine has exactly these interfaces of ours.
-async fn assert_has(wireguard: &dyn WireGuard, specs: &[&InterfaceSpec]) {
-    let wanted: BTreeMap<Slot, ObservedInterface> = specs
-        .iter()
-        .map(|s| (s.slot, expected::interface(s)))
-        .collect();
-    let found = wireguard.observe().await.expect("observe");
-    assert_eq!(found, wanted);
 }

@@ -1,7 +1,10 @@
 //! The cases with a real WireGuard client: sessions survive changes that do not
 //! concern them, and end at once where they should.
 
-use super::{Client, ClientSetup, ContractHost, address, interface, peer, private, psk, slot};
+use super::{
+    host::{Client, ClientSetup, ContractHost, case_list},
+    samples::{address, assert_has, interface, peer, private, psk, slot},
+};
 use domain::{Slot, Timestamp};
 use provisioning::{
     observed::PeerStatistics,
@@ -10,7 +13,7 @@ use provisioning::{
 };
 use std::{net::Ipv4Addr, time::Duration};
 
-super::case_list! {
+case_list! {
     a_device_connects_and_is_counted,
     a_device_change_keeps_other_sessions,
     ensuring_again_keeps_every_session,
@@ -286,7 +289,7 @@ async fn a_new_key_ends_the_old_sessions(host: &dyn ContractHost) -> bool {
         .ensure(&spec)
         .await
         .expect("ensure with a new key");
-    super::assert_has(&*wireguard, &[&spec]).await;
+    assert_has(&*wireguard, &[&spec]).await;
     assert!(silent(&*old, at, 2).await, "the old key still answers");
     drop(old);
     let Some(new) = device(host, &spec, 2).await else {

@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_typed_name_is_returned_encoded() {
-        let f = Failure::new(ErrorCode::SignInRefused, "");
+        let f = Failure::new(ErrorCode::SignInRefused, domain::Message::SignInRefused);
         let url = form_with_error(&f, "a&b=ä\r\nX: y");
         assert_eq!(
             url,

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use control::Audience;
-use domain::{ErrorCode, Failure, TenantId, TenantName, Timestamp};
+use domain::{ErrorCode, Failure, Message, TenantId, TenantName, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{SessionKey, Sessions};
 use time::{Duration, OffsetDateTime};
@@ -112,10 +112,7 @@ pub async fn fix_cookie_removal(request: Request, next: Next) -> Response {
 
 fn unavailable(e: session::Error) -> Failure {
     tracing::warn!(error = %e, "sessions cannot be read or written");
-    Failure::new(
-        ErrorCode::DatabaseUnavailable,
-        "The database does not answer. Try again in a moment.",
-    )
+    Failure::new(ErrorCode::DatabaseUnavailable, Message::DatabaseAway)
 }
 
 /// Returns the holder of the session and the time of the sign-in. A visit after an

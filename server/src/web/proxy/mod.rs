@@ -14,6 +14,7 @@ use super::{
     auth::{scope::Granted, session},
     errors,
     hosts::{RequestInfo, VirtualHost},
+    language,
     redirect::see_other,
     state::WebState,
 };
@@ -24,7 +25,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use domain::{ErrorCode, Failure, TenantName};
+use domain::{ErrorCode, Failure, Message, TenantName};
 use http_body_util::{BodyExt, Limited};
 use policy::Verdict;
 use tower_sessions::Session;
@@ -94,10 +95,7 @@ pub async fn forward(
         }
         Err(e) => {
             tracing::info!(tenant = %name, error = ?e, "the tenant's AdGuard Home does not answer");
-            let f = Failure::new(
-                ErrorCode::DnsUnavailable,
-                "Your DNS filter does not answer. It is tried again.",
-            );
+            let f = Failure::new(ErrorCode::DnsUnavailable, Message::DnsUnanswered);
             not_ready(&parts, &f)
         }
     }
@@ -166,13 +164,14 @@ fn not_ready(parts: &Parts, f: &Failure) -> Response {
     if f.code == ErrorCode::NotFound {
         return errors::failure(f);
     }
+    let message = language::texts().failure(f);
     if !wants_page(parts) {
-        return plain_text(StatusCode::SERVICE_UNAVAILABLE, &f.message);
+        return plain_text(StatusCode::SERVICE_UNAVAILABLE, &message);
     }
     let mut page = errors::page(
         StatusCode::SERVICE_UNAVAILABLE,
         "Your DNS filter is starting",
-        &f.message,
+        &message,
     );
     page.headers_mut()
         .insert(header::REFRESH, HeaderValue::from_static("3"));

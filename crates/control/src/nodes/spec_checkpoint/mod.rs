@@ -16,7 +16,7 @@ mod tests;
 pub use source::CheckpointingSource;
 
 use async_trait::async_trait;
-use domain::{ErrorCode, NodeId};
+use domain::{ErrorCode, Message, NodeId};
 use protocol::{NodeSpec, SpecError};
 use provisioning::{PortError, SpecSource, ports::PortResult};
 use seal::{Purpose, Sealer};
@@ -29,9 +29,13 @@ use std::{
 /// 17 MB; a longer file is something else.
 const MAX_BYTES: u64 = 128 << 20;
 
-/// Why a file is not used.
-const DAMAGED: &str = "is damaged or of another key file";
-const NEWER: &str = "was written by a newer version";
+const fn damaged(path: String) -> Message {
+    Message::CheckpointDamaged { path }
+}
+
+const fn newer(path: String) -> Message {
+    Message::CheckpointNewer { path }
+}
 
 /// The file of a node's last spec. It is cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,13 +69,13 @@ impl SpecCheckpoint {
         let bytes = self
             .sealer
             .open(Purpose::LastSpec, &self.owner(), sealed.trim())
-            .map_err(|e| self.unusable(DAMAGED, e))?;
+            .map_err(|e| self.unusable(damaged, e))?;
         if let Some(spec) = legacy::parse(&bytes) {
             return Ok(Some(spec));
         }
         let spec = NodeSpec::from_bytes(&bytes).map_err(|e| match e {
-            SpecError::Newer(_) => self.unusable(NEWER, e),
-            SpecError::Damaged { .. } => self.unusable(DAMAGED, e),
+            SpecError::Newer(_) => self.unusable(newer, e),
+            SpecError::Damaged { .. } => self.unusable(damaged, e),
         })?;
         Ok(Some(spec))
     }
@@ -87,10 +91,10 @@ impl SpecCheckpoint {
         match read() {
             Ok(text) => Ok(Some(text)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(self.unusable(DAMAGED, e)),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(self.unusable(damaged, e)),
             Err(e) => {
-                let path = self.path.display();
-                let message = format!("The copy of the last spec, {path}, cannot be read.");
+                let path = self.path.display().to_string();
+                let message = Message::CheckpointUnreadable { path };
                 Err(PortError::because(ErrorCode::DiskUnavailable, message, e))
             }
         }
@@ -99,11 +103,10 @@ impl SpecCheckpoint {
     /// Returns the error for a file whose content cannot be used.
     fn unusable(
         &self,
-        why: &str,
+        message: fn(String) -> Message,
         cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> PortError {
-        let path = self.path.display();
-        let message = format!("The copy of the last spec, {path}, {why}: it is not used.");
+        let message = message(self.path.display().to_string());
         PortError::because(ErrorCode::BadConfiguration, message, cause)
     }
 
@@ -112,7 +115,7 @@ impl SpecCheckpoint {
     /// # Errors
     /// `DiskUnavailable`.
     pub fn write(&self, spec: &NodeSpec) -> PortResult<()> {
-        const UNSEALED: &str = "The last spec could not be sealed.";
+        const UNSEALED: Message = Message::CheckpointNotSealed;
         let bytes = spec
             .to_bytes()
             .map_err(|e| PortError::because(ErrorCode::Internal, UNSEALED, e))?;
@@ -151,13 +154,10 @@ impl SpecSource for SpecCheckpoint {
         let checkpoint = self.clone();
         let read = tokio::task::spawn_blocking(move || checkpoint.read()).await;
         let read = read.map_err(|e| {
-            PortError::because(ErrorCode::Internal, "Reading the last spec failed.", e)
+            PortError::because(ErrorCode::Internal, Message::CheckpointReadFailed, e)
         })?;
         read?.ok_or_else(|| {
-            PortError::new(
-                ErrorCode::DatabaseUnavailable,
-                "No spec is stored on this disk.",
-            )
+            PortError::new(ErrorCode::DatabaseUnavailable, Message::CheckpointAbsent)
         })
     }
 }

@@ -3,6 +3,8 @@
 //! (`filtering/rulelist/parser.go`: HTML, binary, long lines), before a good copy
 //! is replaced.
 
+use domain::Message;
+
 /// The longest line that AdGuard Home reads, in bytes (Go, `bufio.MaxScanTokenSize`).
 const MAX_LINE: usize = 64 * 1024;
 
@@ -27,6 +29,20 @@ pub enum Rejection {
     /// It is larger than the limit.
     #[error("it is too large")]
     TooLarge,
+}
+
+impl Rejection {
+    /// Returns what to say to the operator.
+    pub const fn message(self) -> Message {
+        match self {
+            Self::Empty => Message::ListEmpty,
+            Self::Html => Message::ListHtml,
+            Self::Binary => Message::ListBinary,
+            Self::LongLine => Message::ListLongLine,
+            Self::NoRules => Message::ListNoRules,
+            Self::TooLarge => Message::ListTooLarge,
+        }
+    }
 }
 
 /// The summary of a good list.

@@ -6,7 +6,7 @@ use super::{
     folder::ListFolder,
     list::{List, ListSource, ListState},
 };
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use hostfs::write_private_file;
 use provisioning::{
     Clock, SystemClock,
@@ -26,35 +26,35 @@ pub const MAX_BYTES: u64 = 64 << 20;
 /// Timeout of a fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Why a list was not fetched: a message, and the cause as the source.
+/// Why a list was not fetched, for logs; [`FetchError::message`] is for people.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    #[error("{name} was not fetched: {host} does not answer.")]
+    #[error("{name}: {host} does not answer")]
     Transport {
         name: String,
         host: String,
         #[source]
         source: reqwest::Error,
     },
-    #[error("{name} was not fetched: {host} answered {status}.")]
+    #[error("{name}: {host} answered {status}")]
     Status {
         name: String,
         host: String,
         status: StatusCode,
     },
-    #[error("{name} was refused: {reason}. The last good copy stays in force.")]
+    #[error("{name} was refused: {reason}")]
     Refused {
         name: String,
         #[source]
         reason: Rejection,
     },
-    #[error("{name} was not written: is the disk full or read-only?")]
+    #[error("{name} was not written")]
     Disk {
         name: String,
         #[source]
         source: std::io::Error,
     },
-    #[error("{name} was not copied: {path} cannot be read.")]
+    #[error("{name} was not copied from {path}")]
     Unreadable {
         name: String,
         path: PathBuf,
@@ -63,6 +63,33 @@ pub(crate) enum FetchError {
     },
     #[error(transparent)]
     Port(#[from] PortError),
+}
+
+impl FetchError {
+    /// Returns what to say to the operator.
+    pub(super) fn message(&self) -> Message {
+        match self {
+            Self::Transport { name, host, .. } => Message::ListUnreachable {
+                list: name.clone(),
+                host: host.clone(),
+            },
+            Self::Status { name, host, status } => Message::ListAnswered {
+                list: name.clone(),
+                host: host.clone(),
+                status: status.as_u16().into(),
+            },
+            Self::Refused { name, reason } => Message::ListRejected {
+                list: name.clone(),
+                reason: Box::new(reason.message()),
+            },
+            Self::Disk { name, .. } => Message::ListNotWritten { list: name.clone() },
+            Self::Unreadable { name, path, .. } => Message::ListNotCopied {
+                list: name.clone(),
+                path: path.display().to_string(),
+            },
+            Self::Port(e) => e.message.clone(),
+        }
+    }
 }
 
 /// Creates the HTTP client for lists. It uses the proxy of the environment,
@@ -78,7 +105,7 @@ fn client() -> PortResult<Client> {
         .pool_max_idle_per_host(0)
         .build()
         .map_err(|e| {
-            let message = "TLS cannot be set up for fetching block lists.";
+            let message = Message::TlsUnavailable;
             PortError::because(ErrorCode::Internal, message, e)
         })
 }
@@ -327,5 +354,5 @@ fn have_same_content(a: &Path, b: &Path) -> std::io::Result<bool> {
 fn host_of(url: &str) -> String {
     let parsed = reqwest::Url::parse(url).ok();
     let host = parsed.as_ref().and_then(reqwest::Url::host_str);
-    host.unwrap_or("its address").to_owned()
+    host.unwrap_or(url).to_owned()
 }

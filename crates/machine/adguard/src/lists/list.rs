@@ -1,6 +1,6 @@
 //! A block list, its source, and what is known of its last fetch.
 
-use domain::Timestamp;
+use domain::{Message, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -60,7 +60,7 @@ pub struct ListStatus {
     /// before the first time, while the starter list is in force.
     pub fetched_at: Option<Timestamp>,
     /// A message that says why the last fetch failed; `None` if it succeeded.
-    pub problem: Option<String>,
+    pub problem: Option<Message>,
 }
 
 /// What is stored about a list's last fetch, in `.<id>.json` beside the list.

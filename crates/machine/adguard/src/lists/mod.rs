@@ -14,6 +14,7 @@ pub use check::{Rejection, Summary};
 pub use fetch::MAX_BYTES;
 pub use list::{List, ListSource, ListStatus};
 
+use domain::Message;
 use fetch::Fetcher;
 use folder::ListFolder;
 use provisioning::{Clock, SystemClock, ports::PortResult};
@@ -43,7 +44,7 @@ pub struct Lists {
     lists: Vec<List>,
     fetcher: Fetcher,
     generation: AtomicU64,
-    problems: Mutex<Vec<Option<String>>>,
+    problems: Mutex<Vec<Option<Message>>>,
 }
 
 impl Lists {
@@ -93,7 +94,7 @@ impl Lists {
     /// Returns the status of each list.
     pub fn status(&self) -> Vec<ListStatus> {
         let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        let status = |(list, problem): (&List, &Option<String>)| {
+        let status = |(list, problem): (&List, &Option<Message>)| {
             let state = self.folder().state(list);
             ListStatus {
                 list: list.clone(),
@@ -123,7 +124,7 @@ impl Lists {
                     let cause = std::error::Error::source(&e);
                     tracing::warn!(list = %list.name, ?cause, "block list not fetched: {e}");
                     all_good = false;
-                    Some(e.to_string())
+                    Some(e.message())
                 }
             };
             let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);

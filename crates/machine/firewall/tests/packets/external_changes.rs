@@ -52,7 +52,7 @@ fn a_changed_table_is_noticed_and_rebuilt() {
         ..FirewallChange::default()
     };
     let error = firewall.try_apply(stale).unwrap_err();
-    assert!(error.message.contains("another program"), "{error}");
+    assert_eq!(error.message, domain::Message::FirewallContended);
     assert_eq!(firewall.observe(), now);
     firewall.set(&all[0]);
     assert!(firewall.observe().tenants[&Slot::FIRST].listed);

@@ -7,7 +7,7 @@ use super::{
     spawn,
 };
 use crate::failure::refused;
-use domain::ErrorCode;
+use domain::Message;
 use provisioning::ports::{PortError, PortResult};
 use std::{io, path::PathBuf, time::Duration};
 use tokio::{
@@ -49,7 +49,7 @@ impl ChildProcess {
             Ok(c) if c.hello.version == VERSION => return Ok(c),
             Ok(_) | Err(ConnectError::NotListening(_)) => {}
             // It runs and is busy, or is not ours: a second one would not help.
-            Err(e) => return Err(unavailable("does not answer", e)),
+            Err(e) => return Err(unavailable(Message::HelperSilent, e)),
         }
         let _starting = self.starting.lock().await;
         match Connection::open(&self.socket).await {
@@ -69,7 +69,7 @@ impl ChildProcess {
     }
 
     async fn start(&self) -> PortResult<Connection> {
-        let fail = |e| refused("start the userspace WireGuard", e);
+        let fail = |e| refused(&Message::ActionStartHelper, e);
         let deadline = Instant::now() + START_TIMEOUT;
         let mut child = Some(spawn::start(&self.exe, &self.socket, &self.log).map_err(fail)?);
         tracing::info!(log = %self.log.display(), "started the userspace WireGuard");
@@ -80,8 +80,13 @@ impl ChildProcess {
                     return Ok(c);
                 }
                 Err(ConnectError::NotListening(_)) => {}
-                Ok(_) => return Err(unavailable("is of another version", ConnectError::NotOurs)),
-                Err(e) => return Err(unavailable("does not answer", e)),
+                Ok(_) => {
+                    return Err(unavailable(
+                        Message::HelperOtherVersion,
+                        ConnectError::NotOurs,
+                    ));
+                }
+                Err(e) => return Err(unavailable(Message::HelperSilent, e)),
             }
             let ended = child.as_mut().map(|c| c.try_wait()).transpose();
             match ended.map_err(fail)?.flatten() {
@@ -105,12 +110,11 @@ impl ChildProcess {
     }
 
     fn start_failed(&self, e: io::Error) -> PortError {
-        let log = self.log.display();
-        PortError::because(
-            ErrorCode::WireguardUnavailable,
-            format!("The userspace WireGuard does not start ({e}); {log} says why."),
-            e,
-        )
+        let message = Message::HelperNotStarted {
+            reason: e.to_string(),
+            log: self.log.display().to_string(),
+        };
+        unavailable(message, e)
     }
 
     /// Sends a request and returns the reply; a refusal is an error.
@@ -121,14 +125,15 @@ impl ChildProcess {
                 code,
                 message,
                 cause,
+                ..
             })) => Err(PortError {
                 code,
                 message,
                 cause: cause.map(Into::into),
             }),
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(e)) => Err(unavailable("ended or failed during a call", e)),
-            Err(elapsed) => Err(unavailable("did not answer in time", elapsed)),
+            Ok(Err(e)) => Err(unavailable(Message::HelperFailed, e)),
+            Err(elapsed) => Err(unavailable(Message::HelperSlow, elapsed)),
         }
     }
 

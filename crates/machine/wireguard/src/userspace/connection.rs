@@ -5,7 +5,7 @@ use super::{
     line_codec::{self, CodecError},
     protocol::{Hello, MAX_REPLY, MAX_REQUEST, Reply, Request, SERVICE},
 };
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use nix::unistd::Uid;
 use provisioning::ports::{PortError, PortResult};
 use std::{io, path::Path, time::Duration};
@@ -96,11 +96,14 @@ impl Connection {
     /// Stops the child and waits until it no longer listens.
     pub async fn stop_child(mut self, socket: &Path) -> PortResult<()> {
         let stop = self.send(&Request::Stop).await;
-        stop.map_err(|e| unavailable("cannot be stopped", e))?;
+        stop.map_err(|e| unavailable(Message::HelperNotStopped, e))?;
         let deadline = Instant::now() + STOP_TIMEOUT;
         while UnixStream::connect(socket).await.is_ok() {
             if Instant::now() > deadline {
-                return Err(unavailable("does not stop", ConnectError::TimedOut));
+                return Err(unavailable(
+                    Message::HelperDoesNotStop,
+                    ConnectError::TimedOut,
+                ));
             }
             sleep(POLL_INTERVAL).await;
         }
@@ -116,19 +119,16 @@ impl Connection {
     }
 }
 
-/// Creates the error for a child that cannot be used.
+/// Creates the error for a child that cannot be used, with one of
+/// `Message::Helper…`.
 pub(super) fn unavailable(
-    what: &str,
+    message: Message,
     e: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> PortError {
-    PortError::because(
-        ErrorCode::WireguardUnavailable,
-        format!("The userspace WireGuard {what}."),
-        e,
-    )
+    PortError::because(ErrorCode::WireguardUnavailable, message, e)
 }
 
 /// Creates the error for a reply of the wrong kind.
 pub(super) fn unexpected(_: &Reply) -> PortError {
-    unavailable("gave an answer to another question", ConnectError::NotOurs)
+    unavailable(Message::HelperOtherAnswer, ConnectError::NotOurs)
 }

@@ -11,7 +11,7 @@ use crate::{
     is_ours,
     links::Links,
 };
-use domain::Slot;
+use domain::{Message, Slot};
 use nix::errno::Errno;
 use provisioning::{
     observed::PeerStatistics,
@@ -52,7 +52,9 @@ impl Devices {
     pub async fn ensure(&self, spec: &InterfaceSpec) -> PortResult<()> {
         let slot = spec.slot;
         let name = slot.interface();
-        let doing = format!("make {name}");
+        let doing = Message::ActionCreateInterface {
+            interface: name.clone(),
+        };
         let fail = |e| refused(&doing, e);
         let links = Links::open().map_err(fail)?;
         let mut entry = self.entry(slot).lock().await;
@@ -97,7 +99,9 @@ impl Devices {
 
     /// Implements `WireGuard::change_peers`.
     pub async fn change(&self, slot: Slot, change: &PeerChange) -> PortResult<()> {
-        let doing = format!("change the devices of {}", slot.interface());
+        let doing = Message::ActionChangeDevices {
+            interface: slot.interface(),
+        };
         let mut entry = self.entry(slot).lock().await;
         if let Some(hosted) = entry.as_mut()
             && hosted.is_alive()
@@ -112,7 +116,9 @@ impl Devices {
     /// Implements `WireGuard::delete`.
     pub async fn delete(&self, slot: Slot) -> PortResult<()> {
         let name = slot.interface();
-        let doing = format!("remove {name}");
+        let doing = Message::ActionRemoveInterface {
+            interface: name.clone(),
+        };
         let fail = |e| refused(&doing, e);
         let links = Links::open().map_err(fail)?;
         let mut entry = self.entry(slot).lock().await;
@@ -126,7 +132,7 @@ impl Devices {
 
     /// Returns the index of the link with the slot's name, if there is one. A link
     /// that is not ours is an error.
-    async fn own_link(&self, slot: Slot, doing: &str) -> PortResult<Option<u32>> {
+    async fn own_link(&self, slot: Slot, doing: &Message) -> PortResult<Option<u32>> {
         let fail = |e| refused(doing, e);
         let links = Links::open().map_err(fail)?;
         match links.by_name(&slot.interface()).await.map_err(fail)? {
@@ -255,7 +261,7 @@ async fn wait_for_free_port(port: u16) {
     }
 }
 
-fn port_error(slot: Slot, doing: &str, e: DeviceError) -> provisioning::ports::PortError {
+fn port_error(slot: Slot, doing: &Message, e: DeviceError) -> provisioning::ports::PortError {
     match e {
         DeviceError::PortTaken(e) => port_taken(slot, e),
         DeviceError::Other(e) => refused(doing, e),

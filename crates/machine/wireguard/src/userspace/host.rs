@@ -12,7 +12,7 @@ use super::{
     wire::{WireCounters, peers},
 };
 use crate::events;
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use futures_util::StreamExt;
 use nix::{
     errno::Errno,
@@ -198,7 +198,14 @@ async fn handle_connection(
             Reply::Done
         }
         Ok(Some(request)) => execute(devices, request).await.unwrap_or_else(Reply::from),
-        Err(e) => PortError::new(ErrorCode::BadRequest, e.to_string()).into(),
+        Err(e) => {
+            let reason = e.to_string();
+            PortError::new(
+                ErrorCode::BadRequest,
+                Message::HelperRequestUnreadable { reason },
+            )
+            .into()
+        }
     };
     timeout(
         SOCKET_TIMEOUT,
@@ -209,7 +216,7 @@ async fn handle_connection(
 }
 
 async fn execute(devices: &Devices, request: Request) -> PortResult<Reply> {
-    let bad = |e| PortError::because(ErrorCode::BadRequest, "A key is malformed.", e);
+    let bad = |e| PortError::because(ErrorCode::BadRequest, Message::HelperKeyMalformed, e);
     Ok(match request {
         Request::Ensure(wire) => {
             let spec = wire.try_into().map_err(bad)?;

@@ -26,7 +26,7 @@ use crate::{events, failure::refused, links::Links};
 use async_trait::async_trait;
 use child::{ABSENT_INTERVAL, ChildProcess};
 use connection::{ConnectError, Connection, unavailable, unexpected};
-use domain::Slot;
+use domain::{Message, Slot};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -91,7 +91,7 @@ impl Userspace {
         match Connection::open(socket).await {
             Ok(connection) => connection.stop_child(socket).await,
             Err(ConnectError::NotListening(_)) => Ok(()),
-            Err(e) => Err(unavailable("does not answer", e)),
+            Err(e) => Err(unavailable(Message::HelperSilent, e)),
         }
     }
 
@@ -111,7 +111,7 @@ impl WireGuard for Userspace {
     }
 
     async fn observe(&self) -> PortResult<BTreeMap<Slot, ObservedInterface>> {
-        let fail = |e| refused("read the network interfaces", e);
+        let fail = |e| refused(&Message::ActionReadInterfaces, e);
         // The child is read first: a link that it creates afterwards appears without
         // WireGuard, and is read again. In the other order, live links would look
         // dead.
@@ -130,7 +130,7 @@ impl WireGuard for Userspace {
             let peers = device.peers.into_iter().map(|p| p.observed());
             interface.peers = peers
                 .collect::<Result<_, _>>()
-                .map_err(|e| unavailable("sent a malformed key", e))?;
+                .map_err(|e| unavailable(Message::HelperBadKey, e))?;
         }
         Ok(found.into_iter().map(|(s, (_, i))| (s, i)).collect())
     }

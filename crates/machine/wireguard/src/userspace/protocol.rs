@@ -7,7 +7,7 @@
 //! server can replace a child of another version.
 
 use super::wire::{WireCounters, WireDevice, WireInterface, WirePeer, wire_peers};
-use domain::{ErrorCode, PublicKey, Slot};
+use domain::{ErrorCode, Message, PublicKey, Slot};
 use provisioning::ports::{PeerChange, PortError};
 use serde::{Deserialize, Serialize};
 
@@ -63,12 +63,14 @@ pub enum Request {
 pub enum Reply {
     /// The request was executed.
     Done,
-    /// The request was not executed, for this reason. The message's name in JSON is
-    /// part of version 1.
+    /// The request was not executed, for this reason.
     Refused {
         code: ErrorCode,
+        message: Message,
+        /// The message as text, which is all that version 1 had at first: a server of
+        /// that time needs it.
         #[serde(rename = "sentence")]
-        message: String,
+        text: String,
         cause: Option<String>,
     },
     /// A page of interfaces; `more` says whether others follow.
@@ -90,8 +92,10 @@ pub enum Reply {
 struct FlatReply {
     reply: Kind,
     code: Option<ErrorCode>,
+    /// A [`Message`]; as any JSON, because a newer child may have other messages.
+    message: Option<serde_json::Value>,
     #[serde(rename = "sentence")]
-    message: Option<String>,
+    text: Option<String>,
     cause: Option<String>,
     devices: Option<Vec<WireDevice>>,
     more: Option<bool>,
@@ -113,11 +117,17 @@ impl TryFrom<FlatReply> for Reply {
     fn try_from(flat: FlatReply) -> Result<Self, Self::Error> {
         Ok(match flat.reply {
             Kind::Done => Self::Done,
-            Kind::Refused => Self::Refused {
-                code: flat.code.ok_or("a refusal without a code")?,
-                message: flat.message.ok_or("a refusal without a message")?,
-                cause: flat.cause,
-            },
+            Kind::Refused => {
+                let text = flat.text.ok_or("a refusal without a message")?;
+                let message = flat.message.map(serde_json::from_value);
+                let message = message.and_then(Result::ok);
+                Self::Refused {
+                    code: flat.code.ok_or("a refusal without a code")?,
+                    message: message.unwrap_or_else(|| Message::Verbatim { text: text.clone() }),
+                    text,
+                    cause: flat.cause,
+                }
+            }
             Kind::Devices => Self::Devices {
                 devices: flat.devices.ok_or("a page without devices")?,
                 more: flat
@@ -148,6 +158,7 @@ impl From<PortError> for Reply {
         Self::Refused {
             code: e.code,
             cause: e.cause.map(|c| c.to_string()),
+            text: e.message.to_string(),
             message: e.message,
         }
     }
@@ -182,6 +193,26 @@ mod tests {
             panic!("another request");
         };
         assert_eq!(InterfaceSpec::try_from(back).unwrap(), spec());
+    }
+
+    #[test]
+    fn a_refusal_is_read_from_every_child_of_version_1() {
+        let refused = |line: &str| match serde_json::from_str(line).unwrap() {
+            Reply::Refused { code, message, .. } => (code, message),
+            other => panic!("{other:?}"),
+        };
+        let interface = Slot::FIRST.interface();
+        let error = PortError::new(ErrorCode::NotFound, Message::InterfaceAbsent { interface });
+        let message = error.message.clone();
+        let line = serde_json::to_string(&Reply::from(error)).unwrap();
+        assert_eq!(refused(&line), (ErrorCode::NotFound, message));
+        let text = "The interface wg1 is not there (yet).";
+        let earlier =
+            format!("{{\"reply\":\"refused\",\"code\":\"not_found\",\"sentence\":\"{text}\"}}");
+        let as_text = Message::Verbatim { text: text.into() };
+        assert_eq!(refused(&earlier), (ErrorCode::NotFound, as_text.clone()));
+        let newer = earlier.replace("}", ",\"message\":{\"code\":\"from-tomorrow\"}}");
+        assert_eq!(refused(&newer), (ErrorCode::NotFound, as_text));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! which clients it accepts, and what happens when it dies.
 
 use crate::{bed::TestBed, case};
-use domain::{PrivateKey, Slot};
+use domain::{Message, PrivateKey, Slot};
 use futures_util::StreamExt;
 use nix::{
     sys::signal::{Signal, kill},
@@ -156,7 +156,7 @@ async fn cannot_start(bed: &TestBed) {
     let folder = bed.socket().with_file_name("other");
     let start = Userspace::connect_or_spawn("/bin/false".into(), folder.join("s"), bed.log());
     let e = start.await.err().expect("it cannot start");
-    assert!(e.message.contains("does not start"), "{e}");
+    assert!(matches!(e.message, Message::HelperNotStarted { .. }), "{e}");
     let nothing = "/nowhere/maliknode".into();
     let start = Userspace::connect_or_spawn(nothing, folder.join("s"), bed.log());
     assert!(start.await.is_err());

@@ -11,7 +11,7 @@ mod wireguard;
 
 use super::rng::SplitMix64;
 pub use containers::Container;
-use domain::{ErrorCode, Slot};
+use domain::{ErrorCode, Message, Slot};
 use provisioning::{
     observed::{ObservedDnsClient, ObservedFirewall, ObservedFolder, ObservedInterface},
     ports::{PortError, PortResult},
@@ -74,8 +74,9 @@ pub struct Machine {
     pub(super) next_id: u64,
 }
 
-fn refuse<T>(code: ErrorCode, message: &str) -> PortResult<T> {
-    Err(PortError::new(code, message))
+fn refuse<T>(code: ErrorCode, text: &str) -> PortResult<T> {
+    let text = text.to_owned();
+    Err(PortError::new(code, Message::Verbatim { text }))
 }
 
 fn interrupted<T>() -> PortResult<T> {

@@ -1,0 +1,51 @@
+//! Between an event and its row in the event log.
+
+use domain::{Timestamp, view::EventCategory};
+use protocol::EventKind;
+use store::NewEvent;
+
+/// Returns the row of an event.
+pub(super) fn row(event: &EventKind, at: Timestamp) -> NewEvent {
+    NewEvent {
+        at,
+        tenant: event.tenant().map(|t| (t.slot, t.name.clone())),
+        kind: event.code(),
+        detail: event.detail(),
+    }
+}
+
+/// Returns the category of a row of that kind.
+pub(super) fn category(kind: &str) -> EventCategory {
+    match kind.split('.').collect::<Vec<_>>()[..] {
+        ["drift", _] => EventCategory::Drift,
+        [.., "failed"] => EventCategory::Failed,
+        [.., "back"] => EventCategory::Recovered,
+        _ => EventCategory::Note,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{ErrorCode, Message};
+
+    #[test]
+    fn a_kind_has_its_category() {
+        for kind in EventKind::TENANT_CODES {
+            let expected = match kind {
+                k if k.starts_with("drift.") => EventCategory::Drift,
+                k if k.ends_with(".failed") => EventCategory::Failed,
+                _ => EventCategory::Recovered,
+            };
+            assert_eq!(category(kind), expected, "{kind}");
+        }
+        let lost = row(&EventKind::EventsLost { count: 3 }, Timestamp(0));
+        assert_eq!(category(&lost.kind), EventCategory::Note);
+        let failed = EventKind::NodeFailed {
+            code: ErrorCode::DockerUnavailable,
+            problem: Message::DockerDown,
+        };
+        assert_eq!(category(&failed.code()), EventCategory::Failed);
+        assert_eq!(category("<script>"), EventCategory::Note);
+    }
+}

@@ -1,0 +1,372 @@
+//! What there is to say to a person, as a code and arguments. No words: the
+//! crate `texts` renders a [`Message`] at the edges, in the reader's language.
+//!
+//! There is one list for all of them, so that a code means one thing and a test
+//! can compare every code and its arguments with the Fluent files. The arguments
+//! hold no secret; a path, a command or the machine's own words are for the
+//! operator, who alone reads the messages of problems.
+
+use crate::code::ErrorCode;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One argument of a message, as it is rendered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Arg<'a> {
+    /// A name, a path, a command, or what the machine said.
+    Text(&'a str),
+    /// A count, which Fluent formats and chooses plural forms by.
+    Number(u64),
+    /// Another message, rendered in its place.
+    Message(&'a Message),
+    /// A problem, rendered in its place as a tenant reads it: by its code alone.
+    Problem(ErrorCode),
+}
+
+/// What may be an argument.
+trait AsArg {
+    fn as_arg(&self) -> Arg<'_>;
+
+    /// Cuts a text after `max` bytes and replaces its line breaks.
+    fn cut_arg(&mut self, _max: usize) {}
+}
+
+impl AsArg for String {
+    fn as_arg(&self) -> Arg<'_> {
+        Arg::Text(self)
+    }
+
+    fn cut_arg(&mut self, max: usize) {
+        self.truncate(self.floor_char_boundary(max));
+        if self.contains(char::is_control) {
+            *self = self.replace(char::is_control, " ");
+        }
+    }
+}
+
+impl AsArg for u64 {
+    fn as_arg(&self) -> Arg<'_> {
+        Arg::Number(*self)
+    }
+}
+
+impl AsArg for Box<Message> {
+    fn as_arg(&self) -> Arg<'_> {
+        Arg::Message(self)
+    }
+
+    fn cut_arg(&mut self, max: usize) {
+        self.cut_args(max);
+    }
+}
+
+impl AsArg for ErrorCode {
+    fn as_arg(&self) -> Arg<'_> {
+        Arg::Problem(*self)
+    }
+}
+
+/// For logs and for developers: the code and the arguments.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())?;
+        for (name, arg) in self.args() {
+            match arg {
+                Arg::Text(text) => write!(f, " {name}={text:?}")?,
+                Arg::Number(number) => write!(f, " {name}={number}")?,
+                Arg::Message(message) => write!(f, " {name}=[{message}]")?,
+                Arg::Problem(code) => write!(f, " {name}={code}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Defines each message's variant, code (the id in the Fluent files, and the name
+/// in JSON) and arguments.
+macro_rules! messages {
+    ($($name:ident $code:literal $({ $($arg:ident: $kind:ty),+ $(,)? })?,)*) => {
+        /// What there is to say to a person. As JSON it is
+        /// `{"code": "name-taken", "args": {"name": "lina"}}`.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "code", content = "args")]
+        pub enum Message {
+            $(#[serde(rename = $code)] $name $({ $($arg: $kind),+ })?,)*
+        }
+
+        impl Message {
+            /// Every code with the names of its arguments.
+            pub const ALL: &[(&str, &[&str])] = &[$(($code, &[$($(stringify!($arg)),+)?])),*];
+
+            /// Returns the id in the Fluent files.
+            pub const fn code(&self) -> &'static str {
+                match self { $(Self::$name $({ $($arg: _),+ })? => $code,)* }
+            }
+
+            /// Returns the arguments by name.
+            pub fn args(&self) -> Vec<(&'static str, Arg<'_>)> {
+                match self {
+                    $(Self::$name $({ $($arg),+ })? => vec![$($((stringify!($arg), $arg.as_arg())),+)?],)*
+                }
+            }
+
+            /// Cuts every text after `max` bytes and replaces its line breaks, for a
+            /// log that is bounded and has a line for each message.
+            #[must_use]
+            pub fn cut(mut self, max: usize) -> Self {
+                self.cut_args(max);
+                self
+            }
+
+            fn cut_args(&mut self, max: usize) {
+                match self {
+                    $(Self::$name $({ $($arg),+ })? => { $($($arg.cut_arg(max);)+)? })*
+                }
+            }
+        }
+    };
+}
+
+messages! {
+    // requests.ftl: What a person reads whose request was refused.
+    NotFound "not-found",
+    SignedOut "signed-out",
+    TicketInvalid "ticket-invalid",
+    SignInRefused "sign-in-refused",
+    TooManyTries "too-many-tries" { seconds: u64 },
+    TooManyTriesMinutes "too-many-tries-minutes" { minutes: u64 },
+    SigningInBusy "signing-in-busy",
+    InternalError "internal-error" { incident: String },
+    Unexpected "unexpected",
+    PasswordNotProcessed "password-not-processed" { incident: String },
+    NoRandomness "no-randomness" { incident: String },
+    StateNotSent "state-not-sent" { incident: String },
+    FormIncomplete "form-incomplete",
+    ServerStarting "server-starting",
+    RequestWithoutContext "request-without-context",
+    Verbatim "verbatim" { text: String },
+
+    // accounts.ftl: Names, passwords, plans and accounts.
+    NameEmpty "name-empty",
+    NameTooLong "name-too-long",
+    NameTooShort "name-too-short",
+    NameCharacters "name-characters",
+    NameHyphen "name-hyphen",
+    NameThirdHyphens "name-third-hyphens",
+    NameReserved "name-reserved" { name: String },
+    NameTaken "name-taken" { name: String },
+    NameInUse "name-in-use",
+    PasswordTooLong "password-too-long",
+    PasswordTooShort "password-too-short",
+    PasswordGuessable "password-guessable",
+    PlanNotChosen "plan-not-chosen",
+    PlanUnknown "plan-unknown",
+    SignUpsFull "sign-ups-full",
+    CreatedWithoutTicket "created-without-ticket" { name: String },
+    AccountNameWrong "account-name-wrong" { name: String },
+    TenantUnknown "tenant-unknown" { name: String },
+    OperatorUnknown "operator-unknown" { name: String },
+
+    // devices.ftl: Devices, their labels and choices.
+    LabelTooLong "label-too-long",
+    LabelControl "label-control",
+    LabelEmpty "label-empty",
+    LabelInvisible "label-invisible",
+    LabelTaken "label-taken",
+    RoutingUnknown "routing-unknown",
+    PolicyUnknown "policy-unknown",
+    SwitchUnknown "switch-unknown",
+    DeviceKeyTaken "device-key-taken",
+    DeviceNotSaved "device-not-saved",
+    DeviceLimit "device-limit" { allowed: u64 },
+    DeviceKeyUnknown "device-key-unknown",
+    DeviceNotCutOff "device-not-cut-off" { label: String },
+
+    // configuration.ftl: Settings that cannot be used. The text before the colon is the setting.
+    AddressesTunnelsSmall "addresses-tunnels-small" { range: String },
+    AddressesContainersSmall "addresses-containers-small" { range: String },
+    AddressesOverlap "addresses-overlap" { tunnels: String, containers: String },
+    BridgeName "bridge-name",
+    DatabaseUrl "database-url",
+
+    // node.ftl: The node and its tenants' parts.
+    NetworkSuspended "network-suspended",
+    DnsRestarting "dns-restarting",
+    DnsSilent "dns-silent",
+    DnsAbsent "dns-absent",
+    DnsStarting "dns-starting",
+    DnsUnanswered "dns-unanswered",
+    DnsNotReady "dns-not-ready" { problem: ErrorCode },
+    MachineCallPanicked "machine-call-panicked",
+    MachineCallTimedOut "machine-call-timed-out" { seconds: u64 },
+    TenantChanged "tenant-changed",
+    TenantLeft "tenant-left",
+    NotReadYet "not-read-yet",
+    SpecOlder "spec-older" { found: u64, current: u64 },
+    CheckpointDamaged "checkpoint-damaged" { path: String },
+    CheckpointNewer "checkpoint-newer" { path: String },
+    CheckpointUnreadable "checkpoint-unreadable" { path: String },
+    CheckpointNotSealed "checkpoint-not-sealed",
+    CheckpointReadFailed "checkpoint-read-failed",
+    CheckpointAbsent "checkpoint-absent",
+    MemoryUnmeasured "memory-unmeasured" { reason: Box<Message> },
+    MemoryReadTimedOut "memory-read-timed-out" { seconds: u64 },
+    NodeFullSlots "node-full-slots",
+    NodeFullLimit "node-full-limit",
+    NodeFullMemory "node-full-memory",
+
+    // machine.ftl: The machine's disk and memory.
+    DiskReadFailed "disk-read-failed" { path: String },
+    DiskWriteFailed "disk-write-failed" { path: String },
+    DiskRemoveFailed "disk-remove-failed" { path: String },
+    FolderNotMade "folder-not-made" { path: String },
+    FolderNotClosed "folder-not-closed" { path: String },
+    FolderNameForeign "folder-name-foreign" { folder: String },
+    DiskWorkInterrupted "disk-work-interrupted",
+    MeminfoUnreadable "meminfo-unreadable" { path: String },
+    MeminfoIncomplete "meminfo-incomplete" { path: String },
+    ContainerMemoryUnknown "container-memory-unknown",
+    MemoryReadBrokeOff "memory-read-broke-off",
+
+    // docker.ftl: Docker, its containers, networks and images.
+    DockerNotLocal "docker-not-local" { host: String, example: String },
+    DockerTimedOut "docker-timed-out" { seconds: u64 },
+    DockerNotPermitted "docker-not-permitted" { socket: String },
+    DockerDown "docker-down",
+    DockerVersionUnknown "docker-version-unknown",
+    DockerContainersUnlisted "docker-containers-unlisted",
+    DockerNetworksUnlisted "docker-networks-unlisted",
+    DockerImageUninspected "docker-image-uninspected",
+    DockerContainerUninspected "docker-container-uninspected" { name: String },
+    DockerDnsContainerUninspected "docker-dns-container-uninspected",
+    ContainerForeign "container-foreign" { name: String },
+    ContainerAddressTaken "container-address-taken" { name: String, address: String },
+    ContainerDiskFull "container-disk-full",
+    ContainerFolderMissing "container-folder-missing" { name: String },
+    ContainerNotStarted "container-not-started" { name: String },
+    ContainerNotRemoved "container-not-removed" { id: String },
+    ContainerRemovalUnfinished "container-removal-unfinished" { id: String },
+    ContainerOfOtherSpec "container-of-other-spec" { name: String },
+    ContainerContended "container-contended" { name: String },
+    ImageMissing "image-missing" { image: String },
+    ImageNotPulled "image-not-pulled" { image: String, reason: Box<Message> },
+    PullSentNothing "pull-sent-nothing",
+    PullAbsent "pull-absent",
+    PullLimited "pull-limited",
+    PullDiskFull "pull-disk-full",
+    PullUnreachable "pull-unreachable",
+    NetworkOverlaps "network-overlaps" { name: String, range: String, ours: String },
+    NetworkRangeTaken "network-range-taken" { range: String },
+    NetworkBridgeTaken "network-bridge-taken" { bridge: String },
+    NetworkNotCreated "network-not-created" { name: String },
+    NetworkForeign "network-foreign" { name: String },
+    NetworkDiffers "network-differs" { name: String, difference: Box<Message> },
+    NetworkOtherRange "network-other-range",
+    NetworkOtherBridge "network-other-bridge",
+    NetworkOtherSettings "network-other-settings",
+
+    // firewall.ftl: nftables and iptables.
+    ProgramMissing "program-missing" { program: String, package: String },
+    ProgramNotRun "program-not-run" { program: String },
+    ProgramTimedOut "program-timed-out" { program: String, seconds: u64 },
+    FirewallNotPermitted "firewall-not-permitted",
+    FirewallContended "firewall-contended",
+    FirewallUnsupported "firewall-unsupported",
+    FirewallRulesRefused "firewall-rules-refused" { program: String },
+    FirewallListingUnreadable "firewall-listing-unreadable",
+    ForwardingOff "forwarding-off",
+
+    // wireguard.ftl: Tunnels, the kernel's and our own. An action stands behind "may not", "could not".
+    WireguardNotPermitted "wireguard-not-permitted" { action: Box<Message> },
+    WireguardFailed "wireguard-failed" { action: Box<Message>, reason: String },
+    WireguardTimedOut "wireguard-timed-out" { action: Box<Message> },
+    ActionCreateInterfaces "action-create-interfaces",
+    ActionReadInterfaces "action-read-interfaces",
+    ActionReadCounters "action-read-counters",
+    ActionCreateInterface "action-create-interface" { interface: String },
+    ActionChangeInterface "action-change-interface" { interface: String },
+    ActionChangeDevices "action-change-devices" { interface: String },
+    ActionRemoveInterface "action-remove-interface" { interface: String },
+    ActionBringUp "action-bring-up" { interface: String },
+    ActionStartHelper "action-start-helper",
+    UdpPortTaken "udp-port-taken" { port: u64, interface: String },
+    InterfaceForeign "interface-foreign" { interface: String },
+    InterfaceAbsent "interface-absent" { interface: String },
+    KernelWireguardMissing "kernel-wireguard-missing",
+    TunUnusable "tun-unusable" { path: String, reason: String },
+    WireguardUndetected "wireguard-undetected",
+    HelperNotStarted "helper-not-started" { reason: String, log: String },
+    HelperSilent "helper-silent",
+    HelperDoesNotStop "helper-does-not-stop",
+    HelperNotStopped "helper-not-stopped",
+    HelperOtherVersion "helper-other-version",
+    HelperFailed "helper-failed",
+    HelperSlow "helper-slow",
+    HelperOtherAnswer "helper-other-answer",
+    HelperBadKey "helper-bad-key",
+    HelperKeyMalformed "helper-key-malformed",
+    HelperRequestUnreadable "helper-request-unreadable" { reason: String },
+    WireguardConfigured "wireguard-configured",
+    WireguardInKernel "wireguard-in-kernel",
+    WireguardNotInKernel "wireguard-not-in-kernel",
+
+    // adguard.ftl: AdGuard Home and the block lists.
+    HttpClientFailed "http-client-failed",
+    TlsUnavailable "tls-unavailable",
+    AdguardPasswordRefused "adguard-password-refused" { path: String },
+    AdguardNotYet "adguard-not-yet",
+    AdguardSlow "adguard-slow",
+    AdguardRefused "adguard-refused",
+    AdguardDevicesSlow "adguard-devices-slow",
+    ListUnreachable "list-unreachable" { list: String, host: String },
+    ListAnswered "list-answered" { list: String, host: String, status: u64 },
+    ListRejected "list-rejected" { list: String, reason: Box<Message> },
+    ListNotWritten "list-not-written" { list: String },
+    ListNotCopied "list-not-copied" { list: String, path: String },
+    ListEmpty "list-empty",
+    ListHtml "list-html",
+    ListBinary "list-binary",
+    ListLongLine "list-long-line",
+    ListNoRules "list-no-rules",
+    ListTooLarge "list-too-large",
+
+    // database.ftl: The database and its key file.
+    DatabaseAway "database-away",
+    DatabaseDisk "database-disk",
+    SchemaNewer "schema-newer" { found: u64, known: u64 },
+    SchemaNotMigrated "schema-not-migrated" { reason: String },
+    SealKeyOther "seal-key-other",
+    SealKeyUnusable "seal-key-unusable" { path: String, reason: String },
+    SealKeyOpen "seal-key-open" { path: String, mode: String },
+    SealKeyMalformed "seal-key-malformed" { path: String },
+
+    // events.ftl: The event log as the operator reads it.
+    DriftInterfaceGone "drift-interface-gone" { name: String, interface: String },
+    DriftKeyChanged "drift-key-changed" { name: String, interface: String },
+    DriftPortChanged "drift-port-changed" { name: String, interface: String, port: u64 },
+    DriftInterfaceDown "drift-interface-down" { name: String, interface: String },
+    DriftAddressChanged "drift-address-changed" { name: String, interface: String },
+    DriftPeersChanged "drift-peers-changed" { name: String, interface: String, unexpected: u64, missing: u64 },
+    DriftRulesGone "drift-rules-gone",
+    DriftElementsChanged "drift-elements-changed" { name: String },
+    DriftImageGone "drift-image-gone",
+    DriftContainerGone "drift-container-gone" { name: String },
+    DriftContainerStopped "drift-container-stopped" { name: String },
+    DriftContainerPaused "drift-container-paused" { name: String },
+    DriftConfChanged "drift-conf-changed" { name: String, interface: String },
+    DriftKeysDamaged "drift-keys-damaged" { name: String },
+    DriftFolderGone "drift-folder-gone" { name: String },
+    DriftDnsConfGone "drift-dns-conf-gone" { name: String },
+    DriftClientsChanged "drift-clients-changed" { name: String, missing: u64, unexpected: u64 },
+    FirewallPartFailed "firewall-part-failed" { name: String, reason: Box<Message> },
+    FirewallPartBack "firewall-part-back" { name: String },
+    TunnelPartFailed "tunnel-part-failed" { name: String, reason: Box<Message> },
+    TunnelPartBack "tunnel-part-back" { name: String },
+    DnsPartFailed "dns-part-failed" { name: String, reason: Box<Message> },
+    DnsPartBack "dns-part-back" { name: String },
+    NodeProblemOver "node-problem-over" { problem: Box<Message> },
+    EventsLost "events-lost" { count: u64 },
+}
+
+#[cfg(test)]
+mod tests;

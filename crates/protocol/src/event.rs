@@ -1,0 +1,296 @@
+//! What happens on a node and is worth telling a person: external changes, failures
+//! and recoveries, as kinds with arguments. The event log stores the kind's name
+//! ([`EventKind::code`]) and the arguments as JSON ([`EventKind::detail`]).
+
+use domain::{ErrorCode, Message, Slot, TenantName};
+use serde::{Deserialize, Serialize};
+
+/// The length of [`EventKind::detail`] at most, in bytes: the log is bounded.
+pub const MAX_DETAIL_BYTES: usize = 2_000;
+
+/// The kind of an external change. Counts are of a tenant's own parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DriftKind {
+    /// The interface was gone, or a foreign one had its name.
+    InterfaceGone,
+    /// The interface had another private key, or none.
+    KeyChanged,
+    /// The interface listened on another UDP port.
+    PortChanged { port: u16 },
+    /// The interface was down.
+    InterfaceDown,
+    /// The interface had other addresses, or none.
+    AddressChanged,
+    /// The interface's peers were not the tenant's devices.
+    PeersChanged {
+        /// Peers that are not devices.
+        unexpected: u64,
+        /// Devices that were missing or changed.
+        missing: u64,
+    },
+    /// The firewall's table was gone or changed.
+    RulesGone,
+    /// A tenant's elements in the firewall were gone or changed.
+    ElementsChanged,
+    /// The engine had lost the image.
+    ImageGone,
+    /// The container was gone.
+    ContainerGone,
+    /// The container had stopped.
+    ContainerStopped,
+    /// The container was paused.
+    ContainerPaused,
+    /// `wg<n>.conf` was gone or edited.
+    ConfChanged,
+    /// The keys in the folder were gone or damaged.
+    KeysDamaged,
+    /// The whole folder was gone.
+    FolderGone,
+    /// AdGuard Home's configuration in the folder was gone.
+    DnsConfGone,
+    /// AdGuard Home's clients were not the tenant's devices.
+    ClientsChanged {
+        /// Devices that were missing or changed.
+        missing: u64,
+        /// Clients with an id of ours that are not devices.
+        unexpected: u64,
+    },
+}
+
+impl DriftKind {
+    /// Returns the kind's name, for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InterfaceGone => "interface_gone",
+            Self::KeyChanged => "key_changed",
+            Self::PortChanged { .. } => "port_changed",
+            Self::InterfaceDown => "interface_down",
+            Self::AddressChanged => "address_changed",
+            Self::PeersChanged { .. } => "peers_changed",
+            Self::RulesGone => "rules_gone",
+            Self::ElementsChanged => "elements_changed",
+            Self::ImageGone => "image_gone",
+            Self::ContainerGone => "container_gone",
+            Self::ContainerStopped => "container_stopped",
+            Self::ContainerPaused => "container_paused",
+            Self::ConfChanged => "conf_changed",
+            Self::KeysDamaged => "keys_damaged",
+            Self::FolderGone => "folder_gone",
+            Self::DnsConfGone => "dns_conf_gone",
+            Self::ClientsChanged { .. } => "clients_changed",
+        }
+    }
+
+    /// Returns the message for the operator. `tenant` is `None` where the change
+    /// concerns the whole node.
+    fn message(self, tenant: Option<&EventTenant>) -> Message {
+        let name = tenant.map_or_else(String::new, |t| t.name.to_string());
+        let interface = tenant.map_or_else(String::new, |t| t.slot.interface());
+        match self {
+            Self::InterfaceGone => Message::DriftInterfaceGone { name, interface },
+            Self::KeyChanged => Message::DriftKeyChanged { name, interface },
+            Self::PortChanged { port } => Message::DriftPortChanged {
+                name,
+                interface,
+                port: port.into(),
+            },
+            Self::InterfaceDown => Message::DriftInterfaceDown { name, interface },
+            Self::AddressChanged => Message::DriftAddressChanged { name, interface },
+            Self::PeersChanged {
+                unexpected,
+                missing,
+            } => Message::DriftPeersChanged {
+                name,
+                interface,
+                unexpected,
+                missing,
+            },
+            Self::RulesGone => Message::DriftRulesGone,
+            Self::ElementsChanged => Message::DriftElementsChanged { name },
+            Self::ImageGone => Message::DriftImageGone,
+            Self::ContainerGone => Message::DriftContainerGone { name },
+            Self::ContainerStopped => Message::DriftContainerStopped { name },
+            Self::ContainerPaused => Message::DriftContainerPaused { name },
+            Self::ConfChanged => Message::DriftConfChanged { name, interface },
+            Self::KeysDamaged => Message::DriftKeysDamaged { name },
+            Self::FolderGone => Message::DriftFolderGone { name },
+            Self::DnsConfGone => Message::DriftDnsConfGone { name },
+            Self::ClientsChanged {
+                missing,
+                unexpected,
+            } => Message::DriftClientsChanged {
+                name,
+                missing,
+                unexpected,
+            },
+        }
+    }
+}
+
+/// A part of a tenant's network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartKind {
+    Firewall,
+    Tunnel,
+    Dns,
+}
+
+impl PartKind {
+    /// Returns the part's name, for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Firewall => "firewall",
+            Self::Tunnel => "tunnel",
+            Self::Dns => "dns",
+        }
+    }
+}
+
+/// The tenant that an event concerns, at the time of the event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventTenant {
+    pub slot: Slot,
+    pub name: TenantName,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// An external change was found; it is undone.
+    Drift {
+        /// `None` where it concerns the whole node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenant: Option<EventTenant>,
+        drift: DriftKind,
+    },
+    /// A tenant's part has been failing for longer than a moment.
+    PartFailed {
+        tenant: EventTenant,
+        part: PartKind,
+        reason: Message,
+    },
+    /// A tenant's part that had failed works again.
+    PartBack { tenant: EventTenant, part: PartKind },
+    /// The node itself has had a problem for longer than a moment.
+    NodeFailed { code: ErrorCode, problem: Message },
+    /// A problem of the node itself is over.
+    NodeBack { code: ErrorCode, problem: Message },
+    /// Events that were not recorded: there were too many.
+    EventsLost { count: u64 },
+}
+
+impl EventKind {
+    /// The codes of the events that concern a tenant.
+    pub const TENANT_CODES: [&str; 21] = [
+        "drift.interface_gone",
+        "drift.key_changed",
+        "drift.port_changed",
+        "drift.interface_down",
+        "drift.address_changed",
+        "drift.peers_changed",
+        "drift.elements_changed",
+        "drift.container_gone",
+        "drift.container_stopped",
+        "drift.container_paused",
+        "drift.conf_changed",
+        "drift.keys_damaged",
+        "drift.folder_gone",
+        "drift.dns_conf_gone",
+        "drift.clients_changed",
+        "part.firewall.failed",
+        "part.firewall.back",
+        "part.tunnel.failed",
+        "part.tunnel.back",
+        "part.dns.failed",
+        "part.dns.back",
+    ];
+
+    /// Returns the kind's name, e.g. `drift.interface_gone`, `part.dns.failed` or
+    /// `node.docker_unavailable.back`.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Drift { drift, .. } => format!("drift.{}", drift.code()),
+            Self::PartFailed { part, .. } => format!("part.{}.failed", part.code()),
+            Self::PartBack { part, .. } => format!("part.{}.back", part.code()),
+            Self::NodeFailed { code, .. } => format!("node.{code}.failed"),
+            Self::NodeBack { code, .. } => format!("node.{code}.back"),
+            Self::EventsLost { .. } => "events.lost".to_owned(),
+        }
+    }
+
+    /// Returns the tenant that the event concerns; `None` for the node itself.
+    pub const fn tenant(&self) -> Option<&EventTenant> {
+        match self {
+            Self::Drift { tenant, .. } => tenant.as_ref(),
+            Self::PartFailed { tenant, .. } | Self::PartBack { tenant, .. } => Some(tenant),
+            Self::NodeFailed { .. } | Self::NodeBack { .. } | Self::EventsLost { .. } => None,
+        }
+    }
+
+    /// Returns the message for the operator.
+    pub fn message(&self) -> Message {
+        match self {
+            Self::Drift { tenant, drift } => drift.message(tenant.as_ref()),
+            Self::PartFailed {
+                tenant,
+                part,
+                reason,
+            } => {
+                let (name, reason) = (tenant.name.to_string(), Box::new(reason.clone()));
+                match part {
+                    PartKind::Firewall => Message::FirewallPartFailed { name, reason },
+                    PartKind::Tunnel => Message::TunnelPartFailed { name, reason },
+                    PartKind::Dns => Message::DnsPartFailed { name, reason },
+                }
+            }
+            Self::PartBack { tenant, part } => {
+                let name = tenant.name.to_string();
+                match part {
+                    PartKind::Firewall => Message::FirewallPartBack { name },
+                    PartKind::Tunnel => Message::TunnelPartBack { name },
+                    PartKind::Dns => Message::DnsPartBack { name },
+                }
+            }
+            Self::NodeFailed { problem, .. } => problem.clone(),
+            Self::NodeBack { problem, .. } => Message::NodeProblemOver {
+                problem: Box::new(problem.clone()),
+            },
+            Self::EventsLost { count } => Message::EventsLost { count: *count },
+        }
+    }
+
+    /// Returns the JSON that the log stores beside the code, of
+    /// [`MAX_DETAIL_BYTES`] at most: long arguments of messages are cut.
+    pub fn detail(&self) -> String {
+        // The longest message has three texts, and JSON may double a byte.
+        [200, 20, 0]
+            .into_iter()
+            .filter_map(|max| serde_json::to_string(&self.clone().cut(max)).ok())
+            .find(|detail| detail.len() <= MAX_DETAIL_BYTES)
+            .unwrap_or_default()
+    }
+
+    fn cut(mut self, max: usize) -> Self {
+        match &mut self {
+            Self::PartFailed { reason: m, .. }
+            | Self::NodeFailed { problem: m, .. }
+            | Self::NodeBack { problem: m, .. } => *m = m.clone().cut(max),
+            Self::Drift { .. } | Self::PartBack { .. } | Self::EventsLost { .. } => {}
+        }
+        self
+    }
+}
+
+/// Returns the message, for the operator, of an event of the log. Versions before
+/// this one stored an English text, which is shown as it is.
+pub fn recorded_message(code: &str, detail: &str) -> Message {
+    match serde_json::from_str::<EventKind>(detail) {
+        Ok(event) if event.code() == code => event.message(),
+        _ => Message::Verbatim {
+            text: detail.to_owned(),
+        },
+    }
+}

@@ -1,0 +1,35 @@
+# What a person reads where only the code of an error is known.
+
+code-name-malformed = Use 3 to 32 of the letters a to z, digits and inner hyphens.
+code-name-reserved = That name is reserved. Choose another one.
+code-name-taken = That name is taken. Choose another one.
+code-password-weak = That password is too easy to guess. Use ten characters or more, for example four words that have nothing to do with each other.
+code-plan-unknown = That plan is not offered any more. Choose another one.
+code-label-malformed = Use 1 to 64 visible characters for the label.
+code-label-taken = You have a device with that label. Choose another one.
+code-device-limit = Your plan allows no further device. Delete one first.
+code-choice-unknown = Choose one of the options shown.
+code-node-full = This server is full. Nothing was made. Try again later.
+code-sign-in-refused = That name and password do not belong together.
+code-too-many-tries = Too many tries. Wait a minute and try again.
+code-signed-out = You are signed out. Sign in and try again.
+code-ticket-invalid = That link was used or has expired. Sign in again.
+code-not-found = There is nothing here under that address.
+code-wrong-origin = That request came from another site and was refused.
+code-unknown-host = This installation does not serve that address.
+code-bad-request = The server could not read that request. Reload the page and try again.
+code-bad-configuration = This installation is not set up correctly.
+code-image-missing = Waiting for the AdGuard Home image.
+code-docker-unavailable = Docker does not answer. The server keeps trying.
+code-firewall-unavailable = The firewall cannot be used. The server keeps trying.
+code-wireguard-unavailable = WireGuard cannot be used. The server keeps trying.
+code-port-taken = Another program uses the tunnel's port.
+code-name-foreign = Something else on the server uses a name that MalikNode needs.
+code-dns-unavailable = The DNS filter does not answer. The server keeps trying.
+code-disk-unavailable = The disk is full or cannot be written.
+code-memory-unknown = The server's memory cannot be read. The server keeps trying.
+code-database-unavailable = The database does not answer. Try again in a moment.
+code-suspended = This account is suspended. Ask the operator.
+code-busy = The server is busy. Try again in a moment.
+code-not-yet-in-force = Deleted. It is being cut off; the server keeps trying.
+code-internal = Something went wrong on our side. Try again in a moment.

@@ -1,0 +1,25 @@
+# What a tenant reads of an event, by its kind alone.
+
+tenant-event-drift-interface-gone = Your tunnel was gone from the server; it is created again.
+tenant-event-drift-key-changed = Your tunnel had another key; it gets its own back.
+tenant-event-drift-port-changed = Your tunnel listened on another port; it gets its own back.
+tenant-event-drift-interface-down = Your tunnel was switched off; it is brought up again.
+tenant-event-drift-address-changed = Your tunnel had lost its address; it gets it back.
+tenant-event-drift-peers-changed = Your tunnel did not let in exactly the devices you have; it does so again.
+tenant-event-drift-elements-changed = Your network's part of the firewall was gone or changed; it is written again.
+tenant-event-drift-container-gone = Your DNS filter was gone; it is created again.
+tenant-event-drift-container-stopped = Your DNS filter had stopped; it is started again.
+tenant-event-drift-container-paused = Your DNS filter was paused; it is recreated.
+tenant-event-drift-conf-changed = Your tunnel's configuration on the server was edited or gone; it is written again.
+tenant-event-drift-keys-damaged = Your keys on the server's disk were gone or damaged; they are written again.
+tenant-event-drift-folder-gone = Your folder on the server was gone; it is written again.
+tenant-event-drift-dns-conf-gone = Your DNS filter's configuration was gone; it is recreated with a new one.
+tenant-event-drift-clients-changed = Devices in your AdGuard Home were missing or changed; they are as in your dashboard again.
+tenant-event-part-firewall-failed = Your network's part of the firewall could not be written; it is tried again until it can.
+tenant-event-part-firewall-back = Your network's part of the firewall is in force again.
+tenant-event-part-tunnel-failed = Your tunnel failed; it is tried again until it works.
+tenant-event-part-tunnel-back = Your tunnel works again.
+tenant-event-part-dns-failed = Your DNS filter failed; it is tried again until it works.
+tenant-event-part-dns-back = Your DNS filter works again.
+# A kind of another version.
+tenant-event-other = Something about your network was noticed and is seen to.
