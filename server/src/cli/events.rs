@@ -81,21 +81,14 @@ fn to_json(events: &[Event], names: &HashMap<TenantId, TenantName>) -> serde_jso
     events.iter().map(event).collect()
 }
 
-/// Parses `30m`, `12h` or `7d`, up to a thousand years.
+/// Parses `30m`, `12h`, `7d` and what else humantime knows, such as `1h 30m`, up to
+/// a thousand years.
 fn parse_time_span(text: &str) -> Result<Duration, String> {
-    let unit_seconds = match text.as_bytes().last() {
-        Some(b'm') => 60,
-        Some(b'h') => 3_600,
-        Some(b'd') => 86_400,
-        _ => return Err("say e.g. 30m, 12h or 7d".to_owned()),
-    };
-    let number = text[..text.len() - 1].parse::<u32>();
-    let number = number.map_err(|_| "say e.g. 30m, 12h or 7d".to_owned())?;
-    let seconds = u64::from(number) * unit_seconds;
-    if seconds > 365_000 * 86_400 {
+    let span = humantime::parse_duration(text).map_err(|_| "say e.g. 30m, 12h or 7d")?;
+    if span > Duration::from_secs(365_000 * 86_400) {
         return Err("that is before there were computers".to_owned());
     }
-    Ok(Duration::from_secs(seconds))
+    Ok(span)
 }
 
 #[cfg(test)]
@@ -104,20 +97,19 @@ mod tests {
 
     #[test]
     fn a_time_span_is_a_number_with_a_unit() {
-        for (text, seconds) in [("30m", 1_800), ("12h", 43_200), ("7d", 604_800), ("0m", 0)] {
+        for (text, seconds) in [
+            ("30m", 1_800),
+            ("12h", 43_200),
+            ("7d", 604_800),
+            ("0m", 0),
+            ("7 d", 604_800),
+            ("1.5h", 5_400),
+            ("1h 30m", 5_400),
+            ("365000d", 31_536_000_000),
+        ] {
             assert_eq!(parse_time_span(text).map(|d| d.as_secs()), Ok(seconds));
         }
-        for text in [
-            "",
-            "7",
-            "d",
-            "-1d",
-            "1.5h",
-            "7 d",
-            "99999999999d",
-            "365001d",
-            "7ü",
-        ] {
+        for text in ["", "7", "d", "-1d", "99999999999d", "365001d", "7ü"] {
             assert!(parse_time_span(text).is_err(), "{text}");
         }
     }

@@ -13,7 +13,7 @@ mod tenant;
 mod wg_userspace;
 
 use crate::{
-    config::{Config, Settings},
+    config::{Config, Flags},
     serve,
 };
 use clap::{Parser, Subcommand};
@@ -31,13 +31,13 @@ const LOG_FILTER: &str =
 /// <root>/central_api/config.toml or config.json; a flag overrides the
 /// environment, and the environment overrides the file. MALIKNODE_LOG sets what
 /// is logged, e.g. MALIKNODE_LOG=debug.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "maliknode", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    settings: Settings,
+    flags: Flags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -66,7 +66,7 @@ enum Command {
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> ExitCode {
-    let Cli { command, settings } = cli;
+    let Cli { command, flags } = cli;
     // It needs no configuration, has a runtime of its own, and must start
     // whatever else is wrong.
     if let Command::WgUserspace(arguments) = &command {
@@ -74,7 +74,7 @@ pub fn run(cli: Cli) -> ExitCode {
         return exit_code(wg_userspace::run(arguments));
     }
     start_log(LOG_FILTER);
-    let config = match Config::load(settings) {
+    let config = match Config::load(&flags) {
         Ok(config) => config,
         Err(e) => {
             eprintln!("maliknode: {e}");
@@ -169,8 +169,9 @@ mod tests {
             ],
         ] {
             let cli = Cli::try_parse_from(args).unwrap();
-            assert_eq!(cli.settings.root.as_deref(), Some("/x"));
-            assert_eq!(cli.settings.listen.as_deref(), Some("127.0.0.1:1"));
+            let config = Config::load(&cli.flags).unwrap();
+            assert_eq!(config.root, std::path::Path::new("/x"));
+            assert_eq!(config.listen.to_string(), "127.0.0.1:1");
         }
         assert!(Cli::try_parse_from(["maliknode", "serve", "--lisen", "x"]).is_err());
     }

@@ -35,6 +35,9 @@ pub enum ConfigError {
         /// What is wrong, and what would be right.
         message: String,
     },
+    /// A flag or an environment variable that clap refuses.
+    #[error("{0}")]
+    Flags(#[from] clap::Error),
     /// A setting of the wrong type in the file.
     #[error("{}: {key} has the wrong form ({message}).", path.display())]
     Form {

@@ -3,8 +3,9 @@
 
 use super::{
     error::ConfigError,
-    settings::{KNOWN, Settings},
+    settings::{Settings, file_keys},
 };
+use serde_ignored::Path as KeyPath;
 use serde_json::{Map, Value};
 use std::{
     fs, io,
@@ -70,19 +71,48 @@ fn parse_json(path: PathBuf, text: &str) -> Result<Settings, ConfigError> {
 }
 
 fn from_map(path: PathBuf, map: Map<String, Value>) -> Result<Settings, ConfigError> {
-    let mut keys = Vec::new();
-    collect_unknown("", &map, &mut keys);
-    if !keys.is_empty() {
-        return Err(ConfigError::Unknown { path, keys });
-    }
+    let map = without_nulls("", map);
+    let (mut unknown, mut wrong) = (Vec::new(), None);
     // Each setting is parsed alone first, so that the error can name it.
     for (key, value) in &map {
-        let alone = Map::from_iter([(key.clone(), value.clone())]);
-        if let Err(e) = serde_json::from_value::<Settings>(Value::Object(alone)) {
-            return Err(wrong_form(path, key, &e));
+        let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
+        let parsed: Result<Settings, _> =
+            serde_ignored::deserialize(alone, |key| unknown.push(setting_name(&key)));
+        if let (Err(e), None) = (parsed, &wrong) {
+            wrong = Some(wrong_form(path.clone(), key, &e));
         }
     }
+    if !unknown.is_empty() {
+        let keys = unknown.iter().map(|name| with_suggestion(name)).collect();
+        return Err(ConfigError::Unknown { path, keys });
+    }
+    if let Some(wrong) = wrong {
+        return Err(wrong);
+    }
     serde_json::from_value(Value::Object(map)).map_err(|e| wrong_form(path, "the file", &e))
+}
+
+/// Removes the settings and tables that JSON sets to null: they are not set. A null of
+/// an unknown name stays, to be refused.
+fn without_nulls(prefix: &str, map: Map<String, Value>) -> Map<String, Value> {
+    let keys = file_keys();
+    let known = |name: &str| {
+        let below = format!("{name}.");
+        keys.iter().any(|k| k == name || k.starts_with(&below))
+    };
+    let mut set = Map::new();
+    for (key, value) in map {
+        let name = format!("{prefix}{key}");
+        match value {
+            Value::Null if known(&name) => {}
+            Value::Object(inner) => {
+                let inner = without_nulls(&format!("{name}."), inner);
+                set.insert(key, Value::Object(inner));
+            }
+            value => drop(set.insert(key, value)),
+        }
+    }
+    set
 }
 
 fn wrong_form(path: PathBuf, key: &str, e: &serde_json::Error) -> ConfigError {
@@ -96,55 +126,36 @@ fn wrong_form(path: PathBuf, key: &str, e: &serde_json::Error) -> ConfigError {
     }
 }
 
-fn collect_unknown(prefix: &str, map: &Map<String, Value>, found: &mut Vec<String>) {
-    for (key, value) in map {
-        let name = format!("{prefix}{key}");
-        match value {
-            Value::Object(inner) if matches!(name.as_str(), "addresses" | "dns") => {
-                collect_unknown(&format!("{name}."), inner, found);
-            }
-            Value::Array(items) if name == "dns.lists" => {
-                for inner in items.iter().filter_map(Value::as_object) {
-                    collect_unknown("dns.lists.", inner, found);
-                }
-            }
-            _ if KNOWN.contains(&name.as_str())
-                || matches!(name.as_str(), "addresses" | "dns" | "dns.lists") => {}
-            _ => found.push(match nearest(&name) {
-                Some(near) => format!("{name:?} (did you mean {near}?)"),
-                None => format!("{name:?}"),
-            }),
-        }
+/// Returns a setting's name as the operator knows it, such as `dns.lists.id`:
+/// without the numbers of the lists.
+fn setting_name(path: &KeyPath<'_>) -> String {
+    match path {
+        KeyPath::Root => String::new(),
+        KeyPath::Map { parent, key } => match setting_name(parent) {
+            table if table.is_empty() => key.clone(),
+            table => format!("{table}.{key}"),
+        },
+        KeyPath::Seq { parent, .. }
+        | KeyPath::Some { parent }
+        | KeyPath::NewtypeStruct { parent }
+        | KeyPath::NewtypeVariant { parent } => setting_name(parent),
     }
 }
 
-/// Returns the most similar setting, if at most two letters differ.
-fn nearest(name: &str) -> Option<&'static str> {
+/// Returns an unknown name in quotes, with the most similar setting if at most two
+/// letters differ.
+fn with_suggestion(name: &str) -> String {
     let plain = |s: &str| s.replace(['-', '_', '.'], "").to_ascii_lowercase();
     let wanted = plain(name);
-    KNOWN
-        .iter()
-        .map(|k| (distance(&plain(k), &wanted), *k))
-        .filter(|(d, _)| *d <= 2)
-        .min()
-        .map(|(_, k)| k)
-}
-
-/// Returns the Levenshtein distance of two short names.
-fn distance(a: &str, b: &str) -> usize {
-    if a.len().max(b.len()) > 40 {
-        return usize::MAX;
+    let near = file_keys()
+        .into_iter()
+        // The longest name has 20 letters; comparing a long text takes long.
+        .filter(|_| wanted.len() <= 40)
+        .map(|key| (strsim::levenshtein(&plain(&key), &wanted), key))
+        .filter(|(distance, _)| *distance <= 2)
+        .min();
+    match near {
+        Some((_, near)) => format!("{name:?} (did you mean {near}?)"),
+        None => format!("{name:?}"),
     }
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -3,9 +3,9 @@
 //! message that names the setting; nothing is guessed.
 
 mod base;
+mod check;
 mod error;
 mod file;
-mod load;
 mod model;
 mod redacted;
 mod settings;
@@ -13,7 +13,7 @@ mod settings;
 pub use base::Base;
 pub use error::ConfigError;
 pub use model::{Config, DnsConfig};
-pub use settings::{AddressSettings, DnsSettings, ListSetting, Settings, defaults};
+pub use settings::{AddressSettings, DnsSettings, Flags, ListSetting, Settings};
 
 #[cfg(test)]
 mod tests;

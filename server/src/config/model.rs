@@ -1,8 +1,17 @@
-//! The checked configuration.
+//! The checked configuration: what it consists of, and how it is made of the settings.
+//! It serialises as the file that would mean the same, for `maliknode config`, with
+//! passwords redacted.
 
-use super::{base::Base, settings::defaults};
-use domain::{AddressPlan, Slot};
+use super::{
+    base::Base,
+    check,
+    error::ConfigError,
+    file, redacted,
+    settings::{DnsSettings, Flags, Settings},
+};
+use domain::{AddressPlan, Message, Slot};
 use ipnet::{IpNet, Ipv4Net};
+use serde::Serialize;
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
@@ -11,14 +20,20 @@ use std::{
 use store::DatabaseUrl;
 use wireguard::Choice;
 
+/// The plain resolver where neither a fallback nor a bootstrap resolver is set:
+/// Quad9 without filtering.
+const PLAIN_RESOLVER: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 10);
+
 /// Everything the operator can set, checked and with all defaults.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Config {
     /// The folder of configuration, database, keys and tenants' files.
+    #[serde(serialize_with = "redacted::path")]
     pub root: PathBuf,
     /// The address on which HTTP is served.
     pub listen: SocketAddr,
     /// The installation's name on the web.
+    #[serde(serialize_with = "redacted::text")]
     pub base: Base,
     /// `http` or `https`, as browsers see it.
     pub scheme: &'static str,
@@ -26,15 +41,19 @@ pub struct Config {
     pub public_host: String,
     /// The reverse proxies whose `X-Forwarded-*` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
+    #[serde(serialize_with = "redacted::database_url")]
     pub database_url: DatabaseUrl,
     pub addresses: AddressPlan,
+    #[serde(serialize_with = "redacted::choice")]
     pub wireguard: Choice,
     pub dns: DnsConfig,
     /// Docker's socket; `None` means Docker's own default.
     pub docker_host: Option<String>,
     /// The folder of the helper processes' sockets and logs, empty after a reboot.
+    #[serde(serialize_with = "redacted::path")]
     pub runtime_dir: PathBuf,
     /// The folder of the pages' scripts and styles.
+    #[serde(serialize_with = "redacted::path")]
     pub site: PathBuf,
     /// Slots that no tenant gets.
     pub excluded_slots: BTreeSet<Slot>,
@@ -49,7 +68,7 @@ pub struct Config {
 }
 
 /// The settings in `[dns]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct DnsConfig {
     /// Resolvers for names that are not blocked.
     pub upstreams: Vec<String>,
@@ -62,20 +81,100 @@ pub struct DnsConfig {
     /// The memory limit of a container, in MiB.
     pub memory_mb: u64,
     /// The shared block lists.
+    #[serde(serialize_with = "redacted::lists")]
     pub lists: Vec<adguard::List>,
 }
 
 impl DnsConfig {
+    fn resolve(s: DnsSettings) -> Result<Self, ConfigError> {
+        Ok(Self {
+            upstreams: check::upstreams(s.upstreams)?,
+            bootstrap: check::bootstrap(&s.bootstrap)?,
+            fallback: s.fallback,
+            image: s.image,
+            memory_mb: check::memory_mb(s.memory_mb)?,
+            lists: check::lists(&s.lists)?,
+        })
+    }
+
     /// Returns the plain resolver that tunnels use while the image is missing.
     pub fn plain_fallback(&self) -> Ipv4Addr {
         let plain = self.fallback.iter().find_map(|f| f.parse().ok());
         plain
             .or_else(|| self.bootstrap.first().copied())
-            .unwrap_or(defaults::PLAIN_RESOLVER)
+            .unwrap_or(PLAIN_RESOLVER)
     }
 }
 
 impl Config {
+    /// Reads the file below the root, if there is one, applies the flags to it and
+    /// checks the result.
+    ///
+    /// # Errors
+    /// A message that names the setting or the file.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        let root = check::absolute(&flags.apply(Settings::default())?.root)?;
+        let file = file::read(&root.join("central_api"))?;
+        Self::resolve(root, flags.apply(file)?)
+    }
+
+    /// Returns the configuration of a file's text alone, without flags. The file's
+    /// name says whether it is TOML or JSON (`.json`), and appears in the errors.
+    ///
+    /// # Errors
+    /// A message that names the setting or the file.
+    pub fn from_text(root: PathBuf, file: PathBuf, text: &str) -> Result<Self, ConfigError> {
+        Self::resolve(root, file::parse(file, text)?)
+    }
+
+    pub(super) fn resolve(root: PathBuf, s: Settings) -> Result<Self, ConfigError> {
+        let listen = check::listen(&s.listen)?;
+        let base = match &s.base {
+            Some(text) => Base::parse(text)?,
+            None => Base::localhost(listen.port()),
+        };
+        let public_host = match &s.public_host {
+            Some(text) => check::public_host(text)?,
+            None if base.is_local() => check::primary_address().to_string(),
+            None => base.host().to_owned(),
+        };
+        let database_url = match &s.database_url {
+            Some(url) => check::database_url(url.expose())?,
+            None => DatabaseUrl::Sqlite(root.join("central_api/database.sqlite")),
+        };
+        Ok(Self {
+            root,
+            listen,
+            base,
+            scheme: check::scheme(&s.scheme)?,
+            public_host,
+            trusted_proxies: check::networks(&s.trusted_proxies)?,
+            database_url,
+            addresses: check::addresses(&s.addresses)?,
+            wireguard: check::wireguard(&s.wireguard)?,
+            dns: DnsConfig::resolve(s.dns)?,
+            docker_host: s.docker_host,
+            runtime_dir: check::absolute(&s.runtime_dir)?,
+            site: s.site.map_or_else(check::find_site, PathBuf::from),
+            excluded_slots: check::slots(&s.excluded_slots)?,
+            allowed_private: check::ipv4_networks(&s.allowed_private)?,
+            sign_ups_per_hour: s.sign_ups_per_hour,
+            memory_reserve_mb: s.memory_reserve_mb,
+            max_tenants: check::max_tenants(s.max_tenants)?,
+        })
+    }
+
+    /// Returns all settings as TOML, with passwords redacted.
+    pub fn to_toml(&self) -> String {
+        redacted::to_toml(&self.values())
+    }
+
+    /// Returns the values by their keys in the file. Serialising them cannot fail: all
+    /// keys are texts, and paths are written as they are displayed.
+    pub(super) fn values(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
     /// Returns `http://<base>`, or `http://<sub>.<base>` for a subdomain.
     pub fn url(&self, sub: &str) -> String {
         let dot = if sub.is_empty() { "" } else { "." };
@@ -84,10 +183,9 @@ impl Config {
 
     /// Returns what is wrong with `scheme` and `trusted_proxies` together, and what
     /// to do: behind a proxy that is not trusted, all visitors have its address.
-    pub fn proxy_problem(&self) -> Option<&'static str> {
-        (self.scheme == "https" && self.trusted_proxies.is_empty()).then_some(
-            "scheme is https, but no proxy is trusted: all visitors seem to come from the proxy, so a few wrong passwords lock everybody out; set trusted_proxies to the proxy's address, e.g. 127.0.0.1",
-        )
+    pub fn proxy_problem(&self) -> Option<Message> {
+        (self.scheme == "https" && self.trusted_proxies.is_empty())
+            .then_some(Message::ProxyUntrusted)
     }
 
     /// Returns the memory that stays free, in bytes.

@@ -1,90 +1,87 @@
 //! The output of `maliknode config`: the configuration in force, as TOML that the
 //! file could have, with secrets redacted.
 
-use super::model::Config;
-use adguard::ListSource;
-use std::fmt::{Display, Write};
+use super::settings::{ListSetting, described};
+use adguard::List;
+use serde::Serializer;
+use serde_json::Value;
+use std::{
+    fmt::{Display, Write},
+    path::Path,
+};
 use store::DatabaseUrl;
+use wireguard::Choice;
 
-impl Config {
-    /// Returns all settings as TOML, with passwords redacted.
-    pub fn to_toml(&self) -> String {
-        let mut out = String::new();
-        let mut line = |key: &str, value: String| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(out, "{key} = {value}");
+/// Returns the values as TOML, in the order of the help. What is not set is a comment
+/// that says what applies instead.
+pub(super) fn to_toml(values: &Value) -> String {
+    let mut out = String::new();
+    let mut line = |key: &str, value: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{key} = {value}");
+    };
+    let mut section = String::new();
+    for setting in described() {
+        let (table, key) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+        let heading = match table == section {
+            true => String::new(),
+            false => format!("\n[{table}]\n"),
         };
-        line("# root", text(self.root.display()));
-        line("listen", text(self.listen));
-        line("base", text(&self.base));
-        line("scheme", text(self.scheme));
-        line("public_host", text(&self.public_host));
-        line("trusted_proxies", list(&self.trusted_proxies));
-        match &self.database_url {
-            DatabaseUrl::Sqlite(path) => {
-                line("database_url", text(format!("sqlite://{}", path.display())));
-            }
-            DatabaseUrl::Postgres(_) => line("database_url", text("postgres://[redacted]")),
+        table.clone_into(&mut section);
+        let pointer = format!("/{}", setting.key.replace('.', "/"));
+        match values.pointer(&pointer).filter(|value| !value.is_null()) {
+            Some(root) if key == "root" => line("# root", &toml(root)),
+            Some(value) => line(&format!("{heading}{key}"), &toml(value)),
+            None => line(&format!("{heading}# {key}"), &setting.default),
         }
-        line(
-            "wireguard",
-            text(format!("{:?}", self.wireguard).to_lowercase()),
-        );
-        match &self.docker_host {
-            Some(host) => line("docker_host", text(host)),
-            None => line(
-                "# docker_host",
-                "DOCKER_HOST, else Docker's default".to_owned(),
-            ),
-        }
-        line("runtime_dir", text(self.runtime_dir.display()));
-        line("site", text(self.site.display()));
-        let slots: Vec<String> = self
-            .excluded_slots
-            .iter()
-            .map(|s| s.get().to_string())
-            .collect();
-        line("excluded_slots", format!("[{}]", slots.join(", ")));
-        line("allowed_private", list(&self.allowed_private));
-        line("sign_ups_per_hour", self.sign_ups_per_hour.to_string());
-        match self.memory_reserve_mb {
-            Some(mb) => line("memory_reserve_mb", mb.to_string()),
-            None => line(
-                "# memory_reserve_mb",
-                "a tenth of the machine's, 256 at least".to_owned(),
-            ),
-        }
-        match self.max_tenants {
-            Some(n) => line("max_tenants", n.to_string()),
-            None => line("# max_tenants", "as many as fit".to_owned()),
-        }
-        line("\n[addresses]\ntunnels", text(self.addresses.tunnels));
-        line("containers", text(self.addresses.containers));
-        line("\n[dns]\nupstreams", list(&self.dns.upstreams));
-        line("bootstrap", list(&self.dns.bootstrap));
-        line("fallback", list(&self.dns.fallback));
-        line("image", text(&self.dns.image));
-        line("memory_mb", self.dns.memory_mb.to_string());
-        for l in &self.dns.lists {
-            line("\n[[dns.lists]]\nid", l.id.to_string());
-            line("name", text(&l.name));
-            match &l.source {
-                ListSource::Url(url) => line("url", text(url)),
-                ListSource::Path(path) => line("path", text(path.display())),
+    }
+    let lists = values["dns"]["lists"].as_array();
+    for list in lists.into_iter().flatten() {
+        for key in ListSetting::KEYS {
+            let heading = match key == ListSetting::KEYS[0] {
+                true => "\n[[dns.lists]]\n",
+                false => "",
+            };
+            if !list[key].is_null() {
+                line(&format!("{heading}{key}"), &toml(&list[key]));
             }
         }
-        out
+    }
+    out
+}
+
+/// Returns a text, a number or an array of them as TOML. TOML's basic strings are
+/// escaped as JSON's are, except for one control character that JSON does not escape.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(toml).collect();
+            format!("[{}]", values.join(", "))
+        }
+        value => value.to_string().replace('\u{7f}', "\\u007f"),
     }
 }
 
-/// Returns a TOML string. TOML's basic strings are escaped as JSON's are, except
-/// for one control character that JSON does not escape.
-fn text(value: impl Display) -> String {
-    let json = serde_json::Value::String(value.to_string()).to_string();
-    json.replace('\u{7f}', "\\u007f")
+pub(super) fn text<S: Serializer>(value: &impl Display, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(value)
 }
 
-fn list<T: Display>(values: &[T]) -> String {
-    let values: Vec<String> = values.iter().map(text).collect();
-    format!("[{}]", values.join(", "))
+pub(super) fn path<S: Serializer>(path: &Path, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&path.display())
+}
+
+/// Serialises where the database is. An address of PostgreSQL has a password.
+pub(super) fn database_url<S: Serializer>(url: &DatabaseUrl, s: S) -> Result<S::Ok, S::Error> {
+    match url {
+        DatabaseUrl::Sqlite(path) => s.collect_str(&format_args!("sqlite://{}", path.display())),
+        DatabaseUrl::Postgres(_) => s.serialize_str("postgres://[redacted]"),
+    }
+}
+
+pub(super) fn choice<S: Serializer>(choice: &Choice, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&format!("{choice:?}").to_lowercase())
+}
+
+pub(super) fn lists<S: Serializer>(lists: &[List], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(lists.iter().map(ListSetting::from))
 }

@@ -1,38 +1,22 @@
 //! The settings as the operator writes them: on the command line, in the
-//! environment or in the file. All are optional. One struct serves all three, so
-//! that they cannot drift apart.
+//! environment or in the file. All are optional. One struct serves all three: a
+//! field is the flag, the variable, the file's key (the id of the flag), the line of
+//! the help and, in `Default`, the value where it is not set.
 
-use adguard::{List, ListSource};
-use clap::Args;
-use domain::Secret;
-use serde::{Deserialize, Deserializer};
+use adguard::{AdGuardSettings, List, ListSource};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use domain::{AddressPlan, Secret};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 
-/// The values of settings that are not set.
-pub mod defaults {
-    use std::net::Ipv4Addr;
-
-    pub const ROOT: &str = "/etc/maliknode";
-    pub const LISTEN: &str = "127.0.0.1:8085";
-    pub const WIREGUARD: &str = "auto";
-    pub const RUNTIME_DIR: &str = "/run/maliknode";
-    /// The pinned AdGuard Home image (`tools/dev/env.sh` builds the same).
-    pub const IMAGE: &str = "adguard/adguardhome:v0.107.79";
-    pub const MEMORY_MB: u64 = 256;
-    pub const SIGN_UPS_PER_HOUR: u32 = 20;
-    /// The plain resolver where neither a fallback nor a bootstrap resolver is set:
-    /// Quad9 without filtering.
-    pub const PLAIN_RESOLVER: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 10);
-}
-
 /// All settings; `deploy/config.example.toml` explains them.
-#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Args, Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// Folder of configuration, database, keys and tenants' files [default: /etc/maliknode]
     #[arg(long, global = true, env = "MALIKNODE_ROOT", value_name = "DIR")]
     #[serde(skip)]
-    pub root: Option<String>,
+    pub root: String,
 
     /// Address on which HTTP is served [default: 127.0.0.1:8085]
     #[arg(
@@ -41,7 +25,7 @@ pub struct Settings {
         env = "MALIKNODE_LISTEN",
         value_name = "ADDRESS:PORT"
     )]
-    pub listen: Option<String>,
+    pub listen: String,
 
     /// The installation's name on the web, with its port if people type one; tenants live below
     /// it [default: localhost:<port of --listen>]
@@ -55,7 +39,7 @@ pub struct Settings {
 
     /// http, or https where a reverse proxy in front terminates TLS [default: http]
     #[arg(long, global = true, env = "MALIKNODE_SCHEME", value_name = "SCHEME")]
-    pub scheme: Option<String>,
+    pub scheme: String,
 
     /// Host or address that devices connect to by WireGuard [default: the base's host; for
     /// localhost this machine's primary address]
@@ -76,7 +60,7 @@ pub struct Settings {
         value_name = "RANGES",
         value_delimiter = ','
     )]
-    pub trusted_proxies: Option<Vec<String>>,
+    pub trusted_proxies: Vec<String>,
 
     /// sqlite:///path or postgres://user:password@host/database
     /// [default: sqlite:<root>/central_api/database.sqlite]
@@ -86,7 +70,7 @@ pub struct Settings {
 
     /// auto, kernel or userspace [default: auto]
     #[arg(long, global = true, env = "MALIKNODE_WIREGUARD", value_name = "WHICH")]
-    pub wireguard: Option<String>,
+    pub wireguard: String,
 
     /// Docker's socket [default: DOCKER_HOST, else unix:///var/run/docker.sock]
     #[arg(
@@ -99,7 +83,7 @@ pub struct Settings {
 
     /// Folder of sockets and logs that need not survive a reboot [default: /run/maliknode]
     #[arg(long, global = true, env = "MALIKNODE_RUNTIME_DIR", value_name = "DIR")]
-    pub runtime_dir: Option<String>,
+    pub runtime_dir: String,
 
     /// Folder of the pages' scripts and styles [default: "site" beside the program]
     #[arg(long, global = true, env = "MALIKNODE_SITE", value_name = "DIR")]
@@ -113,7 +97,7 @@ pub struct Settings {
         value_name = "SLOTS",
         value_delimiter = ','
     )]
-    pub excluded_slots: Option<Vec<u16>>,
+    pub excluded_slots: Vec<u16>,
 
     /// Private ranges that tenants may reach, comma-separated [default: none]
     #[arg(
@@ -123,7 +107,7 @@ pub struct Settings {
         value_name = "RANGES",
         value_delimiter = ','
     )]
-    pub allowed_private: Option<Vec<String>>,
+    pub allowed_private: Vec<String>,
 
     /// Sign-ups per hour from one address, 0 for no limit [default: 20]
     #[arg(
@@ -132,7 +116,7 @@ pub struct Settings {
         env = "MALIKNODE_SIGN_UPS_PER_HOUR",
         value_name = "N"
     )]
-    pub sign_ups_per_hour: Option<u32>,
+    pub sign_ups_per_hour: u32,
 
     /// Memory of this machine that stays free, MiB; a sign-up for which the rest is too little is
     /// refused [default: a tenth, 256 at least]
@@ -156,97 +140,148 @@ pub struct Settings {
     pub dns: DnsSettings,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            root: "/etc/maliknode".to_owned(),
+            listen: "127.0.0.1:8085".to_owned(),
+            base: None,
+            scheme: "http".to_owned(),
+            public_host: None,
+            trusted_proxies: Vec::new(),
+            database_url: None,
+            wireguard: "auto".to_owned(),
+            docker_host: None,
+            runtime_dir: "/run/maliknode".to_owned(),
+            site: None,
+            excluded_slots: Vec::new(),
+            allowed_private: Vec::new(),
+            sign_ups_per_hour: 20,
+            memory_reserve_mb: None,
+            max_tenants: None,
+            addresses: AddressSettings::default(),
+            dns: DnsSettings::default(),
+        }
+    }
+}
+
 /// `[addresses]`.
-#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Args, Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct AddressSettings {
     /// Range of all tunnels, a /14 or larger [default: 10.88.0.0/14]
     #[arg(
-        id = "addresses_tunnels",
+        id = "addresses.tunnels",
         long = "addresses-tunnels",
         global = true,
         env = "MALIKNODE_ADDRESSES_TUNNELS",
         value_name = "RANGE"
     )]
-    pub tunnels: Option<String>,
+    pub tunnels: String,
 
     /// Range of the DNS containers, a /21 or larger [default: 10.92.0.0/21]
     #[arg(
-        id = "addresses_containers",
+        id = "addresses.containers",
         long = "addresses-containers",
         global = true,
         env = "MALIKNODE_ADDRESSES_CONTAINERS",
         value_name = "RANGE"
     )]
-    pub containers: Option<String>,
+    pub containers: String,
+}
+
+impl Default for AddressSettings {
+    fn default() -> Self {
+        let plan = AddressPlan::default();
+        Self {
+            tunnels: plan.tunnels.to_string(),
+            containers: plan.containers.to_string(),
+        }
+    }
 }
 
 /// `[dns]`.
-#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Args, Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct DnsSettings {
     /// Resolvers that answer what is not blocked, comma-separated: 9.9.9.10, tls://…, https://…
     /// [default: https://dns10.quad9.net/dns-query]
     #[arg(
-        id = "dns_upstreams",
+        id = "dns.upstreams",
         long = "dns-upstreams",
         global = true,
         env = "MALIKNODE_DNS_UPSTREAMS",
         value_name = "RESOLVERS",
         value_delimiter = ','
     )]
-    pub upstreams: Option<Vec<String>>,
+    pub upstreams: Vec<String>,
 
     /// Plain resolvers for the host names of upstreams, comma-separated
     /// [default: 9.9.9.10,149.112.112.10]
     #[arg(
-        id = "dns_bootstrap",
+        id = "dns.bootstrap",
         long = "dns-bootstrap",
         global = true,
         env = "MALIKNODE_DNS_BOOTSTRAP",
         value_name = "ADDRESSES",
         value_delimiter = ','
     )]
-    pub bootstrap: Option<Vec<String>>,
+    pub bootstrap: Vec<String>,
 
     /// Resolvers that are used while no upstream answers, comma-separated [default: 9.9.9.10,149.112.112.10]
     #[arg(
-        id = "dns_fallback",
+        id = "dns.fallback",
         long = "dns-fallback",
         global = true,
         env = "MALIKNODE_DNS_FALLBACK",
         value_name = "RESOLVERS",
         value_delimiter = ','
     )]
-    pub fallback: Option<Vec<String>>,
+    pub fallback: Vec<String>,
 
     /// AdGuard Home's image with its tag [default: adguard/adguardhome:v0.107.79]
     #[arg(
-        id = "dns_image",
+        id = "dns.image",
         long = "dns-image",
         global = true,
         env = "MALIKNODE_DNS_IMAGE",
         value_name = "IMAGE"
     )]
-    pub image: Option<String>,
+    pub image: String,
 
     /// Memory limit of a tenant's DNS container, MiB [default: 256]
     #[arg(
-        id = "dns_memory_mb",
+        id = "dns.memory_mb",
         long = "dns-memory-mb",
         global = true,
         env = "MALIKNODE_DNS_MEMORY_MB",
         value_name = "MIB"
     )]
-    pub memory_mb: Option<u64>,
+    pub memory_mb: u64,
 
     /// The shared block lists; only the file can set them.
     #[arg(skip)]
-    pub lists: Option<Vec<ListSetting>>,
+    pub lists: Vec<ListSetting>,
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        let settings = AdGuardSettings::default();
+        let bootstrap = settings.bootstrap.iter();
+        Self {
+            upstreams: settings.upstreams,
+            bootstrap: bootstrap.map(ToString::to_string).collect(),
+            fallback: settings.fallback,
+            // Pinned; `tools/dev/env.sh` builds the same.
+            image: "adguard/adguardhome:v0.107.79".to_owned(),
+            memory_mb: 256,
+            lists: List::defaults().iter().map(ListSetting::from).collect(),
+        }
+    }
 }
 
 /// An entry of `[[dns.lists]]`: a block list that every tenant starts with.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ListSetting {
     /// A unique number, from 1, that never changes.
     pub id: u32,
@@ -261,6 +296,9 @@ pub struct ListSetting {
 }
 
 impl ListSetting {
+    /// The keys of an entry, as they are printed.
+    pub(super) const KEYS: [&str; 4] = ["id", "name", "url", "path"];
+
     /// Converts it for the DNS filter. Returns `None` unless it has exactly one
     /// source.
     pub fn list(&self) -> Option<List> {
@@ -277,87 +315,87 @@ impl ListSetting {
     }
 }
 
-/// Returns the lists of an installation that sets none.
-pub(super) fn default_lists() -> Vec<ListSetting> {
-    let setting = |l: List| {
-        let (url, path) = match l.source {
-            ListSource::Url(url) => (Some(url), None),
-            ListSource::Path(path) => (None, Some(path)),
+impl From<&List> for ListSetting {
+    fn from(list: &List) -> Self {
+        let (url, path) = match &list.source {
+            ListSource::Url(url) => (Some(url.clone()), None),
+            ListSource::Path(path) => (None, Some(path.clone())),
         };
-        ListSetting {
-            id: l.id,
-            name: l.name,
+        Self {
+            id: list.id,
+            name: list.name.clone(),
             url,
             path,
         }
-    };
-    List::defaults().into_iter().map(setting).collect()
+    }
 }
 
-/// The names of all settings in the file.
-pub(super) const KNOWN: &[&str] = &[
-    "listen",
-    "base",
-    "scheme",
-    "public_host",
-    "trusted_proxies",
-    "database_url",
-    "wireguard",
-    "docker_host",
-    "runtime_dir",
-    "site",
-    "excluded_slots",
-    "allowed_private",
-    "sign_ups_per_hour",
-    "memory_reserve_mb",
-    "max_tenants",
-    "addresses.tunnels",
-    "addresses.containers",
-    "dns.upstreams",
-    "dns.bootstrap",
-    "dns.fallback",
-    "dns.image",
-    "dns.memory_mb",
-    "dns.lists.id",
-    "dns.lists.name",
-    "dns.lists.url",
-    "dns.lists.path",
-];
+/// The flags and the environment variables of a call. They override the file, so
+/// they are applied after it was read. It has no `Debug`: a variable may hold a
+/// password.
+pub struct Flags(ArgMatches);
 
-impl Settings {
-    /// Fills the settings that are not set from `fallback`.
-    pub(super) fn or(self, fallback: Self) -> Self {
-        Self {
-            root: self.root.or(fallback.root),
-            listen: self.listen.or(fallback.listen),
-            base: self.base.or(fallback.base),
-            scheme: self.scheme.or(fallback.scheme),
-            public_host: self.public_host.or(fallback.public_host),
-            trusted_proxies: self.trusted_proxies.or(fallback.trusted_proxies),
-            database_url: self.database_url.or(fallback.database_url),
-            wireguard: self.wireguard.or(fallback.wireguard),
-            docker_host: self.docker_host.or(fallback.docker_host),
-            runtime_dir: self.runtime_dir.or(fallback.runtime_dir),
-            site: self.site.or(fallback.site),
-            excluded_slots: self.excluded_slots.or(fallback.excluded_slots),
-            allowed_private: self.allowed_private.or(fallback.allowed_private),
-            sign_ups_per_hour: self.sign_ups_per_hour.or(fallback.sign_ups_per_hour),
-            memory_reserve_mb: self.memory_reserve_mb.or(fallback.memory_reserve_mb),
-            max_tenants: self.max_tenants.or(fallback.max_tenants),
-            addresses: AddressSettings {
-                tunnels: self.addresses.tunnels.or(fallback.addresses.tunnels),
-                containers: self.addresses.containers.or(fallback.addresses.containers),
-            },
-            dns: DnsSettings {
-                upstreams: self.dns.upstreams.or(fallback.dns.upstreams),
-                bootstrap: self.dns.bootstrap.or(fallback.dns.bootstrap),
-                fallback: self.dns.fallback.or(fallback.dns.fallback),
-                image: self.dns.image.or(fallback.dns.image),
-                memory_mb: self.dns.memory_mb.or(fallback.dns.memory_mb),
-                lists: self.dns.lists.or(fallback.dns.lists),
-            },
-        }
+impl Flags {
+    /// Returns the settings with those that a flag or a variable sets.
+    ///
+    /// # Errors
+    /// None today: clap has checked the values already.
+    pub(super) fn apply(&self, mut settings: Settings) -> Result<Settings, clap::Error> {
+        settings.update_from_arg_matches(&self.0)?;
+        Ok(settings)
     }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self(matches.clone()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0 = matches.clone();
+        Ok(())
+    }
+}
+
+// The arguments "for update" are the same, with none required.
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        Settings::augment_args_for_update(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Settings::augment_args_for_update(command)
+    }
+}
+
+/// A setting as its help describes it.
+pub(super) struct Described {
+    /// Its key in the file, such as `dns.image`.
+    pub key: String,
+    /// What applies where it is not set, in words.
+    pub default: String,
+}
+
+/// Returns every setting in the order of the help, but not `dns.lists`, which only
+/// the file can set.
+pub(super) fn described() -> Vec<Described> {
+    let command = Flags::augment_args(Command::new(""));
+    let describe = |arg: &clap::Arg| {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let default = help.rsplit_once("[default: ").map(|(_, d)| d);
+        Described {
+            key: arg.get_id().to_string(),
+            default: default.unwrap_or_default().trim_end_matches(']').to_owned(),
+        }
+    };
+    command.get_arguments().map(describe).collect()
+}
+
+/// Returns every key of the file. The root is not one: the file is below it.
+pub(super) fn file_keys() -> Vec<String> {
+    let keys = described().into_iter().map(|d| d.key);
+    let lists = ListSetting::KEYS.map(|key| format!("dns.lists.{key}"));
+    keys.filter(|key| key != "root").chain(lists).collect()
 }
 
 fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {

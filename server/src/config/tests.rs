@@ -1,17 +1,21 @@
 //! Tests of precedence and refusals, and that the help and the example agree with
 //! the code.
 
-use super::{file::parse_toml, settings::KNOWN, *};
+use super::{
+    file::parse_toml,
+    settings::{described, file_keys},
+    *,
+};
 use clap::{Args, Command, FromArgMatches};
 use domain::{AddressPlan, Secret};
 
 fn command() -> Command {
-    Settings::augment_args(Command::new("maliknode"))
+    Flags::augment_args(Command::new("maliknode"))
 }
 
-fn flags(args: &[&str]) -> Settings {
+fn flags(args: &[&str]) -> Flags {
     let all = std::iter::once("maliknode").chain(args.iter().copied());
-    Settings::from_arg_matches(&command().get_matches_from(all)).unwrap()
+    Flags::from_arg_matches(&command().get_matches_from(all)).unwrap()
 }
 
 fn root_with(name: &str, text: &str) -> (tempfile::TempDir, String) {
@@ -24,7 +28,7 @@ fn root_with(name: &str, text: &str) -> (tempfile::TempDir, String) {
 
 #[test]
 fn defaults_apply_where_nothing_is_set() {
-    let config = Config::load(flags(&["--root", "/nowhere/at/all"])).unwrap();
+    let config = Config::load(&flags(&["--root", "/nowhere/at/all"])).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8085");
     assert_eq!(config.base.to_string(), "localhost:8085");
     assert_eq!(config.url("admin"), "http://admin.localhost:8085");
@@ -42,13 +46,13 @@ fn a_flag_overrides_the_file_and_the_default() {
         "config.toml",
         "listen = \"127.0.0.1:9000\"\nscheme = \"https\"\nbase = \"file.example\"\n[dns]\nmemory_mb = 300\n",
     );
-    let config = Config::load(flags(&["--root", &root, "--base", "flag.example:444"])).unwrap();
+    let config = Config::load(&flags(&["--root", &root, "--base", "flag.example:444"])).unwrap();
     assert_eq!(config.listen.port(), 9000);
     assert_eq!(config.url("a"), "https://a.flag.example:444");
     assert_eq!(config.public_host, "flag.example");
     assert_eq!(
         (config.dns.memory_mb, config.dns.image.as_str()),
-        (300, defaults::IMAGE)
+        (300, "adguard/adguardhome:v0.107.79")
     );
 }
 
@@ -58,11 +62,11 @@ fn json_works_and_two_files_are_refused() {
         "config.json",
         "{\"excluded_slots\": [3], \"dns\": {\"upstreams\": [\"192.0.2.53\"]}}",
     );
-    let config = Config::load(flags(&["--root", &root])).unwrap();
+    let config = Config::load(&flags(&["--root", &root])).unwrap();
     assert_eq!(config.dns.upstreams, ["192.0.2.53"]);
     assert_eq!(config.excluded_slots.len(), 1);
     std::fs::write(dir.path().join("central_api/config.toml"), "").unwrap();
-    let e = Config::load(flags(&["--root", &root]))
+    let e = Config::load(&flags(&["--root", &root]))
         .unwrap_err()
         .to_string();
     assert!(e.contains("config.json") && e.contains("remove one"), "{e}");
@@ -111,7 +115,7 @@ fn errors_name_the_setting_and_no_secret() {
         ("[[dns.lists]]\nid = 1\nname = \"a\"", "dns.lists: "),
     ] {
         let (_dir, root) = root_with("config.toml", text);
-        let e = Config::load(flags(&["--root", &root]))
+        let e = Config::load(&flags(&["--root", &root]))
             .unwrap_err()
             .to_string();
         assert!(e.contains(expected), "{text}: {e}");
@@ -122,10 +126,11 @@ fn errors_name_the_setting_and_no_secret() {
 #[test]
 fn a_database_password_does_not_print() {
     let url = "postgres://u:geheim@h/d";
-    let settings = flags(&["--root", "/nowhere", "--database-url", url]);
+    let flags = flags(&["--root", "/nowhere", "--database-url", url]);
+    let settings = flags.apply(Settings::default()).unwrap();
     assert_eq!(settings.database_url, Some(Secret::new(url)));
     assert!(!format!("{settings:?}").contains("geheim"));
-    let config = Config::load(settings).unwrap();
+    let config = Config::load(&flags).unwrap();
     assert!(!format!("{config:?} {}", config.to_toml()).contains("geheim"));
 }
 
@@ -145,12 +150,12 @@ fn the_printed_configuration_can_be_parsed_again() {
         "--max-tenants",
         "50",
     ];
-    let mut config = Config::load(flags(&args)).unwrap();
+    let mut config = Config::load(&flags(&args)).unwrap();
     assert_eq!(config.public_host, "[2001:db8::1]");
     assert_eq!(config.memory_reserve(), Some(700 << 20));
     assert_eq!(config.max_tenants, Some(50));
     let none_allowed = flags(&["--root", "/nowhere", "--max-tenants", "0"]);
-    let refused = Config::load(none_allowed).unwrap_err().to_string();
+    let refused = Config::load(&none_allowed).unwrap_err().to_string();
     assert!(refused.contains("max_tenants"), "{refused}");
     config.docker_host = Some("\u{0}\u{1f}\"\\\u{7f}\u{85}\u{2028}".to_owned());
     let again = parse_toml("x".into(), &config.to_toml()).unwrap();
@@ -158,27 +163,67 @@ fn the_printed_configuration_can_be_parsed_again() {
     assert_eq!(again.to_toml(), config.to_toml());
 }
 
+/// Written as a flag, what the help names as the default changes nothing. Where there
+/// is no value to write, the help says in words what applies.
 #[test]
 fn the_help_names_every_default() {
+    let in_words = [
+        "base",
+        "public_host",
+        "trusted_proxies",
+        "database_url",
+        "docker_host",
+        "site",
+        "excluded_slots",
+        "allowed_private",
+        "memory_reserve_mb",
+        "max_tenants",
+    ];
     let help = command().render_long_help().to_string();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let plan = AddressPlan::default();
-    let dns = adguard::AdGuardSettings::default();
-    for default in [
-        defaults::ROOT,
-        defaults::LISTEN,
-        defaults::WIREGUARD,
-        defaults::RUNTIME_DIR,
-        defaults::IMAGE,
-        &defaults::MEMORY_MB.to_string(),
-        &defaults::SIGN_UPS_PER_HOUR.to_string(),
-        &plan.tunnels.to_string(),
-        &plan.containers.to_string(),
-        &dns.upstreams.join(","),
-        &dns.fallback.join(","),
-    ] {
-        assert!(help.contains(&format!("[default: {default}]")), "{default}");
+    for setting in described() {
+        let (key, default) = (&setting.key, &setting.default);
+        assert!(!default.is_empty(), "{key} has no default in the help");
+        assert!(help.contains(&format!("[default: {default}]")), "{key}");
+        if !in_words.contains(&key.as_str()) {
+            let flag = format!("--{}", key.replace(['.', '_'], "-"));
+            let set = flags(&[&flag, default]).apply(Settings::default());
+            assert_eq!(set.unwrap(), Settings::default(), "{key}");
+        }
     }
+}
+
+#[test]
+fn a_setting_is_flag_variable_key_and_printed_value() {
+    let config = Config::load(&flags(&["--root", "/nowhere/at/all"])).unwrap();
+    for arg in command().get_arguments() {
+        let key = arg.get_id().as_str();
+        let name = key.replace('.', "_");
+        assert_eq!(arg.get_long(), Some(name.replace('_', "-").as_str()));
+        let variable = format!("MALIKNODE_{}", name.to_uppercase());
+        assert_eq!(arg.get_env().and_then(|v| v.to_str()), Some(&*variable));
+        let pointer = format!("/{}", key.replace('.', "/"));
+        assert!(config.values().pointer(&pointer).is_some(), "{key}");
+        // Of any type: it is known.
+        if key != "root" {
+            let refused = parse_toml("x".into(), &format!("{key} = {{ x = 1 }}")).unwrap_err();
+            assert!(matches!(refused, ConfigError::Form { .. }), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn a_null_in_json_leaves_a_setting_unset() {
+    let text = "{\"listen\": null, \"dns\": {\"image\": null, \"lists\": null}}";
+    let parsed = file::parse("config.json".into(), text).unwrap();
+    assert_eq!(parsed, Settings::default());
+    let unknown = "{\"lisen\": null, \"dns\": {\"imag\": null}}";
+    let refused = file::parse("config.json".into(), unknown).unwrap_err();
+    let message = refused.to_string();
+    assert!(
+        message.contains("listen") && message.contains("dns.image"),
+        "{message}"
+    );
 }
 
 /// Every setting of the example is commented out. Without the comment signs, it
@@ -203,7 +248,7 @@ fn the_example_has_every_setting_and_is_valid() {
         .fold(String::new(), |all, l| all + l + "\n");
     let config = Config::resolve("/etc/maliknode".into(), parse(&uncommented).unwrap()).unwrap();
     assert_eq!(config.addresses, AddressPlan::default());
-    for key in KNOWN {
+    for key in file_keys() {
         let last = key.rsplit('.').next().unwrap();
         assert!(
             uncommented
@@ -218,9 +263,9 @@ fn the_example_has_every_setting_and_is_valid() {
 fn tls_without_a_trusted_proxy_is_reported() {
     let problem = |args: &[&str]| {
         let args = [&["--root", "/nowhere/at/all"], args].concat();
-        Config::load(flags(&args)).unwrap().proxy_problem()
+        Config::load(&flags(&args)).unwrap().proxy_problem()
     };
-    assert!(problem(&["--scheme", "https"]).is_some_and(|p| p.contains("set trusted_proxies")));
+    assert!(problem(&["--scheme", "https"]).is_some_and(|p| p == domain::Message::ProxyUntrusted));
     assert_eq!(
         problem(&["--scheme", "https", "--trusted-proxies", "127.0.0.1"]),
         None

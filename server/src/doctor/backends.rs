@@ -1,47 +1,48 @@
 //! WireGuard, nftables, Docker and the block lists.
 
-use super::report::Check;
+use super::report::{Check, run};
 use crate::{backends::container_settings, config::Config};
 use adguard::Lists;
 use containers::Docker;
+use domain::Message;
 use firewall::{FirewallSettings, Nft};
 use provisioning::{Clock, Containers, Firewall, SystemClock};
 use std::fs;
-use texts::english;
 
 /// A list older than this was not fetched for two days in a row.
 const OLD_LIST_MILLIS: i64 = 3 * 86_400_000;
 
 pub(super) async fn wireguard(config: &Config) -> Check {
-    const NAME: &str = "WireGuard";
+    const NAME: Message = Message::CheckWireguard;
     match wireguard::examine(config.wireguard).await {
         Ok(found) => Check::ok(
             NAME,
-            format!("{}: {}", found.chosen, english().message(&found.why)),
+            Message::WireguardChosen {
+                implementation: found.chosen.to_string(),
+                reason: Box::new(found.why),
+            },
         ),
-        Err(e) => Check::bad(
-            NAME,
-            english().message(&e.message),
-            "modprobe wireguard; modprobe tun (as root)",
-        ),
+        Err(e) => Check::bad(NAME, e.message, Message::FixWireguard),
     }
 }
 
 pub(super) fn tun() -> Check {
-    const NAME: &str = "/dev/net/tun";
+    const NAME: Message = Message::CheckTun;
     let path = "/dev/net/tun";
     match fs::OpenOptions::new().read(true).write(true).open(path) {
-        Ok(_) => Check::ok(NAME, "exists, for the userspace WireGuard"),
+        Ok(_) => Check::ok(NAME, Message::TunExists),
         Err(e) => Check::warn(
             NAME,
-            format!("cannot be opened ({e}); only the userspace WireGuard needs it"),
-            "modprobe tun",
+            Message::TunClosed {
+                reason: e.to_string(),
+            },
+            run("modprobe tun"),
         ),
     }
 }
 
 pub(super) async fn nft(config: &Config) -> Check {
-    const NAME: &str = "nft";
+    const NAME: Message = Message::CheckNft;
     let settings = FirewallSettings {
         addresses: config.addresses,
         allowed_private: config.allowed_private.clone(),
@@ -49,73 +50,63 @@ pub(super) async fn nft(config: &Config) -> Check {
     };
     let nft = match Nft::new(settings) {
         Ok(nft) => nft,
-        Err(f) => return Check::bad(NAME, english().message(&f.message), "fix config.toml"),
+        Err(f) => return Check::bad(NAME, f.message, Message::FixConfiguration),
     };
     match Firewall::observe(&nft).await {
         Ok(observed) if observed.complete => Check::ok(
             NAME,
-            format!(
-                "our table is in force, {} tenants in it",
-                observed.tenants.len()
-            ),
+            Message::NftInForce {
+                tenants: observed.tenants.len() as u64,
+            },
         ),
-        Ok(_) => Check::ok(NAME, "works; our table is created when the server starts"),
-        Err(e) => Check::bad(
-            NAME,
-            english().message(&e.message),
-            "apt-get install -y nftables; run as root",
-        ),
+        Ok(_) => Check::ok(NAME, Message::NftReady),
+        Err(e) => Check::bad(NAME, e.message, Message::FixNft),
     }
 }
 
 pub(super) async fn docker(config: &Config) -> Vec<Check> {
-    const NAME: &str = "Docker";
+    const NAME: Message = Message::CheckDocker;
+    const IMAGE: Message = Message::CheckImage;
+    const NETWORKS: Message = Message::CheckDockerNetworks;
     let docker = Docker::new(container_settings(config));
     let version = match docker.ping().await {
         Ok(version) => version,
         Err(e) => {
-            return vec![Check::bad(
-                NAME,
-                english().message(&e.message),
-                "systemctl start docker, or install it: ./dev setup",
-            )];
+            return vec![Check::bad(NAME, e.message, Message::FixDocker)];
         }
     };
-    let mut checks = vec![Check::ok(NAME, version)];
-    let image = &config.dns.image;
+    let mut checks = vec![Check::ok(NAME, Message::Verbatim { text: version })];
+    let image = config.dns.image.clone();
     checks.push(match docker.observe().await {
         Ok(observed) if observed.image => Check::ok(
-            "Image",
-            format!("{image} is present, {} DNS filters", observed.ours.len()),
+            IMAGE,
+            Message::ImagePresent {
+                image,
+                filters: observed.ours.len() as u64,
+            },
         ),
         Ok(_) => Check::bad(
-            "Image",
-            format!("{image} is missing; tunnels use a plain resolver meanwhile"),
-            format!("./dev image, or docker pull {image}"),
+            IMAGE,
+            Message::ImageAbsent {
+                image: image.clone(),
+            },
+            Message::FixImage { image },
         ),
-        Err(e) => Check::bad("Image", english().message(&e.message), "docker ps"),
+        Err(e) => Check::bad(IMAGE, e.message, run("docker ps")),
     });
     match docker.network_clash().await {
         Ok(None) => {}
-        Ok(Some(clash)) => checks.push(Check::bad(
-            "Docker networks",
-            english().message(&clash),
-            "docker network ls",
-        )),
-        Err(e) => checks.push(Check::bad(
-            "Docker networks",
-            english().message(&e.message),
-            "docker network ls",
-        )),
+        Ok(Some(clash)) => checks.push(Check::bad(NETWORKS, clash, run("docker network ls"))),
+        Err(e) => checks.push(Check::bad(NETWORKS, e.message, run("docker network ls"))),
     }
     checks
 }
 
 pub(super) fn lists(config: &Config) -> Check {
-    const NAME: &str = "Block lists";
+    const NAME: Message = Message::CheckBlockLists;
     let lists = match Lists::new(config.root.join("lists"), config.dns.lists.clone()) {
         Ok(lists) => lists,
-        Err(e) => return Check::bad(NAME, english().message(&e.message), "see the log"),
+        Err(e) => return Check::bad(NAME, e.message, Message::FixSeeLog),
     };
     let status = lists.status();
     let now = SystemClock.now();
@@ -126,7 +117,13 @@ pub(super) fn lists(config: &Config) -> Check {
         .count();
     let rules: u64 = status.iter().filter_map(|l| l.rules).sum();
     if fetched == status.len() {
-        return Check::ok(NAME, format!("{fetched} fetched, {rules} rules"));
+        return Check::ok(
+            NAME,
+            Message::ListsFetched {
+                lists: fetched as u64,
+                rules,
+            },
+        );
     }
     let names: Vec<&str> = status
         .iter()
@@ -135,10 +132,9 @@ pub(super) fn lists(config: &Config) -> Check {
         .collect();
     Check::warn(
         NAME,
-        format!(
-            "not fetched in the last days: {}; the last copy or a small built-in list is used",
-            names.join(", ")
-        ),
-        "the server fetches them while it runs; its log says why one is missing",
+        Message::ListsOld {
+            lists: names.join(", "),
+        },
+        Message::FixLists,
     )
 }

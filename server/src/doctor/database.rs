@@ -2,66 +2,64 @@
 
 use super::report::Check;
 use crate::{config::Config, start_error::key_message};
+use domain::Message;
 use seal::Sealer;
 use std::time::Duration;
 use store::{DatabaseUrl, Store};
-use texts::english;
+
+/// The longest wait for the database.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Opens the database as the server would, which also brings its schema up to
 /// date. It never creates one.
 pub(super) async fn check(config: &Config) -> Check {
-    const NAME: &str = "Database";
+    const NAME: Message = Message::CheckDatabase;
     let key = config.central().join("seal.key");
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
     {
         return Check::ok(
             NAME,
-            format!("{} is created at the first start", path.display()),
+            Message::CreatedAtFirstStart {
+                path: path.display().to_string(),
+            },
         );
     }
     if !key.exists() {
         return Check::warn(
             NAME,
-            format!(
-                "{} does not exist: a new installation, or a lost key",
-                key.display()
-            ),
-            "restore it from the backup; without it no tunnel's key can be read",
+            Message::SealKeyAbsent {
+                path: key.display().to_string(),
+            },
+            Message::FixSealKeyAbsent,
         );
     }
     let opened = async {
-        let sealer =
-            Sealer::from_key_file(&key).map_err(|e| english().message(&key_message(&e)))?;
+        let sealer = Sealer::from_key_file(&key).map_err(|e| key_message(&e))?;
         let store = Store::open(&config.database_url, sealer)
             .await
-            .map_err(|e| english().failure(&e.failure()))?;
-        store
-            .health()
-            .await
-            .map_err(|e| english().failure(&e.failure()))?;
+            .map_err(|e| e.failure().message)?;
+        store.health().await.map_err(|e| e.failure().message)?;
         let kind = store.kind();
-        let rows = store
-            .row_counts()
-            .await
-            .map_err(|e| english().failure(&e.failure()))?;
+        let rows = store.row_counts().await.map_err(|e| e.failure().message)?;
         store.close().await;
-        Ok::<_, String>(format!(
-            "{kind} answers: {} tenants, {} devices, {} sessions, {} audit entries",
-            rows.tenants, rows.devices, rows.sessions, rows.audit
-        ))
+        Ok::<_, Message>(Message::DatabaseAnswers {
+            kind: kind.to_string(),
+            tenants: rows.tenants.unsigned_abs(),
+            devices: rows.devices.unsigned_abs(),
+            sessions: rows.sessions.unsigned_abs(),
+            entries: rows.audit.unsigned_abs(),
+        })
     };
-    match tokio::time::timeout(Duration::from_secs(15), opened).await {
+    match tokio::time::timeout(TIMEOUT, opened).await {
         Ok(Ok(message)) => Check::ok(NAME, message),
-        Ok(Err(message)) => Check::bad(
-            NAME,
-            message,
-            "maliknode config shows which database is meant",
-        ),
+        Ok(Err(message)) => Check::bad(NAME, message, Message::FixDatabase),
         Err(_) => Check::bad(
             NAME,
-            "does not answer within 15 seconds",
-            "maliknode config shows which database is meant",
+            Message::DatabaseSlow {
+                seconds: TIMEOUT.as_secs(),
+            },
+            Message::FixDatabase,
         ),
     }
 }

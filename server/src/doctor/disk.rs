@@ -1,11 +1,12 @@
 //! The space on the disk of the root folder, which has the database, the tenants'
 //! folders and the data of the AdGuard Homes.
 
-use super::report::Check;
+use super::report::{Check, run};
 use crate::config::Config;
+use domain::Message;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-const NAME: &str = "Disk";
+const NAME: Message = Message::CheckDisk;
 
 /// With less, the database's own log no longer fits, in bytes.
 const TOO_LITTLE: u64 = 64 << 20;
@@ -17,7 +18,7 @@ const LITTLE: u64 = 1 << 30;
 pub(super) fn check(config: &Config) -> Check {
     let existing = config.root.ancestors().find(|p| p.exists());
     let Some(path) = existing else {
-        return Check::ok(NAME, "the root folder does not exist yet");
+        return Check::ok(NAME, Message::RootAbsent);
     };
     match statvfs(path) {
         Ok(disk) => judge(
@@ -27,27 +28,30 @@ pub(super) fn check(config: &Config) -> Check {
         ),
         Err(e) => Check::warn(
             NAME,
-            format!("how much is free cannot be read ({e})"),
-            format!("df -h {}", path.display()),
+            Message::DiskUnread {
+                reason: e.to_string(),
+            },
+            run(format!("df -h {}", path.display())),
         ),
     }
 }
 
 /// Judges the free space, in bytes.
 fn judge(root: &str, free: u64, read_only: bool) -> Check {
-    let message = format!("{} MiB are free for {root}", free >> 20);
+    let (mebibytes, path) = (free >> 20, root.to_owned());
     if read_only {
         return Check::bad(
             NAME,
-            format!("{root} is on a read-only disk: tunnels go on, and nothing can be changed"),
-            format!("dmesg says why; then: mount -o remount,rw $(findmnt -n -o TARGET -T {root})"),
+            Message::DiskReadOnly { path: path.clone() },
+            Message::FixDiskReadOnly { path },
         );
     }
-    let fix = format!("delete what is not needed: du -xh {root} | sort -h | tail");
+    let fix = Message::FixDiskFull { path: path.clone() };
+    let is_free = |path| Message::DiskFree { mebibytes, path };
     match free {
-        0..TOO_LITTLE => Check::bad(NAME, message + ": the disk is full", fix),
-        TOO_LITTLE..LITTLE => Check::warn(NAME, message, fix),
-        _ => Check::ok(NAME, message),
+        0..TOO_LITTLE => Check::bad(NAME, Message::DiskFull { mebibytes, path }, fix),
+        TOO_LITTLE..LITTLE => Check::warn(NAME, is_free(path), fix),
+        _ => Check::ok(NAME, is_free(path)),
     }
 }
 

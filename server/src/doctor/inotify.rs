@@ -2,11 +2,12 @@
 //! `/proc/sys/fs/inotify/max_user_instances`). Each AdGuard Home uses two, all of
 //! them root's, and root's other programs need some too.
 
-use super::report::Check;
+use super::report::{Check, run};
 use crate::config::Config;
+use domain::Message;
 use std::fs;
 
-const NAME: &str = "Watches";
+const NAME: Message = Message::CheckWatches;
 const PER_DNS_FILTER: usize = 2;
 
 /// Reserved for Docker, systemd and other programs of root, and for the next few
@@ -20,23 +21,26 @@ pub(super) fn check(config: &Config) -> Check {
     let tenants = fs::read_dir(config.root.join("users")).map_or(0, Iterator::count);
     match limit {
         Some(limit) => judge(limit, tenants),
-        None => Check::ok(NAME, "the kernel has no limit of inotify instances"),
+        None => Check::ok(NAME, Message::WatchesUnlimited),
     }
 }
 
 fn judge(limit: usize, tenants: usize) -> Check {
     let enough = limit.saturating_sub(RESERVED) / PER_DNS_FILTER;
-    let message =
-        format!("{limit} inotify instances per user, enough for some {enough} DNS filters");
+    let (limit, filters) = (limit as u64, enough as u64);
     if tenants <= enough {
-        return Check::ok(NAME, message);
+        return Check::ok(NAME, Message::WatchesEnough { limit, filters });
     }
     Check::warn(
         NAME,
-        format!(
-            "{message}; there are {tenants} tenants, so other programs of root may fail to start"
+        Message::WatchesFew {
+            limit,
+            filters,
+            tenants: tenants as u64,
+        },
+        run(
+            "echo fs.inotify.max_user_instances=4096 >/etc/sysctl.d/60-maliknode.conf; sysctl --system",
         ),
-        "echo fs.inotify.max_user_instances=4096 >/etc/sysctl.d/60-maliknode.conf; sysctl --system",
     )
 }
 

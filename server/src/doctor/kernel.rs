@@ -1,30 +1,31 @@
 //! The kernel's switches for forwarding and reserved ports.
 
-use super::report::Check;
+use super::report::{Check, run};
+use domain::Message;
 use std::fs;
 
 pub(super) fn forwarding() -> Check {
-    const NAME: &str = "Forwarding";
+    const NAME: Message = Message::CheckForwarding;
     match fs::read_to_string("/proc/sys/net/ipv4/ip_forward") {
-        Ok(on) if on.trim() == "1" => Check::ok(NAME, "IPv4 forwarding is on"),
+        Ok(on) if on.trim() == "1" => Check::ok(NAME, Message::ForwardingIsOn),
         _ => Check::warn(
             NAME,
-            "IPv4 forwarding is off; the server turns it on when it starts",
-            "sysctl -w net.ipv4.ip_forward=1",
+            Message::ForwardingIsOff,
+            run("sysctl -w net.ipv4.ip_forward=1"),
         ),
     }
 }
 
 pub(super) fn reserved_ports() -> Check {
-    const NAME: &str = "Reserved ports";
+    const NAME: Message = Message::CheckReservedPorts;
     let list = fs::read_to_string("/proc/sys/net/ipv4/ip_local_reserved_ports").unwrap_or_default();
     if covers(&list, 51_800, 52_800) {
-        Check::ok(NAME, "no program gets a tunnel's port by chance")
+        Check::ok(NAME, Message::PortsReserved)
     } else {
         Check::warn(
             NAME,
-            "any program may get a tunnel's port; the server reserves them when it starts",
-            "sysctl -w net.ipv4.ip_local_reserved_ports=51800-52800",
+            Message::PortsUnreserved,
+            run("sysctl -w net.ipv4.ip_local_reserved_ports=51800-52800"),
         )
     }
 }

@@ -2,26 +2,18 @@
 
 use super::report::Check;
 use crate::{backends::Backends, config::Config};
-use domain::Slot;
+use domain::{Message, Slot};
 use provisioning::capacity::{CapacityEstimate, Memory, estimate};
-use texts::english;
 
-const NAME: &str = "Memory";
-const FIX: &str =
-    "add memory, set a smaller memory_reserve_mb in config.toml, or delete unused tenants";
+const NAME: Message = Message::CheckMemory;
 
 pub(super) async fn check(config: &Config) -> Check {
     let (total, available) = match memory::total_and_available() {
         Ok(free) => free,
         Err(e) => {
-            return Check::warn(
-                NAME,
-                english().message(&e.message),
-                "sign-ups are limited by free slots alone",
-            );
+            return Check::warn(NAME, e.message, Message::FixMemoryUnread);
         }
     };
-    let free = format!("{} of {} free", gib(available), gib(total));
     let reading = match Backends::new(config) {
         Ok(backends) => backends.memory(config).read().await,
         Err(e) => Err(e),
@@ -31,45 +23,55 @@ pub(super) async fn check(config: &Config) -> Check {
         Err(e) => {
             return Check::warn(
                 NAME,
-                format!(
-                    "{free}; what tenants cost cannot be measured: {}",
-                    english().message(&e.message)
-                ),
-                "fix Docker first; until then sign-ups are limited by free slots alone",
+                Message::MemoryUnreadable {
+                    available: gib(available),
+                    total: gib(total),
+                    reason: Box::new(e.message),
+                },
+                Message::FixMemoryUnmeasured,
             );
         }
     };
     // Every container of ours counts as a tenant: the database is not read here.
     let running = u32::try_from(reading.containers.len()).unwrap_or(u32::MAX);
     judge(
-        &free,
+        available,
+        total,
         running,
         &estimate(&reading, config.memory_reserve(), |_| true),
     )
 }
 
-fn judge(free: &str, running: u32, capacity: &CapacityEstimate) -> Check {
+fn judge(available: u64, total: u64, running: u32, capacity: &CapacityEstimate) -> Check {
     let more = capacity.max_tenants.saturating_sub(running);
+    let each = mib(capacity.per_tenant);
     let each = match capacity.measured {
-        0 => format!("{} per tenant, not measured yet", mib(capacity.per_tenant)),
-        n => format!("{} per tenant, measured on {n}", mib(capacity.per_tenant)),
+        0 => Message::MemoryEachEstimated { each },
+        tenants => Message::MemoryEachMeasured {
+            each,
+            tenants: tenants.into(),
+        },
     };
-    let reserve = mib(capacity.reserve);
-    let message = format!("{free}, {reserve} of it reserved; {each}");
+    let running = running.into();
+    let fits = match more {
+        0 => Message::MemoryFitsNone { running },
+        _ if capacity.max_tenants >= u32::from(Slot::LAST.get()) => Message::MemoryFitsAll,
+        _ => Message::MemoryFitsMore {
+            more: more.into(),
+            running,
+        },
+    };
+    let message = Message::MemoryTenants {
+        available: gib(available),
+        total: gib(total),
+        reserve: mib(capacity.reserve),
+        each: Box::new(each),
+        fits: Box::new(fits),
+    };
     if more == 0 {
-        return Check::warn(
-            NAME,
-            format!("{message}; no more fit beside the {running} that run"),
-            FIX,
-        );
+        return Check::warn(NAME, message, Message::FixMemory);
     }
-    if capacity.max_tenants >= u32::from(Slot::LAST.get()) {
-        return Check::ok(NAME, format!("{message}; enough for every slot"));
-    }
-    Check::ok(
-        NAME,
-        format!("{message}; {more} more fit beside the {running} that run"),
-    )
+    Check::ok(NAME, message)
 }
 
 fn gib(bytes: u64) -> String {
@@ -96,22 +98,26 @@ mod tests {
         }
     }
 
+    fn text(check: &Check) -> String {
+        texts::english().message(&check.message)
+    }
+
     #[test]
     fn the_number_of_further_tenants_is_reported() {
-        let some = judge("3.0 of 4.0 GiB free", 12, &capacity_for(90, 12));
+        let some = judge(3 << 30, 4 << 30, 12, &capacity_for(90, 12));
         assert_eq!(
-            (some.state, some.message.as_str()),
+            (some.state, text(&some).as_str()),
             (
                 State::Ok,
-                "3.0 of 4.0 GiB free, 512 MiB of it reserved; 33 MiB per tenant, measured on 12; \
-                 78 more fit beside the 12 that run"
+                "3.0 GiB of 4.0 GiB free, 512 MiB of it reserved; 33 MiB per tenant, measured on \
+                 12; 78 more fit beside the 12 that run"
             )
         );
-        let none = judge("0.1 of 4.0 GiB free", 12, &capacity_for(12, 12));
+        let none = judge(1 << 27, 4 << 30, 12, &capacity_for(12, 12));
         assert_eq!(none.state, State::Warn);
-        assert!(none.message.contains("no more fit") && none.fix.is_some());
-        let all = judge("60.0 of 64.0 GiB free", 0, &capacity_for(1_800, 0));
-        assert!(all.message.contains("not measured yet"), "{all:?}");
-        assert!(all.message.ends_with("enough for every slot"), "{all:?}");
+        assert!(text(&none).contains("no more fit") && none.fix.is_some());
+        let all = judge(60 << 30, 64 << 30, 0, &capacity_for(1_800, 0));
+        assert!(text(&all).contains("not measured yet"), "{all:?}");
+        assert!(text(&all).ends_with("enough for every slot"), "{all:?}");
     }
 }

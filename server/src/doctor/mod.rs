@@ -56,16 +56,19 @@ pub async fn examine(config: &Config) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::Message;
 
     #[tokio::test]
     async fn the_doctor_finishes_on_any_machine() {
-        let settings = crate::config::Settings {
-            root: Some("/nowhere/at/all".to_owned()),
-            docker_host: Some("/nowhere/docker.sock".to_owned()),
-            ..Default::default()
-        };
-        let report = examine(&Config::load(settings).unwrap()).await;
-        let docker = report.checks.iter().find(|c| c.name == "Docker").unwrap();
+        let text = "docker_host = \"/nowhere/docker.sock\"";
+        let config =
+            Config::from_text("/nowhere/at/all".into(), "config.toml".into(), text).unwrap();
+        let report = examine(&config).await;
+        let docker = report
+            .checks
+            .iter()
+            .find(|c| c.name == Message::CheckDocker)
+            .unwrap();
         assert_eq!(docker.state, State::Bad);
         assert!(
             report

@@ -2,7 +2,7 @@
 //! tunnels' UDP ports.
 
 use super::report::Check;
-use domain::{AddressPlan, Slot, marks::BRIDGE};
+use domain::{AddressPlan, Message, Slot, marks::BRIDGE};
 use ipnet::Ipv4Net;
 use std::{fs, net::Ipv4Addr, path::Path};
 
@@ -17,33 +17,30 @@ struct Clash {
 }
 
 /// Returns a message for each clash with this machine's own networks.
-pub fn network_clashes(plan: &AddressPlan) -> Vec<String> {
+pub fn network_clashes(plan: &AddressPlan) -> Vec<Message> {
     clashes(plan, &routes()).iter().map(message).collect()
 }
 
 pub(super) fn check(plan: &AddressPlan) -> Check {
-    const NAME: &str = "Addresses";
+    const NAME: Message = Message::CheckAddresses;
     match clashes(plan, &routes()).first() {
         None => Check::ok(
             NAME,
-            format!(
-                "tunnels {}, containers {}, free of this machine's own networks",
-                plan.tunnels, plan.containers
-            ),
+            Message::AddressesFree {
+                tunnels: plan.tunnels.to_string(),
+                containers: plan.containers.to_string(),
+            },
         ),
-        Some(clash) => Check::bad(
-            NAME,
-            message(clash),
-            "set [addresses] in central_api/config.toml to ranges that are free here",
-        ),
+        Some(clash) => Check::bad(NAME, message(clash), Message::FixAddresses),
     }
 }
 
-fn message(c: &Clash) -> String {
-    format!(
-        "this machine's network {} on {} overlaps with our {}",
-        c.route, c.interface, c.ours
-    )
+fn message(c: &Clash) -> Message {
+    Message::AddressesClash {
+        range: c.route.to_string(),
+        interface: c.interface.clone(),
+        ours: c.ours.to_string(),
+    }
 }
 
 /// Reads the main routing table (`proc_net(5)`).
@@ -98,20 +95,22 @@ fn clashes(plan: &AddressPlan, routes: &[(String, Ipv4Net)]) -> Vec<Clash> {
 
 /// Checks whether the tunnels' UDP ports are free or used by our tunnels.
 pub(super) fn tunnel_ports() -> Check {
-    const NAME: &str = "UDP ports";
+    const NAME: Message = Message::CheckUdpPorts;
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let table = read("/proc/net/udp") + &read("/proc/net/udp6");
     let is_up = |slot: Slot| Path::new("/sys/class/net").join(slot.interface()).exists();
     let taken = foreign_ports(&table, is_up);
     match taken.first() {
-        None => Check::ok(NAME, "51800-52800 are free or used by our tunnels"),
+        None => Check::ok(NAME, Message::UdpPortsFree),
         Some(port) => Check::warn(
             NAME,
-            format!(
-                "another program uses {} of the ports 51800-52800, first {port}: tunnels there wait for it",
-                taken.len()
-            ),
-            format!("ss -lunp 'sport = :{port}' shows it; or add its slot to excluded_slots"),
+            Message::UdpPortsTaken {
+                count: taken.len() as u64,
+                first: (*port).into(),
+            },
+            Message::FixUdpPorts {
+                port: (*port).into(),
+            },
         ),
     }
 }

@@ -1,7 +1,9 @@
 //! The result of each check, and the report for people and for programs.
 
+use domain::Message;
 use serde::Serialize;
 use std::fmt::Write;
+use texts::Texts;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -14,54 +16,81 @@ pub enum State {
 }
 
 /// The result of one check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What was checked.
-    pub name: &'static str,
+    /// What was checked, one of `Message::Check…`.
+    pub name: Message,
     pub state: State,
-    pub message: String,
+    pub message: Message,
     /// The command or the step that fixes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fix: Option<String>,
+    pub fix: Option<Message>,
 }
 
 impl Check {
-    pub(super) fn ok(name: &'static str, message: impl Into<String>) -> Self {
+    pub(super) const fn ok(name: Message, message: Message) -> Self {
         Self {
             name,
             state: State::Ok,
-            message: message.into(),
+            message,
             fix: None,
         }
     }
 
-    pub(super) fn warn(
-        name: &'static str,
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
+    pub(super) const fn warn(name: Message, message: Message, fix: Message) -> Self {
         Self {
             name,
             state: State::Warn,
-            message: message.into(),
-            fix: Some(fix.into()),
+            message,
+            fix: Some(fix),
         }
     }
 
-    pub(super) fn bad(
-        name: &'static str,
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
+    pub(super) const fn bad(name: Message, message: Message, fix: Message) -> Self {
         Self {
+            name,
             state: State::Bad,
-            ..Self::warn(name, message, fix)
+            message,
+            fix: Some(fix),
+        }
+    }
+
+    fn rendered(&self, texts: &Texts) -> RenderedCheck {
+        RenderedCheck {
+            code: self.name.code().trim_start_matches("check-"),
+            name: texts.message(&self.name),
+            state: self.state,
+            message: texts.message(&self.message),
+            fix: self.fix.as_ref().map(|fix| texts.message(fix)),
         }
     }
 }
 
+/// Returns the fix that is one command.
+pub(super) fn run(command: impl Into<String>) -> Message {
+    let text = command.into();
+    Message::Verbatim { text }
+}
+
+/// The result of one check in words, as JSON.
+#[derive(Debug, Serialize)]
+struct RenderedCheck {
+    /// What was checked, for programs.
+    code: &'static str,
+    name: String,
+    state: State,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+/// The results of all checks in words, as JSON.
+#[derive(Debug, Serialize)]
+struct RenderedReport {
+    checks: Vec<RenderedCheck>,
+}
+
 /// The results of all checks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// In the order in which a person sets a machine up.
     pub checks: Vec<Check>,
@@ -75,9 +104,10 @@ impl Report {
 
     /// Returns the report for people.
     pub fn text(&self, colour: bool) -> String {
-        let width = self.checks.iter().map(|c| c.name.len()).max().unwrap_or(0);
+        let checks = self.rendered().checks;
+        let width = checks.iter().map(|c| c.name.len()).max().unwrap_or(0);
         let mut out = String::new();
-        for c in &self.checks {
+        for c in &checks {
             let (sign, code) = match c.state {
                 State::Ok => ("✓", 32),
                 State::Warn => ("!", 33),
@@ -104,9 +134,17 @@ impl Report {
         out
     }
 
+    fn rendered(&self) -> RenderedReport {
+        let checks = self.checks.iter();
+        RenderedReport {
+            checks: checks.map(|c| c.rendered(texts::english())).collect(),
+        }
+    }
+
     /// Returns the report as JSON.
     pub fn json(&self) -> String {
-        serde_json::to_string_pretty(self).map_or_else(|_| "{}\n".to_owned(), |s| s + "\n")
+        serde_json::to_string_pretty(&self.rendered())
+            .map_or_else(|_| "{}\n".to_owned(), |s| s + "\n")
     }
 }
 
@@ -118,23 +156,28 @@ mod tests {
     fn the_report_is_printed_for_people_and_programs() {
         let mut report = Report {
             checks: vec![
-                Check::ok("Rights", "runs as root"),
-                Check::warn("nft", "old", "apt-get upgrade"),
+                Check::ok(Message::CheckRights, Message::RightsRoot),
+                Check::warn(Message::CheckNft, Message::NftReady, run("apt-get upgrade")),
             ],
         };
         assert!(report.is_healthy());
         assert_eq!(
             report.text(false),
-            "✓ Rights  runs as root\n! nft     old\n          → apt-get upgrade\n\nEverything works; 1 to look at.\n"
+            "✓ Rights  runs as root\n! nft     works; our table is created when the server starts\n          → apt-get upgrade\n\nEverything works; 1 to look at.\n"
         );
-        report
-            .checks
-            .push(Check::bad("Docker", "down", "systemctl start docker"));
+        report.checks.push(Check::bad(
+            Message::CheckDocker,
+            Message::DockerDown,
+            run("systemctl start docker"),
+        ));
         assert!(!report.is_healthy());
         assert!(report.text(false).ends_with("\n1 to fix.\n"));
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!(json["checks"][2]["state"], "bad");
-        assert_eq!(json["checks"][2]["message"], "down");
+        assert_eq!(json["checks"][2]["code"], "docker");
+        assert_eq!(json["checks"][2]["name"], "Docker");
+        let message = "Docker does not answer: systemctl start docker";
+        assert_eq!(json["checks"][2]["message"], message);
         assert_eq!(json["checks"][2]["fix"], "systemctl start docker");
     }
 }

@@ -1,7 +1,8 @@
 //! The process, its folders and its clock.
 
-use super::report::Check;
+use super::report::{Check, run};
 use crate::config::Config;
+use domain::Message;
 use provisioning::{Clock, SystemClock};
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
@@ -9,22 +10,18 @@ use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 const NET_ADMIN: u32 = 12;
 
 pub(super) fn rights() -> Check {
-    const NAME: &str = "Rights";
+    const NAME: Message = Message::CheckRights;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let (uid, capabilities) = identity(&status);
     match (uid, capabilities & (1 << NET_ADMIN) != 0) {
-        (Some(0), true) => Check::ok(NAME, "runs as root"),
+        (Some(0), true) => Check::ok(NAME, Message::RightsRoot),
         (Some(0), false) => Check::bad(
             NAME,
-            "runs as root, but may not change the network (no CAP_NET_ADMIN): a container without rights?",
-            "start the container with --cap-add NET_ADMIN --device /dev/net/tun",
+            Message::RightsWithoutCapability,
+            Message::FixCapability,
         ),
-        (_, true) => Check::ok(NAME, "may change the network (CAP_NET_ADMIN)"),
-        (_, false) => Check::bad(
-            NAME,
-            "does not run as root, so it may not create interfaces and rules",
-            "sudo maliknode doctor",
-        ),
+        (_, true) => Check::ok(NAME, Message::RightsCapability),
+        (_, false) => Check::bad(NAME, Message::RightsMissing, run("sudo maliknode doctor")),
     }
 }
 
@@ -37,28 +34,31 @@ fn identity(status: &str) -> (Option<u32>, u64) {
 }
 
 pub(super) fn folders(config: &Config) -> Check {
-    const NAME: &str = "Folders";
+    const NAME: Message = Message::CheckFolders;
     let root = config.root.display();
+    let path = root.to_string();
     match fs::metadata(&config.root) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            Check::ok(NAME, format!("{root} is created at the first start"))
+            Check::ok(NAME, Message::CreatedAtFirstStart { path })
         }
         Err(e) => Check::bad(
             NAME,
-            format!("{root} cannot be read ({e})"),
-            format!("ls -ld {root}"),
+            Message::FolderUnreadable {
+                path,
+                reason: e.to_string(),
+            },
+            run(format!("ls -ld {root}")),
         ),
-        Ok(m) if !m.is_dir() => Check::bad(
-            NAME,
-            format!("{root} is not a folder"),
-            "choose another --root",
-        ),
+        Ok(m) if !m.is_dir() => Check::bad(NAME, Message::FolderIsFile { path }, Message::FixRoot),
         Ok(_) => match open_to_others(&config.root) {
-            None => Check::ok(NAME, format!("{root}, closed to others")),
+            None => Check::ok(NAME, Message::FoldersClosed { path }),
             Some((path, mode)) => Check::bad(
                 NAME,
-                format!("{path} can be read by others (mode {mode:04o})"),
-                format!("chmod go= {path}"),
+                Message::FolderOpen {
+                    path: path.clone(),
+                    mode: format!("{mode:04o}"),
+                },
+                run(format!("chmod go= {path}")),
             ),
         },
     }
@@ -82,17 +82,13 @@ fn open_to_others(root: &Path) -> Option<(String, u32)> {
 /// Checks the clock. Tunnels refuse a handshake that is older than the last one,
 /// so a clock that jumps back cuts devices off (WireGuard's TAI64N timestamps).
 pub(super) fn time() -> Check {
-    const NAME: &str = "Time";
+    const NAME: Message = Message::CheckTime;
     /// 2025-01-01, before this program was written.
     const EARLIEST: i64 = 1_735_689_600;
     if SystemClock.now().secs() < EARLIEST {
-        return Check::bad(
-            NAME,
-            "the clock is years behind, so tunnels would refuse devices",
-            "timedatectl set-ntp true",
-        );
+        return Check::bad(NAME, Message::ClockBehind, run("timedatectl set-ntp true"));
     }
-    Check::ok(NAME, "the clock is plausible")
+    Check::ok(NAME, Message::ClockPlausible)
 }
 
 #[cfg(test)]

@@ -2,29 +2,33 @@
 
 use super::report::Check;
 use crate::config::Config;
+use domain::Message;
 use std::{io, net::SocketAddr, time::Duration};
 
 pub(super) async fn listen(config: &Config) -> Check {
-    const NAME: &str = "HTTP port";
-    let address = config.listen;
-    match tokio::net::TcpListener::bind(address).await {
-        Ok(_) => Check::ok(NAME, format!("{address} is free")),
+    const NAME: Message = Message::CheckHttpPort;
+    let address = config.listen.to_string();
+    match tokio::net::TcpListener::bind(config.listen).await {
+        Ok(_) => Check::ok(NAME, Message::HttpPortFree { address }),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-            if is_ours(address).await {
-                Check::ok(NAME, format!("MalikNode serves on {address}"))
+            if is_ours(config.listen).await {
+                Check::ok(NAME, Message::HttpPortOurs { address })
             } else {
-                let port = address.port();
+                let port = config.listen.port().into();
                 Check::bad(
                     NAME,
-                    format!("{address} is taken by another program"),
-                    format!("ss -ltnp 'sport = :{port}' shows it; or choose another --listen"),
+                    Message::HttpPortTaken { address },
+                    Message::FixHttpPortTaken { port },
                 )
             }
         }
         Err(e) => Check::bad(
             NAME,
-            format!("{address} cannot be listened on ({e})"),
-            "choose another --listen",
+            Message::HttpPortRefused {
+                address,
+                reason: e.to_string(),
+            },
+            Message::FixHttpPort,
         ),
     }
 }
@@ -50,32 +54,29 @@ async fn is_ours(address: SocketAddr) -> bool {
 }
 
 pub(super) fn proxies(config: &Config) -> Check {
-    const NAME: &str = "Proxies";
+    const NAME: Message = Message::CheckProxies;
     let trusted = &config.trusted_proxies;
     match config.proxy_problem() {
-        Some(problem) => Check::warn(
-            NAME,
-            problem,
-            "trusted_proxies = [\"127.0.0.1\"] in config.toml, if it is on this machine",
-        ),
-        None if trusted.is_empty() => Check::ok(NAME, "none; browsers reach the server directly"),
+        Some(problem) => Check::warn(NAME, problem, Message::FixProxies),
+        None if trusted.is_empty() => Check::ok(NAME, Message::ProxiesNone),
         None => {
             let all: Vec<String> = trusted.iter().map(ToString::to_string).collect();
-            Check::ok(NAME, format!("{} trusted", all.join(", ")))
+            Check::ok(
+                NAME,
+                Message::ProxiesTrusted {
+                    proxies: all.join(", "),
+                },
+            )
         }
     }
 }
 
 pub(super) fn pages(config: &Config) -> Check {
-    const NAME: &str = "Pages";
-    let site = config.site.display();
+    const NAME: Message = Message::CheckPages;
+    let path = config.site.display().to_string();
     if config.site.join("pkg").is_dir() {
-        Check::ok(NAME, format!("scripts and styles in {site}"))
+        Check::ok(NAME, Message::PagesPresent { path })
     } else {
-        Check::bad(
-            NAME,
-            format!("scripts and styles are not in {site}"),
-            "./dev build, or set --site",
-        )
+        Check::bad(NAME, Message::PagesAbsent { path }, Message::FixPages)
     }
 }

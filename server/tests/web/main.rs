@@ -16,6 +16,7 @@ mod sessions;
 mod slow;
 mod stack;
 mod table;
+mod texts;
 
 use axum::http::StatusCode;
 use client::Answer;

@@ -20,6 +20,7 @@ const PASSWORD: &str = "correct horse battery staple";
 
 pub struct Stack {
     pub web: Web,
+    pub machine: Arc<FakeMachine>,
     control: Control,
     store: Store,
     operator: Secret,
@@ -57,7 +58,7 @@ impl Stack {
             firewall: machine.clone(),
             containers: machine.clone(),
             dns: machine.clone(),
-            folders: machine,
+            folders: machine.clone(),
             specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
         };
         let mut settings = samples::settings(root.path());
@@ -96,6 +97,7 @@ impl Stack {
         });
         Self {
             web,
+            machine,
             control,
             store,
             operator,

@@ -45,10 +45,11 @@ impl Tenants<'_> {
     /// # Errors
     /// `NotFound` once the tenant is deleted.
     pub async fn network(self, scope: &TenantScope) -> Result<NetworkView<Problem>, Failure> {
-        let store = &self.0.store;
-        let read = tokio::try_join!(store.tenant(scope), store.devices(scope));
-        let (tenant, devices) = read.map_err(store_failure)?;
-        Ok(self.network_view(tenant, devices))
+        // The overview's two statements are quicker than a tenant's and its devices' three.
+        let month = self.0.clock.now().month_start();
+        let read = self.0.store.overview(scope, month).await;
+        let read = read.map_err(store_failure)?;
+        Ok(self.network_view(read.tenant, read.devices))
     }
 
     fn network_view(

@@ -25,3 +25,4 @@ dns-part-failed = { $name }'s DNS filter does not work. { $reason }
 dns-part-back = { $name }'s DNS filter works again.
 node-problem-over = Over: { $problem }
 events-lost = { $count } more were not stored: there were too many, or the database was away. The server's log has them.
+database-restored = The database was restored from an earlier state, and the tunnels follow it: { $tenants } tenants and { $devices } devices work again that had been removed or suspended. Remove again what must not work.

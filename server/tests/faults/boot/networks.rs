@@ -2,7 +2,9 @@
 
 use super::{LIMIT, failed_command};
 use crate::{
-    converges, engine, resolves,
+    converges, engine,
+    kills::operator,
+    resolves,
     stack::{ServerOptions, Stack, run_here, wait_for},
 };
 use std::process::Command;
@@ -44,11 +46,14 @@ fn a_docker_network_in_our_range_is_reported() {
     let mut stack = Stack::launch(ServerOptions::with_root("pool"));
     stack.wait_for_answer();
     let mut alice = stack.register("alice");
-    converges("the tenant sees the message", LIMIT, || {
+    converges("the tenant sees the problem", LIMIT, || {
         let page = alice.get("/").body;
-        let reported = page.contains("10.92.0.0/21");
+        assert!(!page.contains("10.92.0.0/21"), "{page}");
+        let reported = page.contains("The server is not set up correctly. Ask the operator.");
         reported.then_some(()).ok_or_else(|| stack.log())
     });
+    let home = operator(&stack).get("http://admin.localhost:8085/").body;
+    assert!(home.contains("The range 10.92.0.0/21"), "{home}");
     engine::docker(&["network", "rm", "foreign"]);
     alice.wait_until_ready();
 }

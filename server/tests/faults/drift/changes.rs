@@ -143,37 +143,37 @@ fn interfaces() -> Vec<ExternalChange<'static>> {
     vec![
         change(
             "deletes an interface",
-            "alice's interface wg1 was gone",
+            r#"drift-interface-gone name="alice" interface="wg1""#,
             ip(&["ip", "link", "del", "wg1"]),
             as_before(&before),
         ),
         change(
             "sets an interface down",
-            "wg1 of alice was down",
+            r#"drift-interface-down name="alice" interface="wg1""#,
             ip(&["ip", "link", "set", "wg1", "down"]),
             Box::new(up),
         ),
         change(
             "removes its address",
-            "wg1 of alice had other addresses",
+            r#"drift-address-changed name="alice" interface="wg1""#,
             ip(&["ip", "addr", "flush", "dev", "wg1"]),
             Box::new(up),
         ),
         change(
             "changes its key",
-            "wg1 of alice had another key",
+            r#"drift-key-changed name="alice" interface="wg1""#,
             Box::new(key),
             as_before(&before),
         ),
         change(
             "removes its peers",
-            "wg1 of alice had 0 unexpected peers, and 1 devices",
+            r#"drift-peers-changed name="alice" interface="wg1" unexpected=0 missing=1"#,
             Box::new(peer_gone),
             as_before(&before),
         ),
         change(
             "adds an unexpected peer",
-            "wg1 of alice had 1 unexpected peers",
+            r#"drift-peers-changed name="alice" interface="wg1" unexpected=1"#,
             Box::new(unexpected),
             as_before(&before),
         ),
@@ -206,17 +206,17 @@ fn containers() -> Vec<ExternalChange<'static>> {
     vec![
         change(
             "removes a container",
-            "alice's DNS container was gone",
+            r#"drift-container-gone name="alice""#,
             &["rm", "-f", NAME],
         ),
         change(
             "stops a container",
-            "alice's DNS container had stopped",
+            r#"drift-container-stopped name="alice""#,
             &["stop", "-t", "1", NAME],
         ),
         change(
             "pauses a container",
-            "alice's DNS container was paused",
+            r#"drift-container-paused name="alice""#,
             &["pause", NAME],
         ),
     ]
@@ -247,15 +247,10 @@ fn firewall() -> Vec<ExternalChange<'static>> {
         "{ \"wg1\" }",
     ];
     vec![
-        change(
-            "deletes our table",
-            "The firewall's table was gone",
-            own,
-            FLUSHED,
-        ),
+        change("deletes our table", "drift-rules-gone", own, FLUSHED),
         change(
             "deletes a tenant's DNS element",
-            "alice's entries in the firewall",
+            r#"drift-elements-changed name="alice""#,
             element,
             0,
         ),
@@ -295,19 +290,19 @@ fn folders() -> Vec<ExternalChange<'static>> {
     vec![
         change(
             "edits wg1.conf",
-            "wg1.conf of alice was edited",
+            r#"drift-conf-changed name="alice" interface="wg1""#,
             Box::new(edit),
             Box::new(same),
         ),
         change(
             "removes wg1.conf",
-            "wg1.conf of alice was edited or gone",
+            r#"drift-conf-changed name="alice" interface="wg1""#,
             Box::new(move |w: &mut Scenario| fs::remove_file(conf(w)).unwrap()),
             Box::new(same),
         ),
         change(
             "truncates a key file",
-            "The keys in alice's folder",
+            r#"drift-keys-damaged name="alice""#,
             Box::new(move |w: &mut Scenario| fs::write(key(w), "x").unwrap()),
             Box::new(restored),
         ),

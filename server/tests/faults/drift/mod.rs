@@ -241,7 +241,7 @@ impl Scenario {
             slowest = slowest.max(begun.elapsed());
             assert!(
                 self.stack.log()[logged..]
-                    .contains("In alice's AdGuard Home 1 devices were missing")
+                    .contains(r#"drift-clients-changed name="alice" missing=1"#)
             );
         }
         assert!(
@@ -268,7 +268,7 @@ impl Scenario {
                 .map_err(|e| format!("AdGuard Home's configuration: {e}"))
         });
         let corrected = begun.elapsed();
-        assert!(self.stack.log()[logged..].contains("alice's folder was gone"));
+        assert!(self.stack.log()[logged..].contains(r#"drift-folder-gone name="alice""#));
         wait_for("Alice has DNS", LIMIT, || {
             resolves(&self.phone, self.alice.gateway).then_some(())
         });

@@ -280,7 +280,7 @@ fn open(device: &Device) -> Option<TcpStream> {
 }
 
 /// Signs the operator in with the password that the first start printed.
-fn operator(stack: &Stack) -> Browser {
+pub(crate) fn operator(stack: &Stack) -> Browser {
     let log = stack.log();
     let line = log
         .lines()

@@ -1,0 +1,236 @@
+//! Checks the values of the settings that need more than a type. Each error names its
+//! setting.
+
+use super::{
+    base::host_name,
+    error::{ConfigError, bad},
+    settings::{AddressSettings, ListSetting},
+};
+use domain::{AddressPlan, Slot};
+use ipnet::{IpNet, Ipv4Net};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    path::{Path, PathBuf},
+};
+use store::DatabaseUrl;
+use wireguard::Choice;
+
+pub(super) fn listen(text: &str) -> Result<SocketAddr, ConfigError> {
+    text.parse().map_err(|_| {
+        bad(
+            "listen",
+            format!(
+                "{text:?} is not an address with a port, such as 127.0.0.1:8085 or 0.0.0.0:80."
+            ),
+        )
+    })
+}
+
+pub(super) fn scheme(text: &str) -> Result<&'static str, ConfigError> {
+    match text {
+        "http" => Ok("http"),
+        "https" => Ok("https"),
+        other => Err(bad(
+            "scheme",
+            format!("{other:?} is neither http nor https."),
+        )),
+    }
+}
+
+pub(super) fn database_url(url: &str) -> Result<DatabaseUrl, ConfigError> {
+    DatabaseUrl::parse(url).map_err(|f| ConfigError::Bad {
+        key: "database_url",
+        message: texts::english()
+            .failure(&f)
+            .trim_start_matches("database_url: ")
+            .to_owned(),
+    })
+}
+
+pub(super) fn wireguard(text: &str) -> Result<Choice, ConfigError> {
+    text.parse::<Choice>()
+        .map_err(|e| bad("wireguard", format!("{e}.")))
+}
+
+pub(super) fn slots(numbers: &[u16]) -> Result<BTreeSet<Slot>, ConfigError> {
+    let slot = |n: &u16| {
+        Slot::new(*n).ok_or_else(|| bad("excluded_slots", format!("{n} is not a slot: 1 to 1000.")))
+    };
+    numbers.iter().map(slot).collect()
+}
+
+pub(super) fn max_tenants(number: Option<u16>) -> Result<Option<u16>, ConfigError> {
+    match number {
+        Some(0) => Err(bad(
+            "max_tenants",
+            "0 would admit no tenant; leave it out for as many as fit.",
+        )),
+        number => Ok(number),
+    }
+}
+
+pub(super) fn absolute(path: &str) -> Result<PathBuf, ConfigError> {
+    std::path::absolute(path).map_err(|source| ConfigError::Unreadable {
+        path: path.into(),
+        source,
+    })
+}
+
+/// Parses a host name or an address, and returns it in the form that it has
+/// before `:port` in an endpoint.
+pub(super) fn public_host(text: &str) -> Result<String, ConfigError> {
+    let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>() {
+        Ok(IpAddr::V4(a)) => return Ok(a.to_string()),
+        Ok(IpAddr::V6(a)) => return Ok(format!("[{a}]")),
+        Err(_) => {}
+    }
+    host_name(bare).ok_or_else(|| {
+        bad(
+            "public_host",
+            format!(
+                "{text:?} is neither a host name nor an address; write it alone, without a port."
+            ),
+        )
+    })
+}
+
+/// Returns the address that this machine uses towards the internet. Connecting a
+/// UDP socket only reads the routing table; nothing is sent.
+pub(super) fn primary_address() -> Ipv4Addr {
+    let route = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+        match socket.local_addr().ok()?.ip() {
+            IpAddr::V4(a) if !a.is_unspecified() => Some(a),
+            _ => None,
+        }
+    };
+    route().unwrap_or(Ipv4Addr::LOCALHOST)
+}
+
+pub(super) fn addresses(s: &AddressSettings) -> Result<AddressPlan, ConfigError> {
+    let range = |key: &'static str, text: &str| {
+        text.parse::<Ipv4Net>().map(|n| n.trunc()).map_err(|_| {
+            bad(
+                key,
+                format!("{text:?} is not a range such as 10.88.0.0/14."),
+            )
+        })
+    };
+    let plan = AddressPlan {
+        tunnels: range("addresses.tunnels", &s.tunnels)?,
+        containers: range("addresses.containers", &s.containers)?,
+    };
+    plan.check().map_err(|f| ConfigError::Bad {
+        key: "addresses",
+        message: texts::english().failure(&f),
+    })?;
+    Ok(plan)
+}
+
+pub(super) fn networks(list: &[String]) -> Result<Vec<IpNet>, ConfigError> {
+    let parse = |text: &String| {
+        let one = text.parse::<IpAddr>().map(IpNet::from);
+        let range = one.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
+            bad(
+                "trusted_proxies",
+                format!("{text:?} is neither an address nor a range."),
+            )
+        })?;
+        if range.prefix_len() == 0 {
+            return Err(bad(
+                "trusted_proxies",
+                format!(
+                    "{text:?} is everybody, who could then write any address and host into a request; name the proxies' own addresses."
+                ),
+            ));
+        }
+        Ok(range)
+    };
+    list.iter().map(parse).collect()
+}
+
+pub(super) fn ipv4_networks(list: &[String]) -> Result<Vec<Ipv4Net>, ConfigError> {
+    let parse = |text: &String| {
+        let one = text.parse::<Ipv4Addr>().map(Ipv4Net::from);
+        one.or_else(|_| text.parse::<Ipv4Net>()).map_err(|_| {
+            bad(
+                "allowed_private",
+                format!("{text:?} is neither an IPv4 address nor an IPv4 range."),
+            )
+        })
+    };
+    list.iter().map(parse).collect()
+}
+
+pub(super) fn upstreams(list: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    match list.is_empty() {
+        true => Err(bad("dns.upstreams", "name at least one resolver.")),
+        false => Ok(list),
+    }
+}
+
+pub(super) fn bootstrap(list: &[String]) -> Result<Vec<Ipv4Addr>, ConfigError> {
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|_| bad("dns.bootstrap", format!("{text:?} is not an IPv4 address.")))
+    };
+    list.iter().map(parse).collect()
+}
+
+/// Checks a container's memory limit, in MiB. With less, Docker kills AdGuard Home
+/// while it reads its lists.
+pub(super) fn memory_mb(number: u64) -> Result<u64, ConfigError> {
+    match number < 128 {
+        true => Err(bad(
+            "dns.memory_mb",
+            format!("{number} MiB is too little; 128 at least."),
+        )),
+        false => Ok(number),
+    }
+}
+
+pub(super) fn lists(settings: &[ListSetting]) -> Result<Vec<adguard::List>, ConfigError> {
+    let mut ids = BTreeSet::new();
+    let mut lists = Vec::with_capacity(settings.len());
+    for s in settings {
+        let name = &s.name;
+        let list = s.list().ok_or_else(|| {
+            bad(
+                "dns.lists",
+                format!("{name:?} needs either a url or a path."),
+            )
+        })?;
+        if list.id == 0 || !ids.insert(list.id) {
+            return Err(bad(
+                "dns.lists",
+                format!(
+                    "{name:?} needs a unique number, from 1; {} is not.",
+                    list.id
+                ),
+            ));
+        }
+        lists.push(list);
+    }
+    Ok(lists)
+}
+
+/// Finds the pages' files: beside the program, where `./dev` builds them, where
+/// cargo-leptos left them in the working directory, or where a package has them.
+pub(super) fn find_site() -> PathBuf {
+    let exe = std::env::current_exe().unwrap_or_default();
+    let beside = |up: usize| exe.ancestors().nth(up).map(|p| p.join("site"));
+    let built = option_env!("LEPTOS_SITE_ROOT").map(PathBuf::from);
+    [
+        beside(1),
+        beside(3),
+        built,
+        Some("/usr/share/maliknode/site".into()),
+    ]
+    .into_iter()
+    .flatten()
+    .find(|p| p.join("pkg").is_dir())
+    .unwrap_or_else(|| Path::new("target/site").to_owned())
+}
