@@ -1,7 +1,8 @@
 //! What `maliknode serve` prints on standard output: what to open, and what of
 //! the machine is ready.
 
-use crate::{backends::Backends, config::Config};
+use crate::config::Config;
+use agent::Backends;
 use domain::Secret;
 use provisioning::{Containers, PortError, PortResult};
 use std::{

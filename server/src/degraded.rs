@@ -5,20 +5,19 @@
 
 use crate::{
     accept::{self, Limits},
-    backends::Backends,
     config::Config,
     console::print_line,
     shutdown::{ShutdownSignals, closed},
     start_error::StartError,
     storage::{open_store, spec_checkpoint},
 };
+use agent::{Backends, SpecCheckpoint};
 use axum::{
     Router,
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use control::SpecCheckpoint;
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 use store::Store;
 use tokio::{net::TcpListener, sync::watch};
 
@@ -74,8 +73,8 @@ pub(crate) async fn run_without_database(
     signals: &mut ShutdownSignals,
 ) -> Option<Store> {
     let (close, closing) = watch::channel(false);
-    let (node, _handle) = backends.node(config, Arc::new(checkpoint));
-    let mut node = tokio::spawn(node.run(closed(closing.clone())));
+    let agent = backends.agent_from(checkpoint);
+    let mut node = tokio::spawn(agent.run(closed(closing.clone())));
     let pages = duplicate(listener).map(|listener| {
         let router = Router::new().fallback(unavailable);
         tokio::spawn(accept::run(

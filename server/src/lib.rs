@@ -1,5 +1,5 @@
 //! The control plane as a program: the configuration, the command line, the
-//! machine's backends, and the web in front of the core.
+//! web in front of the core, and the node's process beside it.
 //!
 //! Invariant: there are no business rules here. What a person can ask for is in
 //! `control`, what the machine should be in `provisioning`.
@@ -7,15 +7,14 @@
 #![recursion_limit = "512"]
 
 pub mod accept;
-pub mod backends;
 pub mod cli;
 pub mod config;
 mod console;
 mod degraded;
 pub mod doctor;
-pub mod lazy_wireguard;
 pub mod serve;
 mod shutdown;
 pub mod start_error;
 pub mod storage;
 pub mod web;
+mod wiring;

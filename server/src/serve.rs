@@ -6,14 +6,15 @@
 
 use crate::{
     accept::{self, Limits},
-    backends::Backends,
     config::Config,
     console, degraded, doctor,
     shutdown::{ShutdownSignals, closed},
     start_error::StartError,
     storage,
     web::{WebParts, hosts::Site, web},
+    wiring::{self, agent_settings},
 };
+use agent::Backends;
 use std::{io, time::Duration};
 use store::{Sessions, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -36,7 +37,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address, source })?;
     accept::raise_file_limit();
     let _lock = storage::lock_root(&config)?;
-    let backends = Backends::new(&config)?;
+    let backends = Backends::new(agent_settings(&config))?;
     let Some(store) = open_or_wait(&config, &backends, &listener, &mut signals).await? else {
         return Ok(());
     };
@@ -47,12 +48,12 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         tracing::warn!(error = ?e, "the first block list cannot be written");
     }
     let checkpoint = storage::spec_checkpoint(&config)?;
-    let (node, control) = backends.core(&config, store.clone(), Some(checkpoint));
+    let (agent, control) = wiring::core(&config, &backends, store.clone(), Some(checkpoint));
     let operator = control.operators().ensure_first().await?;
 
     let (close, closing) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let node = tokio::spawn(node.run(closed(closing.clone())));
+    let node = tokio::spawn(agent.run(closed(closing.clone())));
     let (core, lists) = (control.clone(), backends.lists.clone());
     tasks.spawn(async move { core.run().await });
     tasks.spawn(async move { lists.run().await });
@@ -133,10 +134,10 @@ fn prepare_machine(config: &Config) {
         tracing::warn!(error = %e, "the tunnels' UDP ports cannot be reserved");
     }
     if let Some(problem) = config.proxy_problem() {
-        tracing::warn!("{problem}");
+        tracing::warn!("{}", texts::english().message(&problem));
     }
     for clash in doctor::network_clashes(&config.addresses) {
-        tracing::warn!("{clash}");
+        tracing::warn!("{}", texts::english().message(&clash));
     }
 }
 

@@ -2,7 +2,7 @@
 //! checkpoint of the last spec, and the lock that keeps a second server out.
 
 use crate::{config::Config, start_error::StartError};
-use control::SpecCheckpoint;
+use agent::SpecCheckpoint;
 use seal::Sealer;
 use std::fs::{File, TryLockError};
 use store::{LOCAL_NODE, Store};

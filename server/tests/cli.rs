@@ -3,8 +3,7 @@
 // A test that cannot continue panics.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use domain::{AddressPlan, Secret, Slot, TenantName};
-use provisioning::{Clock, SystemClock};
+use domain::{AddressPlan, Clock, Secret, Slot, SystemClock, TenantName};
 use seal::Sealer;
 use std::{
     collections::BTreeSet,

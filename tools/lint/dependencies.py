@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# frontend -> app -> control -> {store, provisioning} -> domain; the real sides depend on provisioning;
-# server wires all. What is not named here is not allowed.
+# frontend -> app -> control -> {store, protocol} -> domain; agent -> the real sides -> provisioning -> protocol;
+# server wires all. `control` does not name `provisioning`: it sees nodes through the port `protocol::Nodes`. What is not named here is not allowed.
 REAL_SIDES = {"wireguard", "containers", "firewall", "adguard", "folders"}
 ALLOWED = {
     "domain": set(),
@@ -28,10 +28,11 @@ ALLOWED = {
     **{name: {"domain", "protocol", "provisioning", "hostfs"} for name in REAL_SIDES},
     # It also reads what the containers and the userspace tunnels use.
     "memory": {"domain", "provisioning", "containers", "wireguard"},
-    "control": {"domain", "hostfs", "protocol", "provisioning", "seal", "store"},
+    "agent": {"domain", "hostfs", "memory", "protocol", "provisioning", "seal", *REAL_SIDES},
+    "control": {"domain", "protocol", "seal", "store"},
     "app": {"domain", "control", "texts"},
     "frontend": {"app"},
-    "server": {"domain", "protocol", "provisioning", "seal", "store", "control", "app", "texts", "hostfs", "memory", *REAL_SIDES},
+    "server": {"agent", "domain", "protocol", "provisioning", "seal", "store", "control", "app", "texts", "hostfs", "memory", *REAL_SIDES},
     "testkit": {"domain", "protocol", "provisioning"},
     "fuzzing": {"domain", "protocol", "provisioning", "seal", "server", *REAL_SIDES},
 }

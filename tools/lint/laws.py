@@ -29,7 +29,7 @@ COMPARED = re.compile(r'\b(?:\w*contains\w*|starts_with|ends_with|strip_prefix|s
 
 # Old name -> new one. As Rust or TypeScript identifiers, anywhere.
 OLD_NAMES = {
-    "KeptSpec": "SpecCheckpoint", "KeepingSpecs": "CheckpointingSource", "stand_in": "degraded",
+    "KeptSpec": "SpecCheckpoint", "KeepingSpecs": "FeedSource", "stand_in": "degraded",
     "until_there": "wait_for_database", "onward": "return_to", "mn_onward": "mn_return_to", "Arrival": "SignInTicket",
     "OperatorArrival": "OperatorSession", "LateWireGuard": "LazyWireGuard", "let_go": "fix_cookie_removal",
     "OwnChanges": "OwnPids", "mend": "fix", "first-light": "smoke", "z-limits": "sign-in-limits",

@@ -4,25 +4,24 @@ use crate::{
     auth::{Hasher, Limits},
     entropy::Entropy,
     events::{EventWriter, Timing},
-    nodes::Capacity,
     parts::{ControlParts, ControlSettings},
     traffic::Meter,
     watch::TenantNotifier,
 };
-use provisioning::{Clock, NodeHandle};
+use domain::Clock;
+use protocol::Nodes;
 use std::sync::Arc;
 use store::Store;
 
 pub(crate) struct Inner {
     pub(crate) store: Store,
-    pub(crate) node: NodeHandle,
+    pub(crate) nodes: Arc<dyn Nodes>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Entropy,
     pub(crate) settings: ControlSettings,
     pub(crate) hasher: Hasher,
     pub(crate) limits: Limits,
     pub(crate) meter: Arc<Meter>,
-    pub(crate) capacity: Capacity,
     pub(crate) events: EventWriter,
     pub(crate) notifier: TenantNotifier,
 }
@@ -31,32 +30,24 @@ impl Inner {
     pub(crate) fn new(parts: ControlParts) -> Self {
         let ControlParts {
             store,
-            node,
+            nodes,
             clock,
             entropy,
             settings,
-            capacity,
         } = parts;
         Self {
-            meter: Arc::new(Meter::new(
-                store.clone(),
-                settings.node,
-                node.clone(),
-                clock.clone(),
-            )),
-            capacity: Capacity::new(capacity, node.clone()),
+            meter: Arc::new(Meter::new(store.clone(), nodes.clone(), clock.clone())),
             events: EventWriter::new(
                 store.clone(),
-                node.clone(),
+                nodes.clone(),
                 clock.clone(),
-                settings.node,
                 Timing::default(),
             ),
             hasher: Hasher::new(),
             limits: Limits::new(settings.sign_ups_per_hour),
             notifier: TenantNotifier::default(),
             store,
-            node,
+            nodes,
             clock,
             entropy,
             settings,

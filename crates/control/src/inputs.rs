@@ -110,7 +110,7 @@ pub struct DnsTarget {
     /// Address and port of its API and UI.
     pub address: SocketAddr,
     /// The user, for Basic authentication.
-    pub user: &'static str,
+    pub user: String,
     /// The password.
     pub password: Secret,
 }

@@ -1,8 +1,9 @@
 //! The product's core: accounts, sign-in, devices, statistics, events.
 //!
 //! The web server and the command line call this one core. A request changes
-//! rows in one transaction, commits, then nudges the node; it never touches the
-//! machine itself. There is a folder for each capability, and each capability is
+//! rows in one transaction, commits, then nudges the node; it never touches a
+//! machine itself, and sees nodes through the port [`Nodes`](protocol::Nodes)
+//! alone. There is a folder for each capability, and each capability is
 //! a handle: `control.devices().add(…)`.
 
 mod auth;
@@ -34,7 +35,7 @@ pub use inputs::{
     Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorSession, RedeemedTicket,
     SignInTicket, SignUp,
 };
-pub use nodes::{CapacitySettings, CheckpointingSource, NodesHandle, SpecCheckpoint, StoreSpecs};
+pub use nodes::{NodesHandle, StoreSpecs};
 pub use operators::Operators;
 pub use parts::{ControlParts, ControlSettings};
 pub use plans::Plans;

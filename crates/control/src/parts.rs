@@ -1,8 +1,8 @@
 //! The parts that the core is built from, and the operator's settings.
 
-use crate::{entropy::Entropy, nodes::CapacitySettings};
-use domain::{AddressPlan, NodeId, Slot};
-use provisioning::{Clock, NodeHandle};
+use crate::entropy::Entropy;
+use domain::{AddressPlan, Clock, NodeId, Slot};
+use protocol::Nodes;
 use std::{collections::BTreeSet, sync::Arc};
 use store::Store;
 
@@ -10,16 +10,14 @@ use store::Store;
 pub struct ControlParts {
     /// The database.
     pub store: Store,
-    /// The local node.
-    pub node: NodeHandle,
+    /// The nodes, as far as this control plane hears from them.
+    pub nodes: Arc<dyn Nodes>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Entropy,
     /// The operator's settings.
     pub settings: ControlSettings,
-    /// How many tenants the node may hold, and who measures it.
-    pub capacity: CapacitySettings,
 }
 
 /// The operator's settings.
@@ -33,6 +31,8 @@ pub struct ControlSettings {
     pub node: NodeId,
     /// Slots that are never assigned.
     pub excluded_slots: BTreeSet<Slot>,
+    /// The limit on the number of tenants of a node; `None` means as many as fit.
+    pub max_tenants: Option<u32>,
     /// Sign-ups allowed per hour from one address; 0 means no limit.
     pub sign_ups_per_hour: u32,
 }

@@ -1,22 +1,23 @@
 //! What several unit tests are built on: a database, a tenant, and a node over
 //! the fake machine. Integration tests have `tests/rig`.
 
+use crate::StoreSpecs;
+use agent::{Agent, FeedSource};
 use domain::{AddressPlan, Secret, TenantName, TenantScope, Timestamp};
-use provisioning::{Node, NodeHandle, NodePorts, SpecSource};
+use provisioning::{NodePorts, SpecSource};
 use seal::Sealer;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
-use store::{DatabaseUrl, NewTenant, Store};
-use testkit::{fakes::FakeMachine, samples};
+use store::{DatabaseUrl, LOCAL_NODE, NewTenant, Store};
+use testkit::{
+    fakes::{FakeClock, FakeMachine},
+    samples,
+};
 
 /// The time at which tests begin: 2026-11-24.
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_795_478_400);
 
 /// Returns a node over the machine that does not run yet.
-pub(crate) fn node(
-    machine: &FakeMachine,
-    specs: Arc<dyn SpecSource>,
-    root: &Path,
-) -> (Node, NodeHandle) {
+pub(crate) fn agent(machine: &FakeMachine, specs: Arc<dyn SpecSource>, root: &Path) -> Agent {
     let all = Arc::new(machine.clone());
     let ports = NodePorts {
         wireguard: all.clone(),
@@ -26,7 +27,14 @@ pub(crate) fn node(
         folders: all,
         specs,
     };
-    Node::new(ports, samples::settings(root))
+    Agent::new(LOCAL_NODE, ports, samples::settings(root))
+}
+
+/// Returns the source of specs over the database.
+pub(crate) fn specs(store: &Store) -> Arc<dyn SpecSource> {
+    let clock = Arc::new(FakeClock::at(NOW));
+    let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, clock);
+    Arc::new(FeedSource::new(Arc::new(feed), None))
 }
 
 /// Opens the database in that folder, once more if it is open already.

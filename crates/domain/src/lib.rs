@@ -1,11 +1,13 @@
 //! MalikNode's domain as types: tenants, slots, devices, plans, keys, the client
 //! configuration, and the views that pages and scripts receive.
 //!
-//! The crate is pure: it has no I/O, no clock, no source of randomness and no
-//! tokio; random bytes and the current time are arguments. It compiles to wasm,
+//! The crate is pure: it has no I/O, no source of randomness and no tokio; random
+//! bytes and the current time are arguments. Only [`clock`] reads the time, for
+//! those who have to say what the time is. It compiles to wasm,
 //! so the server and the browser render a configuration with the same code.
 
 pub mod client_config;
+pub mod clock;
 pub mod code;
 pub mod device_label;
 pub mod failure;
@@ -27,6 +29,7 @@ pub mod view;
 pub mod wgconf;
 
 pub use client_config::{ClientConfig, Routing};
+pub use clock::{Clock, SystemClock};
 pub use code::ErrorCode;
 pub use device_label::DeviceLabel;
 pub use failure::{Failure, Field};

@@ -1,4 +1,4 @@
-//! Points in time as numbers, and the calendar. Nothing here reads a clock:
+//! Points in time as numbers, and the calendar. Nothing here reads a clock ([`crate::clock`] does):
 //! `now` is always an argument, so that a simulation can replay it.
 
 use serde::{Deserialize, Serialize};

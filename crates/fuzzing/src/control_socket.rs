@@ -5,7 +5,8 @@
 //! - An error quotes nothing of the line, which may contain keys.
 
 use crate::block_on;
-use provisioning::{observed::PeerStatistics, spec::InterfaceSpec};
+use protocol::PeerStatistics;
+use provisioning::spec::InterfaceSpec;
 use serde_json::Value;
 use tokio::io::BufReader;
 use wireguard::userspace::{

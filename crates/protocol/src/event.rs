@@ -180,6 +180,9 @@ pub enum EventKind {
     NodeBack { code: ErrorCode, problem: Message },
     /// Events that were not recorded: there were too many.
     EventsLost { count: u64 },
+    /// The database was restored from an earlier state, and the node follows it:
+    /// so many are in force again that were not before.
+    DatabaseRestored { tenants: u64, devices: u64 },
 }
 
 impl EventKind {
@@ -218,6 +221,7 @@ impl EventKind {
             Self::NodeFailed { code, .. } => format!("node.{code}.failed"),
             Self::NodeBack { code, .. } => format!("node.{code}.back"),
             Self::EventsLost { .. } => "events.lost".to_owned(),
+            Self::DatabaseRestored { .. } => "database.restored".to_owned(),
         }
     }
 
@@ -226,7 +230,10 @@ impl EventKind {
         match self {
             Self::Drift { tenant, .. } => tenant.as_ref(),
             Self::PartFailed { tenant, .. } | Self::PartBack { tenant, .. } => Some(tenant),
-            Self::NodeFailed { .. } | Self::NodeBack { .. } | Self::EventsLost { .. } => None,
+            Self::NodeFailed { .. }
+            | Self::NodeBack { .. }
+            | Self::EventsLost { .. }
+            | Self::DatabaseRestored { .. } => None,
         }
     }
 
@@ -259,6 +266,10 @@ impl EventKind {
                 problem: Box::new(problem.clone()),
             },
             Self::EventsLost { count } => Message::EventsLost { count: *count },
+            Self::DatabaseRestored { tenants, devices } => Message::DatabaseRestored {
+                tenants: *tenants,
+                devices: *devices,
+            },
         }
     }
 
@@ -278,7 +289,10 @@ impl EventKind {
             Self::PartFailed { reason: m, .. }
             | Self::NodeFailed { problem: m, .. }
             | Self::NodeBack { problem: m, .. } => *m = m.clone().cut(max),
-            Self::Drift { .. } | Self::PartBack { .. } | Self::EventsLost { .. } => {}
+            Self::Drift { .. }
+            | Self::PartBack { .. }
+            | Self::EventsLost { .. }
+            | Self::DatabaseRestored { .. } => {}
         }
         self
     }

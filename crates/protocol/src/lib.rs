@@ -3,7 +3,8 @@
 //! The types are data: no I/O, no clock, no prose. A control plane makes a
 //! [`NodeSpec`] from its rows, and a node makes its machine match it. The same
 //! bytes ([`NodeSpec::to_bytes`]) go to the checkpoint on a node's disk and,
-//! over a wire, to a worker.
+//! over a wire, to a worker. The two sides meet in two ports: a control plane
+//! sees nodes through [`Nodes`], and a node gets its spec from a [`SpecFeed`].
 //!
 //! Compatibility: the bytes carry a version. A field that is added needs a
 //! default; unknown fields are ignored; a field is never given a new meaning.
@@ -11,7 +12,13 @@
 
 mod event;
 mod exposed;
+mod feed;
+mod nodes;
+mod report;
 mod spec;
 
 pub use event::{DriftKind, EventKind, EventTenant, MAX_DETAIL_BYTES, PartKind, recorded_message};
+pub use feed::{SpecAnswer, SpecFeed};
+pub use nodes::{DnsEndpoint, Location, Nodes, Reported};
+pub use report::{CapacityEstimate, MachineState, NodeState, PeerStatistics, TenantState};
 pub use spec::{DeviceSpec, NodeSpec, SpecError, TenantSpec};

@@ -77,6 +77,10 @@ fn all() -> Vec<EventKind> {
         },
         EventKind::NodeBack { code, problem },
         EventKind::EventsLost { count: 952 },
+        EventKind::DatabaseRestored {
+            tenants: 1,
+            devices: 3,
+        },
     ];
     drifts
         .map(drift)

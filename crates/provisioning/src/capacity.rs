@@ -8,7 +8,8 @@
 
 use crate::ports::PortResult;
 use async_trait::async_trait;
-use domain::{Slot, view::MemoryView};
+use domain::Slot;
+use protocol::CapacityEstimate;
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
@@ -67,36 +68,6 @@ pub trait Memory: Send + Sync + 'static {
     /// # Errors
     /// `MemoryUnknown`, `DockerUnavailable`; then nothing is known.
     async fn read(&self) -> PortResult<MemoryReading>;
-}
-
-/// How many tenants a machine can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CapacityEstimate {
-    /// Tenants in all, including the present ones.
-    pub max_tenants: u32,
-    /// The cost of one more tenant, in bytes.
-    pub per_tenant: u64,
-    /// How many tenants `per_tenant` was measured from.
-    pub measured: u32,
-    /// Bytes to keep free.
-    pub reserve: u64,
-    /// The machine's memory, in bytes.
-    pub total: u64,
-    /// The available memory, in bytes.
-    pub available: u64,
-}
-
-impl CapacityEstimate {
-    /// Returns the operator's view of it.
-    pub fn view(&self) -> MemoryView {
-        MemoryView {
-            total_bytes: self.total,
-            free_bytes: self.available,
-            reserve_bytes: self.reserve,
-            each_bytes: self.per_tenant,
-            measured: self.measured,
-        }
-    }
 }
 
 /// Returns the bytes to keep free unless the operator sets another number: a tenth

@@ -15,7 +15,7 @@ use crate::{
     spec::{InterfaceSpec, NodeSettings},
 };
 use domain::{Slot, TenantName};
-use protocol::{DriftKind, NodeSpec, TenantSpec};
+use protocol::{DriftKind, EventKind, EventTenant, NodeSpec, TenantSpec};
 use std::collections::BTreeMap;
 
 /// An external change.
@@ -25,6 +25,16 @@ pub struct Drift {
     pub tenant: Option<(Slot, TenantName)>,
     /// What was changed.
     pub kind: DriftKind,
+}
+
+impl From<Drift> for EventKind {
+    fn from(drift: Drift) -> Self {
+        let tenant = drift.tenant;
+        Self::Drift {
+            tenant: tenant.map(|(slot, name)| EventTenant { slot, name }),
+            drift: drift.kind,
+        }
+    }
 }
 
 /// The observation of a port before a new reading replaced it.

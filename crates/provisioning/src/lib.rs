@@ -27,7 +27,5 @@ pub use error::{PortError, PortResult};
 pub use node::{Node, NodeHandle, NodePorts};
 pub use observed::{Observation, Observed};
 pub use pending::Pending;
-pub use ports::{
-    Clock, Containers, DnsFilter, Firewall, Folders, SpecSource, SystemClock, WireGuard,
-};
+pub use ports::{Containers, DnsFilter, Firewall, Folders, SpecSource, WireGuard};
 pub use spec::NodeSettings;

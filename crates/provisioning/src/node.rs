@@ -21,7 +21,7 @@ mod predict;
 mod status;
 mod status_publisher;
 
-pub use handle::{NodeHandle, NodeState, TenantState};
+pub use handle::NodeHandle;
 pub use node_ports::NodePorts;
 
 use crate::{
@@ -36,7 +36,7 @@ use executor::Executor;
 use handle::Shared;
 use message::Message;
 use observer::Observer;
-use protocol::NodeSpec;
+use protocol::{EventKind, NodeSpec, NodeState};
 use status_publisher::{StatusInputs, StatusPublisher};
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
@@ -170,24 +170,7 @@ impl Node {
 
     fn apply_spec(&mut self, result: PortResult<NodeSpec>) {
         self.spec_loading = false;
-        let current = self.spec.as_ref().map_or(0, |s| s.generation);
         match result {
-            // Loads cannot overtake each other, so the database itself has gone
-            // back. Following it would remove tenants that were created since.
-            Ok(spec) if spec.generation < current => {
-                tracing::warn!(
-                    known = current,
-                    found = spec.generation,
-                    "the spec is older than the one in force, which stays"
-                );
-                self.spec_error = Some(PortError::new(
-                    ErrorCode::DatabaseUnavailable,
-                    domain::Message::SpecOlder {
-                        found: spec.generation,
-                        current,
-                    },
-                ));
-            }
             Ok(spec) => {
                 self.spec_error = None;
                 self.spec = Some(Arc::new(spec));
@@ -211,8 +194,8 @@ impl Node {
         let now = self.observer.observed();
         let is_running = |lane: &Lane| self.executor.is_running(lane);
         for drift in drift::drifts(spec, &self.settings, before, now, is_running) {
-            let tenant = drift.tenant.as_ref().map(|(_, name)| name.as_str());
-            tracing::info!(what = drift.kind.code(), tenant, details = ?drift.kind, "external change");
+            let message = EventKind::from(drift.clone()).message();
+            tracing::info!(what = drift.kind.code(), "external change: {message}");
             self.shared.publish_drift(drift);
         }
         for slot in drift::changed_dns(spec, before, now) {
@@ -249,8 +232,11 @@ impl Node {
             self.spec_wanted = false;
             self.spec_loading = true;
             let (specs, outbox) = (self.ports.specs.clone(), self.outbox.clone());
+            // Only one load runs at a time, so no answer can be overtaken.
+            let in_force = self.spec.as_ref().map_or(0, |spec| spec.generation);
             tokio::spawn(async move {
-                let loaded = deadline::with_deadline(deadline::LOAD, specs.load()).await;
+                let loading = specs.load(in_force);
+                let loaded = deadline::with_deadline(deadline::LOAD, loading).await;
                 let _ = outbox.send(Message::Spec(loaded));
             });
         }

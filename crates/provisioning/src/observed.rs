@@ -2,7 +2,7 @@
 //! *unreadable*, never empty: nothing is deleted because a socket did not answer.
 
 use crate::{error::PortError, spec::FirewallTenant};
-use domain::{FilterPolicy, PresharedKey, PublicKey, Slot, Timestamp};
+use domain::{FilterPolicy, PresharedKey, PublicKey, Slot};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -85,24 +85,6 @@ pub struct ObservedPeer {
     pub preshared_key: Option<PresharedKey>,
     /// The addresses it may send from.
     pub allowed_ips: BTreeSet<IpNet>,
-}
-
-/// A peer's counters, as WireGuard counts: `rx` was received from the device,
-/// `tx` was sent to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerStatistics {
-    /// The interface's slot.
-    pub slot: Slot,
-    /// The peer.
-    pub public_key: PublicKey,
-    /// The last handshake, if there was one.
-    pub last_handshake: Option<Timestamp>,
-    /// The source of its last packet.
-    pub endpoint: Option<std::net::SocketAddr>,
-    /// Bytes received from it since the interface was created.
-    pub rx_bytes: u64,
-    /// Bytes sent to it since the interface was created.
-    pub tx_bytes: u64,
 }
 
 /// Our nftables table.

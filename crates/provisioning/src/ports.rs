@@ -10,14 +10,14 @@ pub use crate::error::{PortError, PortResult};
 use crate::{
     observed::{
         ObservedContainers, ObservedDns, ObservedFirewall, ObservedFirewallTenant, ObservedFolder,
-        ObservedInterface, PeerStatistics,
+        ObservedInterface,
     },
     spec::{ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, PeerSpec},
 };
 use async_trait::async_trait;
-use domain::{PublicKey, Slot, TenantName, Timestamp, view::QueryCounts};
+use domain::{PublicKey, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::BoxStream;
-use protocol::{NodeSpec, TenantSpec};
+use protocol::{NodeSpec, PeerStatistics, TenantSpec};
 use std::collections::BTreeMap;
 
 /// WireGuard interfaces with their addresses.
@@ -185,28 +185,14 @@ pub trait Folders: Send + Sync + 'static {
     async fn remove(&self, folder: &str) -> PortResult<()>;
 }
 
-/// Where the time comes from: real or simulated.
-pub trait Clock: Send + Sync + 'static {
-    /// Returns the current time.
-    fn now(&self) -> Timestamp;
-}
-
-/// The machine's clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Timestamp(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
-    }
-}
-
 /// Where a node's spec comes from.
 #[async_trait]
 pub trait SpecSource: Send + Sync + 'static {
-    /// Loads the complete spec of this node.
-    async fn load(&self) -> PortResult<NodeSpec>;
+    /// Loads the complete spec of this node. `in_force` is the generation of the
+    /// spec that the node has in force, 0 for none. The node follows every spec
+    /// that it is given; a source whose database has fallen behind raises the
+    /// generation.
+    async fn load(&self, in_force: u64) -> PortResult<NodeSpec>;
 }
 
 /// Returns the tenant whose folder below `users/` has this name; `None` where the

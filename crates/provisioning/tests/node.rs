@@ -8,6 +8,7 @@ use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 use testkit::{
     fakes::{FakeMachine, FakeSpecs},
     samples,
+    wait::NodeWait,
 };
 
 struct Fixture {
@@ -388,4 +389,39 @@ async fn a_reused_name_gets_no_old_data() {
         .await;
     assert!(!dir.join("query.log").exists());
     fixture.ready(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_names_the_generation_in_force() {
+    let fixture = fixture();
+    let generation = fixture.add(1, 1).await;
+    assert_eq!(fixture.specs.in_force(), 0);
+    fixture.ready(1).await;
+    fixture.node.nudge();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(fixture.specs.in_force(), generation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spec_from_a_backup_is_followed() {
+    let fixture = fixture();
+    fixture.add(1, 1).await;
+    fixture.ready(1).await;
+    let backup = fixture.specs.change(|_| {});
+    fixture.add(2, 1).await;
+    fixture.ready(2).await;
+    // A source that cannot raise the generation does not wedge the node either.
+    fixture.specs.change(|s| {
+        s.tenants.remove(&slot(2));
+        s.generation = backup - 1;
+    });
+    fixture.node.nudge();
+    fixture
+        .until("the later tenant is removed", || {
+            let interfaces = &fixture.machine.state().interfaces;
+            interfaces.keys().eq([&slot(1)])
+        })
+        .await;
+    assert_eq!(fixture.node.node().borrow().generation, backup);
+    assert_eq!(fixture.node.node().borrow().problems, []);
 }

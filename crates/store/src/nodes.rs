@@ -8,9 +8,10 @@
 
 use crate::{
     Committed, Result, Store, StoreError,
-    db::{Tx, fetch_optional, unsigned},
+    audit::{self, AuditEntry},
+    db::{Tx, execute, fetch_optional, unsigned},
 };
-use domain::{NodeId, Slot, TenantScope};
+use domain::{NodeId, Slot, TenantScope, Timestamp};
 
 /// The node that every installation has: the machine MalikNode runs on.
 pub const LOCAL_NODE: NodeId = NodeId(1);
@@ -26,6 +27,48 @@ impl Store {
     pub async fn generation(&self, node: NodeId) -> Result<u64> {
         let row = fetch_optional!(self.db.reader(), (i64,), GENERATION, node.0)?;
         Ok(unsigned(row.ok_or(StoreError::NotFound)?.0))
+    }
+
+    /// Raises the node's generation above `in_force`, which the node has in force,
+    /// if the database is behind it: it was restored from a backup, or a failover
+    /// lost its newest changes. Every tenant of the node then counts as changed, so
+    /// no reader of changes keeps what was lost. Returns the new generation, or
+    /// `None` if the database is not behind.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn raise_generation(
+        &self,
+        node: NodeId,
+        in_force: u64,
+        now: Timestamp,
+    ) -> Result<Option<u64>> {
+        let in_force = i64::try_from(in_force).unwrap_or(i64::MAX);
+        let mut tx = self.db.begin().await?;
+        // The row is locked before it is read, so that of two control planes one
+        // raises it.
+        let sql = "UPDATE nodes SET generation = generation WHERE id = $1 RETURNING generation";
+        let row = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
+        let (found,) = row.ok_or(StoreError::NotFound)?;
+        if found >= in_force {
+            return Ok(None);
+        }
+        let raised = in_force.saturating_add(1);
+        let sql = "UPDATE nodes SET generation = $2 WHERE id = $1";
+        execute!(tx.connection(), sql, node.0, raised)?;
+        let sql = "UPDATE users SET generation = $2 WHERE node_id = $1";
+        execute!(tx.connection(), sql, node.0, raised)?;
+        let entry = AuditEntry {
+            at: now,
+            actor: "system".to_owned(),
+            action: "node.restored".to_owned(),
+            object: format!("node {node}"),
+            detail: format!("generation {found} after {in_force}, now {raised}"),
+            tenant: None,
+        };
+        audit::write(&mut tx, entry).await?;
+        tx.commit().await?;
+        Ok(Some(unsigned(raised)))
     }
 }
 

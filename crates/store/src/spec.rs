@@ -98,7 +98,7 @@ impl Store {
     /// node's row, so no change is missed between two reads; deleted tenants are
     /// detected by counting. If the database's generation is below `since`, a
     /// backup was restored and the earlier spec is useless: the result is that
-    /// generation and no changes.
+    /// generation and no changes ([`raise_generation`](Self::raise_generation)).
     ///
     /// # Errors
     /// Returns the errors of [`load_spec`](Self::load_spec).

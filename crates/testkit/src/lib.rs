@@ -6,4 +6,5 @@ pub mod expected;
 pub mod fakes;
 pub mod samples;
 pub mod sim;
+pub mod wait;
 pub mod wireguard_contract;

@@ -1,15 +1,21 @@
 //! What the commands that work on the database share.
 
-use crate::{backends::Backends, config::Config, start_error::StartError, storage::open_store};
+use crate::{
+    config::Config,
+    start_error::StartError,
+    storage::open_store,
+    wiring::{self, agent_settings},
+};
+use agent::Backends;
 use control::Control;
-use domain::{ErrorCode, Failure, Message, TenantName};
-use provisioning::{Clock, SystemClock};
+use domain::{Clock, ErrorCode, Failure, Message, SystemClock, TenantName};
 use store::{Store, TenantListing};
 
 /// Opens the database and builds the core; its node never runs.
 pub(super) async fn core(config: &Config) -> Result<(Store, Control), StartError> {
     let store = open_store(config).await?;
-    let (_, control) = Backends::new(config)?.core(config, store.clone(), None);
+    let backends = Backends::new(agent_settings(config))?;
+    let (_, control) = wiring::core(config, &backends, store.clone(), None);
     Ok((store, control))
 }
 

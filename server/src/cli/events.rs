@@ -3,9 +3,8 @@
 use super::database::{core, no_such_tenant, tenants};
 use crate::{config::Config, start_error::StartError};
 use app::ui::format;
-use domain::{ErrorCode, TenantId, TenantName};
+use domain::{Clock, ErrorCode, SystemClock, TenantId, TenantName};
 use protocol::recorded_message;
-use provisioning::{Clock, SystemClock};
 use std::{collections::HashMap, time::Duration};
 use store::Event;
 

@@ -1,12 +1,12 @@
 //! WireGuard, nftables, Docker and the block lists.
 
 use super::report::{Check, run};
-use crate::{backends::container_settings, config::Config};
+use crate::{config::Config, wiring::container_settings};
 use adguard::Lists;
 use containers::Docker;
-use domain::Message;
+use domain::{Clock, Message, SystemClock};
 use firewall::{FirewallSettings, Nft};
-use provisioning::{Clock, Containers, Firewall, SystemClock};
+use provisioning::{Containers, Firewall};
 use std::fs;
 
 /// A list older than this was not fetched for two days in a row.

@@ -1,9 +1,11 @@
 //! How many more tenants fit into the memory, computed as the server does.
 
 use super::report::Check;
-use crate::{backends::Backends, config::Config};
+use crate::{config::Config, wiring::agent_settings};
+use agent::Backends;
 use domain::{Message, Slot};
-use provisioning::capacity::{CapacityEstimate, Memory, estimate};
+use protocol::CapacityEstimate;
+use provisioning::capacity::{Memory, estimate};
 
 const NAME: Message = Message::CheckMemory;
 
@@ -14,8 +16,8 @@ pub(super) async fn check(config: &Config) -> Check {
             return Check::warn(NAME, e.message, Message::FixMemoryUnread);
         }
     };
-    let reading = match Backends::new(config) {
-        Ok(backends) => backends.memory(config).read().await,
+    let reading = match Backends::new(agent_settings(config)) {
+        Ok(backends) => backends.memory().read().await,
         Err(e) => Err(e),
     };
     let reading = match reading {

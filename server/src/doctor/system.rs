@@ -2,8 +2,7 @@
 
 use super::report::{Check, run};
 use crate::config::Config;
-use domain::Message;
-use provisioning::{Clock, SystemClock};
+use domain::{Clock, Message, SystemClock};
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 /// CAP_NET_ADMIN, which changing interfaces and rules needs (`capabilities(7)`).

@@ -1,11 +1,14 @@
 //! The router with a database and a machine in memory, without a socket.
 
+use agent::{Agent, FeedSource};
 use control::{
-    CapacitySettings, Control, ControlParts, ControlSettings, DeviceChange, Entropy, NewDevice,
-    SignUp, StoreSpecs,
+    Control, ControlParts, ControlSettings, DeviceChange, Entropy, NewDevice, SignUp, StoreSpecs,
 };
-use domain::{AddressPlan, FilterPolicy, Routing, Secret, TenantName, TenantScope, Timestamp};
-use provisioning::{Clock, Node, NodePorts, SystemClock};
+use domain::{
+    AddressPlan, Clock, FilterPolicy, Routing, Secret, SystemClock, TenantName, TenantScope,
+    Timestamp,
+};
+use provisioning::NodePorts;
 use server::{
     config::Base,
     web::{Web, WebParts, hosts::Site, web},
@@ -53,33 +56,34 @@ impl Stack {
         let root = tempfile::tempdir().unwrap();
         let store = Store::memory().await.unwrap();
         let machine = Arc::new(FakeMachine::new());
+        let clock = Arc::new(SystemClock);
+        let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, clock.clone());
+        let source = Arc::new(FeedSource::new(Arc::new(feed), None));
         let ports = NodePorts {
             wireguard: machine.clone(),
             firewall: machine.clone(),
             containers: machine.clone(),
             dns: machine.clone(),
             folders: machine.clone(),
-            specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
+            specs: source.clone(),
         };
         let mut settings = samples::settings(root.path());
         settings.addresses = addresses;
-        let (node, handle) = Node::new(ports, settings);
-        let node = tokio::spawn(node.run(std::future::pending()));
+        let agent = Agent::following(LOCAL_NODE, ports, settings, &source);
+        let nodes = Arc::new(agent.nodes());
+        let node = tokio::spawn(agent.run(std::future::pending()));
         let control = Control::new(ControlParts {
             store: store.clone(),
-            node: handle,
-            clock: Arc::new(SystemClock),
+            nodes,
+            clock,
             entropy: Entropy::system(),
             settings: ControlSettings {
                 addresses,
                 public_host: "vpn.example".to_owned(),
                 node: LOCAL_NODE,
                 excluded_slots: Default::default(),
-                sign_ups_per_hour: 0,
-            },
-            capacity: CapacitySettings {
                 max_tenants,
-                ..CapacitySettings::default()
+                sign_ups_per_hour: 0,
             },
         });
         let (_, operator) = control.operators().ensure_first().await.unwrap().unwrap();

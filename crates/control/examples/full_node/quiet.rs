@@ -5,7 +5,8 @@ use crate::{
     rig::Rig,
 };
 use domain::Timestamp;
-use provisioning::{Clock, SystemClock, WireGuard, node::TICK};
+use domain::{Clock, SystemClock};
+use provisioning::{WireGuard, node::TICK};
 use std::time::Instant;
 use store::{LOCAL_NODE, StatSample};
 
@@ -51,7 +52,7 @@ pub async fn parts(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
             }
         };
     }
-    part!("spec", rig.ports.specs.load());
+    part!("spec", rig.ports.specs.load(0));
     part!("tunnels", rig.ports.wireguard.observe());
     part!("firewall", rig.ports.firewall.observe());
     part!("folders", rig.ports.folders.observe());

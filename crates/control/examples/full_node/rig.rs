@@ -1,21 +1,19 @@
-//! Node and core over the real machine, wired as `server/src/backends.rs` wires
+//! Node and core over the real machine, wired as `server` and `agent` wire
 //! them; containers and DNS filters are the test kit's.
 
 use crate::{
     measure::{Figures, Outcome, pss},
     settings::control_settings,
 };
+use agent::{Agent, FeedSource};
 use async_trait::async_trait;
-use control::{CapacitySettings, Control, ControlParts, Entropy, StoreSpecs};
-use domain::{AddressPlan, Slot, TenantScope, Timestamp};
+use control::{Control, ControlParts, Entropy, StoreSpecs};
+use domain::{AddressPlan, Slot, SystemClock, TenantScope, Timestamp};
 use firewall::{FirewallSettings, Nft};
 use folders::DiskFolders;
 use hostfs::create_private_dir;
 use protocol::NodeSpec;
-use provisioning::{
-    Node, NodeHandle, NodePorts, NodeSettings, SpecSource, SystemClock, WireGuard,
-    ports::PortResult,
-};
+use provisioning::{NodeHandle, NodePorts, NodeSettings, SpecSource, WireGuard, ports::PortResult};
 use seal::Sealer;
 use std::{
     collections::BTreeSet,
@@ -59,36 +57,37 @@ pub struct Rig {
     /// The settings of the node.
     pub settings: NodeSettings,
     loads: watch::Receiver<u64>,
-    stopped: Option<Node>,
+    stopped: Option<Agent>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 /// A source that counts its loads: they are the node's ticks, as long as
 /// nothing changes.
 struct CountedSource {
-    specs: StoreSpecs,
+    specs: FeedSource,
     loads: watch::Sender<u64>,
 }
 
 #[async_trait]
 impl SpecSource for CountedSource {
-    async fn load(&self) -> PortResult<NodeSpec> {
+    async fn load(&self, in_force: u64) -> PortResult<NodeSpec> {
         self.loads.send_modify(|n| *n += 1);
-        self.specs.load().await
+        self.specs.load(in_force).await
     }
 }
 
-fn core(store: &Store, ports: &NodePorts, settings: &NodeSettings) -> (Node, NodeHandle, Control) {
-    let (node, handle) = Node::new(ports.clone(), settings.clone());
+fn core(store: &Store, ports: &NodePorts, settings: &NodeSettings) -> (Agent, NodeHandle, Control) {
+    let agent = Agent::new(LOCAL_NODE, ports.clone(), settings.clone());
+    let nodes = agent.nodes();
+    let handle = nodes.engine().clone();
     let control = Control::new(ControlParts {
         store: store.clone(),
-        node: handle.clone(),
+        nodes: Arc::new(nodes),
         clock: Arc::new(SystemClock),
         entropy: Entropy::system(),
         settings: control_settings(BTreeSet::new()),
-        capacity: CapacitySettings::default(),
     });
-    (node, handle, control)
+    (agent, handle, control)
 }
 
 impl Rig {
@@ -121,7 +120,14 @@ impl Rig {
             dns: simulated,
             folders: Arc::new(DiskFolders::new(settings.clone())),
             specs: Arc::new(CountedSource {
-                specs: StoreSpecs::new(store.clone(), LOCAL_NODE),
+                specs: FeedSource::new(
+                    Arc::new(StoreSpecs::new(
+                        store.clone(),
+                        LOCAL_NODE,
+                        Arc::new(SystemClock),
+                    )),
+                    None,
+                ),
                 loads,
             }),
         };

@@ -3,9 +3,10 @@
 
 use crate::measure::Outcome;
 use domain::{
-    AddressPlan, DeviceLabel, FilterPolicy, PresharedKey, Routing, Secret, TenantName, TenantScope,
+    AddressPlan, Clock, DeviceLabel, FilterPolicy, PresharedKey, Routing, Secret, SystemClock,
+    TenantName, TenantScope,
 };
-use provisioning::{Clock, SystemClock};
+
 use std::{collections::BTreeSet, ops::RangeInclusive};
 use store::{NewDevice, NewTenant, Store};
 use testkit::samples::key;

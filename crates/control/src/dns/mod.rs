@@ -1,6 +1,6 @@
 //! A tenant's DNS filter, which is an AdGuard Home of its own.
 
-use crate::{failures::store_failure, inner::Inner, inputs::DnsTarget};
+use crate::{failures::store_failure, inner::Inner, inputs::DnsTarget, nodes::location};
 use domain::{ErrorCode, Failure, Message, TenantScope, marks::DNS_UI_PORT};
 
 /// The handle on the tenants' DNS filters.
@@ -17,7 +17,7 @@ impl Dns<'_> {
         let status = self.0.status(&tenant);
         match (
             status.dns.is_ready(),
-            self.0.node.dns(tenant.slot, &tenant.name),
+            self.0.nodes.dns_endpoint(location(&tenant), &tenant.name),
         ) {
             (true, Some(dns)) => Ok(DnsTarget {
                 address: (dns.address, DNS_UI_PORT).into(),

@@ -4,9 +4,8 @@
 //! the time is at most one event a minute.
 
 use super::{Timing, record, subject::Subject};
-use domain::{ErrorCode, Message, Part, Problem, Slot, TenantName, TenantStatus, Timestamp};
-use protocol::{EventKind, EventTenant, PartKind};
-use provisioning::NodeHandle;
+use domain::{ErrorCode, Message, NodeId, Part, Problem, TenantName, TenantStatus, Timestamp};
+use protocol::{EventKind, EventTenant, Location, Nodes, PartKind};
 use std::collections::HashMap;
 use store::NewEvent;
 use tokio::time::Instant;
@@ -17,7 +16,7 @@ type Now = (Instant, Timestamp);
 /// The state of a subject.
 #[derive(Debug)]
 struct Tracked {
-    /// The tenant that the subject belongs to; `None` for the node itself.
+    /// The tenant that the subject belongs to; `None` for a node itself.
     tenant: Option<TenantName>,
     fails: bool,
     /// When `fails` last changed.
@@ -58,7 +57,7 @@ impl Tracked {
 }
 
 /// The subjects that fail or have failed lately: at most three parts of each
-/// tenant, and one subject for each error code of the node.
+/// tenant, and one subject for each error code of a node.
 #[derive(Debug)]
 pub(super) struct FailureTracker {
     timing: Timing,
@@ -73,25 +72,31 @@ impl FailureTracker {
         }
     }
 
-    /// Checks the node and returns the events.
+    /// Checks a node and returns its events.
     pub(super) fn check(
         &mut self,
-        node: &NodeHandle,
+        nodes: &dyn Nodes,
+        node: NodeId,
         now: Instant,
         wall: Timestamp,
     ) -> Vec<NewEvent> {
-        let mut events = self.check_node(&node.node().borrow().problems, (now, wall));
+        // A node that has not reported yet has no problems to tell of.
+        let state = nodes.node(node).unwrap_or_default();
+        let mut events = self.check_node(node, &state.problems, (now, wall));
         // Before there is a spec, nothing is known of tenants.
-        if let Some(holders) = node.holders() {
+        if let Some(holders) = nodes.holders(node) {
             for (slot, name) in &holders {
-                let state = node.tenant(*slot).filter(|s| s.name == *name);
+                let at = Location { node, slot: *slot };
+                let state = nodes.tenant(at).filter(|s| s.name == *name);
                 if let Some(state) = state {
-                    events.extend(self.check_tenant(*slot, name, &state.status, (now, wall)));
+                    events.extend(self.check_tenant(at, name, &state.status, (now, wall)));
                 }
             }
             self.subjects.retain(|subject, tracked| match subject {
-                Subject::Part(slot, _) => holders.get(slot) == tracked.tenant.as_ref(),
-                Subject::Node(_) => true,
+                Subject::Part(at, _) if at.node == node => {
+                    holders.get(&at.slot) == tracked.tenant.as_ref()
+                }
+                Subject::Part(..) | Subject::Node(..) => true,
             });
         }
         self.forget_settled(now);
@@ -104,26 +109,27 @@ impl FailureTracker {
             .retain(|_, tracked| !tracked.is_settled(&timing, now));
     }
 
-    fn check_node(&mut self, problems: &[Problem], now: Now) -> Vec<NewEvent> {
+    fn check_node(&mut self, node: NodeId, problems: &[Problem], now: Now) -> Vec<NewEvent> {
         let mut events: Vec<_> = problems
             .iter()
-            .filter_map(|p| self.observe(Subject::Node(p.code), None, Some(p), now))
+            .filter_map(|p| self.observe(Subject::Node(node, p.code), None, Some(p), now))
             .collect();
         let codes = self.subjects.keys().filter_map(|subject| match subject {
-            Subject::Node(code) => Some(*code),
-            Subject::Part(..) => None,
+            Subject::Node(of, code) if *of == node => Some(*code),
+            Subject::Node(..) | Subject::Part(..) => None,
         });
         let solved: Vec<_> = codes
             .filter(|code| problems.iter().all(|p| p.code != *code))
             .collect();
         let solved = solved.into_iter();
-        events.extend(solved.filter_map(|code| self.observe(Subject::Node(code), None, None, now)));
+        let over = |code| self.observe(Subject::Node(node, code), None, None, now);
+        events.extend(solved.filter_map(over));
         events
     }
 
     fn check_tenant(
         &mut self,
-        slot: Slot,
+        at: Location,
         name: &TenantName,
         status: &TenantStatus,
         now: Now,
@@ -135,7 +141,7 @@ impl FailureTracker {
         ];
         let mut events = Vec::new();
         for (kind, part) in parts {
-            let subject = Subject::Part(slot, kind);
+            let subject = Subject::Part(at, kind);
             match part {
                 // The operator wanted this: it is no failure.
                 Part::Problem(p) if p.code == ErrorCode::Suspended => {
@@ -200,8 +206,8 @@ fn event(
     message: Message,
 ) -> Option<EventKind> {
     Some(match subject {
-        Subject::Part(slot, part) => {
-            let name = tenant?.clone();
+        Subject::Part(at, part) => {
+            let (slot, name) = (at.slot, tenant?.clone());
             let tenant = EventTenant { slot, name };
             if fails {
                 let reason = message;
@@ -214,7 +220,7 @@ fn event(
                 EventKind::PartBack { tenant, part }
             }
         }
-        Subject::Node(code) => {
+        Subject::Node(_, code) => {
             let problem = message;
             if fails {
                 EventKind::NodeFailed { code, problem }
@@ -228,10 +234,15 @@ fn event(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::Slot;
     use protocol::recorded_message;
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const AT: Location = Location {
+        node: NodeId(1),
+        slot: Slot::FIRST,
+    };
 
     /// Plays seconds in which a part fails (`x`), works (`.`), is suspended (`s`)
     /// or has work under way (`-`). Returns the second of each event, whether it
@@ -259,7 +270,7 @@ mod tests {
                     dns: part,
                     ..TenantStatus::default()
                 };
-                for event in tracker.check_tenant(Slot::FIRST, &name, &status, now) {
+                for event in tracker.check_tenant(AT, &name, &status, now) {
                     let failed = event.kind == "part.dns.failed";
                     assert!(failed || event.kind == "part.dns.back", "{event:?}");
                     events.push((second.into(), failed, event.at.secs()));
@@ -337,7 +348,7 @@ mod tests {
                     message: message.clone(),
                 })
                 .collect();
-            let events = tracker.check_node(&problems, now).into_iter();
+            let events = tracker.check_node(AT.node, &problems, now).into_iter();
             let events = events.map(|e| (recorded_message(&e.kind, &e.detail), e.kind));
             events.map(|(m, kind)| (kind, m)).collect::<Vec<_>>()
         };
@@ -365,5 +376,40 @@ mod tests {
                 Message::NodeProblemOver { problem }
             )]
         );
+    }
+
+    #[test]
+    fn the_same_slot_of_two_nodes_is_two_subjects() {
+        let mut tracker = FailureTracker::new(Timing::default());
+        let name = |n: &str| TenantName::parse(n).unwrap();
+        let problem = Problem {
+            code: ErrorCode::DnsUnavailable,
+            message: Message::DnsSilent,
+        };
+        let failing = TenantStatus {
+            dns: Part::Problem(problem.clone()),
+            ..TenantStatus::default()
+        };
+        let there = Location {
+            node: NodeId(2),
+            ..AT
+        };
+        let begin = Instant::now();
+        let mut kinds = Vec::new();
+        for second in 0..=10 {
+            let now = (begin + SECOND * second, Timestamp::from_secs(second.into()));
+            for (at, name) in [(AT, name("lina")), (there, name("omar"))] {
+                kinds.extend(tracker.check_tenant(at, &name, &failing, now));
+                let problems = std::slice::from_ref(&problem);
+                let problems = if at == AT { problems } else { &[] };
+                kinds.extend(tracker.check_node(at.node, problems, now));
+            }
+        }
+        let kinds: Vec<_> = kinds
+            .iter()
+            .map(|e| (e.at.secs(), e.kind.as_str()))
+            .collect();
+        let part = (0, "part.dns.failed");
+        assert_eq!(kinds, [part, (0, "node.dns_unavailable.failed"), part]);
     }
 }

@@ -1,11 +1,11 @@
 //! What an event of failure or recovery is about.
 
-use domain::{ErrorCode, Slot};
-use protocol::PartKind;
+use domain::{ErrorCode, NodeId};
+use protocol::{Location, PartKind};
 
 /// Something that may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
-    Part(Slot, PartKind),
-    Node(ErrorCode),
+    Part(Location, PartKind),
+    Node(NodeId, ErrorCode),
 }

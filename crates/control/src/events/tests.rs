@@ -5,19 +5,24 @@ use super::{
     EventWriter, Timing, record,
     writer::{MAX_BATCH, MAX_PENDING},
 };
-use crate::{
-    StoreSpecs,
-    test_node::{self, NOW},
-};
+use crate::test_node::{self, NOW};
+use agent::{Agent, LocalNodes};
 use domain::{Message, NodeId, Slot, TenantName, TenantScope};
-use protocol::{DriftKind, EventKind, recorded_message};
-use provisioning::{Node, NodeHandle, drift::Drift};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use protocol::{DriftKind, EventKind, EventTenant, Reported, recorded_message};
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 use store::{Event, LOCAL_NODE, Store};
-use testkit::fakes::{FakeClock, FakeMachine};
+use testkit::{
+    fakes::{FakeClock, FakeMachine},
+    wait::NodeWait,
+};
 use tokio::{sync::broadcast, task::JoinHandle};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -26,9 +31,9 @@ struct Rig {
     writer: Arc<EventWriter>,
     store: Store,
     machine: FakeMachine,
-    handle: NodeHandle,
-    node: Option<Node>,
-    drifts: broadcast::Sender<Drift>,
+    nodes: LocalNodes,
+    agent: Option<Agent>,
+    reports: broadcast::Sender<EventKind>,
     running: JoinHandle<()>,
     root: tempfile::TempDir,
 }
@@ -39,19 +44,35 @@ impl Drop for Rig {
     }
 }
 
+type Reports = BoxStream<'static, Reported>;
+
+/// Returns what a node reports through a channel.
+fn reports(channel: &broadcast::Sender<EventKind>) -> Reports {
+    let node = LOCAL_NODE;
+    stream::unfold(channel.subscribe(), move |mut events| async move {
+        let report = match events.recv().await {
+            Ok(event) => Reported::Event { node, event },
+            Err(broadcast::error::RecvError::Lagged(count)) => Reported::Missed { node, count },
+            Err(broadcast::error::RecvError::Closed) => return None,
+        };
+        Some((report, events))
+    })
+    .boxed()
+}
+
 impl Rig {
-    /// Builds a writer that, once it runs, reads drifts from a channel of that
+    /// Builds a writer that, once it runs, reads events from a channel of that
     /// capacity.
-    async fn new(capacity: usize) -> (Self, broadcast::Receiver<Drift>) {
+    async fn new(capacity: usize) -> (Self, Reports) {
         Self::with(capacity, Timing::default().min_interval).await
     }
 
-    async fn with(capacity: usize, min_interval: Duration) -> (Self, broadcast::Receiver<Drift>) {
+    async fn with(capacity: usize, min_interval: Duration) -> (Self, Reports) {
         let root = tempfile::tempdir().unwrap();
         let store = test_node::store(root.path()).await;
         let machine = FakeMachine::new();
-        let specs = Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE));
-        let (node, handle) = test_node::node(&machine, specs, root.path());
+        let agent = test_node::agent(&machine, test_node::specs(&store), root.path());
+        let nodes = agent.nodes();
         let timing = Timing {
             gather: Duration::from_millis(50),
             retry: Duration::from_millis(50),
@@ -62,29 +83,29 @@ impl Rig {
         let clock = Arc::new(FakeClock::at(NOW));
         let writer = Arc::new(EventWriter::new(
             store.clone(),
-            handle.clone(),
+            Arc::new(nodes.clone()),
             clock,
-            LOCAL_NODE,
             timing,
         ));
-        let (drifts, receiver) = broadcast::channel(capacity);
+        let channel = broadcast::Sender::new(capacity);
+        let receiver = reports(&channel);
         let rig = Self {
             writer,
             store,
             machine,
-            handle,
-            node: Some(node),
-            drifts,
+            nodes,
+            agent: Some(agent),
+            reports: channel,
             running: tokio::spawn(async {}),
             root,
         };
         (rig, receiver)
     }
 
-    fn run(&mut self, drifts: broadcast::Receiver<Drift>) {
+    fn run(&mut self, reports: Reports) {
         let writer = self.writer.clone();
         self.running = tokio::spawn(async move {
-            tokio::join!(writer.record_drifts(drifts), writer.write_when_due());
+            tokio::join!(writer.record_reports(reports), writer.write_when_due());
         });
     }
 
@@ -93,8 +114,15 @@ impl Rig {
     }
 
     fn send(&self, slot: u16, name: &str, kind: DriftKind) {
-        let tenant = Some((Slot::new(slot).unwrap(), TenantName::parse(name).unwrap()));
-        self.drifts.send(Drift { tenant, kind }).unwrap();
+        let tenant = Some(EventTenant {
+            slot: Slot::new(slot).unwrap(),
+            name: TenantName::parse(name).unwrap(),
+        });
+        let drift = EventKind::Drift {
+            tenant,
+            drift: kind,
+        };
+        self.reports.send(drift).unwrap();
     }
 
     /// Returns the log once it has that many events and does not grow any more.
@@ -114,6 +142,10 @@ impl Rig {
     }
 }
 
+fn lost(lost: &BTreeMap<NodeId, u64>) -> u64 {
+    lost.get(&LOCAL_NODE).copied().unwrap_or_default()
+}
+
 fn message(event: &Event) -> Message {
     recorded_message(&event.kind, &event.detail)
 }
@@ -129,11 +161,11 @@ async fn a_drift_is_written_once_a_minute_for_its_tenant() {
         tokio::task::yield_now().await;
     }
     rig.send(1, "lina", DriftKind::InterfaceDown);
-    let rules = Drift {
+    let rules = EventKind::Drift {
         tenant: None,
-        kind: DriftKind::RulesGone,
+        drift: DriftKind::RulesGone,
     };
-    rig.drifts.send(rules).unwrap();
+    rig.reports.send(rules).unwrap();
     let log = rig.log(3).await;
     let kinds: Vec<_> = log.iter().map(|e| e.kind.as_str()).collect();
     assert_eq!(
@@ -164,23 +196,23 @@ async fn a_flood_is_few_transactions_and_losses_are_counted() {
             rig.send(slot, &format!("tenant{slot}"), kind);
         }
     }
-    let recording = rig.writer.record_drifts(drifts);
+    let recording = rig.writer.record_reports(drifts);
     let recording = tokio::time::timeout(Duration::from_millis(500), recording);
     recording.await.unwrap_err();
     let start = Instant::now();
     let batches: Vec<_> =
         std::iter::from_fn(|| Some(rig.writer.next_batch()).filter(|b| !b.is_empty()))
-            .inspect(|batch| assert!(batch.len() <= MAX_BATCH))
+            .inspect(|batch| assert!(batch[&LOCAL_NODE].len() <= MAX_BATCH))
             .collect();
     assert_eq!(batches.len(), 2, "transactions");
     for batch in &batches {
-        rig.writer.write(batch).await;
+        rig.writer.write(LOCAL_NODE, &batch[&LOCAL_NODE]).await;
     }
     println!("2,000 drifts were written in {:?}", start.elapsed());
     rig.log(2_000).await;
 
     // More at once than the channel's capacity: the oldest are missed.
-    let drifts = rig.drifts.subscribe();
+    let drifts = reports(&rig.reports);
     for slot in 1..=1_000 {
         for kind in [
             DriftKind::KeyChanged,
@@ -228,7 +260,7 @@ async fn a_locked_database_delays_nothing_and_losses_are_logged() {
         rig.send(slot, "somebody", kind);
         // The sender waits for nothing, and the writer keeps up with it.
         let until = Instant::now() + TIMEOUT;
-        while rig.drifts.len() > 256 {
+        while rig.reports.len() > 256 {
             assert!(Instant::now() < until, "drifts are not recorded");
             tokio::task::yield_now().await;
         }
@@ -237,7 +269,7 @@ async fn a_locked_database_delays_nothing_and_losses_are_logged() {
     // The last drift leaves the channel before it is counted.
     let counted = || {
         let queue = rig.writer.queue();
-        queue.pending.len() + queue.lost as usize
+        queue.pending.len() + lost(&queue.lost) as usize
     };
     while counted() < sent {
         assert!(Instant::now() < until, "drifts are not recorded");
@@ -246,7 +278,7 @@ async fn a_locked_database_delays_nothing_and_losses_are_logged() {
     {
         let queue = rig.writer.queue();
         assert_eq!(queue.pending.len(), MAX_PENDING);
-        assert_eq!(queue.lost, (sent - MAX_PENDING) as u64);
+        assert_eq!(lost(&queue.lost), (sent - MAX_PENDING) as u64);
     }
     // Until the first attempt has failed.
     tokio::time::sleep(Duration::from_secs(6).saturating_sub(since.elapsed())).await;
@@ -266,13 +298,13 @@ async fn a_locked_database_delays_nothing_and_losses_are_logged() {
 #[tokio::test]
 async fn a_failing_part_is_logged_once_for_its_tenant() {
     let (mut rig, _drifts) = Rig::with(64, Duration::from_millis(500)).await;
-    tokio::spawn(rig.node.take().unwrap().run(std::future::pending()));
+    tokio::spawn(rig.agent.take().unwrap().run(std::future::pending()));
     let writer = rig.writer.clone();
     rig.running = tokio::spawn(async move { writer.run().await });
     let omar = rig.tenant("omar-1").await;
-    assert!(rig.handle.applied(Slot::FIRST, 1, TIMEOUT).await);
+    assert!(rig.nodes.engine().applied(Slot::FIRST, 1, TIMEOUT).await);
     let ready = async |slot: u16| {
-        let mut state = rig.handle.watch(Slot::new(slot).unwrap());
+        let mut state = rig.nodes.engine().watch(Slot::new(slot).unwrap());
         let ready = state.wait_for(|s| s.as_ref().is_some_and(|s| s.status.is_ready()));
         let ready = tokio::time::timeout(TIMEOUT, ready).await;
         assert!(ready.is_ok_and(|r| r.is_ok()), "slot {slot} is not ready");
@@ -280,7 +312,7 @@ async fn a_failing_part_is_logged_once_for_its_tenant() {
     ready(1).await;
     rig.machine.fail("containers.start", true);
     let lina = rig.tenant("lina").await;
-    rig.handle.nudge();
+    rig.nodes.engine().nudge();
     let failed = rig.log(1).await;
     assert_eq!(failed[0].kind, "part.dns.failed");
     assert_eq!(failed[0].tenant, Some(lina.tenant()));
@@ -308,15 +340,24 @@ async fn a_failing_part_is_logged_once_for_its_tenant() {
 #[tokio::test]
 async fn a_batch_that_the_database_rejects_is_dropped() {
     let (rig, _drifts) = Rig::new(64).await;
-    let of_unknown_node = EventWriter::new(
-        rig.store.clone(),
-        rig.handle.clone(),
-        Arc::new(FakeClock::at(NOW)),
-        NodeId(77),
-        rig.writer.timing,
-    );
-    let event = record::row(&EventKind::EventsLost { count: 1 }, NOW);
-    let written = tokio::time::timeout(TIMEOUT, of_unknown_node.write(&[event])).await;
+    let events = [record::row(&EventKind::EventsLost { count: 1 }, NOW)];
+    let written = rig.writer.write(NodeId(77), &events);
+    let written = tokio::time::timeout(TIMEOUT, written).await;
     assert!(written.is_ok(), "it is retried forever");
     rig.log(0).await;
+}
+
+#[tokio::test]
+async fn a_report_before_the_jobs_begin_is_written() {
+    let (mut rig, _reports) = Rig::new(64).await;
+    let agent = rig.agent.take().unwrap();
+    tokio::spawn(agent.run(std::future::pending()));
+    rig.tenant("lina").await;
+    assert!(rig.nodes.engine().applied(Slot::FIRST, 1, TIMEOUT).await);
+    rig.machine.state().firewall = Default::default();
+    // Longer than the node's interval between two checks.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let writer = rig.writer.clone();
+    rig.running = tokio::spawn(async move { writer.run().await });
+    assert_eq!(rig.log(1).await[0].kind, "drift.rules_gone");
 }

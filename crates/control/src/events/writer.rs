@@ -7,18 +7,15 @@
 //! them. A batch whose answer was lost may be written twice.
 
 use super::{Timing, failure_tracker::FailureTracker, record};
-use domain::{NodeId, Slot};
-use protocol::{EventKind, EventTenant};
-use provisioning::{Clock, NodeHandle, drift::Drift};
+use domain::{Clock, NodeId, Slot};
+use futures_util::{StreamExt, stream::BoxStream};
+use protocol::{EventKind, Nodes, Reported};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use store::{NewEvent, Store};
-use tokio::{
-    sync::{Notify, broadcast},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 /// Most events that wait to be written.
 pub(super) const MAX_PENDING: usize = 4_096;
@@ -31,18 +28,20 @@ const MAX_REMEMBERED: usize = 20_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    pub(super) pending: VecDeque<NewEvent>,
-    /// Events that did not fit, or were missed.
-    pub(super) lost: u64,
+    pub(super) pending: VecDeque<(NodeId, NewEvent)>,
+    /// Events that did not fit, or were missed, by node.
+    pub(super) lost: BTreeMap<NodeId, u64>,
 }
 
-/// Turns what the node finds into events and writes them.
+/// Turns what the nodes report into events and writes them.
 pub(crate) struct EventWriter {
     store: Store,
-    handle: NodeHandle,
+    nodes: Arc<dyn Nodes>,
     clock: Arc<dyn Clock>,
-    node: NodeId,
     pub(super) timing: Timing,
+    /// What is reported from the beginning on, until [`EventWriter::run`] takes it:
+    /// a node may have something to report before that.
+    reports: Mutex<Option<BoxStream<'static, Reported>>>,
     queue: Mutex<Queue>,
     due: Notify,
 }
@@ -50,16 +49,15 @@ pub(crate) struct EventWriter {
 impl EventWriter {
     pub(crate) fn new(
         store: Store,
-        handle: NodeHandle,
+        nodes: Arc<dyn Nodes>,
         clock: Arc<dyn Clock>,
-        node: NodeId,
         timing: Timing,
     ) -> Self {
         Self {
+            reports: Mutex::new(Some(nodes.events())),
             store,
-            handle,
+            nodes,
             clock,
-            node,
             timing,
             queue: Mutex::default(),
             due: Notify::new(),
@@ -68,9 +66,11 @@ impl EventWriter {
 
     /// Records and writes events until dropped.
     pub(crate) async fn run(&self) {
-        let drifts = self.handle.drifts();
+        let first = self.reports.lock();
+        let first = first.unwrap_or_else(PoisonError::into_inner).take();
+        let reports = first.unwrap_or_else(|| self.nodes.events());
         tokio::join!(
-            self.record_drifts(drifts),
+            self.record_reports(reports),
             self.record_failures(),
             self.write_when_due()
         );
@@ -80,54 +80,50 @@ impl EventWriter {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, event: NewEvent) {
+    fn push(&self, node: NodeId, event: NewEvent) {
         let mut queue = self.queue();
         if queue.pending.len() < MAX_PENDING {
-            queue.pending.push_back(event);
+            queue.pending.push_back((node, event));
         } else {
-            queue.lost += 1;
+            *queue.lost.entry(node).or_default() += 1;
         }
         drop(queue);
         self.due.notify_one();
     }
 
-    fn count_lost(&self, count: u64) {
-        self.queue().lost += count;
+    fn count_lost(&self, node: NodeId, count: u64) {
+        *self.queue().lost.entry(node).or_default() += count;
         self.due.notify_one();
     }
 
-    /// Records drifts as they are found. A repeated drift of the same tenant is
+    /// Records events as they are reported. A repeated drift of the same tenant is
     /// left out for a while, because its cause may run in a loop.
-    pub(super) async fn record_drifts(&self, mut drifts: broadcast::Receiver<Drift>) {
-        let mut recorded: HashMap<(Option<Slot>, &str), Instant> = HashMap::new();
+    pub(super) async fn record_reports(&self, mut reports: BoxStream<'static, Reported>) {
+        let mut drifts: HashMap<(NodeId, Option<Slot>, &str), Instant> = HashMap::new();
         let min_interval = self.timing.min_interval;
-        loop {
-            match drifts.recv().await {
-                Ok(drift) => {
-                    let now = Instant::now();
-                    if recorded.len() >= MAX_REMEMBERED {
-                        recorded.retain(|_, at| now - *at < min_interval);
+        while let Some(report) = reports.next().await {
+            match report {
+                Reported::Event { node, event } => {
+                    if let EventKind::Drift { tenant, drift } = &event {
+                        let now = Instant::now();
+                        if drifts.len() >= MAX_REMEMBERED {
+                            drifts.retain(|_, at| now - *at < min_interval);
+                        }
+                        let key = (node, tenant.as_ref().map(|t| t.slot), drift.code());
+                        let last = drifts.get(&key);
+                        if last.is_some_and(|at| now - *at < min_interval) {
+                            continue;
+                        }
+                        drifts.insert(key, now);
                     }
-                    let slot = drift.tenant.as_ref().map(|(slot, _)| *slot);
-                    let key = (slot, drift.kind.code());
-                    let last = recorded.get(&key);
-                    if last.is_none_or(|at| now - *at >= min_interval) {
-                        recorded.insert(key, now);
-                        let tenant = drift.tenant.map(|(slot, name)| EventTenant { slot, name });
-                        let event = EventKind::Drift {
-                            tenant,
-                            drift: drift.kind,
-                        };
-                        self.push(record::row(&event, self.clock.now()));
-                    }
+                    self.push(node, record::row(&event, self.clock.now()));
                 }
-                Err(broadcast::error::RecvError::Lagged(missed)) => self.count_lost(missed),
-                Err(broadcast::error::RecvError::Closed) => return,
+                Reported::Missed { node, count } => self.count_lost(node, count),
             }
         }
     }
 
-    /// Checks the node at intervals, and records what has been failing for a
+    /// Checks the nodes at intervals, and records what has been failing for a
     /// while and what has recovered.
     async fn record_failures(&self) {
         let mut tracker = FailureTracker::new(self.timing);
@@ -135,8 +131,11 @@ impl EventWriter {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             ticks.tick().await;
-            let events = tracker.check(&self.handle, Instant::now(), self.clock.now());
-            events.into_iter().for_each(|event| self.push(event));
+            for node in self.nodes.ids() {
+                let (now, wall) = (Instant::now(), self.clock.now());
+                let events = tracker.check(self.nodes.as_ref(), node, now, wall);
+                events.into_iter().for_each(|event| self.push(node, event));
+            }
         }
     }
 
@@ -149,33 +148,37 @@ impl EventWriter {
                 if batch.is_empty() {
                     break;
                 }
-                self.write(&batch).await;
+                for (node, events) in &batch {
+                    self.write(*node, events).await;
+                }
             }
         }
     }
 
-    /// Takes the next batch from the queue. The last batch ends with the number
-    /// of lost events, if there are any.
-    pub(super) fn next_batch(&self) -> Vec<NewEvent> {
+    /// Takes the next batch from the queue, by node. The last batch ends with the
+    /// number of each node's lost events, if there are any.
+    pub(super) fn next_batch(&self) -> BTreeMap<NodeId, Vec<NewEvent>> {
         let mut queue = self.queue();
         let count = queue.pending.len().min(MAX_BATCH);
-        let mut batch: Vec<_> = queue.pending.drain(..count).collect();
-        if queue.pending.is_empty() && queue.lost > 0 {
-            let count = std::mem::take(&mut queue.lost);
-            batch.push(record::row(
-                &EventKind::EventsLost { count },
-                self.clock.now(),
-            ));
+        let mut batch = BTreeMap::<_, Vec<_>>::new();
+        for (node, event) in queue.pending.drain(..count) {
+            batch.entry(node).or_default().push(event);
+        }
+        if queue.pending.is_empty() {
+            for (node, count) in std::mem::take(&mut queue.lost) {
+                let lost = record::row(&EventKind::EventsLost { count }, self.clock.now());
+                batch.entry(node).or_default().push(lost);
+            }
         }
         batch
     }
 
-    /// Writes a batch, however long the database is away. A batch that the
+    /// Writes a node's events, however long the database is away. A batch that the
     /// database rejects is dropped: it would be rejected again.
-    pub(super) async fn write(&self, batch: &[NewEvent]) {
+    pub(super) async fn write(&self, node: NodeId, batch: &[NewEvent]) {
         let mut is_first_failure = true;
         loop {
-            let error = match self.store.record_events(self.node, batch).await {
+            let error = match self.store.record_events(node, batch).await {
                 Ok(()) => return,
                 Err(e) => e,
             };

@@ -1,5 +1,5 @@
-//! The background jobs: statistics, capacity, the event log, and the removal of
-//! what is older than its retention.
+//! The background jobs: statistics, the event log, and the removal of what is
+//! older than its retention.
 
 use crate::inner::Inner;
 use std::time::Duration;
@@ -16,15 +16,10 @@ const AUDIT_RETENTION_MILLIS: i64 = 365 * DAY_MILLIS;
 /// How long the event log is stored: a quarter.
 const EVENT_RETENTION_MILLIS: i64 = 90 * DAY_MILLIS;
 
-/// Reads and stores statistics, measures what tenants cost, writes the event
-/// log, and removes old rows, until the future is dropped.
+/// Reads and stores statistics, writes the event log, and removes old rows, until
+/// the future is dropped.
 pub(crate) async fn run(inner: &Inner) {
-    tokio::join!(
-        inner.meter.run(),
-        inner.capacity.run(),
-        inner.events.run(),
-        housekeeping(inner)
-    );
+    tokio::join!(inner.meter.run(), inner.events.run(), housekeeping(inner));
 }
 
 async fn housekeeping(inner: &Inner) {

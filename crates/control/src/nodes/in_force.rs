@@ -1,8 +1,10 @@
-//! Whether what was committed is in force on the node, and which slots the node
-//! can still give.
+//! Whether what was committed is in force on its node, and which slots a node can
+//! still give.
 
 use crate::inner::Inner;
-use domain::{Slot, TenantScope};
+use domain::{NodeId, Slot, TenantScope};
+use futures_util::{StreamExt, stream::BoxStream};
+use protocol::Location;
 use std::{collections::BTreeSet, time::Duration};
 use store::Committed;
 
@@ -12,28 +14,69 @@ const APPLY_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Inner {
     /// Nudges the node and waits until a committed change of the tenant is in
-    /// force. Never fails, because the change is committed whatever the node does.
+    /// force: its tunnel and elements are. Never fails, because the change is
+    /// committed whatever the node does.
     pub(crate) async fn in_force<T>(&self, scope: &TenantScope, change: &Committed<T>) -> bool {
-        let (slot, generation) = (change.slot, change.generation);
-        let is_in_force = self.node.applied(slot, generation, APPLY_TIMEOUT).await;
+        let at = location(change);
+        let changes = self.nodes.tenant_changes(at);
+        self.nodes.nudge(at.node);
+        let is_in_force = wait_until(changes, || {
+            let state = self.nodes.tenant(at);
+            state.is_some_and(|s| s.applied >= change.generation)
+        });
+        let is_in_force = is_in_force.await;
         self.notifier.changed(scope.tenant());
         is_in_force
     }
 
     /// Nudges the node and waits until it has cut off a tenant whose deletion is
-    /// committed. Never fails, like [`Inner::in_force`].
+    /// committed: no interface carries its packets. Never fails, like
+    /// [`Inner::in_force`].
     pub(crate) async fn is_cut_off(&self, deletion: &Committed<()>) -> bool {
-        let (slot, generation) = (deletion.slot, deletion.generation);
-        self.node.removed(slot, generation, APPLY_TIMEOUT).await
+        let at = location(deletion);
+        let changes = self.nodes.node_changes(at.node);
+        self.nodes.nudge(at.node);
+        let is_cut_off = wait_until(changes, || {
+            let state = self.nodes.node(at.node);
+            state.is_some_and(|n| {
+                let left = |leaving: &BTreeSet<Slot>| !leaving.contains(&at.slot);
+                n.generation >= deletion.generation && n.leaving.as_ref().is_some_and(left)
+            })
+        });
+        is_cut_off.await
     }
 
-    /// Returns the slots that are never assigned: by the operator's settings, or
-    /// because another program on the host has their interface.
-    pub(crate) fn unusable_slots(&self) -> BTreeSet<Slot> {
+    /// Returns the slots of a node that are never assigned: by the operator's
+    /// settings, or because another program on the host has their interface.
+    pub(crate) fn unusable_slots(&self, node: NodeId) -> BTreeSet<Slot> {
         let mut slots = self.settings.excluded_slots.clone();
-        slots.extend(self.node.node().borrow().foreign_slots.iter());
+        let foreign = self.nodes.node(node).map(|state| state.foreign_slots);
+        slots.extend(foreign.into_iter().flatten());
         slots
     }
+}
+
+const fn location<T>(change: &Committed<T>) -> Location {
+    Location {
+        node: change.node,
+        slot: change.slot,
+    }
+}
+
+/// Waits until the condition holds, which is checked now and at every change, for
+/// [`APPLY_TIMEOUT`] at most. Returns whether it does.
+async fn wait_until(mut changes: BoxStream<'static, ()>, condition: impl Fn() -> bool) -> bool {
+    let holds = async {
+        while !condition() {
+            if changes.next().await.is_none() {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(APPLY_TIMEOUT, holds)
+        .await
+        .unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -3,16 +3,15 @@
 
 mod capacity;
 mod in_force;
-mod spec_checkpoint;
 mod specs;
 mod status;
 
 pub(crate) use capacity::Capacity;
-pub use capacity::CapacitySettings;
-pub use spec_checkpoint::{CheckpointingSource, SpecCheckpoint};
 pub use specs::StoreSpecs;
+pub(crate) use status::location;
 
 use crate::inner::Inner;
+use domain::NodeId;
 
 /// The handle on the nodes.
 #[derive(Clone, Copy)]
@@ -22,6 +21,19 @@ impl NodesHandle<'_> {
     /// Returns whether no further tenant fits, as far as is known without a
     /// query: pages say so before a visitor fills a form in.
     pub fn is_full(self) -> bool {
-        self.0.capacity.is_full(&self.0.unusable_slots())
+        let (inner, node) = (self.0, self.0.settings.node);
+        // The store decides; this is for an early answer.
+        let used = inner.nodes.used_slots(node);
+        let view = inner
+            .capacity(node)
+            .view(&used, &inner.unusable_slots(node));
+        view.more == 0
+    }
+}
+
+impl Inner {
+    /// Returns how many tenants a node may hold, as it reported last.
+    pub(crate) fn capacity(&self, node: NodeId) -> Capacity {
+        Capacity::new(self.nodes.machine(node), self.settings.max_tenants)
     }
 }

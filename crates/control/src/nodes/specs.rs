@@ -1,12 +1,18 @@
-//! The node's spec, from the database. The last one is cached, so that for one
+//! A node's spec, from the database. The last one is cached, so that for one
 //! change among a thousand tenants only that tenant is read and unsealed.
+//!
+//! Where the node has more in force than the database knows, the database was
+//! restored from a backup, or a failover lost its newest changes. Then the node's
+//! generation is raised above what it has in force, and it gets what the database
+//! has. A database that has caught up in number before the node asked is not
+//! noticed by its number; reading all of it again corrects that within
+//! [`FULL_READ_INTERVAL`].
 
 use async_trait::async_trait;
-use domain::NodeId;
-use protocol::NodeSpec;
-use provisioning::{PortError, SpecSource, ports::PortResult};
+use domain::{Clock, ErrorCode, Message, NodeId, Problem};
+use protocol::{NodeSpec, SpecAnswer, SpecFeed};
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use store::{Store, StoreError};
@@ -21,7 +27,10 @@ const FULL_READ_INTERVAL: Duration = Duration::from_secs(600);
 pub struct StoreSpecs {
     store: Store,
     node: NodeId,
+    clock: Arc<dyn Clock>,
     cached: Mutex<Option<CachedSpec>>,
+    /// The generation that a restored database was raised to last.
+    raised: Mutex<Option<u64>>,
 }
 
 /// The last spec, and when all of it was read.
@@ -33,11 +42,13 @@ struct CachedSpec {
 
 impl StoreSpecs {
     /// Loads the spec of that node.
-    pub fn new(store: Store, node: NodeId) -> Self {
+    pub fn new(store: Store, node: NodeId, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
             node,
+            clock,
             cached: Mutex::default(),
+            raised: Mutex::default(),
         }
     }
 
@@ -66,8 +77,7 @@ impl StoreSpecs {
     }
 
     async fn read(&self) -> Result<NodeSpec, StoreError> {
-        let cached = || self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = cached().clone();
+        let before = lock(&self.cached).clone();
         let updated = match before {
             Some(before) => self.update(before).await?,
             None => None,
@@ -77,17 +87,75 @@ impl StoreSpecs {
             None => self.read_fully().await?,
         };
         let spec = now.spec.clone();
-        *cached() = Some(now);
+        *lock(&self.cached) = Some(now);
         Ok(spec)
+    }
+
+    /// Reads the spec for a node that has more in force than `found`, which the
+    /// database answered before.
+    async fn read_after_restore(&self, in_force: u64, found: u64) -> Result<NodeSpec, StoreError> {
+        let now = self.clock.now();
+        let raised = self
+            .store
+            .raise_generation(self.node, in_force, now)
+            .await?;
+        if let Some(generation) = raised {
+            let node = self.node.0;
+            tracing::warn!(
+                node,
+                found,
+                in_force,
+                generation,
+                "the database is older than what the node has in force: it was restored, and the node follows it"
+            );
+            *lock(&self.raised) = Some(generation);
+        }
+        self.read().await
+    }
+
+    /// Returns whether a node with this generation has not learned of the last
+    /// restore. An answer may have been lost on its way.
+    fn is_before_restore(&self, in_force: u64) -> bool {
+        lock(&self.raised).is_some_and(|raised| in_force < raised) && in_force > 0
+    }
+}
+
+/// Locks a mutex whose value is valid after any panic: every change is one
+/// assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn problem(e: &StoreError) -> Problem {
+    tracing::warn!(error = ?e, "the node's spec could not be read");
+    let failure = e.failure();
+    Problem {
+        code: failure.code,
+        message: failure.message,
     }
 }
 
 #[async_trait]
-impl SpecSource for StoreSpecs {
-    async fn load(&self) -> PortResult<NodeSpec> {
-        self.read().await.map_err(|e| {
-            let f = e.failure();
-            PortError::because(f.code, f.message, e)
+impl SpecFeed for StoreSpecs {
+    async fn load(&self, in_force: u64) -> Result<SpecAnswer, Problem> {
+        let mut spec = self.read().await.map_err(|e| problem(&e))?;
+        if spec.generation < in_force {
+            let read = self.read_after_restore(in_force, spec.generation).await;
+            spec = read.map_err(|e| problem(&e))?;
+        }
+        // The reading came from another server than the one that was raised.
+        if spec.generation < in_force {
+            return Err(Problem {
+                code: ErrorCode::DatabaseUnavailable,
+                message: Message::SpecOlder {
+                    found: spec.generation,
+                    current: in_force,
+                },
+            });
+        }
+        Ok(SpecAnswer {
+            restored: self.is_before_restore(in_force),
+            spec,
         })
     }
 }

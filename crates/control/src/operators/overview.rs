@@ -24,11 +24,15 @@ impl Operators<'_> {
             inner.store.audit_recent(AUDIT_LINES)
         )
         .map_err(store_failure)?;
-        let node = inner.node.node().borrow().clone();
-        let held = tenants.iter().map(|l| l.tenant.slot).collect();
-        let capacity = inner.capacity.view(&held, &inner.unusable_slots());
-        let mut problems = node.problems;
-        problems.extend(inner.capacity.problems(&capacity));
+        let node = inner.settings.node;
+        let machine = inner.nodes.machine(node).unwrap_or_default();
+        let held = tenants.iter().filter(|l| l.tenant.node == node);
+        let held = held.map(|l| l.tenant.slot).collect();
+        let measured = inner.capacity(node);
+        let capacity = measured.view(&held, &inner.unusable_slots(node));
+        let state = inner.nodes.node(node).unwrap_or_default();
+        let mut problems = state.problems;
+        problems.extend(measured.problems(&capacity));
         let rows = tenants.into_iter().map(|l| {
             let status = inner.status(&l.tenant);
             let t = l.tenant;
@@ -46,7 +50,7 @@ impl Operators<'_> {
         });
         Ok(OperatorView {
             now,
-            wireguard: inner.node.wireguard(),
+            wireguard: machine.wireguard,
             capacity,
             problems,
             tenants: rows.collect(),

@@ -2,7 +2,7 @@
 //! and the progress page.
 
 use super::Tenants;
-use crate::failures::store_failure;
+use crate::{failures::store_failure, nodes::location};
 use domain::{
     Failure, Problem, TenantScope,
     view::{DashboardView, NetworkView, ProgressView, UsageView},
@@ -26,14 +26,14 @@ impl Tenants<'_> {
             .overview(scope, month_start)
             .await
             .map_err(store_failure)?;
-        let (slot, name) = (tenant.slot, tenant.name.clone());
+        let (at, name) = (location(&tenant), tenant.name.clone());
         let network = self.network_view(tenant, devices);
         let dns = &network.status.dns;
-        let queries = dns.is_ready().then(|| inner.meter.counts(slot, &name));
+        let queries = dns.is_ready().then(|| inner.meter.counts(at, &name));
         Ok(DashboardView {
             network,
             usage: UsageView {
-                speed: inner.meter.speeds(slot),
+                speed: inner.meter.speeds(at),
                 month_bytes,
                 queries: queries.flatten(),
             },

@@ -60,7 +60,7 @@ impl Tenants<'_> {
                 return Err(f);
             }
         };
-        inner.node.nudge();
+        inner.nodes.nudge(tenant.node);
         // Committed: whatever fails from here on, the account exists.
         Auth(inner)
             .sign_in_ticket(&tenant, None)
@@ -96,9 +96,11 @@ impl Tenants<'_> {
             dns_password_hash,
             now: inner.clock.now(),
         };
+        let node = inner.settings.node;
         let placement = Placement {
-            excluded: &inner.unusable_slots(),
-            max_tenants: inner.capacity.max_tenants(),
+            node,
+            excluded: &inner.unusable_slots(node),
+            max_tenants: inner.capacity(node).max_tenants(),
         };
         let created = inner
             .store

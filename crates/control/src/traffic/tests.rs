@@ -1,8 +1,9 @@
 //! Tests of the meter beside a database that is locked.
 
 use super::Meter;
-use crate::{StoreSpecs, test_node};
+use crate::test_node;
 use domain::{AddressPlan, DeviceId, DeviceLabel, FilterPolicy, Routing, Slot, Span, TenantScope};
+use protocol::Location;
 use std::{
     path::Path,
     sync::Arc,
@@ -13,6 +14,12 @@ use test_node::NOW;
 use testkit::{
     fakes::{FakeClock, FakeMachine},
     samples,
+    wait::NodeWait,
+};
+
+const AT: Location = Location {
+    node: LOCAL_NODE,
+    slot: Slot::FIRST,
 };
 
 async fn tenant_with_a_device(root: &Path) -> (Store, TenantScope, DeviceId) {
@@ -42,16 +49,15 @@ async fn a_locked_database_holds_one_batch_and_delays_no_reading() {
     let key = store.device(&scope, device).await.unwrap().public_key;
     let machine = FakeMachine::new();
     let clock = FakeClock::at(NOW);
-    let specs = Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE));
-    let (node, handle) = test_node::node(&machine, specs, root.path());
-    tokio::spawn(node.run(std::future::pending()));
+    let agent = test_node::agent(&machine, test_node::specs(&store), root.path());
+    let nodes = agent.nodes();
+    tokio::spawn(agent.run(std::future::pending()));
     let timeout = Duration::from_secs(20);
-    assert!(handle.applied(Slot::FIRST, 2, timeout).await);
+    assert!(nodes.engine().applied(Slot::FIRST, 2, timeout).await);
 
     let meter = Arc::new(Meter::new(
         store.clone(),
-        LOCAL_NODE,
-        handle,
+        Arc::new(nodes),
         Arc::new(clock.clone()),
     ));
     let storing = tokio::spawn({
@@ -71,8 +77,8 @@ async fn a_locked_database_holds_one_batch_and_delays_no_reading() {
         "300 readings beside a locked database: {:?}",
         start.elapsed()
     );
-    assert_eq!(meter.speeds(Slot::FIRST).len(), 7, "a minute, as always");
-    assert!(meter.speeds(Slot::FIRST)[6].down_bps > 0);
+    assert_eq!(meter.speeds(AT).len(), 7, "a minute, as always");
+    assert!(meter.speeds(AT)[6].down_bps > 0);
     assert_eq!(store.device(&scope, device).await.unwrap().rx_total, 0);
 
     drop(lock);

@@ -4,10 +4,11 @@ mod notifier;
 
 pub(crate) use notifier::TenantNotifier;
 
-use crate::inner::Inner;
+use crate::{inner::Inner, nodes::location};
 use domain::{TenantName, TenantScope, TenantStatus, Topic};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use provisioning::node::TenantState;
+use protocol::{Location, Nodes};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The handle on what changes while a page is open.
@@ -23,16 +24,20 @@ impl Watch<'_> {
     /// empty.
     pub fn changes(self, scope: &TenantScope, topic: Topic) -> BoxStream<'static, ()> {
         let inner = self.0;
-        let (store, node, scope) = (inner.store.clone(), inner.node.clone(), scope.clone());
+        let (store, nodes, scope) = (inner.store.clone(), inner.nodes.clone(), scope.clone());
         let rows = inner.notifier.watch(scope.tenant());
         let readings = has_statistics(topic).then(|| inner.meter.watch());
         let begin = async move {
             let tenant = store.tenant(&scope).await.ok()?;
-            let mut state = node.watch(tenant.slot);
+            let at = location(&tenant);
+            // Changes are noticed from here on, so that none is missed.
+            let states = nodes.tenant_changes(at);
             Some(Signals {
                 rows,
-                status: visible(&mut state),
-                state,
+                states,
+                status: visible(nodes.as_ref(), at),
+                nodes,
+                at,
                 readings,
                 is_first: true,
             })
@@ -59,18 +64,18 @@ const fn has_statistics(topic: Topic) -> bool {
 /// What a page shows of a slot's state.
 type Visible = Option<(TenantName, TenantStatus)>;
 
-/// Returns what a page shows of the state, which is then no longer new. The newest
-/// generation in force is no part of it: it changes with every other tenant's
-/// change.
-fn visible(state: &mut watch::Receiver<Option<TenantState>>) -> Visible {
-    let state = state.borrow_and_update();
-    state.as_ref().map(|s| (s.name.clone(), s.status.clone()))
+/// Returns what a page shows of the state. The newest generation in force is no
+/// part of it: it changes with every other tenant's change.
+fn visible(nodes: &dyn Nodes, at: Location) -> Visible {
+    nodes.tenant(at).map(|s| (s.name, s.status))
 }
 
 /// What wakes one stream.
 struct Signals {
     rows: watch::Receiver<()>,
-    state: watch::Receiver<Option<TenantState>>,
+    states: BoxStream<'static, ()>,
+    nodes: Arc<dyn Nodes>,
+    at: Location,
     /// The last state that woke the stream.
     status: Visible,
     readings: Option<watch::Receiver<u64>>,
@@ -88,9 +93,9 @@ impl Signals {
             tokio::select! {
                 changed = self.rows.changed() => return changed.ok(),
                 changed = next_reading(self.readings.as_mut()) => return changed.ok(),
-                changed = self.state.changed() => changed.ok()?,
+                changed = self.states.next() => changed?,
             }
-            let status = visible(&mut self.state);
+            let status = visible(self.nodes.as_ref(), self.at);
             if status != self.status {
                 self.status = status;
                 return Some(());

@@ -3,7 +3,7 @@
 //! refused before anything is created.
 
 use crate::rig::{FROM, Options, Rig, code, form};
-use control::{CapacitySettings, Control};
+use control::Control;
 use domain::{
     ErrorCode, Failure, Message,
     view::{CapacityView, OperatorView},
@@ -17,10 +17,9 @@ use testkit::fakes::FakeMemory;
 const PER_TENANT: u64 = DEFAULT_COST / 10 * 11;
 const GIB: u64 = 1 << 30;
 
-async fn rig_with(capacity: CapacitySettings) -> Rig {
+async fn rig_with(memory: &FakeMemory, reserve: Option<u64>) -> Rig {
     Rig::with(Options {
-        capacity,
-        runs_jobs: true,
+        memory: Some((Arc::new(memory.clone()), reserve)),
         ..Options::default()
     })
     .await
@@ -29,12 +28,7 @@ async fn rig_with(capacity: CapacitySettings) -> Rig {
 /// Builds a node whose memory suffices for that many tenants.
 async fn rig_with_memory_for(tenants: u64) -> Rig {
     let memory = FakeMemory::with(8 * GIB, GIB + tenants * PER_TENANT + PER_TENANT / 2);
-    let rig = rig_with(CapacitySettings {
-        memory: Some(Arc::new(memory)),
-        reserve: Some(GIB),
-        max_tenants: None,
-    })
-    .await;
+    let rig = rig_with(&memory, Some(GIB)).await;
     wait_until(&rig, |v| v.capacity.memory.is_some()).await;
     rig
 }
@@ -140,11 +134,7 @@ async fn a_refused_sign_up_creates_nothing() {
 #[tokio::test]
 async fn slots_decide_while_the_memory_is_unreadable() {
     let memory = FakeMemory::default();
-    let rig = rig_with(CapacitySettings {
-        memory: Some(Arc::new(memory.clone())),
-        ..CapacitySettings::default()
-    })
-    .await;
+    let rig = rig_with(&memory, None).await;
     wait_until(&rig, |v| has_problem(v, ErrorCode::MemoryUnknown)).await;
     let view = rig.operator_view().await;
     assert_eq!((view.capacity.more, view.capacity.memory), (1_000, None));
@@ -166,9 +156,9 @@ async fn slots_decide_while_the_memory_is_unreadable() {
 
 #[tokio::test]
 async fn the_operators_limit_holds_without_a_measurement() {
-    let rig = rig_with(CapacitySettings {
+    let rig = Rig::with(Options {
         max_tenants: Some(2),
-        ..CapacitySettings::default()
+        ..Options::default()
     })
     .await;
     sign_up(&rig.control, "one-1").await.unwrap();

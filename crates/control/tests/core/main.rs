@@ -11,6 +11,7 @@ mod capacity;
 mod devices;
 mod events;
 mod operators;
+mod restore;
 mod sessions;
 mod sign_in;
 mod sign_up;

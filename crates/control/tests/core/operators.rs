@@ -2,8 +2,7 @@
 
 use crate::rig::{FROM, Rig, code};
 use control::TenantSession;
-use domain::{ErrorCode, Secret, Slot};
-use provisioning::Clock;
+use domain::{Clock, ErrorCode, Secret, Slot};
 
 #[tokio::test]
 async fn the_operator_suspends_and_deletes_a_tenant() {

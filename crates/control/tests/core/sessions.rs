@@ -2,8 +2,7 @@
 
 use crate::rig::{FROM, PASSWORD, Rig, code};
 use control::TenantSession;
-use domain::{ErrorCode, Secret, TenantName, TenantScope, Timestamp};
-use provisioning::Clock;
+use domain::{Clock, ErrorCode, Secret, TenantName, TenantScope, Timestamp};
 use store::{SessionKey, Sessions};
 use tower_sessions::{
     SessionStore,

@@ -1,17 +1,17 @@
 //! The core over a real store and a node with the fake machine, and what tests
 //! ask of it.
 
-mod settings;
+pub mod settings;
 
+use agent::{Agent, FeedSource};
 use control::{
-    Audience, CapacitySettings, Control, ControlParts, ControlSettings, Entropy, NewDevice, SignUp,
-    StoreSpecs,
+    Audience, Control, ControlParts, ControlSettings, Entropy, NewDevice, SignUp, StoreSpecs,
 };
 use domain::{
-    ErrorCode, Failure, FilterPolicy, OperatorScope, Routing, Secret, Slot, TenantName,
-    TenantScope, Timestamp, view::OperatorView,
+    Clock, ErrorCode, Failure, FilterPolicy, OperatorScope, Routing, Secret, Slot, SystemClock,
+    TenantName, TenantScope, Timestamp, view::OperatorView,
 };
-use provisioning::{Clock, Node, NodePorts, SystemClock};
+use provisioning::{NodePorts, capacity::Memory};
 use settings::control_settings;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 use store::{LOCAL_NODE, Store};
@@ -34,7 +34,9 @@ pub struct Options {
     pub entropy: Entropy,
     pub excluded_slots: BTreeSet<Slot>,
     pub sign_ups_per_hour: u32,
-    pub capacity: CapacitySettings,
+    /// Where the node reads its memory, with the bytes to keep free.
+    pub memory: Option<(Arc<dyn Memory>, Option<u64>)>,
+    pub max_tenants: Option<u32>,
     /// Whether the core reads the system's clock instead of [`Rig::clock`].
     pub has_system_clock: bool,
     /// Whether the core's background jobs run.
@@ -48,7 +50,8 @@ impl Default for Options {
             entropy: Entropy::system(),
             excluded_slots: BTreeSet::new(),
             sign_ups_per_hour: 0,
-            capacity: CapacitySettings::default(),
+            memory: None,
+            max_tenants: None,
             has_system_clock: false,
             runs_jobs: false,
         }
@@ -85,31 +88,30 @@ impl Rig {
             Some(store) => store,
             None => Store::memory().await.unwrap(),
         };
-        let all = Arc::new(machine.clone());
-        let ports = NodePorts {
-            wireguard: all.clone(),
-            firewall: all.clone(),
-            containers: all.clone(),
-            dns: all.clone(),
-            folders: all,
-            specs: Arc::new(StoreSpecs::new(store.clone(), LOCAL_NODE)),
-        };
-        let (node, handle) = Node::new(ports, samples::settings(root.path()));
-        tokio::spawn(node.run(std::future::pending()));
         let core_clock: Arc<dyn Clock> = match options.has_system_clock {
             true => Arc::new(SystemClock),
             false => Arc::new(clock.clone()),
         };
+        let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, core_clock.clone());
+        let source = Arc::new(FeedSource::new(Arc::new(feed), None));
+        let ports = ports(&machine, source.clone());
+        let settings = samples::settings(root.path());
+        let mut agent = Agent::following(LOCAL_NODE, ports, settings, &source);
+        if let Some((memory, reserve)) = options.memory {
+            agent = agent.measuring(memory, reserve);
+        }
+        let nodes = Arc::new(agent.nodes());
+        tokio::spawn(agent.run(std::future::pending()));
         let control = Control::new(ControlParts {
             store: store.clone(),
-            node: handle,
+            nodes,
             clock: core_clock,
             entropy: options.entropy,
             settings: ControlSettings {
+                max_tenants: options.max_tenants,
                 sign_ups_per_hour: options.sign_ups_per_hour,
                 ..control_settings(options.excluded_slots)
             },
-            capacity: options.capacity,
         });
         let jobs = options.runs_jobs.then(|| {
             let control = control.clone();
@@ -167,6 +169,19 @@ impl Rig {
     pub async fn operator_view(&self) -> OperatorView {
         let operator = OperatorScope::issue("admin");
         self.control.operators().overview(&operator).await.unwrap()
+    }
+}
+
+/// Returns the ports of a node over the machine.
+pub fn ports(machine: &FakeMachine, specs: Arc<FeedSource>) -> NodePorts {
+    let all = Arc::new(machine.clone());
+    NodePorts {
+        wireguard: all.clone(),
+        firewall: all.clone(),
+        containers: all.clone(),
+        dns: all.clone(),
+        folders: all,
+        specs,
     }
 }
 

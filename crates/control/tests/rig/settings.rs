@@ -12,6 +12,7 @@ pub fn control_settings(excluded: BTreeSet<Slot>) -> ControlSettings {
         public_host: "vpn.example.org".to_owned(),
         node: LOCAL_NODE,
         excluded_slots: excluded,
+        max_tenants: None,
         sign_ups_per_hour: 0,
     }
 }

@@ -14,11 +14,10 @@ use super::{
     specs::Specs,
     time::{TimeLapse, pause},
 };
-use control::{
-    CapacitySettings, CheckpointingSource, Control, ControlParts, SpecCheckpoint, StoreSpecs,
-};
-use domain::{Slot, Timestamp};
-use provisioning::{Clock, Node, NodeHandle, NodePorts};
+use agent::{Agent, FeedSource, SpecCheckpoint};
+use control::{Control, ControlParts, StoreSpecs};
+use domain::{Clock, Slot, Timestamp};
+use provisioning::{NodeHandle, NodePorts};
 use seal::Sealer;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -191,8 +190,8 @@ impl History {
     }
 
     async fn live(&mut self, last: bool) -> Result<(), String> {
-        let (process, node) = self.start_process(last).await?;
-        let mut running = tokio::spawn(node.run(std::future::pending()));
+        let (process, agent) = self.start_process(last).await?;
+        let mut running = tokio::spawn(agent.run(std::future::pending()));
         let background = process.control.clone();
         tokio::spawn(async move { background.run().await });
         let sim = self.sim.clone();
@@ -208,7 +207,7 @@ impl History {
         }
     }
 
-    async fn start_process(&mut self, last: bool) -> Result<(Process, Node), String> {
+    async fn start_process(&mut self, last: bool) -> Result<(Process, Agent), String> {
         let url = DatabaseUrl::Sqlite(self.database());
         let slow = self.time.slow_down();
         let open = || Store::open(&url, self.sealer.clone());
@@ -221,31 +220,31 @@ impl History {
             .map_err(|e| format!("last_spec: {e}"))?;
         self.sim.start_process(last);
         self.attempts.clear();
-        let specs = CheckpointingSource::new(
-            StoreSpecs::new(store.clone(), LOCAL_NODE),
-            self.checkpoint(),
-        );
+        let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, Arc::new(self.clock.clone()));
+        let source = Arc::new(FeedSource::new(Arc::new(feed), Some(self.checkpoint())));
         let ports = NodePorts {
-            specs: Arc::new(Specs::new(specs, self.sim.clone())),
+            specs: Arc::new(Specs::new(source.clone(), self.sim.clone())),
             ..self.sim.ports()
         };
-        let (node, handle) = Node::new(ports, samples::settings("/simulated".as_ref()));
+        let settings = samples::settings("/simulated".as_ref());
+        let agent = Agent::following(LOCAL_NODE, ports, settings, &source);
+        let nodes = agent.nodes();
+        let node = nodes.engine().clone();
         let excluded = Slot::all().filter(|s| !self.slots.contains(s)).collect();
         let control = Control::new(ControlParts {
             store: store.clone(),
-            node: handle.clone(),
+            nodes: Arc::new(nodes),
             clock: Arc::new(self.clock.clone()),
             entropy: entropy::entropy(),
             settings: control_settings(excluded),
-            capacity: CapacitySettings::default(),
         });
         let process = Process {
             store,
             observer,
             control,
-            node: handle,
+            node,
         };
-        Ok((process, node))
+        Ok((process, agent))
     }
 
     async fn run_steps(&mut self, process: &Process, last: bool) -> Result<(), String> {

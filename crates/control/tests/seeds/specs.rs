@@ -9,19 +9,20 @@ use provisioning::{
     SpecSource,
     ports::{PortError, PortResult},
 };
+use std::sync::Arc;
 use testkit::sim::{Sim, faults::Fault};
 
 use super::time::pause;
 
 /// A source that fails on demand.
-pub struct Specs<S> {
-    from: S,
+pub struct Specs {
+    from: Arc<dyn SpecSource>,
     sim: Sim,
 }
 
-impl<S> Specs<S> {
+impl Specs {
     /// Loads from `from`.
-    pub fn new(from: S, sim: Sim) -> Self {
+    pub fn new(from: Arc<dyn SpecSource>, sim: Sim) -> Self {
         Self { from, sim }
     }
 }
@@ -39,8 +40,8 @@ pub fn learn(sim: &Sim, spec: &NodeSpec) {
 }
 
 #[async_trait]
-impl<S: SpecSource> SpecSource for Specs<S> {
-    async fn load(&self) -> PortResult<NodeSpec> {
+impl SpecSource for Specs {
+    async fn load(&self, in_force: u64) -> PortResult<NodeSpec> {
         let (refuses, late) = {
             let s = &mut *self.sim.state();
             let refuses = s.faults.strikes(Fault::DatabaseRefuses, &mut s.rng);
@@ -55,7 +56,7 @@ impl<S: SpecSource> SpecSource for Specs<S> {
                 },
             ));
         }
-        let spec = self.from.load().await?;
+        let spec = self.from.load(in_force).await?;
         if late > 0 {
             pause(late).await;
         }

@@ -12,13 +12,16 @@ use super::{
     time::pause,
 };
 use control::StoreSpecs;
-use domain::ErrorCode;
+use domain::{ErrorCode, SystemClock};
 use futures_util::future::join_all;
-use provisioning::SpecSource;
+use protocol::SpecFeed;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -275,13 +278,14 @@ impl History {
     /// Waits until the machine matches the database, the database matches the
     /// model, and every tenant is reported as ready.
     async fn converge(&self, process: &Process, begun: Instant) -> Result<(), String> {
-        let newest = StoreSpecs::new(process.observer.clone(), LOCAL_NODE);
+        let newest = StoreSpecs::new(process.observer.clone(), LOCAL_NODE, Arc::new(SystemClock));
         let real = std::time::Instant::now();
         loop {
             pause(1_000).await;
             let spec = {
                 let _slow = self.time.slow_down();
-                newest.load().await.map_err(|e| e.to_string())?
+                let loaded = newest.load(0).await;
+                loaded.map_err(|e| format!("{e:?}"))?.spec
             };
             specs::learn(&self.sim, &spec);
             let difference = {
@@ -312,8 +316,9 @@ impl History {
     }
 
     async fn checkpoint_is_newest(&self, process: &Process) -> Result<(), String> {
-        let newest = StoreSpecs::new(process.observer.clone(), LOCAL_NODE);
-        let spec = newest.load().await.map_err(|e| e.to_string())?;
+        let newest = StoreSpecs::new(process.observer.clone(), LOCAL_NODE, Arc::new(SystemClock));
+        let loaded = newest.load(0).await;
+        let spec = loaded.map_err(|e| format!("{e:?}"))?.spec;
         for _ in 0..60 {
             let stored = self.checkpoint().read().map_err(|e| e.to_string())?;
             if stored.as_ref() == Some(&spec) {

@@ -16,8 +16,9 @@ use async_trait::async_trait;
 use domain::{Message, Slot};
 use futures_util::stream::BoxStream;
 use nix::errno::Errno;
+use protocol::PeerStatistics;
 use provisioning::{
-    observed::{ObservedInterface, PeerStatistics},
+    observed::ObservedInterface,
     ports::{PeerChange, PortResult, WireGuard},
     spec::InterfaceSpec,
 };

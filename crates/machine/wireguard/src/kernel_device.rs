@@ -4,10 +4,8 @@
 
 use domain::{PresharedKey, PublicKey, Slot, Timestamp};
 use ipnet::IpNet;
-use provisioning::{
-    observed::{ObservedPeer, PeerStatistics},
-    ports::PeerChange,
-};
+use protocol::PeerStatistics;
+use provisioning::{observed::ObservedPeer, ports::PeerChange};
 use std::{collections::BTreeMap, io};
 use wireguard_control::{Backend, Device, DeviceUpdate, Key, PeerConfigBuilder, PeerInfo};
 

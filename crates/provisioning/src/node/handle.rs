@@ -1,20 +1,18 @@
-//! The handle with which the rest of the program nudges a node, waits for it and
-//! watches it, without access to the machine itself.
+//! The handle with which the rest of the process nudges a node and watches it,
+//! without access to the machine itself.
 
 use super::node_ports::NodePorts;
 use crate::{
     derive::TenantSpecExt,
     drift::Drift,
-    observed::PeerStatistics,
     ports::{PortError, PortResult},
     spec::{DnsInstance, NodeSettings},
 };
-use domain::{ErrorCode, Problem, Slot, TenantName, TenantStatus, view::QueryCounts};
-use protocol::{NodeSpec, TenantSpec};
+use domain::{ErrorCode, Slot, TenantName, TenantStatus, view::QueryCounts};
+use protocol::{NodeSpec, NodeState, PeerStatistics, TenantSpec, TenantState};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -22,30 +20,6 @@ use tokio::sync::{Notify, broadcast, watch};
 /// that misses two external changes of every container loses the oldest drifts, and
 /// learns how many.
 const BUFFERED_DRIFTS: usize = 2048;
-
-/// A tenant's state on its node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TenantState {
-    /// The tenant who had the slot at that time.
-    pub name: TenantName,
-    /// The newest generation for which tunnel and elements are in force.
-    pub applied: u64,
-    pub status: TenantStatus,
-}
-
-/// The state of the node as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeState {
-    /// The generation of the spec at that time.
-    pub generation: u64,
-    /// Problems of the machine itself.
-    pub problems: Vec<Problem>,
-    /// Slots whose interface name a foreign interface has.
-    pub foreign_slots: BTreeSet<Slot>,
-    /// Slots whose interface is still that of a tenant who left, or may be; `None`
-    /// while that cannot be read.
-    pub leaving: Option<BTreeSet<Slot>>,
-}
 
 type Tenants = BTreeMap<Slot, watch::Sender<Option<TenantState>>>;
 
@@ -187,27 +161,6 @@ impl NodeHandle {
     /// Returns a receiver of the node's own state.
     pub fn node(&self) -> watch::Receiver<NodeState> {
         self.shared.node.subscribe()
-    }
-
-    /// Nudges the node, then waits, for `patience` at most, until a slot's tunnel and
-    /// elements are in force at `generation` or later. Returns whether they are.
-    pub async fn applied(&self, slot: Slot, generation: u64, patience: Duration) -> bool {
-        let mut watch = self.watch(slot);
-        self.nudge();
-        let applied = watch.wait_for(|s| s.as_ref().is_some_and(|s| s.applied >= generation));
-        matches!(tokio::time::timeout(patience, applied).await, Ok(Ok(_)))
-    }
-
-    /// Nudges the node, then waits, for `patience` at most, until no interface carries
-    /// packets for a tenant who left the slot with `generation`. Returns whether that
-    /// is so.
-    pub async fn removed(&self, slot: Slot, generation: u64, patience: Duration) -> bool {
-        let mut node = self.node();
-        self.nudge();
-        let removed = node.wait_for(|n| {
-            n.generation >= generation && n.leaving.as_ref().is_some_and(|l| !l.contains(&slot))
-        });
-        matches!(tokio::time::timeout(patience, removed).await, Ok(Ok(_)))
     }
 
     /// Returns a receiver of the external changes that are detected from now on.

@@ -5,7 +5,7 @@ use super::{
     placement::{free_slot, is_full},
 };
 use crate::{
-    Committed, LOCAL_NODE, Result, Store, StoreError,
+    Committed, Result, Store, StoreError,
     audit::{self, AuditEntry},
     db::{execute, fetch_optional, unsigned},
     nodes::{begin_change, bump_generation},
@@ -15,8 +15,8 @@ use domain::{AddressPlan, Slot, TenantId, TenantScope, Timestamp};
 use seal::Purpose;
 
 impl Store {
-    /// Creates a tenant on the local node, in the lowest slot that is neither
-    /// taken nor excluded. Tenants are counted while the transaction holds the
+    /// Creates a tenant on the node of its placement, in the lowest slot that is
+    /// neither taken nor excluded. Tenants are counted while the transaction holds the
     /// node's row, so concurrent sign-ups cannot exceed the limit.
     ///
     /// # Errors
@@ -29,6 +29,7 @@ impl Store {
         placement: impl Into<Placement<'_>>,
     ) -> Result<Committed<TenantRecord>> {
         let Placement {
+            node,
             excluded,
             max_tenants,
         } = placement.into();
@@ -45,9 +46,9 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let plan = plan_in(&mut tx, &new.plan).await?;
         let plan = plan.ok_or(StoreError::PlanUnknown)?;
-        let generation = bump_generation(&mut tx, LOCAL_NODE).await?;
+        let generation = bump_generation(&mut tx, node).await?;
         if let Some(max_tenants) = max_tenants
-            && is_full(&mut tx, max_tenants).await?
+            && is_full(&mut tx, node, max_tenants).await?
         {
             return Err(StoreError::NodeFull);
         }
@@ -57,7 +58,7 @@ impl Store {
              VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              ON CONFLICT DO NOTHING RETURNING id";
         let mut from = Slot::FIRST.get();
-        while let Some(slot) = free_slot(&mut tx, from, excluded).await? {
+        while let Some(slot) = free_slot(&mut tx, node, from, excluded).await? {
             from = slot.get() + 1;
             let inserted = fetch_optional!(
                 tx.connection(),
@@ -70,7 +71,7 @@ impl Store {
                 i64::from(slot.listen_port()),
                 addresses.subnet(slot).to_string(),
                 new.now.0,
-                LOCAL_NODE.0,
+                node.0,
                 i64::from(slot.get()),
                 wg_sealed.as_str(),
                 public_text.as_str(),
@@ -104,7 +105,7 @@ impl Store {
                 name: new.name,
                 password_hash: new.password_hash,
                 plan,
-                node: LOCAL_NODE,
+                node,
                 slot,
                 state: TenantState::Active,
                 public_key,
@@ -112,7 +113,7 @@ impl Store {
             };
             return Ok(Committed {
                 value: record,
-                node: LOCAL_NODE,
+                node,
                 slot,
                 generation: unsigned(generation),
             });

@@ -5,12 +5,13 @@ use crate::{
     db::{Tx, fetch_optional},
     nodes::parse_slot,
 };
-use domain::Slot;
+use domain::{NodeId, Slot};
 use std::collections::BTreeSet;
 
-/// The limits for placing a new tenant.
+/// The node of a new tenant, and the limits there.
 #[derive(Clone, Copy, Debug)]
 pub struct Placement<'a> {
+    pub node: NodeId,
     /// Slots that are not assigned, because another program on the host uses
     /// their port or interface.
     pub excluded: &'a BTreeSet<Slot>,
@@ -20,27 +21,29 @@ pub struct Placement<'a> {
 }
 
 impl<'a> From<&'a BTreeSet<Slot>> for Placement<'a> {
-    /// Allows every slot except these.
+    /// Places on the local node, in any slot except these.
     fn from(excluded: &'a BTreeSet<Slot>) -> Self {
         Self {
+            node: LOCAL_NODE,
             excluded,
             max_tenants: None,
         }
     }
 }
 
-/// Returns whether the local node holds `max_tenants` already.
-pub(super) async fn is_full(tx: &mut Tx, max_tenants: u32) -> Result<bool> {
+/// Returns whether the node holds `max_tenants` already.
+pub(super) async fn is_full(tx: &mut Tx, node: NodeId, max_tenants: u32) -> Result<bool> {
     let sql = "SELECT COUNT(*) FROM users WHERE node_id = $1";
-    let count = fetch_optional!(tx.connection(), (i64,), sql, LOCAL_NODE.0)?;
+    let count = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
     Ok(count.is_some_and(|(count,)| count >= i64::from(max_tenants)))
 }
 
-/// Returns the lowest slot from `from` on that is neither taken nor excluded.
+/// Returns the node's lowest slot from `from` on that is neither taken nor excluded.
 /// The database finds it: reading a thousand slots would delay the changes that
 /// wait for the node's row.
 pub(super) async fn free_slot(
     tx: &mut Tx,
+    node: NodeId,
     mut from: u16,
     excluded: &BTreeSet<Slot>,
 ) -> Result<Option<Slot>> {
@@ -54,7 +57,7 @@ pub(super) async fn free_slot(
                 tx.connection(),
                 (Option<i64>,),
                 sql,
-                LOCAL_NODE.0,
+                node.0,
                 i64::from(from)
             )?;
             match row.and_then(|(n,)| n).and_then(parse_slot) {

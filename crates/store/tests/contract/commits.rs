@@ -160,3 +160,49 @@ pub async fn concurrent_changes_return_the_generation_that_shows_them(db: &TestD
         }
     }
 }
+
+pub async fn a_restored_database_is_raised_above_the_node(db: &TestDatabase) {
+    let store = db.store().await;
+    let (a, b) = (sign_up(&store, "abcd").await, sign_up(&store, "efgh").await);
+    let spec = store.load_spec(LOCAL_NODE).await.unwrap();
+    let generation = spec.generation;
+    let raise = async |in_force| store.raise_generation(LOCAL_NODE, in_force, NOW).await;
+    for in_force in [0, generation] {
+        assert_eq!(raise(in_force).await.unwrap(), None, "it is not behind");
+    }
+    assert_eq!(store.load_spec(LOCAL_NODE).await.unwrap(), spec);
+    let entries = store.audit_recent(9).await.unwrap().len();
+
+    // A node has changes in force that a restored database lacks; among them a
+    // third tenant, and the second one's deletion. Two control planes learn of it.
+    let in_force = generation + 40;
+    let raised = join_all([raise(in_force), raise(in_force)]).await;
+    let raised: Vec<_> = raised.into_iter().filter_map(Result::unwrap).collect();
+    assert_eq!(raised, [in_force + 1], "once");
+    let known = BTreeSet::from([a.slot, Slot::new(900).unwrap()]);
+    let shown = changes(&store, in_force, &known).await;
+    let mut patched = NodeSpec {
+        generation: in_force,
+        tenants: spec.tenants.clone(),
+    };
+    patched.tenants.remove(&b.slot);
+    let lost = spec.tenants[&a.slot].clone();
+    patched.tenants.insert(Slot::new(900).unwrap(), lost);
+    shown.apply(&mut patched);
+    let whole = NodeSpec {
+        generation: in_force + 1,
+        tenants: spec.tenants,
+    };
+    assert_eq!(patched, whole, "changes bring everything");
+    assert_eq!(store.load_spec(LOCAL_NODE).await.unwrap(), whole);
+
+    let audit = store.audit_recent(9).await.unwrap();
+    assert_eq!(audit.len(), entries + 1);
+    let entry = (audit[0].actor.as_str(), audit[0].action.as_str());
+    assert_eq!(entry, ("system", "node.restored"));
+    let unknown = store.raise_generation(domain::NodeId(77), 1, NOW).await;
+    assert!(matches!(unknown, Err(StoreError::NotFound)));
+    let (s, plan) = (scope(&a), AddressPlan::default());
+    let added = store.add_device(&s, new_device("Phone"), &plan).await;
+    assert_eq!(added.unwrap().generation, in_force + 2);
+}

@@ -27,6 +27,7 @@ async fn sign_up_all(
         tokio::spawn(async move {
             let excluded = &BTreeSet::new();
             let placement = Placement {
+                node: LOCAL_NODE,
                 excluded,
                 max_tenants,
             };

@@ -84,7 +84,8 @@ const EVERYWHERE: &[Case] = cases! {
         events_are_bounded_by_number_length_and_age
         one_tenant_does_not_displace_others_events;
     commits: a_change_returns_its_slot_and_generation
-        concurrent_changes_return_the_generation_that_shows_them;
+        concurrent_changes_return_the_generation_that_shows_them
+        a_restored_database_is_raised_above_the_node;
     concurrency: concurrent_sign_ups_get_different_slots
         a_name_is_given_to_one_concurrent_sign_up
         concurrent_devices_respect_labels_and_the_limit;

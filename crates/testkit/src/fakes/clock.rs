@@ -1,7 +1,6 @@
 //! A clock that tests set.
 
-use domain::Timestamp;
-use provisioning::ports::Clock;
+use domain::{Clock, Timestamp};
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},

@@ -5,11 +5,11 @@ use crate::expected;
 use async_trait::async_trait;
 use domain::{ErrorCode, Message, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use protocol::TenantSpec;
+use protocol::{PeerStatistics, TenantSpec};
 use provisioning::{
     observed::{
         ContainerState, ObservedContainer, ObservedContainers, ObservedDns, ObservedFirewall,
-        ObservedFirewallTenant, ObservedFolder, ObservedInterface, PeerStatistics,
+        ObservedFirewallTenant, ObservedFolder, ObservedInterface,
     },
     plan::is_ours,
     ports::{

@@ -13,6 +13,7 @@ use std::sync::{
 pub struct FakeSpecs {
     spec: Arc<Mutex<NodeSpec>>,
     loads: Arc<AtomicU64>,
+    in_force: Arc<AtomicU64>,
 }
 
 impl FakeSpecs {
@@ -28,12 +29,18 @@ impl FakeSpecs {
     pub fn loads(&self) -> u64 {
         self.loads.load(Ordering::Relaxed)
     }
+
+    /// Returns the generation that the node had in force at the last load.
+    pub fn in_force(&self) -> u64 {
+        self.in_force.load(Ordering::Relaxed)
+    }
 }
 
 #[async_trait]
 impl SpecSource for FakeSpecs {
-    async fn load(&self) -> PortResult<NodeSpec> {
+    async fn load(&self, in_force: u64) -> PortResult<NodeSpec> {
         self.loads.fetch_add(1, Ordering::Relaxed);
+        self.in_force.store(in_force, Ordering::Relaxed);
         Ok(self
             .spec
             .lock()

@@ -44,8 +44,9 @@ faults! {
     DatabaseRefuses,
     /// The database answers late, with its state at the time of the query.
     DatabaseLate,
-    /// The database answers with an older generation than before. This is
-    /// never the first answer of a process, which cannot know a newer one.
+    /// The database is restored from a backup, or a failover loses its newest
+    /// changes. Where the node has more in force, the control plane raises the
+    /// generation above it and sends what the database has.
     DatabaseOld,
     /// The process dies, between two steps or during a call. The effects of
     /// its calls may still happen.

@@ -109,7 +109,8 @@ fn wrong_configuration(s: &SimState) -> Option<String> {
 
 impl SimState {
     /// Checks, before a folder is removed by us, that it holds no data of an
-    /// existing tenant.
+    /// existing tenant. Those of one that a restored backup brought back may be
+    /// on their way out.
     pub(super) fn check_folder_removal(&mut self, folder: &str) {
         let config = self
             .machine
@@ -119,6 +120,7 @@ impl SimState {
         let mut tenants = self.model.spec.tenants.values();
         let in_use = config.is_some_and(|c| {
             tenants.any(|t| t.name.folder() == folder && t.dns_password_hash == c.password_hash)
+                && !self.model.came_back.contains(&c.password_hash)
         });
         if in_use && self.violation.is_none() {
             self.violation = Some(format!(

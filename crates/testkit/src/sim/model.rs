@@ -64,8 +64,9 @@ pub struct Model {
     /// Texts that no log may contain.
     pub secrets: Vec<String>,
     history: Vec<NodeSpec>,
-    /// The newest generation the current process was given.
-    served: Option<u64>,
+    /// Hashes of the DNS passwords of tenants that a restored backup brought
+    /// back. They had left, so their data may be on their way out.
+    pub(super) came_back: BTreeSet<String>,
     removed: Vec<DeviceSpec>,
     rng: SplitMix64,
     next: u16,
@@ -94,29 +95,36 @@ impl Model {
             passwords: BTreeMap::new(),
             secrets: Vec::new(),
             history: Vec::new(),
-            served: None,
+            came_back: BTreeSet::new(),
             removed: Vec::new(),
             rng,
             next: 0,
         }
     }
 
-    /// Forgets what was given to the previous process.
-    pub(super) fn forget_served(&mut self) {
-        self.served = None;
-    }
-
-    /// Returns the database's answer. An old answer is one from before the
-    /// newest that the current process was given.
-    pub(super) fn answer(&mut self, old: bool) -> NodeSpec {
-        let before = |g: u64| self.history.iter().filter(move |s| s.generation < g);
-        if let (true, Some(served)) = (old, self.served)
-            && let Some(spec) = self.rng.pick(before(served))
-        {
-            return spec.clone();
+    /// Restores the database from a backup, and does what the control plane does
+    /// then for a node with the generation `in_force`. Returns whether there is a
+    /// backup.
+    pub(super) fn restore(&mut self, in_force: u64) -> bool {
+        let Some(age) = self.rng.pick((0..self.history.len()).collect::<Vec<_>>()) else {
+            return false;
+        };
+        let backup = self.history.swap_remove(age);
+        // What was made later is lost, together with its backups.
+        self.history.truncate(age);
+        let before = std::mem::replace(&mut self.spec, backup);
+        if self.spec.generation < in_force {
+            self.spec.generation = in_force + 1;
         }
-        self.served = Some(self.spec.generation);
-        self.spec.clone()
+        let present = |t: &&Arc<TenantSpec>| {
+            let mut all = before.tenants.values();
+            all.any(|b| b.dns_password_hash == t.dns_password_hash)
+        };
+        let returned = self.spec.tenants.values().filter(|t| !present(t));
+        let returned = returned.map(|t| t.dns_password_hash.clone());
+        self.came_back.extend(returned);
+        self.revoke(&before);
+        true
     }
 
     fn number(&mut self) -> u16 {

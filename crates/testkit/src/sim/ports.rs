@@ -12,12 +12,11 @@ use super::{
 use async_trait::async_trait;
 use domain::{ErrorCode, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use protocol::{NodeSpec, TenantSpec};
+use protocol::{NodeSpec, PeerStatistics, TenantSpec};
 use provisioning::{
     NodePorts,
     observed::{
         ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
-        PeerStatistics,
     },
     ports::{
         Containers, DnsFilter, Firewall, FirewallChange, Folders, PeerChange, PortError,
@@ -295,7 +294,7 @@ impl Folders for Sim {
 
 #[async_trait]
 impl SpecSource for Sim {
-    async fn load(&self) -> PortResult<NodeSpec> {
+    async fn load(&self, in_force: u64) -> PortResult<NodeSpec> {
         let (answer, wait) = {
             let mut s = self.state();
             s.apply_due();
@@ -310,11 +309,12 @@ impl SpecSource for Sim {
             } else {
                 s.rng.below(4)
             };
-            let answer = if refuses {
-                None
-            } else {
-                Some(s.model.answer(old))
-            };
+            // A restore takes longer than a call that is late.
+            let restores = old && !refuses && s.delayed.is_empty();
+            if restores && s.model.restore(in_force) {
+                s.record(|| "the database is restored from a backup".to_owned());
+            }
+            let answer = (!refuses).then(|| s.model.spec.clone());
             let generation = answer.as_ref().map(|a| a.generation);
             s.record(|| format!("database answers {generation:?} in {wait} ms"));
             (answer, Duration::from_millis(wait))

@@ -3,7 +3,7 @@
 //! process must bring the machine to the spec and then rest.
 
 use super::{Sim, SimState, faults::Fault, state::MachineClock};
-use crate::samples;
+use crate::{samples, wait::NodeWait};
 use provisioning::{Node, NodeHandle, node::TICK};
 use std::{
     future::Future,
@@ -105,7 +105,6 @@ impl SimState {
         self.listeners.clear();
         let orphaned = self.delayed.iter().filter_map(|l| l.queue?);
         self.machine.orphaned_calls = orphaned.collect();
-        self.model.forget_served();
         let dies = !last && self.faults.has(Fault::ProcessDies) && self.rng.percent(70);
         self.calls_until_death = dies.then(|| self.rng.below(150));
         self.record(|| format!("a process starts; last: {last}"));
@@ -183,7 +182,7 @@ async fn play_script(sim: &Sim, handle: &NodeHandle) {
 }
 
 /// Plays one user action. The user may wait for the report that it is in force,
-/// through the calls that `control` uses.
+/// as `control` does.
 fn act(sim: &Sim, handle: &NodeHandle) {
     let (act, patience) = {
         let mut s = sim.state();

@@ -6,8 +6,8 @@ use super::{
     samples::{address, assert_has, interface, peer, private, psk, slot},
 };
 use domain::{Slot, Timestamp};
+use protocol::PeerStatistics;
 use provisioning::{
-    observed::PeerStatistics,
     ports::{PeerChange, WireGuard},
     spec::InterfaceSpec,
 };

@@ -1,7 +1,7 @@
 //! Waiting for a change over a node whose database is closed.
 
 use super::*;
-use crate::{CapacitySettings, ControlParts, ControlSettings, Entropy, test_node};
+use crate::{ControlParts, ControlSettings, Entropy, test_node};
 use domain::{AddressPlan, TenantId};
 use std::sync::Arc;
 use store::LOCAL_NODE;
@@ -14,8 +14,9 @@ use testkit::{
 async fn waiting_for_a_change_queries_nothing() {
     let root = tempfile::tempdir().unwrap();
     let (machine, specs) = (FakeMachine::new(), FakeSpecs::default());
-    let (node, handle) = test_node::node(&machine, Arc::new(specs.clone()), root.path());
-    tokio::spawn(node.run(std::future::pending()));
+    let agent = test_node::agent(&machine, Arc::new(specs.clone()), root.path());
+    let nodes = Arc::new(agent.nodes());
+    tokio::spawn(agent.run(std::future::pending()));
     let store = test_node::store(root.path()).await;
     store.close().await;
     let settings = ControlSettings {
@@ -23,15 +24,15 @@ async fn waiting_for_a_change_queries_nothing() {
         public_host: "vpn.example.org".to_owned(),
         node: LOCAL_NODE,
         excluded_slots: BTreeSet::new(),
+        max_tenants: None,
         sign_ups_per_hour: 0,
     };
     let inner = Inner::new(ControlParts {
         store,
-        node: handle,
+        nodes,
         clock: Arc::new(FakeClock::at(test_node::NOW)),
         entropy: Entropy::system(),
         settings,
-        capacity: CapacitySettings::default(),
     });
 
     let tenant = samples::tenant(&samples::settings(root.path()), 7, 2);
@@ -49,4 +50,11 @@ async fn waiting_for_a_change_queries_nothing() {
     let generation = specs.change(|spec| spec.tenants.clear());
     assert!(inner.is_cut_off(&at(generation)).await);
     assert!(!inner.is_cut_off(&at(generation + 1)).await);
+    // A slot with this number on another node is another tenant's.
+    let elsewhere = |generation| Committed {
+        node: domain::NodeId(2),
+        ..at(generation)
+    };
+    assert!(!inner.in_force(&scope, &elsewhere(1)).await);
+    assert!(!inner.is_cut_off(&elsewhere(1)).await);
 }

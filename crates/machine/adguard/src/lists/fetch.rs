@@ -6,12 +6,9 @@ use super::{
     folder::ListFolder,
     list::{List, ListSource, ListState},
 };
-use domain::{ErrorCode, Message};
+use domain::{Clock, ErrorCode, Message, SystemClock};
 use hostfs::write_private_file;
-use provisioning::{
-    Clock, SystemClock,
-    ports::{PortError, PortResult},
-};
+use provisioning::ports::{PortError, PortResult};
 use reqwest::{Client, StatusCode, header};
 use std::{
     fs,

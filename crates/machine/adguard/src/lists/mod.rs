@@ -14,10 +14,10 @@ pub use check::{Rejection, Summary};
 pub use fetch::MAX_BYTES;
 pub use list::{List, ListSource, ListStatus};
 
-use domain::Message;
+use domain::{Clock, Message, SystemClock};
 use fetch::Fetcher;
 use folder::ListFolder;
-use provisioning::{Clock, SystemClock, ports::PortResult};
+use provisioning::ports::PortResult;
 use std::{
     path::PathBuf,
     sync::{

@@ -13,7 +13,7 @@
 //!   keepalive as 0.
 
 use crate::{diff, failure::has_errno, links::Links};
-use domain::{PresharedKey, PrivateKey, PublicKey, Timestamp};
+use domain::{Clock, PresharedKey, PrivateKey, PublicKey, SystemClock, Timestamp};
 use gotatun::{
     device::{DefaultDeviceTransports, Device, DeviceBuilder, Error, Peer, configure::DeviceWrite},
     tun::{
@@ -24,11 +24,8 @@ use gotatun::{
 };
 use ipnet::IpNet;
 use nix::errno::Errno;
-use provisioning::{
-    observed::{ObservedPeer, PeerStatistics},
-    ports::{Clock, PeerChange, SystemClock},
-    spec::InterfaceSpec,
-};
+use protocol::PeerStatistics;
+use provisioning::{observed::ObservedPeer, ports::PeerChange, spec::InterfaceSpec};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,

@@ -13,8 +13,8 @@ use crate::{
 };
 use domain::{Message, Slot};
 use nix::errno::Errno;
+use protocol::PeerStatistics;
 use provisioning::{
-    observed::PeerStatistics,
     ports::{PeerChange, PortResult},
     spec::InterfaceSpec,
 };

@@ -23,6 +23,7 @@ mod spawn;
 pub mod wire;
 
 use crate::{events, failure::refused, links::Links};
+use ::protocol::PeerStatistics;
 use async_trait::async_trait;
 use child::{ABSENT_INTERVAL, ChildProcess};
 use connection::{ConnectError, Connection, unavailable, unexpected};
@@ -33,7 +34,7 @@ use futures_util::{
 };
 use protocol::{Reply, Request};
 use provisioning::{
-    observed::{ObservedInterface, PeerStatistics},
+    observed::ObservedInterface,
     ports::{PeerChange, PortResult, WireGuard},
     spec::InterfaceSpec,
 };

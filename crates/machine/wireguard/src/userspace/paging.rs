@@ -7,7 +7,8 @@ use super::{
     wire::WireDevice,
 };
 use domain::Slot;
-use provisioning::{observed::PeerStatistics, ports::PortResult};
+use protocol::PeerStatistics;
+use provisioning::ports::PortResult;
 
 /// Returns every interface of the child.
 pub(super) async fn devices(child: &ChildProcess) -> PortResult<Vec<WireDevice>> {

@@ -3,8 +3,9 @@
 
 use domain::{PresharedKey, PrivateKey, PublicKey, Slot, Timestamp};
 use ipnet::{IpNet, Ipv4Net};
+use protocol::PeerStatistics;
 use provisioning::{
-    observed::{ObservedPeer, PeerStatistics},
+    observed::ObservedPeer,
     spec::{InterfaceSpec, PeerSpec},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

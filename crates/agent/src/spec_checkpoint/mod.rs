@@ -9,11 +9,11 @@
 //! its answer.
 
 mod legacy;
-mod source;
 #[cfg(test)]
 mod tests;
+mod writer;
 
-pub use source::CheckpointingSource;
+pub(crate) use writer::CheckpointWriter;
 
 use async_trait::async_trait;
 use domain::{ErrorCode, Message, NodeId};
@@ -150,7 +150,7 @@ impl SpecCheckpoint {
 /// Loads the stored spec, which is in force while there is no database.
 #[async_trait]
 impl SpecSource for SpecCheckpoint {
-    async fn load(&self) -> PortResult<NodeSpec> {
+    async fn load(&self, _in_force: u64) -> PortResult<NodeSpec> {
         let checkpoint = self.clone();
         let read = tokio::task::spawn_blocking(move || checkpoint.read()).await;
         let read = read.map_err(|e| {

@@ -2,16 +2,8 @@
 //! nothing.
 
 use super::*;
-use domain::{Message, Slot};
-use protocol::TenantSpec;
-use std::{
-    os::unix::fs::PermissionsExt,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use domain::Message;
+use std::os::unix::fs::PermissionsExt;
 use testkit::samples;
 
 fn spec(generation: u64, tenants: u16) -> NodeSpec {
@@ -137,91 +129,4 @@ fn a_text_of_another_origin_is_no_spec() {
         assert_ne!(parse(&(cut.join("\n") + "\n")), Some(golden()), "{i}");
         assert_eq!(parse(&lines[..i].join("\n")), None, "{i}");
     }
-}
-
-/// A source whose generation increases with every load.
-struct Counting(AtomicU64);
-
-#[async_trait]
-impl SpecSource for Counting {
-    async fn load(&self) -> PortResult<NodeSpec> {
-        Ok(spec(self.0.fetch_add(1, Ordering::Relaxed), 2))
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn many_changes_are_written_once_with_the_newest() {
-    let root = tempfile::tempdir().unwrap();
-    let checkpoint = checkpoint_in(root.path());
-    let specs = CheckpointingSource::new(Counting(AtomicU64::new(1)), checkpoint.clone());
-    for _ in 0..10 {
-        specs.load().await.unwrap();
-    }
-    assert!(
-        checkpoint.read().unwrap().is_none(),
-        "no load waits for the disk"
-    );
-    while checkpoint.read().unwrap().is_none() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(checkpoint.load().await.unwrap(), spec(10, 2));
-}
-
-/// A source whose spec the test sets.
-struct Fixed(Arc<Mutex<NodeSpec>>);
-
-#[async_trait]
-impl SpecSource for Fixed {
-    async fn load(&self) -> PortResult<NodeSpec> {
-        Ok(self.0.lock().unwrap().clone())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_revocation_removes_the_file() {
-    let root = tempfile::tempdir().unwrap();
-    let checkpoint = checkpoint_in(root.path());
-    let current = Arc::new(Mutex::new(spec(1, 4)));
-    let specs = CheckpointingSource::new(Fixed(current.clone()), checkpoint.clone());
-    let change = |f: &dyn Fn(&mut TenantSpec)| {
-        let mut spec = current.lock().unwrap();
-        spec.generation += 1;
-        let slot = Slot::new(4).unwrap();
-        let mut t = TenantSpec::clone(&spec.tenants[&slot]);
-        f(&mut t);
-        spec.tenants.insert(slot, t.into());
-    };
-    let written = async || {
-        while checkpoint.read().unwrap() != Some(current.lock().unwrap().clone()) {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    specs.load().await.unwrap();
-    written().await;
-    // A change that revokes nothing leaves the file: it admits nothing new.
-    change(&|t| t.dns_password_hash = "another".to_owned());
-    specs.load().await.unwrap();
-    assert!(checkpoint.read().unwrap().is_some());
-    written().await;
-
-    let first = |t: &TenantSpec| *t.devices.keys().next().unwrap();
-    let revocations: [&dyn Fn(&mut TenantSpec); 3] = [
-        &|t| t.devices.values_mut().for_each(|d| d.mesh = false),
-        &|t| drop(t.devices.remove(&first(t))),
-        &|t| t.suspended = true,
-    ];
-    for revoke in revocations {
-        change(revoke);
-        specs.load().await.unwrap();
-        assert!(checkpoint.read().unwrap().is_none(), "it is in force now");
-        written().await;
-    }
-    {
-        let mut spec = current.lock().unwrap();
-        spec.generation += 1;
-        spec.tenants.pop_first();
-    }
-    specs.load().await.unwrap();
-    assert!(checkpoint.read().unwrap().is_none());
-    written().await;
 }

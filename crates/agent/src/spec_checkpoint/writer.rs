@@ -1,9 +1,7 @@
-//! A source of specs that stores each of them in the checkpoint.
+//! Writes the checkpoint some seconds after a change, and removes it at once.
 
 use super::SpecCheckpoint;
-use async_trait::async_trait;
 use protocol::NodeSpec;
-use provisioning::{SpecSource, ports::PortResult};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -12,33 +10,44 @@ use std::{
 /// How long changes are gathered before the file is written.
 const GATHER: Duration = Duration::from_secs(3);
 
-/// Loads from another source and stores the result in a checkpoint.
-pub struct CheckpointingSource<S> {
-    source: S,
+/// The writer of one checkpoint.
+pub(crate) struct CheckpointWriter {
     checkpoint: SpecCheckpoint,
     /// The spec that waits to be written.
     pending: Arc<Mutex<Option<NodeSpec>>>,
     /// Locked by the task that writes or removes the file.
     file: Arc<Mutex<()>>,
-    /// The spec that was loaded last.
-    last: Mutex<Option<NodeSpec>>,
 }
 
-impl<S: SpecSource> CheckpointingSource<S> {
-    /// Stores the specs from `source` in `checkpoint`.
-    pub fn new(source: S, checkpoint: SpecCheckpoint) -> Self {
+impl CheckpointWriter {
+    pub(crate) fn new(checkpoint: SpecCheckpoint) -> Self {
         Self {
-            source,
             checkpoint,
             pending: Arc::default(),
             file: Arc::default(),
-            last: Mutex::default(),
+        }
+    }
+
+    /// Reads the spec that an earlier process stored; `None` if there is none that
+    /// can be used.
+    pub(crate) async fn read(&self) -> Option<NodeSpec> {
+        let checkpoint = self.checkpoint.clone();
+        match tokio::task::spawn_blocking(move || checkpoint.read()).await {
+            Ok(Ok(spec)) => spec,
+            Ok(Err(e)) => {
+                tracing::warn!(error = %e, cause = ?e.cause, "the last spec cannot be read; it is written again");
+                None
+            }
+            Err(e) => {
+                tracing::error!(error = %e, "reading the last spec failed");
+                None
+            }
         }
     }
 
     /// Schedules a write of the spec, or of the newest one that follows until
     /// then.
-    fn schedule_write(&self, spec: &NodeSpec) {
+    pub(crate) fn schedule(&self, spec: &NodeSpec) {
         if lock(&self.pending).replace(spec.clone()).is_some() {
             return;
         }
@@ -68,7 +77,7 @@ impl<S: SpecSource> CheckpointingSource<S> {
 
     /// Removes the file, after a write that is under way. The revocation takes
     /// effect even if the file cannot be removed.
-    async fn remove(&self) {
+    pub(crate) async fn remove(&self) {
         let (checkpoint, file) = (self.checkpoint.clone(), self.file.clone());
         let remove = move || {
             let _file = lock(&file);
@@ -88,38 +97,4 @@ impl<S: SpecSource> CheckpointingSource<S> {
 /// assignment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Returns whether the old spec permits something that the new one does not.
-fn revokes(old: &NodeSpec, new: &NodeSpec) -> bool {
-    old.tenants.iter().any(|(slot, was)| {
-        let is = new.tenants.get(slot);
-        let is = is.filter(|t| t.name == was.name && t.private_key == was.private_key);
-        let Some(is) = is.filter(|t| was.suspended || !t.suspended) else {
-            return true;
-        };
-        !Arc::ptr_eq(was, is)
-            && was.devices.iter().any(|(id, had)| {
-                let has = is.devices.get(id);
-                has.is_none_or(|d| d.public_key != had.public_key || (had.mesh && !d.mesh))
-            })
-    })
-}
-
-#[async_trait]
-impl<S: SpecSource> SpecSource for CheckpointingSource<S> {
-    async fn load(&self) -> PortResult<NodeSpec> {
-        let spec = self.source.load().await?;
-        let before = lock(&self.last).clone();
-        if before.as_ref().map(|b| b.generation) != Some(spec.generation) {
-            self.schedule_write(&spec);
-        }
-        if before.is_some_and(|before| revokes(&before, &spec)) {
-            self.remove().await;
-        }
-        // Last: a caller that is cancelled loads again, and must come to the same
-        // decision.
-        *lock(&self.last) = Some(spec.clone());
-        Ok(spec)
-    }
 }

@@ -2,20 +2,20 @@
 //! or the userspace child does not start. It is detected at the first use, and
 //! after a failure again some seconds later.
 
-use crate::config::Config;
 use async_trait::async_trait;
 use domain::{ErrorCode, Message, Slot};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use protocol::PeerStatistics;
 use provisioning::{
     WireGuard,
-    observed::{ObservedInterface, PeerStatistics},
+    observed::ObservedInterface,
     ports::{PeerChange, PortError, PortResult},
     spec::InterfaceSpec,
 };
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::Mutex, time::Instant};
 use wireguard::Detection;
 
@@ -37,14 +37,9 @@ struct State {
 
 impl LazyWireGuard {
     /// Returns a WireGuard that is not detected yet.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(settings: wireguard::Settings) -> Self {
         Self {
-            settings: wireguard::Settings {
-                choice: config.wireguard,
-                exe: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe")),
-                socket: config.userspace_socket(),
-                log: config.runtime_dir.join("wg-userspace.log"),
-            },
+            settings,
             state: Arc::default(),
         }
     }

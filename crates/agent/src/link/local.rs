@@ -1,0 +1,188 @@
+//! The link to a control plane in the same process: it sees the node in this
+//! process through the same port as it would see one on another machine.
+
+use crate::capacity::CapacityMeter;
+use async_trait::async_trait;
+use domain::{ErrorCode, Message, NodeId, Problem, Slot, TenantName, view::QueryCounts};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use protocol::{
+    DnsEndpoint, EventKind, Location, MachineState, NodeState, Nodes, PeerStatistics, Reported,
+    TenantState,
+};
+use provisioning::{NodeHandle, PortError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tokio::sync::{broadcast, watch};
+
+/// The node in this process. Cheap to clone.
+#[derive(Clone)]
+pub struct LocalNodes {
+    node: NodeId,
+    engine: NodeHandle,
+    capacity: Arc<CapacityMeter>,
+    /// Events that do not come from the engine.
+    events: Option<broadcast::Sender<EventKind>>,
+}
+
+impl LocalNodes {
+    pub(crate) fn new(node: NodeId, engine: NodeHandle, capacity: Arc<CapacityMeter>) -> Self {
+        Self {
+            node,
+            engine,
+            capacity,
+            events: None,
+        }
+    }
+
+    pub(crate) fn add_events(&mut self, events: broadcast::Sender<EventKind>) {
+        self.events = Some(events);
+    }
+
+    pub(crate) fn set_capacity(&mut self, capacity: Arc<CapacityMeter>) {
+        self.capacity = capacity;
+    }
+
+    /// Returns the engine's own handle, for what is in this process anyway.
+    pub fn engine(&self) -> &NodeHandle {
+        &self.engine
+    }
+
+    fn is_own(&self, node: NodeId) -> Option<()> {
+        (node == self.node).then_some(())
+    }
+}
+
+/// Yields at every later change of the value.
+fn changes<T: Send + Sync + 'static>(watch: watch::Receiver<T>) -> BoxStream<'static, ()> {
+    stream::unfold(watch, async |mut watch| {
+        watch.changed().await.ok().map(|()| ((), watch))
+    })
+    .boxed()
+}
+
+/// Yields what is sent from now on, and how much of it was missed.
+fn reports<T>(node: NodeId, events: broadcast::Receiver<T>) -> BoxStream<'static, Reported>
+where
+    T: Into<EventKind> + Clone + Send + 'static,
+{
+    stream::unfold(events, move |mut events| async move {
+        let report = match events.recv().await {
+            Ok(event) => {
+                let event = event.into();
+                Reported::Event { node, event }
+            }
+            Err(broadcast::error::RecvError::Lagged(count)) => Reported::Missed { node, count },
+            Err(broadcast::error::RecvError::Closed) => return None,
+        };
+        Some((report, events))
+    })
+    .boxed()
+}
+
+fn unknown_node() -> Problem {
+    Problem {
+        code: ErrorCode::NotFound,
+        message: Message::NodeUnknown,
+    }
+}
+
+#[async_trait]
+impl Nodes for LocalNodes {
+    fn ids(&self) -> Vec<NodeId> {
+        vec![self.node]
+    }
+
+    fn nudge(&self, node: NodeId) {
+        if self.is_own(node).is_some() {
+            self.engine.nudge();
+        }
+    }
+
+    fn tenant(&self, at: Location) -> Option<TenantState> {
+        self.is_own(at.node)?;
+        self.engine.tenant(at.slot)
+    }
+
+    fn tenant_changes(&self, at: Location) -> BoxStream<'static, ()> {
+        match self.is_own(at.node) {
+            Some(()) => changes(self.engine.watch(at.slot)),
+            None => stream::pending().boxed(),
+        }
+    }
+
+    fn node(&self, node: NodeId) -> Option<NodeState> {
+        self.is_own(node)?;
+        Some(self.engine.node().borrow().clone())
+    }
+
+    fn node_changes(&self, node: NodeId) -> BoxStream<'static, ()> {
+        match self.is_own(node) {
+            Some(()) => changes(self.engine.node()),
+            None => stream::pending().boxed(),
+        }
+    }
+
+    fn machine(&self, node: NodeId) -> Option<MachineState> {
+        self.is_own(node)?;
+        let (capacity, problem) = self.capacity.last();
+        Some(MachineState {
+            wireguard: self.engine.wireguard(),
+            capacity,
+            problem,
+        })
+    }
+
+    fn holders(&self, node: NodeId) -> Option<BTreeMap<Slot, TenantName>> {
+        self.is_own(node)?;
+        self.engine.holders()
+    }
+
+    fn used_slots(&self, node: NodeId) -> BTreeSet<Slot> {
+        match self.is_own(node) {
+            Some(()) => self.engine.used_slots(),
+            None => BTreeSet::new(),
+        }
+    }
+
+    fn events(&self) -> BoxStream<'static, Reported> {
+        let drifts = reports(self.node, self.engine.drifts());
+        match &self.events {
+            Some(events) => stream::select(drifts, reports(self.node, events.subscribe())).boxed(),
+            None => drifts,
+        }
+    }
+
+    async fn statistics(&self, node: NodeId) -> Result<Vec<PeerStatistics>, Problem> {
+        self.is_own(node).ok_or_else(unknown_node)?;
+        let read = self.engine.statistics().await;
+        read.map_err(|e| problem(&e))
+    }
+
+    fn dns_endpoint(&self, at: Location, name: &TenantName) -> Option<DnsEndpoint> {
+        self.is_own(at.node)?;
+        let dns = self.engine.dns(at.slot, name)?;
+        Some(DnsEndpoint {
+            address: dns.address,
+            user: dns.user.to_owned(),
+            password: dns.password,
+        })
+    }
+
+    async fn dns_counts(&self, at: Location, name: &TenantName) -> Result<QueryCounts, Problem> {
+        self.is_own(at.node).ok_or_else(unknown_node)?;
+        let counts = self.engine.dns_counts(at.slot, name).await;
+        counts.map_err(|e| problem(&e))
+    }
+}
+
+/// Returns what a control plane learns of an error. Its cause stays here, in the
+/// log.
+fn problem(e: &PortError) -> Problem {
+    tracing::debug!(code = %e.code, error = %e, cause = ?e.cause, "a call of the control plane failed");
+    e.problem()
+}
+
+#[cfg(test)]
+mod tests;

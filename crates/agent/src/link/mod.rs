@@ -1,0 +1,4 @@
+//! The links between a node and a control plane. The one to a control plane in
+//! the same process is [`local`]; a worker's will be beside it.
+
+pub(crate) mod local;

@@ -1,0 +1,64 @@
+//! The node's process: the engine, and the tasks beside it.
+
+use crate::{capacity::CapacityMeter, feed_source::FeedSource, link::local::LocalNodes};
+use domain::NodeId;
+use provisioning::{Node, NodePorts, NodeSettings, capacity::Memory};
+use std::{future::Future, sync::Arc};
+use tokio::task::JoinSet;
+
+/// A node's process. It works while [`Agent::run`] runs.
+pub struct Agent {
+    engine: Node,
+    capacity: Arc<CapacityMeter>,
+    nodes: LocalNodes,
+}
+
+impl Agent {
+    /// Builds the process of a node whose specs come from `ports.specs` alone.
+    pub fn new(node: NodeId, ports: NodePorts, settings: NodeSettings) -> Self {
+        let (engine, handle) = Node::new(ports, settings);
+        let capacity = Arc::new(CapacityMeter::new(None, None, handle.clone()));
+        Self {
+            engine,
+            nodes: LocalNodes::new(node, handle, capacity.clone()),
+            capacity,
+        }
+    }
+
+    /// Builds the process of a node that follows a control plane: what the source
+    /// reports is reported with the rest. `ports.specs` leads to it.
+    pub fn following(
+        node: NodeId,
+        ports: NodePorts,
+        settings: NodeSettings,
+        source: &FeedSource,
+    ) -> Self {
+        let mut agent = Self::new(node, ports, settings);
+        agent.nodes.add_events(source.events());
+        agent
+    }
+
+    /// Makes the process measure how many tenants the memory suffices for.
+    /// `reserve` is in bytes.
+    #[must_use]
+    pub fn measuring(mut self, memory: Arc<dyn Memory>, reserve: Option<u64>) -> Self {
+        let handle = self.nodes.engine().clone();
+        self.capacity = Arc::new(CapacityMeter::new(Some(memory), reserve, handle));
+        self.nodes.set_capacity(self.capacity.clone());
+        self
+    }
+
+    /// Returns the port through which a control plane in this process sees it.
+    pub fn nodes(&self) -> LocalNodes {
+        self.nodes.clone()
+    }
+
+    /// Runs until `shutdown` completes. What is in force stays in force.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        // Ended when it is dropped.
+        let mut tasks = JoinSet::new();
+        let capacity = self.capacity;
+        tasks.spawn(async move { capacity.run().await });
+        self.engine.run(shutdown).await;
+    }
+}

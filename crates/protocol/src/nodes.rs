@@ -1,0 +1,99 @@
+//! The port through which a control plane sees nodes. The link to the node in
+//! the same process is one implementation; the link to workers is another.
+//! Everything that passes it can go over a wire: values and bounded answers,
+//! no closures and no handles of this process.
+
+use crate::{EventKind, MachineState, NodeState, PeerStatistics, TenantState};
+use async_trait::async_trait;
+use domain::{NodeId, Problem, Secret, Slot, TenantName, view::QueryCounts};
+use futures_util::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+/// Where a tenant is: a slot of a node. A slot alone identifies no tenant once
+/// there is a second node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Location {
+    pub node: NodeId,
+    pub slot: Slot,
+}
+
+/// How a tenant's AdGuard Home is reached by the control plane's proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsEndpoint {
+    /// The address of its API and UI; the port is the same everywhere.
+    pub address: Ipv4Addr,
+    /// The user, for Basic authentication.
+    pub user: String,
+    pub password: Secret,
+}
+
+/// What a node reports besides states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reported {
+    /// Something happened on a node.
+    Event { node: NodeId, event: EventKind },
+    /// This many events were lost, because the reader was too slow.
+    Missed { node: NodeId, count: u64 },
+}
+
+/// The nodes of an installation, as far as this control plane hears from them.
+/// The calls that are not async return what was last reported, at once; a node
+/// that does not answer delays no call but the async ones.
+#[async_trait]
+pub trait Nodes: Send + Sync + 'static {
+    /// Returns the nodes that report to this control plane.
+    fn ids(&self) -> Vec<NodeId>;
+
+    /// Tells a node that its spec may have changed. Carries no data; may be lost.
+    fn nudge(&self, node: NodeId);
+
+    /// Returns the state of the tenant in a slot; `None` while the node has not
+    /// seen a tenant there.
+    fn tenant(&self, at: Location) -> Option<TenantState>;
+
+    /// Yields when [`tenant`](Self::tenant) may answer differently from now on. A
+    /// slow reader misses intermediate states only; other slots' changes do not
+    /// wake it.
+    fn tenant_changes(&self, at: Location) -> BoxStream<'static, ()>;
+
+    /// Returns the node's own state; `None` before it has reported one.
+    fn node(&self, node: NodeId) -> Option<NodeState>;
+
+    /// Yields when [`node`](Self::node) may answer differently from now on.
+    fn node_changes(&self, node: NodeId) -> BoxStream<'static, ()>;
+
+    /// Returns the state of the node's machine; `None` before it has reported one.
+    fn machine(&self, node: NodeId) -> Option<MachineState>;
+
+    /// Returns the tenant in each slot by the spec in force, including suspended
+    /// ones; `None` before there is a spec.
+    fn holders(&self, node: NodeId) -> Option<BTreeMap<Slot, TenantName>>;
+
+    /// Returns the slots with a tenant by the spec in force; none before there is
+    /// a spec.
+    fn used_slots(&self, node: NodeId) -> BTreeSet<Slot>;
+
+    /// Yields what happens on the nodes from now on.
+    fn events(&self) -> BoxStream<'static, Reported>;
+
+    /// Reads the counters of all peers of a node.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    async fn statistics(&self, node: NodeId) -> Result<Vec<PeerStatistics>, Problem>;
+
+    /// Returns how a tenant's AdGuard Home is reached; `None` where the spec in
+    /// force does not have the tenant under this name, or has it suspended.
+    fn dns_endpoint(&self, at: Location, name: &TenantName) -> Option<DnsEndpoint>;
+
+    /// Reads the counters of a tenant's AdGuard Home for the last 24 hours.
+    ///
+    /// # Errors
+    /// `DnsUnavailable` where the node does not know the tenant; why they cannot
+    /// be read otherwise.
+    async fn dns_counts(&self, at: Location, name: &TenantName) -> Result<QueryCounts, Problem>;
+}

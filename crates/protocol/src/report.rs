@@ -1,0 +1,90 @@
+//! What a node reports: the state of its tenants, its own, and its machine's.
+//! Values, so that they can go over a wire: a field that is added has a default.
+
+use domain::{Problem, PublicKey, Slot, TenantName, TenantStatus, Timestamp, view::MemoryView};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, net::SocketAddr};
+
+/// A tenant's state on its node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantState {
+    /// The tenant who had the slot at that time.
+    pub name: TenantName,
+    /// The newest generation for which tunnel and elements are in force.
+    pub applied: u64,
+    pub status: TenantStatus,
+}
+
+/// The state of a node as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeState {
+    /// The generation of the spec at that time.
+    pub generation: u64,
+    /// Problems of the machine itself.
+    pub problems: Vec<Problem>,
+    /// Slots whose interface name a foreign interface has.
+    pub foreign_slots: BTreeSet<Slot>,
+    /// Slots whose interface is still that of a tenant who left, or may be; `None`
+    /// while that cannot be read.
+    pub leaving: Option<BTreeSet<Slot>>,
+}
+
+/// What a node reports of its machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineState {
+    /// The name of the WireGuard implementation.
+    pub wireguard: String,
+    /// How many tenants the memory suffices for; `None` while that is not known.
+    pub capacity: Option<CapacityEstimate>,
+    /// Why the memory could not be read the last time; `None` if it was read, or
+    /// if nothing reads it.
+    pub problem: Option<Problem>,
+}
+
+/// How many tenants a machine can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapacityEstimate {
+    /// Tenants in all, including the present ones.
+    pub max_tenants: u32,
+    /// The cost of one more tenant, in bytes.
+    pub per_tenant: u64,
+    /// How many tenants `per_tenant` was measured from.
+    pub measured: u32,
+    /// Bytes to keep free.
+    pub reserve: u64,
+    /// The machine's memory, in bytes.
+    pub total: u64,
+    /// The available memory, in bytes.
+    pub available: u64,
+}
+
+impl CapacityEstimate {
+    /// Returns the operator's view of it.
+    pub fn view(&self) -> MemoryView {
+        MemoryView {
+            total_bytes: self.total,
+            free_bytes: self.available,
+            reserve_bytes: self.reserve,
+            each_bytes: self.per_tenant,
+            measured: self.measured,
+        }
+    }
+}
+
+/// A peer's counters, as WireGuard counts: `rx` was received from the device,
+/// `tx` was sent to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatistics {
+    /// The interface's slot.
+    pub slot: Slot,
+    /// The peer.
+    pub public_key: PublicKey,
+    /// The last handshake, if there was one.
+    pub last_handshake: Option<Timestamp>,
+    /// The source of its last packet.
+    pub endpoint: Option<SocketAddr>,
+    /// Bytes received from it since the interface was created.
+    pub rx_bytes: u64,
+    /// Bytes sent to it since the interface was created.
+    pub tx_bytes: u64,
+}
