@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Rust's side of the set-up: the pinned toolchain, the wasm target, cargo-leptos and wasm-bindgen.
-# The two tools go to the cache folder, so that nobody's own ~/.cargo/bin is changed.
+# The two tools go to the cache folder, so that the user's ~/.cargo/bin stays unchanged.
 
 install_toolchain() {
   if ! has rustup; then

@@ -1,0 +1,72 @@
+//! What a node reports goes over a wire: every type is read back as it was
+//! written, and a field of a newer version is ignored.
+
+#![allow(clippy::unwrap_used)]
+
+use domain::{
+    ErrorCode, Message, NodeId, Part, Problem, PublicKey, Slot, TenantName, TenantStatus, Timestamp,
+};
+use protocol::{
+    CapacityEstimate, EventKind, Location, MachineState, NodeState, PeerStatistics, Reported,
+    TenantState,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+
+fn assert_survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    let mut json = serde_json::to_value(value).unwrap();
+    assert_eq!(&serde_json::from_value::<T>(json.clone()).unwrap(), value);
+    if let Some(fields) = json.as_object_mut().filter(|f| f.len() > 1) {
+        fields.insert("from_tomorrow".to_owned(), 7.into());
+        assert_eq!(&serde_json::from_value::<T>(json).unwrap(), value);
+    }
+}
+
+#[test]
+fn reports_survive_a_wire() {
+    let problem = Problem {
+        code: ErrorCode::DockerUnavailable,
+        message: Message::DockerTimedOut { seconds: 15 },
+    };
+    assert_survives(&TenantState {
+        name: TenantName::parse("lina").unwrap(),
+        applied: u64::MAX,
+        status: TenantStatus {
+            firewall: Part::Ready { took_ms: 12 },
+            tunnel: Part::Working,
+            dns: Part::Problem(problem.clone()),
+        },
+    });
+    assert_survives(&NodeState {
+        generation: 7,
+        problems: vec![problem.clone()],
+        foreign_slots: [Slot::FIRST].into(),
+        leaving: Some([Slot::LAST].into()),
+    });
+    assert_survives(&NodeState::default());
+    assert_survives(&MachineState {
+        wireguard: "kernel WireGuard".to_owned(),
+        capacity: Some(CapacityEstimate {
+            max_tenants: 90,
+            per_tenant: 33 << 20,
+            measured: 12,
+            reserve: 512 << 20,
+            total: 4 << 30,
+            available: 3 << 30,
+        }),
+        problem: Some(problem),
+    });
+    assert_survives(&PeerStatistics {
+        slot: Slot::FIRST,
+        public_key: PublicKey::from_bytes([7; 32]),
+        last_handshake: Some(Timestamp::from_secs(1_795_478_400)),
+        endpoint: Some("[2001:db8::7]:51820".parse().unwrap()),
+        rx_bytes: u64::MAX,
+        tx_bytes: 0,
+    });
+    let (node, slot) = (NodeId(17), Slot::FIRST);
+    assert_survives(&Location { node, slot });
+    let event = EventKind::EventsLost { count: 3 };
+    assert_survives(&Reported::Event { node, event });
+    assert_survives(&Reported::Missed { node, count: 3 });
+}
