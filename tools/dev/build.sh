@@ -24,8 +24,8 @@ and prints what to open and the operator's first sign-in. Ctrl-C stops the serve
   --root DIR  where the data are, default /etc/maliknode; the database is SQLite unless its configuration says otherwise
   --release   the optimised build, as for a real server; it takes twice as long to build
   -- ARGS     passed on to 'maliknode serve'
-The first time, on two cores: about 12 minutes where only package registries are reachable (cargo-leptos 5, the build 4,
-the image 1.5), about 5 where the internet is (prebuilt tools and the image are downloaded). After that, seconds.
+The first time, on two cores: about 11 minutes where only package registries are reachable (cargo-leptos 5, the build 4,
+the image 1.5), perhaps 5 where the internet is (prebuilt tools and the image are downloaded; added up, not measured). After that, seconds.
 TEXT
 }
 

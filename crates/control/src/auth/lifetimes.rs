@@ -19,8 +19,8 @@ impl Audience {
         }
     }
 
-    /// Returns how long a session lasts at most, even with visits, so that nobody
-    /// is signed in on a forgotten browser.
+    /// Returns how long a session lasts at most, even with visits, so that no client
+    /// stays signed in on a forgotten browser.
     pub const fn max_age(self) -> Duration {
         match self {
             Self::Dashboard | Self::Dns => DAY.saturating_mul(30),
