@@ -181,6 +181,36 @@ pub fn App() -> impl IntoView {
                     ssr=SsrMode::Async
                 />
                 <Route
+                    path=path!("/plans")
+                    view=only_on!(HostKind::Operator, operator::plans::PlansPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/plans/new")
+                    view=only_on!(HostKind::Operator, operator::plans::NewPlanPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/plans/:id")
+                    view=only_on!(HostKind::Operator, operator::plans::EditPlanPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/plans/:id/confirm")
+                    view=only_on!(HostKind::Operator, operator::plans::ConfirmPlanPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/use")
+                    view=only_on!(HostKind::Operator, operator::usage::UsePage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/tenants/:id/plan")
+                    view=only_on!(HostKind::Operator, operator::tenant_plan::TenantPlanPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
                     path=path!("/tenants/:id/delete")
                     view=only_on!(HostKind::Operator, operator::page::DeleteTenantPage)
                     ssr=SsrMode::Async

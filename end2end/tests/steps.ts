@@ -1,4 +1,5 @@
 // The steps that the specs share.
+import { readFileSync } from "node:fs";
 import { expect, type Page } from "@playwright/test";
 import jsQR from "jsqr";
 import { PNG } from "pngjs";
@@ -42,4 +43,20 @@ export async function scan(page: Page) {
   const code = jsQR(new Uint8ClampedArray(png.data), png.width, png.height);
   expect(code, "the code on the screen is readable").not.toBeNull();
   return code!.data;
+}
+
+/** Returns the operator's first password, which the first start printed. */
+export function operatorPassword() {
+  const password = /[a-z2-9]{4}(-[a-z2-9]{4}){3}/.exec(readFileSync(process.env.MALIKNODE_SERVER_LOG!, "utf8"))?.[0];
+  expect(password, "the first start prints the operator's password").toBeTruthy();
+  return password!;
+}
+
+/** Signs the operator in and ends on the operator's home page. */
+export async function operatorSignIn(page: Page) {
+  await page.goto(`${home("admin")}/sign-in`);
+  await page.getByLabel("Name").fill("admin");
+  await page.getByLabel("Password").fill(operatorPassword());
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("heading", { name: "Home", exact: true })).toBeVisible();
 }

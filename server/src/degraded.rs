@@ -4,12 +4,13 @@
 //! nothing that is in force changes in between.
 
 use crate::{
-    accept::{self, Limits},
+    accept,
     config::Config,
     console::print_line,
     shutdown::{ShutdownSignals, closed},
     start_error::StartError,
     storage::{open_store, spec_checkpoint},
+    wiring,
 };
 use agent::{Backends, SpecCheckpoint};
 use axum::{
@@ -80,7 +81,7 @@ pub(crate) async fn run_without_database(
         tokio::spawn(accept::run(
             listener,
             router,
-            Limits::default(),
+            wiring::accept_limits(config),
             closed(closing),
         ))
     });

@@ -5,7 +5,7 @@
 //! is missing) does not: the node retries until it is.
 
 use crate::{
-    accept::{self, Limits},
+    accept,
     config::Config,
     console, degraded, doctor,
     shutdown::{ShutdownSignals, closed},
@@ -73,7 +73,12 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     if !config.site.join("pkg").is_dir() {
         tracing::warn!(folder = %config.site.display(), "the pages' scripts and styles are missing: build with ./dev build, or set --site");
     }
-    let server = accept::run(listener, web.router, Limits::default(), closed(closing));
+    let server = accept::run(
+        listener,
+        web.router,
+        wiring::accept_limits(&config),
+        closed(closing),
+    );
     let mut server = tokio::spawn(server);
 
     console::print_addresses(&config, &store, operator.as_ref());
@@ -132,6 +137,10 @@ fn prepare_machine(config: &Config) {
     }
     if let Err(e) = wireguard::reserve_ports() {
         tracing::warn!(error = %e, "the tunnels' UDP ports cannot be reserved");
+    }
+    for refused in wiring::kernel_limits(config).apply() {
+        let (path, wanted) = (refused.path.display(), refused.wanted);
+        tracing::warn!(error = %refused.cause, %path, wanted, "a limit of the kernel's table of connections cannot be set");
     }
     if let Some(problem) = config.proxy_problem() {
         tracing::warn!("{}", texts::english().message(&problem));

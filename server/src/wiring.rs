@@ -1,13 +1,14 @@
 //! Wires the parts of the program: the node's process on this machine, and the
 //! core that sees it through the port `Nodes`.
 
-use crate::config::Config;
+use crate::{accept, config::Config};
 use adguard::AdGuardSettings;
-use agent::{Agent, AgentSettings, Backends, SpecCheckpoint};
+use agent::{Agent, AgentSettings, Backends, DiskLimits, SpecCheckpoint};
+use conntrack::KernelLimits;
 use containers::ContainerSettings;
 use control::{Control, ControlParts, ControlSettings, Entropy, StoreSpecs};
 use domain::SystemClock;
-use firewall::FirewallSettings;
+use firewall::{FirewallLimits, FirewallSettings};
 use provisioning::NodeSettings;
 use std::{path::PathBuf, sync::Arc};
 use store::{LOCAL_NODE, Store};
@@ -20,6 +21,7 @@ pub(crate) fn agent_settings(config: &Config) -> AgentSettings {
             addresses: config.addresses,
             root: config.root.clone(),
             dns_memory_bytes: config.dns.memory_mb << 20,
+            dns_cpu_thousandths: config.limits.dns_cpu_thousandths(),
             image: config.dns.image.clone(),
             fallback_dns: config.dns.plain_fallback(),
         },
@@ -29,11 +31,7 @@ pub(crate) fn agent_settings(config: &Config) -> AgentSettings {
             socket: config.userspace_socket(),
             log: config.runtime_dir.join("wg-userspace.log"),
         },
-        firewall: FirewallSettings {
-            addresses: config.addresses,
-            allowed_private: config.allowed_private.clone(),
-            ..FirewallSettings::default()
-        },
+        firewall: firewall_settings(config),
         containers: container_settings(config),
         dns: AdGuardSettings {
             upstreams: config.dns.upstreams.clone(),
@@ -44,6 +42,51 @@ pub(crate) fn agent_settings(config: &Config) -> AgentSettings {
         },
         lists: config.dns.lists.clone(),
         memory_reserve: config.memory_reserve(),
+        disk: DiskLimits {
+            soft_bytes: config.limits.disk_soft_mb << 20,
+            hard_bytes: config.limits.disk_hard_mb << 20,
+            min_free_percent: config.limits.disk_free_percent,
+        },
+    }
+}
+
+/// Returns the limits on clients of the pages.
+pub(crate) fn accept_limits(config: &Config) -> accept::Limits {
+    accept::Limits {
+        per_address: config.limits.web_connections as usize,
+        unlimited: config.trusted_proxies.clone(),
+        ..accept::Limits::default()
+    }
+}
+
+/// Returns what the limits of tenants need of the kernel's table of connections.
+pub(crate) fn kernel_limits(config: &Config) -> KernelLimits {
+    KernelLimits {
+        per_tenant: config.limits.connections_per_tenant,
+        established: config.limits.established(),
+        // Where it cannot be read, what the tenants' limits need remains.
+        memory: memory::total_and_available().map_or(0, |(total, _)| total),
+    }
+}
+
+/// Returns the settings of the firewall table.
+pub(crate) fn firewall_settings(config: &Config) -> FirewallSettings {
+    FirewallSettings {
+        addresses: config.addresses,
+        allowed_private: config.allowed_private.clone(),
+        resolvers: config.dns.resolver_addresses().into_iter().collect(),
+        limits: FirewallLimits {
+            connections_per_device: config.limits.connections_per_device,
+            connections_per_tenant: config.limits.connections_per_tenant,
+            connections_per_destination: config.limits.connections_per_destination,
+            new_per_device: config.limits.new_per_device,
+            new_per_tenant: config.limits.new_per_tenant,
+            dns_per_second: config.limits.dns_per_second,
+            dns_burst: config.limits.dns_burst,
+            established_seconds: config.limits.established_seconds,
+            smtp_open: config.limits.smtp_open,
+        },
+        ..FirewallSettings::default()
     }
 }
 
@@ -78,7 +121,32 @@ pub(crate) fn core(
             excluded_slots: config.excluded_slots.clone(),
             max_tenants: config.max_tenants.map(u32::from),
             sign_ups_per_hour: config.sign_ups_per_hour,
+            time_zone: config.time_zone.clone(),
         },
     });
     (agent, control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The configuration refuses what the firewall would, with the setting's name.
+    #[test]
+    fn every_accepted_limit_suits_the_firewall() {
+        for limits in [
+            "",
+            "connections_per_device = 100\nconnections_per_tenant = 1000\nconnections_per_destination = 100\nnew_per_device = 10\nnew_per_tenant = 10\ndns_per_second = 5\ndns_burst = 5",
+            "connections_per_device = 65536\nconnections_per_tenant = 262144\nconnections_per_destination = 41560\nnew_per_device = 100000\nnew_per_tenant = 100000\ndns_per_second = 100000\ndns_burst = 1000000",
+        ] {
+            let text = format!("[limits]\n{limits}\n");
+            let config = Config::from_text("/nowhere".into(), "config.toml".into(), &text);
+            let settings = firewall_settings(&config.unwrap());
+            assert_eq!(settings.check(), Ok(()), "{limits}");
+        }
+        let default = Config::from_text("/nowhere".into(), "config.toml".into(), "").unwrap();
+        let settings = firewall_settings(&default);
+        assert_eq!(settings.limits, FirewallLimits::default());
+        assert!(settings.resolvers.contains(&"9.9.9.10".parse().unwrap()));
+    }
 }

@@ -134,6 +134,7 @@ async fn write_events(root: &Path) {
         plan: "home".to_owned(),
         private_key: testkit::samples::key(1, 0),
         dns_password: Secret::new("dns"),
+        time_zone: "UTC".to_owned(),
         dns_password_hash: "hash".to_owned(),
         now: yesterday,
     };

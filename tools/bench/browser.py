@@ -77,10 +77,10 @@ class Tenant:
         return location, took
 
 
-def sign_up(name):
+def sign_up(name, plan="studio"):
     """Signs a tenant up and reads the progress page's events until all parts are ready."""
     browser, host = Browser(), f"{name}.{BASE}"
-    form = {"name": name, "password": PASSWORD, "plan": "studio"}
+    form = {"name": name, "password": PASSWORD, "plan": plan}
     started_at = time.perf_counter()
     status, location, text = browser.request("POST", BASE, "/do/sign_up", form)
     if status not in (302, 303) or f"//{host}/" not in location:

@@ -18,6 +18,7 @@ from pathlib import Path
 from bench import ms, p50_p99, percentile
 from baselines import BED, container_address, output, pids_with_argument, pss_mb
 from browser import sign_up
+from devices import connect, inside
 
 MIN_TENANTS = 50  # how many tenants a machine should hold at least
 ALONE = 5  # sign-ups before the crowd, one after another
@@ -39,15 +40,20 @@ def rule_names():
     return ["".join(draw.choices(string.ascii_lowercase, k=draw.randint(6, 16))) + f"{n}.example" for n in range(RULES)]
 
 
-def prepare():
-    """Writes a shared list of a common length as a local file, and starts an upstream."""
+def prepare_list():
+    """Writes a shared list of a common length as a local file."""
     names = rule_names()
     source = BED / "blocked.txt"
     source.write_text("! Title: bench\n" + "".join(f"||{name}^\n" for name in names))
     folder = BED / "root/central_api"
     folder.mkdir(parents=True, mode=0o700)
     (folder / "config.toml").write_text(f'[[dns.lists]]\nid = 1\nname = "bench"\npath = "{source}"\n')
-    subprocess.Popen(["nsenter", f"--net=/run/netns/{os.environ['MALIKNODE_BED_WAN']}", sys.executable, "-B", TOOL, "serve", INTERNET])
+
+
+def prepare():
+    """Writes the list and starts an upstream."""
+    prepare_list()
+    subprocess.Popen([*inside(os.environ["MALIKNODE_BED_WAN"]), sys.executable, "-B", TOOL, "serve", INTERNET])
 
 
 def available_mb():
@@ -127,28 +133,15 @@ def containers(bench):
     bench.add(f"control plane at {count} real tenants", f"{pss_mb(bench.server):.0f} MB")
 
 
-def connect(tenant, namespace):
-    """Connects a device of this tenant in a namespace of its own. Returns the address of its gateway."""
-    form = {"label": "asking", "routing": "everything", "policy": "standard"}
-    tenant.browser.connection.close()  # the server closed the idle connection; the next request opens another
-    device = re.search(r"/devices/(\d+)", tenant.post("add_device", form)[0])[1]
-    conf = tenant.browser.get(tenant.host, f"/devices/{device}/config")[2]
-    value = {k.strip(): v.strip() for k, _, v in (line.partition("=") for line in conf.splitlines())}
-    name, file = f"dev{tenant.slot}", BED / f"dev{tenant.slot}.conf"
-    file.write_text("".join(line + "\n" for line in conf.splitlines() if not line.startswith(("Address", "DNS"))))
-    inside = ["nsenter", f"--net=/run/netns/{namespace}"]
-    output(*inside, "wireguard-go", name)
-    output(*inside, "wg", "setconf", name, str(file))
-    output(*inside, "ip", "addr", "add", value["Address"].split("/")[0] + "/32", "dev", name)
-    output(*inside, "ip", "link", "set", name, "mtu", "1420", "up")
-    gateway = value["DNS"].split(",")[0].strip()
-    output(*inside, "ip", "route", "replace", f"{gateway}/32", "dev", name)
-    return gateway
-
-
 def ask(server, name, count, namespace=None):
-    inside = ["nsenter", f"--net=/run/netns/{namespace}"] if namespace else []
-    return json.loads(output(*inside, sys.executable, "-B", TOOL, "ask", server, name, str(count)))
+    enter = inside(namespace) if namespace else []
+    return json.loads(output(*enter, sys.executable, "-B", TOOL, "ask", server, name, str(count)))
+
+
+def container_of(tenant):
+    """Returns the id of a tenant's container. Its name in the engine says nothing."""
+    label = f"label=maliknode.name=adguard_user_{tenant}"
+    return output("docker", "ps", "-q", "--filter", label).strip()
 
 
 def latency(bench):
@@ -156,8 +149,8 @@ def latency(bench):
     spaces = os.environ["MALIKNODE_BED_CLIENTS"].split()[:MEASURED]
     targets = []
     for tenant, namespace in zip(bench.tenants, spaces):
-        gateway = connect(tenant, namespace)
-        direct = container_address(f"adguard_user_{tenant.host.split('.')[0]}")
+        gateway = connect(tenant, namespace, f"dev{tenant.slot}").gateway
+        direct = container_address(container_of(tenant.host.split(".")[0]))
         targets.append((gateway, direct, namespace))
     for what, name, wanted in (("cached", CACHED_NAME, INTERNET), ("blocked", blocked, "0.0.0.0")):
         through, direct_times = [], []

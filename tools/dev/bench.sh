@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Measures performance in a test bed (tools/bench/bench.py; at scale, tools/bench/scale.py).
+# Measures performance in a test bed (tools/bench/bench.py; at scale, scale.py; hostile tenants, neighbours.py).
 
 help_bench() {
   cat <<TEXT
@@ -18,6 +18,13 @@ not be measured is. On a busy machine only the ratios are reliable. The test bed
                             a change, one change, statistics, the firewall, cold start, memory
   real containers           as many tenants as memory and four minutes allow, at least 50 (--tenants N: at most N): memory
                             of each, sign-ups among others, DNS through the tunnel and directly at the container
+
+./dev bench neighbours [--json FILE]: what hostile tenants change for another, within 25 minutes. A device of one tenant
+measures DNS, new flows and connections, throughput and the sign-in page: quiet, while others flood (packets, connections,
+DNS, 60 kB answers, iperf3, forged ICMP errors, idle connections to the pages), and while the same load generators flood
+something else. At the end, 20 tenants flood, or as many as memory allows. Marked are 'over', more than 20 % worse than
+quiet; 'spread', so, but no worse than the worst quiet value; 'load', so, but no more than by the load generators alone, which
+share this machine; 'aim missed', an absolute target. 'over' and 'aim missed' are no failure.
 TEXT
 }
 
@@ -29,10 +36,11 @@ build_full_node() {
 
 cmd_bench() {
   local json='' tenants='' program=bench.py options=()
-  if [ "${1:-}" = scale ]; then
-    program=scale.py
+  case ${1:-} in scale | neighbours)
+    program=$1.py
     shift
-  fi
+    ;;
+  esac
   while [ $# -gt 0 ]; do
     case $1 in
     --tenants | --tenants=*)
@@ -64,6 +72,9 @@ cmd_bench() {
     export MALIKNODE_FULL_NODE=$CARGO_TARGET_DIR/release/examples/full_node
     say
     say "Measuring at scale, some ten minutes (half an hour at most)"
+  elif [ "$program" = neighbours.py ]; then
+    say
+    say "Measuring hostile tenants, some fifteen minutes (25 at most)"
   else
     say
     say "Measuring, about two minutes"

@@ -3,7 +3,8 @@
 #
 #   tools/dev/kernel-vm.sh PROGRAM [ARGUMENTS...]
 #
-# It tests the kernel implementation of the WireGuard port where the machine's own kernel has no WireGuard.
+# It tests the kernel implementation of the WireGuard port where the machine's own kernel has no WireGuard, and
+# speed limits with fq_codel. KERNEL_VM_TOOLS names further programs to copy, e.g. "ip tc ping".
 # Output and exit status are the program's; the status is 125 if the virtual machine itself failed. The
 # program's shared libraries are copied. It finds /proc, /sys, /dev, tmpfs on /tmp and /run, and busybox.
 #
@@ -14,7 +15,8 @@
 set -euo pipefail
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-MODULES=(wireguard tun veth bridge nf_tables nft_ct nft_nat nft_chain_nat nft_masq)
+MODULES=(wireguard tun veth bridge nf_tables nft_ct nft_nat nft_chain_nat nft_masq
+  sch_tbf sch_htb sch_ingress sch_fq_codel cls_u32 act_mirred ifb)
 
 fail() { printf 'kernel-vm: %s\n' "$*" >&2; exit 125; }
 
@@ -65,6 +67,12 @@ make_root() {
   # Debug information only slows down the start of the machine.
   if command -v strip >/dev/null; then strip --strip-debug "$ROOT_DIR/program"; fi
   copy_libraries "$PROGRAM"
+  for name in ${KERNEL_VM_TOOLS:-}; do
+    file=$(command -v "$name") || fail "$name is missing: ./dev setup --tests installs it"
+    mkdir -p "$ROOT_DIR/usr/sbin"
+    cp -L "$file" "$ROOT_DIR/usr/sbin/$name"
+    copy_libraries "$file"
+  done
   module_files | while read -r file; do
     number=$((number + 1))
     name=$number-$(basename "$file")
@@ -78,7 +86,7 @@ make_root() {
   cat >"$ROOT_DIR/init" <<INIT
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin HOME=/root RUST_BACKTRACE=1
+export PATH=/usr/sbin:/bin HOME=/root RUST_BACKTRACE=1
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev

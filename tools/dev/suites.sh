@@ -4,7 +4,7 @@
 
 # Test programs that change the machine (interfaces, rules, containers) run as root in a bed, all others as the
 # user. The form is CRATE/TARGET, where * is every file of the crate's tests/.
-PORT_TESTS=('wireguard/*' 'firewall/*' 'containers/*' 'adguard/*')
+PORT_TESTS=('wireguard/*' 'firewall/*' 'shaping/*' 'conntrack/*' 'containers/*' 'adguard/*')
 PACKET_TESTS=('server/packets')
 FAULT_TESTS=('server/faults')
 STORE_TESTS=('store/*')
@@ -92,4 +92,7 @@ suite_store() {
 suite_kernel() {
   build_tests
   run_tests as_root_with_env bash "$ROOT/tools/dev/kernel-vm.sh" -- wireguard/contract -- --kernel
+  # The machine's own kernel may have no fq_codel.
+  run_tests as_root_with_env env KERNEL_VM_TOOLS="ip tc ping" bash "$ROOT/tools/dev/kernel-vm.sh" -- \
+    shaping/limits -- changes:: --test-threads=1
 }

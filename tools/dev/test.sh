@@ -10,7 +10,7 @@ help_test() {
   unit       every test that changes nothing on the machine; no root, no network
   store      the contract tests of the store, on SQLite and on a real PostgreSQL that is started for them
   ports      the implementations of the ports, in test beds: WireGuard (userspace), nftables with packets,
-             Docker, AdGuard Home
+             tracked connections, Docker, AdGuard Home
   kernel     the contract tests of the WireGuard port with the kernel's WireGuard, in a virtual machine
   packets    the real binary, Docker, AdGuard Home and WireGuard clients in a hermetic bed
   kills      SIGKILL of server, tunnels, Docker and containers during changes (12 times)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # frontend -> app -> control -> {store, protocol} -> domain; agent -> the real sides -> provisioning -> protocol;
 # server wires all. `control` does not name `provisioning`: it sees nodes through the port `protocol::Nodes`. What is not named here is not allowed.
-REAL_SIDES = {"wireguard", "containers", "firewall", "adguard", "folders"}
+REAL_SIDES = {"shaping", "wireguard", "containers", "firewall", "adguard", "folders", "conntrack"}
 ALLOWED = {
     "domain": set(),
     "protocol": {"domain"},

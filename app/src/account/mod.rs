@@ -1,7 +1,10 @@
-//! The tenant's account: plan and use, signing out, and deleting the account.
+//! The tenant's account: plan and use, the month and its time zone, signing out, and
+//! deleting the account.
 
 #[cfg(feature = "ssr")]
 mod page;
+#[cfg(feature = "ssr")]
+mod time_zone;
 
 #[cfg(feature = "ssr")]
 pub use page::AccountPage;
@@ -37,6 +40,24 @@ pub async fn delete_account(name: String) -> Result<(), AppError> {
     .await;
     let context = deleted.map_err(|f| forms::refuse(f, "/account", &[("name", &name)]))?;
     forms::redirect(&format!("{}://{}/", context.scheme, context.base));
+    Ok(())
+}
+
+/// Sets the time zone in which the tenant's months begin.
+///
+/// # Errors
+/// The failures of `Tenants::set_time_zone`.
+#[cfg(feature = "ssr")]
+#[server(prefix = "/do", endpoint = "set_time_zone")]
+pub async fn set_time_zone(time_zone: String) -> Result<(), AppError> {
+    use crate::context;
+    let done = async {
+        let (control, scope) = (context::control()?, context::tenant()?);
+        control.tenants().set_time_zone(&scope, &time_zone).await
+    }
+    .await;
+    done.map_err(|f| forms::refuse(f, "/account", &[("time_zone", &time_zone)]))?;
+    forms::redirect("/account?saved=time_zone");
     Ok(())
 }
 

@@ -1,13 +1,17 @@
 //! `/account`.
 
-use super::{DeleteAccountForm, wrong_name};
+use super::{DeleteAccountForm, time_zone::MonthCard, wrong_name};
 use crate::{
     context,
     forms::{self, Refusal},
     loader::load,
-    ui::{Glyph, Icon, NavItem, PageHead, PageShell, format},
+    tenant::data,
+    ui::{Glyph, Icon, NavItem, PageHead, PageShell, format, plan_text},
 };
-use domain::{Failure, Field, Plan, view::DashboardView};
+use domain::{
+    Failure, Field, Plan,
+    view::{DashboardView, DataView},
+};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
@@ -21,6 +25,13 @@ pub fn AccountPage() -> impl IntoView {
         let (control, scope) = ready?;
         let DashboardView { network, usage } = control.tenants().dashboard(&scope).await?;
         let name = network.name.clone();
+        let saved = query.get("saved").is_some() && failure.is_none();
+        // Only the form of the time zone returns one.
+        let of_zone = query.get("time_zone").is_some();
+        let (zone_failure, failure) = match failure {
+            Some(f) if of_zone => (Some(f), None),
+            other => (None, other),
+        };
         let typed = failure.as_ref().and_then(|_| query.get("name"));
         // The query contains only the code; the message for a wrong name is made here.
         let failure = failure.map(|f| match f.field {
@@ -31,10 +42,11 @@ pub fn AccountPage() -> impl IntoView {
             <PageShell current=NavItem::Account who=name.clone() title="Account">
                 <PageHead title="Account"/>
                 <PlanCard
-                    plan=network.plan
+                    plan=network.plan.clone()
                     devices=network.devices.len()
-                    used=usage.month_bytes
+                    data=usage.data.clone()
                 />
+                <MonthCard plan=network.plan data=usage.data failure=zone_failure saved=saved/>
                 <section class="card row px-[18px] py-4" aria-labelledby="out-title">
                     <div>
                         <h2 id="out-title">"Sign out"</h2>
@@ -63,18 +75,12 @@ pub fn AccountPage() -> impl IntoView {
 
 /// The limits of the plan and how much of them is used.
 #[component]
-fn PlanCard(plan: Plan, devices: usize, used: u64) -> impl IntoView {
-    let meter = |label: &'static str, max: u64, value: u64| {
-        view! {
-            <progress
-                class="meter mt-[7px] mb-[3px]"
-                aria-label=label
-                max=max
-                value=value.min(max)
-            ></progress>
-        }
+fn PlanCard(plan: Plan, devices: usize, data: DataView) -> impl IntoView {
+    let meter = |label: &'static str, class: &'static str, max: u64, value: u64| {
+        view! { <progress class=class aria-label=label max=max value=value.min(max)></progress> }
     };
-    let (number, unit) = format::bytes_parts(used);
+    let (number, unit) = format::bytes_parts(data.used_bytes);
+    let notice = data::notice(&data).map(|n| format!("{} {}", n.title, n.text));
     view! {
         <section class="card" aria-labelledby="plan-title">
             <div class="hd border-b border-line">
@@ -85,20 +91,28 @@ fn PlanCard(plan: Plan, devices: usize, used: u64) -> impl IntoView {
                 <div class="kpi">
                     <small>"Devices"</small>
                     <b>{devices} " " <span>{format!("of {}", plan.devices)}</span></b>
-                    {meter("Devices in use", plan.devices.into(), devices as u64)}
+                    {meter(
+                        "Devices in use",
+                        "meter mt-[7px] mb-[3px]",
+                        plan.devices.into(),
+                        devices as u64,
+                    )}
                 </div>
                 <div class="kpi">
                     <small>"Data this month"</small>
                     <b>{number} " " <span>{unit}</span></b>
-                    {plan.monthly_bytes.map(|limit| meter("Used of this month's data", limit, used))}
-                    <span class="xs">{format::plan_data(&plan)}</span>
+                    {data::bar(&data)
+                        .map(|b| meter("Used of this month's data", b.class, b.limit, b.used))}
+                    <span class="xs">{data::note(&data)}</span>
                 </div>
                 <div class="kpi">
                     <small>"Speed"</small>
-                    <b>{format::plan_speed(&plan)}</b>
-                    <span class="xs">"each way"</span>
+                    <p class="font-semibold">{plan_text::speed(&plan)}</p>
+                    <span class="xs">{plan_text::data(&plan)}</span>
+                    <span class="xs block">{plan_text::at_limit(&plan)}</span>
                 </div>
             </div>
+            {notice.map(|text| view! { <p class="s border-t border-line px-[18px] py-3">{text}</p> })}
         </section>
     }
 }

@@ -20,7 +20,7 @@ pub use refusal::Refusal;
 pub use send::{Answer, send};
 #[cfg(feature = "ssr")]
 pub use server::{
-    AppError, field_name, handoff_url, redirect, refusal_from_query, refuse, set_status,
+    AppError, field_name, handoff_url, redirect, refusal_from_query, refuse, set_status, url_with,
 };
 
 use domain::Field;

@@ -122,12 +122,17 @@ const MAX_RETURNED_VALUE: usize = 256;
 
 /// Returns `page?error=…&field=…&<typed>`.
 fn return_url(page: &str, failure: &Failure, typed: &[(&str, &str)]) -> String {
-    use leptos_router::params::ParamsMap;
-    let mut query = ParamsMap::new();
-    query.insert("error", failure.code.as_str().to_owned());
+    let mut query = vec![("error", failure.code.as_str())];
     if let Some(field) = failure.field {
-        query.insert("field", field_name(field).to_owned());
+        query.push(("field", field_name(field)));
     }
+    query.extend(typed);
+    url_with(page, &query)
+}
+
+/// Returns `page?<typed>`. Long values are cut.
+pub fn url_with(page: &str, typed: &[(&str, &str)]) -> String {
+    let mut query = leptos_router::params::ParamsMap::new();
     for (name, value) in typed {
         let end = value.floor_char_boundary(MAX_RETURNED_VALUE);
         query.insert((*name).to_owned(), value[..end].to_owned());
@@ -136,6 +141,25 @@ fn return_url(page: &str, failure: &Failure, typed: &[(&str, &str)]) -> String {
     // a value cannot end the header.
     format!("{page}{}", query.to_query_string())
 }
+
+/// Every field that a query may name.
+const FIELDS: [Field; 15] = [
+    Field::Name,
+    Field::Password,
+    Field::Plan,
+    Field::Label,
+    Field::Routing,
+    Field::Policy,
+    Field::PlanId,
+    Field::Devices,
+    Field::Data,
+    Field::Down,
+    Field::Up,
+    Field::AtLimit,
+    Field::Slow,
+    Field::MonthDay,
+    Field::TimeZone,
+];
 
 /// Returns a field's name in queries and in the `name` of inputs.
 pub const fn field_name(field: Field) -> &'static str {
@@ -146,6 +170,15 @@ pub const fn field_name(field: Field) -> &'static str {
         Field::Label => "label",
         Field::Routing => "routing",
         Field::Policy => "policy",
+        Field::PlanId => "id",
+        Field::Devices => "devices",
+        Field::Data => "data",
+        Field::Down => "down",
+        Field::Up => "up",
+        Field::AtLimit => "at_limit",
+        Field::Slow => "slow",
+        Field::MonthDay => "month_day",
+        Field::TimeZone => "time_zone",
     }
 }
 
@@ -155,18 +188,7 @@ pub const fn field_name(field: Field) -> &'static str {
 pub fn refusal_from_query(get: impl Fn(&str) -> Option<String>) -> Option<Refusal> {
     let code = get("error")?;
     let code = *ErrorCode::ALL.iter().find(|c| c.as_str() == code)?;
-    let field = get("field").and_then(|f| {
-        [
-            Field::Name,
-            Field::Password,
-            Field::Plan,
-            Field::Label,
-            Field::Routing,
-            Field::Policy,
-        ]
-        .into_iter()
-        .find(|field| field_name(*field) == f)
-    });
+    let field = get("field").and_then(|f| FIELDS.into_iter().find(|x| field_name(*x) == f));
     let precise = match code {
         ErrorCode::NameMalformed | ErrorCode::NameReserved => {
             let parsed = TenantName::parse(&get("name").unwrap_or_default());

@@ -54,7 +54,8 @@ pub fn Audit(rows: Vec<AuditRow>, now: Timestamp) -> impl IntoView {
                     .into_any()
             } else {
                 view! {
-                    <div class="scroll">
+                    // Nothing in it takes the focus: it does itself, to be scrolled by keyboard.
+                    <div class="scroll" tabindex="0" role="group" aria-labelledby="audit">
                         <table class="table">
                             <thead>
                                 <tr>

@@ -1,11 +1,14 @@
-//! The operator's pages: problems, figures, the tenants, the logs. They are plain
-//! pages and forms and need no script.
+//! The operator's pages: problems, figures, the tenants, the plans, who uses what, the
+//! logs. They are plain pages and forms and need no script.
 
 mod attention;
 mod figures;
 mod logs;
 pub mod page;
+pub mod plans;
+pub mod tenant_plan;
 mod tenants;
+pub mod usage;
 
 use crate::{
     context,
@@ -60,9 +63,14 @@ async fn acting_for(id: i64) -> Result<(control::Control, TenantScope), Failure>
 /// Redirects to the sign-in if the operator is signed out; any other failure is
 /// shown on `page`.
 fn refused(failure: Failure, page: &str) -> AppError {
+    refused_with(failure, page, &[])
+}
+
+/// Does what [`refused`] does, and returns what was typed.
+fn refused_with(failure: Failure, page: &str, typed: &[(&str, &str)]) -> AppError {
     if failure.code == domain::ErrorCode::SignedOut {
         forms::refuse(failure, "/sign-in", &[])
     } else {
-        forms::refuse(failure, page, &[])
+        forms::refuse(failure, page, typed)
     }
 }

@@ -1,7 +1,16 @@
 //! The operator's table of tenants.
 
-use crate::ui::{Chip, EmptyState, Glyph, Tone};
-use domain::{ErrorCode, TenantStatus, view::TenantRow};
+use crate::{
+    tenant::data,
+    ui::{
+        Chip, EmptyState, Glyph, Tone, format,
+        quantity::{DATA, exact},
+    },
+};
+use domain::{
+    ErrorCode, QuotaState, TenantStatus,
+    view::{DataView, TenantRow},
+};
 use leptos::prelude::*;
 
 /// The tenants that match `search` (name, address or plan), with their actions.
@@ -43,6 +52,7 @@ pub fn Tenants(tenants: Vec<TenantRow>, search: String) -> impl IntoView {
                             <th scope="col">"Slot"</th>
                             <th scope="col">"Plan"</th>
                             <th scope="col" class="e">"Devices"</th>
+                            <th scope="col" class="e">"This month"</th>
                             <th scope="col">"State"</th>
                             <th scope="col"><span class="sr-only">"Actions"</span></th>
                         </tr>
@@ -79,7 +89,12 @@ pub fn Tenants(tenants: Vec<TenantRow>, search: String) -> impl IntoView {
 #[component]
 fn Row(tenant: TenantRow) -> impl IntoView {
     let suspended = is_suspended(&tenant.status);
-    let (tone, state) = state(&tenant.status);
+    // On a phone it is beside the name, where there is room for a word or two.
+    let (tone, beside) = state(&tenant.status, &tenant.data);
+    let state = match beside {
+        SLOWER | STOPPED => format!("{beside} until {}", data::next_month(&tenant.data)),
+        _ => beside.to_owned(),
+    };
     let (verb, flag) = if suspended {
         ("Resume", "false")
     } else {
@@ -88,19 +103,34 @@ fn Row(tenant: TenantRow) -> impl IntoView {
     let name = tenant.name.clone();
     let slot = format!("wg{} · {}", tenant.slot, tenant.subnet);
     let devices = format!("{} / {}", tenant.online, tenant.devices);
-    let phone = format!("{slot} · {} · {devices} devices", tenant.plan);
+    let (used, of) = month(&tenant.data);
+    let phone = format!("{slot} · {devices} devices · {used} {of}");
+    let plan_path = format!("/tenants/{}/plan", tenant.id);
     view! {
         <tr>
             <td class="wide">
                 <span class="font-semibold">{tenant.name}</span>
-                <span class="mob xs block">{phone}</span>
+                <span class="mob xs max-md:block">{phone}</span>
             </td>
             <td class="mono hide">{slot}</td>
-            <td class="hide">
-                <Chip>{tenant.plan}</Chip>
+            <td class="mob">
+                <Chip tone=tone>{beside}</Chip>
+            </td>
+            <td class="full">
+                <a
+                    class="chip hover:underline"
+                    href=plan_path
+                    aria-label=format!("Plan of {name}: {}. Change", tenant.plan)
+                >
+                    {tenant.plan.clone()}
+                </a>
             </td>
             <td class="e num hide">{devices}</td>
-            <td>
+            <td class="e num hide">
+                {used}
+                <span class="xs block">{of}</span>
+            </td>
+            <td class="hide">
                 <Chip tone=tone>{state}</Chip>
             </td>
             <td class="e full">
@@ -131,19 +161,36 @@ fn is_suspended(status: &TenantStatus) -> bool {
         .is_some_and(|p| p.code == ErrorCode::Suspended)
 }
 
+/// The state of a tenant whose data are used up, by the plan.
+const SLOWER: &str = "Slower";
+/// As [`SLOWER`].
+const STOPPED: &str = "Stopped";
+
 /// Returns tone and text of the chip for a tenant's state.
-fn state(status: &TenantStatus) -> (Tone, &'static str) {
+fn state(status: &TenantStatus, data: &DataView) -> (Tone, &'static str) {
     if is_suspended(status) {
         (Tone::Plain, "Suspended")
     } else if status.firewall.problem().is_some() || status.tunnel.problem().is_some() {
         (Tone::Bad, "No tunnel")
     } else if status.dns.problem().is_some() {
         (Tone::Warn, "No DNS filter")
-    } else if status.is_ready() {
-        (Tone::Live, "All well")
     } else {
-        (Tone::Plain, "Being made")
+        match data.state {
+            QuotaState::Slowed => (Tone::Warn, SLOWER),
+            QuotaState::Stopped => (Tone::Bad, STOPPED),
+            _ if status.is_ready() => (Tone::Live, "All well"),
+            _ => (Tone::Plain, "Being made"),
+        }
     }
+}
+
+/// Returns what is used of the month's data, and of how much.
+fn month(data: &DataView) -> (String, String) {
+    let of = match data.limit_bytes {
+        Some(limit) => format!("of {}", exact(limit, &DATA)),
+        None => "no limit".to_owned(),
+    };
+    (format::bytes(data.used_bytes), of)
 }
 
 fn matches(tenant: &TenantRow, wanted: &str) -> bool {
@@ -164,6 +211,8 @@ mod tests {
             id: TenantId(1),
             name: "abcd".into(),
             plan: "Home".into(),
+            plan_id: "home".into(),
+            data: domain::view::DataView::default(),
             slot: 1,
             subnet: "10.88.1.0/24".into(),
             devices: 6,
@@ -189,19 +238,23 @@ mod tests {
                 message: domain::Message::DnsSilent,
             })
         };
+        let mut data = DataView::default();
         let ready = Part::Ready { took_ms: 0 };
         let mut status = TenantStatus {
             firewall: ready.clone(),
             tunnel: ready.clone(),
             dns: ready,
         };
-        assert_eq!(state(&status).1, "All well");
+        assert_eq!(state(&status, &data).1, "All well");
+        data.state = QuotaState::Slowed;
+        assert_eq!(state(&status, &data).1, SLOWER);
         status.dns = problem(ErrorCode::ImageMissing);
-        assert_eq!(state(&status).1, "No DNS filter");
+        assert_eq!(state(&status, &data).1, "No DNS filter");
         status.tunnel = problem(ErrorCode::WireguardUnavailable);
-        assert_eq!(state(&status).1, "No tunnel");
+        assert_eq!(state(&status, &data).1, "No tunnel");
         status.firewall = problem(ErrorCode::Suspended);
-        assert_eq!(state(&status).1, "Suspended");
-        assert_eq!(state(&TenantStatus::default()).1, "Being made");
+        assert_eq!(state(&status, &data).1, "Suspended");
+        let data = DataView::default();
+        assert_eq!(state(&TenantStatus::default(), &data).1, "Being made");
     }
 }

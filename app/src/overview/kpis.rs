@@ -2,8 +2,9 @@
 
 use crate::{
     tenant::{
-        LiveData,
-        state::{month_note, totals},
+        Derived, LiveData,
+        data::{self, Bar},
+        state::totals,
     },
     ui::format,
 };
@@ -15,13 +16,13 @@ use leptos::prelude::*;
 struct KeyFigures {
     online: String,
     of: String,
+    in_plan: String,
     down: (String, &'static str),
     up: String,
     blocked: String,
     blocked_unit: &'static str,
     queries: String,
     month: (String, &'static str),
-    month_bytes: u64,
     month_note: String,
 }
 
@@ -32,6 +33,7 @@ impl KeyFigures {
         Self {
             online: totals.online.to_string(),
             of: format!("of {}", totals.devices),
+            in_plan: format!("{} in your plan", view.plan.devices),
             down: format::bits_parts(totals.down_bps),
             up: format!("up {}", format::bits(totals.up_bps)),
             blocked: queries.map_or("–".to_owned(), |q| format::percent(q.blocked, q.total)),
@@ -43,9 +45,8 @@ impl KeyFigures {
                     format::thousands(q.total)
                 )
             }),
-            month: format::bytes_parts(usage.month_bytes),
-            month_bytes: usage.month_bytes,
-            month_note: month_note(view),
+            month: format::bytes_parts(usage.data.used_bytes),
+            month_note: data::note(&usage.data),
         }
     }
 }
@@ -53,8 +54,9 @@ impl KeyFigures {
 /// Shows devices online, speed now, blocked DNS queries and the month's data.
 #[component]
 pub fn Kpis(live: LiveData, usage: RwSignal<UsageView>) -> impl IntoView {
-    let plan = live.view.with_untracked(|v| v.plan.clone());
     let now = live.derive_with(usage, KeyFigures::of);
+    let bar = Derived::of(usage, |u: &UsageView| data::bar(&u.data));
+    let has_limit = Derived::of(usage, |u: &UsageView| u.data.limit_bytes.is_some());
     view! {
         <div class="card kpis">
             <div class="kpi">
@@ -63,7 +65,7 @@ pub fn Kpis(live: LiveData, usage: RwSignal<UsageView>) -> impl IntoView {
                     {move || now.with(|n| n.online.clone())}" "
                     <span>{move || now.with(|n| n.of.clone())}</span>
                 </b>
-                <span class="xs">{format!("{} in your plan", plan.devices)}</span>
+                <span class="xs">{move || now.with(|n| n.in_plan.clone())}</span>
             </div>
             <div class="kpi">
                 <small>"Down now"</small>
@@ -87,20 +89,22 @@ pub fn Kpis(live: LiveData, usage: RwSignal<UsageView>) -> impl IntoView {
                     {move || now.with(|n| n.month.0.clone())}" "
                     <span>{move || now.with(|n| n.month.1)}</span>
                 </b>
-                {plan
-                    .monthly_bytes
-                    .map(|limit| {
-                        view! {
-                            <progress
-                                class="meter mt-[7px] mb-[3px]"
-                                aria-label="Used of this month's data"
-                                max=limit
-                                value=move || now.with(|n| n.month_bytes.min(limit))
-                            ></progress>
-                        }
-                    })}
+                {move || has_limit.get().then(|| view! { <Meter bar=bar/> })}
                 <span class="xs">{move || now.with(|n| n.month_note.clone())}</span>
             </div>
         </div>
+    }
+}
+
+/// The share of the month's data that is used. The text below it says the same.
+#[component]
+fn Meter(bar: Derived<Option<Bar>>) -> impl IntoView {
+    view! {
+        <progress
+            class=move || bar.with(|b| b.as_ref().map_or("meter", |b| b.class))
+            aria-label="Used of this month's data"
+            max=move || bar.with(|b| b.as_ref().map_or(1, |b| b.limit))
+            value=move || bar.with(|b| b.as_ref().map_or(0, |b| b.used))
+        ></progress>
     }
 }

@@ -14,10 +14,13 @@ use crate::{
     event_stream::{Reconnecting, decode, subscribe},
     forms::Refusal,
     mesh::{Frame, MeshPicture},
-    tenant::{HealthChip, LiveData, ProblemBanners, status::problems},
+    tenant::{DataBanner, Derived, HealthChip, LiveData, ProblemBanners, data, status::problems},
     ui::{Glyph, Icon},
 };
-use domain::{Topic, view::DashboardView};
+use domain::{
+    Topic,
+    view::{DashboardView, UsageView},
+};
 use kpis::Kpis;
 use leptos::prelude::*;
 use speed::SpeedChart;
@@ -54,6 +57,7 @@ pub fn LiveDashboard(
             </a>
         </div>
         <ProblemBanners problems=live.derive(|v| problems(&v.status))/>
+        <DataBanner notice=Derived::of(usage, |u: &UsageView| data::notice(&u.data))/>
         <Kpis live=live usage=usage/>
         <div class="two">
             <SpeedChart live=live usage=usage/>

@@ -1,7 +1,7 @@
 //! Devices and networks for the tests of pages.
 
 use domain::{
-    DeviceId, FilterPolicy, Plan, TenantStatus, Timestamp,
+    AtLimit, DeviceId, FilterPolicy, Plan, TenantStatus, Timestamp,
     view::{DeviceRow, NetworkView},
 };
 
@@ -21,19 +21,30 @@ pub fn device(id: i64, label: &str, handshake: Option<i64>) -> DeviceRow {
     }
 }
 
+/// Returns a plan with a limit of data and none of speed.
+pub fn plan() -> Plan {
+    Plan {
+        id: "home".into(),
+        name: "Home".into(),
+        devices: 10,
+        monthly_bytes: Some(500_000_000_000),
+        down_bps: None,
+        up_bps: None,
+        at_limit: AtLimit::Slow,
+        slow_bps: 1_000_000,
+        month_day: 1,
+        recommended: true,
+        visible: true,
+        position: 2,
+    }
+}
+
 /// Returns a network with these devices, at 1,000 s.
 pub fn view(devices: Vec<DeviceRow>) -> NetworkView {
     NetworkView {
         now: Timestamp::from_secs(1_000),
         name: "abcd".into(),
-        plan: Plan {
-            id: "home".into(),
-            name: "Home".into(),
-            devices: 10,
-            monthly_bytes: Some(500_000_000_000),
-            speed_bps: None,
-            recommended: true,
-        },
+        plan: plan(),
         gateway: "10.88.1.1".into(),
         status: TenantStatus::default(),
         devices,

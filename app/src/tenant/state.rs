@@ -1,5 +1,5 @@
 //! What the numbers of a view mean to a person: whether a device is connected,
-//! how it is described, how much of a plan is used. These functions are pure;
+//! how it is described. These functions are pure;
 //! components only draw their results.
 
 use crate::ui::{Glyph, Tone, format};
@@ -159,23 +159,6 @@ pub fn totals(view: &NetworkView) -> Totals {
     })
 }
 
-/// Returns "of 500 GB · resets in 8 days" or "no limit in your plan".
-pub fn month_note(view: &NetworkView) -> String {
-    match view.plan.monthly_bytes {
-        None => "no limit in your plan".to_owned(),
-        Some(limit) => {
-            let days = format::days_to_next_month(view.now);
-            let s = if days == 1 { "" } else { "s" };
-            format!("of {} · resets in {days} day{s}", round_bytes(limit))
-        }
-    }
-}
-
-/// Formats bytes as "500 GB", not "500.0 GB".
-fn round_bytes(bytes: u64) -> String {
-    format::bytes(bytes).replace(".0 ", " ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_add_up_and_the_month_ends() {
+    fn totals_add_up() {
         let mut view = view(vec![
             device(1, "a", Some(1_795_469_600)),
             device(2, "b", None),
@@ -225,8 +208,5 @@ mod tests {
         view.now = Timestamp::from_secs(1_795_469_662);
         let t = totals(&view);
         assert_eq!((t.online, t.devices, t.down_bps), (1, 2, 16_400_000));
-        assert_eq!(month_note(&view), "of 500 GB · resets in 8 days");
-        view.plan.monthly_bytes = None;
-        assert_eq!(month_note(&view), "no limit in your plan");
     }
 }

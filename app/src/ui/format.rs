@@ -1,7 +1,7 @@
 //! Numbers and times as text for people. Units are decimal, as in plans and at
 //! providers.
 
-use domain::{Plan, Timestamp};
+use domain::Timestamp;
 
 /// Formats bytes with three digits, number and unit apart: `("14.2", "GB")`.
 pub fn bytes_parts(bytes: u64) -> (String, &'static str) {
@@ -117,10 +117,32 @@ pub fn exact(at: Timestamp) -> String {
     )
 }
 
-/// Returns the days until the next calendar month (UTC) begins, 1..=31.
-pub fn days_to_next_month(now: Timestamp) -> u32 {
-    let today = now.utc();
-    today.days_in_month() + 1 - today.day
+/// Formats a time in a zone that is so many seconds east of UTC, without the year and,
+/// at midnight, without the time: "1 December" or "1 April, 01:00".
+pub fn local_date(at: Timestamp, offset_secs: i32) -> String {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let t = at.plus_millis(i64::from(offset_secs) * 1_000).utc();
+    let month = MONTHS
+        .get(t.month as usize - 1)
+        .copied()
+        .unwrap_or_default();
+    match (t.hour, t.minute) {
+        (0, 0) => format!("{} {month}", t.day),
+        (hour, minute) => format!("{} {month}, {hour:02}:{minute:02}", t.day),
+    }
 }
 
 fn scaled(n: u64, units: &[&'static str]) -> (String, &'static str) {
@@ -141,53 +163,9 @@ fn scaled(n: u64, units: &[&'static str]) -> (String, &'static str) {
     (text, units[i])
 }
 
-/// Formats a plan's data limit: "500 GB a month", "2 TB a month" or "No data limit".
-pub fn plan_data(plan: &Plan) -> String {
-    match plan.monthly_bytes {
-        None => "No data limit".to_owned(),
-        Some(b) if b >= 1_000_000_000_000 && b % 1_000_000_000_000 == 0 => {
-            format!("{} TB a month", b / 1_000_000_000_000)
-        }
-        Some(b) => format!("{} GB a month", b / 1_000_000_000),
-    }
-}
-
-/// Formats a plan's speed limit: "200 Mb/s" or "No speed limit".
-pub fn plan_speed(plan: &Plan) -> String {
-    match plan.speed_bps {
-        None => "No speed limit".to_owned(),
-        Some(b) if b >= 1_000_000_000 && b % 1_000_000_000 == 0 => {
-            format!("{} Gb/s", b / 1_000_000_000)
-        }
-        Some(b) => format!("{} Mb/s", b / 1_000_000),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn limits_are_formatted_for_the_landing_page() {
-        let mut p = Plan {
-            id: "home".into(),
-            name: "Home".into(),
-            devices: 10,
-            monthly_bytes: Some(500_000_000_000),
-            speed_bps: Some(200_000_000),
-            recommended: true,
-        };
-        assert_eq!(
-            (plan_data(&p).as_str(), plan_speed(&p).as_str()),
-            ("500 GB a month", "200 Mb/s")
-        );
-        p.monthly_bytes = Some(2_000_000_000_000);
-        p.speed_bps = None;
-        assert_eq!(
-            (plan_data(&p).as_str(), plan_speed(&p).as_str()),
-            ("2 TB a month", "No speed limit")
-        );
-    }
 
     #[test]
     fn numbers_are_formatted_as_designed() {
@@ -239,6 +217,13 @@ mod tests {
         ] {
             assert_eq!(iso(Timestamp::from_secs(secs)), text);
         }
-        assert_eq!(days_to_next_month(Timestamp::from_secs(1_795_469_662)), 8);
+    }
+    #[test]
+    fn a_date_is_that_of_the_zone() {
+        // 2026-11-30T23:00:00Z
+        let at = Timestamp::from_secs(1_796_079_600);
+        assert_eq!(local_date(at, 3_600), "1 December");
+        assert_eq!(local_date(at, 0), "30 November, 23:00");
+        assert_eq!(local_date(at, -12_600), "30 November, 19:30");
     }
 }

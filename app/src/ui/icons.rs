@@ -40,6 +40,10 @@ pub enum Glyph {
     Copy,
     /// Back to the page before.
     Back,
+    /// A price tag: plans.
+    Tag,
+    /// A gauge: use.
+    Gauge,
 }
 
 impl Glyph {
@@ -68,6 +72,8 @@ impl Glyph {
             Self::Download => "g-download",
             Self::Copy => "g-copy",
             Self::Back => "g-back",
+            Self::Tag => "g-tag",
+            Self::Gauge => "g-gauge",
         }
     }
 
@@ -147,6 +153,8 @@ mod tests {
             Glyph::Download,
             Glyph::Copy,
             Glyph::Back,
+            Glyph::Tag,
+            Glyph::Gauge,
         ] {
             assert!(
                 STYLE.contains(&format!(".{} {{", glyph.class())),

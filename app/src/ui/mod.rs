@@ -9,6 +9,8 @@ mod icons;
 #[cfg(feature = "ssr")]
 mod page;
 mod parts;
+pub mod plan_text;
+pub mod quantity;
 
 pub use form::{Field, Note, Submit, TopError};
 pub use icons::{Glyph, Icon};

@@ -25,6 +25,9 @@ pub enum NavItem {
     /// The operator's home page.
     Home,
     Tenants,
+    Plans,
+    /// Who uses how much of what.
+    Use,
     /// The operator's event log.
     Log,
     /// The operator's audit log.
@@ -49,7 +52,7 @@ const TENANT: [NavLink; 6] = [
     (Some(NavItem::Account), Glyph::Person, "/account", "Account"),
 ];
 
-const OPERATOR: [NavLink; 4] = [
+const OPERATOR: [NavLink; 6] = [
     (Some(NavItem::Home), Glyph::Home, "/", "Home"),
     (
         Some(NavItem::Tenants),
@@ -57,6 +60,8 @@ const OPERATOR: [NavLink; 4] = [
         "/#tenants",
         "Tenants",
     ),
+    (Some(NavItem::Plans), Glyph::Tag, "/plans", "Plans"),
+    (Some(NavItem::Use), Glyph::Gauge, "/use", "Use"),
     (Some(NavItem::Log), Glyph::Alert, "/#events", "Events"),
     (Some(NavItem::Audit), Glyph::Log, "/#audit", "Audit log"),
 ];

@@ -4,9 +4,10 @@
 
 use crate::{
     feed_source::FeedSource, lazy_wireguard::LazyWireGuard, process::Agent,
-    settings::AgentSettings, spec_checkpoint::SpecCheckpoint,
+    resources::MachineResources, settings::AgentSettings, spec_checkpoint::SpecCheckpoint,
 };
 use adguard::{AdGuard, Lists};
+use conntrack::Conntrack;
 use containers::Docker;
 use firewall::Nft;
 use folders::DiskFolders;
@@ -16,6 +17,7 @@ use provisioning::{
     NodePorts, SpecSource,
     ports::{PortError, PortResult},
 };
+use shaping::Tc;
 use std::sync::Arc;
 
 /// This machine's implementation of each port.
@@ -64,6 +66,7 @@ impl Backends {
         let (settings, ports) = (&self.settings, self.ports(source.clone()));
         Agent::following(settings.node, ports, settings.engine.clone(), &source)
             .measuring(Arc::new(self.memory()), settings.memory_reserve)
+            .watching(Arc::new(self.resources()), settings.disk)
     }
 
     /// Builds the process of a node without a control plane: it holds what the
@@ -71,12 +74,22 @@ impl Backends {
     pub fn agent_from(&self, checkpoint: SpecCheckpoint) -> Agent {
         let (settings, ports) = (&self.settings, self.ports(Arc::new(checkpoint)));
         Agent::new(settings.node, ports, settings.engine.clone())
+            .watching(Arc::new(self.resources()), settings.disk)
+    }
+
+    /// Returns a reader of what tenants use of this machine.
+    fn resources(&self) -> MachineResources {
+        let (engine, hard_bytes) = (self.settings.engine.clone(), self.settings.disk.hard_bytes);
+        let (docker, dns) = (self.containers.clone(), self.dns.clone());
+        MachineResources::new(engine, hard_bytes, docker, dns)
     }
 
     fn ports(&self, specs: Arc<dyn SpecSource>) -> NodePorts {
         NodePorts {
             wireguard: self.wireguard.clone(),
             firewall: self.firewall.clone(),
+            shaping: Arc::new(Tc::new()),
+            connections: Arc::new(Conntrack),
             containers: self.containers.clone(),
             dns: self.dns.clone(),
             folders: Arc::new(DiskFolders::new(self.settings.engine.clone())),

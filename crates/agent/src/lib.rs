@@ -11,6 +11,7 @@ mod feed_source;
 mod lazy_wireguard;
 mod link;
 mod process;
+mod resources;
 mod settings;
 mod spec_checkpoint;
 
@@ -19,5 +20,6 @@ pub use feed_source::FeedSource;
 pub use lazy_wireguard::LazyWireGuard;
 pub use link::local::LocalNodes;
 pub use process::Agent;
+pub use resources::{ContainerUse, DiskLimits, DiskUse, FileSystem, Resources};
 pub use settings::AgentSettings;
 pub use spec_checkpoint::SpecCheckpoint;

@@ -1,6 +1,11 @@
 //! The node's process: the engine, and the tasks beside it.
 
-use crate::{capacity::CapacityMeter, feed_source::FeedSource, link::local::LocalNodes};
+use crate::{
+    capacity::CapacityMeter,
+    feed_source::FeedSource,
+    link::local::LocalNodes,
+    resources::{DiskLimits, ResourceMeter, Resources},
+};
 use domain::NodeId;
 use provisioning::{Node, NodePorts, NodeSettings, capacity::Memory};
 use std::{future::Future, sync::Arc};
@@ -10,6 +15,7 @@ use tokio::task::JoinSet;
 pub struct Agent {
     engine: Node,
     capacity: Arc<CapacityMeter>,
+    resources: Arc<ResourceMeter>,
     nodes: LocalNodes,
 }
 
@@ -18,10 +24,13 @@ impl Agent {
     pub fn new(node: NodeId, ports: NodePorts, settings: NodeSettings) -> Self {
         let (engine, handle) = Node::new(ports, settings);
         let capacity = Arc::new(CapacityMeter::new(None, None, handle.clone()));
+        let resources = ResourceMeter::new(None, DiskLimits::default(), handle.clone());
+        let resources = Arc::new(resources);
         Self {
             engine,
-            nodes: LocalNodes::new(node, handle, capacity.clone()),
+            nodes: LocalNodes::new(node, handle, capacity.clone(), resources.clone()),
             capacity,
+            resources,
         }
     }
 
@@ -48,6 +57,16 @@ impl Agent {
         self
     }
 
+    /// Makes the process measure what tenants use, and keep what they use of the disk
+    /// within these limits.
+    #[must_use]
+    pub fn watching(mut self, resources: Arc<dyn Resources>, limits: DiskLimits) -> Self {
+        let handle = self.nodes.engine().clone();
+        self.resources = Arc::new(ResourceMeter::new(Some(resources), limits, handle));
+        self.nodes.set_resources(self.resources.clone());
+        self
+    }
+
     /// Returns the port through which a control plane in this process sees it.
     pub fn nodes(&self) -> LocalNodes {
         self.nodes.clone()
@@ -57,8 +76,9 @@ impl Agent {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         // Ended when it is dropped.
         let mut tasks = JoinSet::new();
-        let capacity = self.capacity;
+        let (capacity, resources) = (self.capacity, self.resources);
         tasks.spawn(async move { capacity.run().await });
+        tasks.spawn(async move { resources.run().await });
         self.engine.run(shutdown).await;
     }
 }

@@ -1,6 +1,7 @@
 //! The settings of a node's process. The server makes them from its
 //! configuration; a worker will have its own.
 
+use crate::resources::DiskLimits;
 use adguard::{AdGuardSettings, List};
 use containers::ContainerSettings;
 use domain::NodeId;
@@ -23,4 +24,6 @@ pub struct AgentSettings {
     /// Bytes of memory to keep free; `None` means
     /// [`provisioning::capacity::default_reserve`].
     pub memory_reserve: Option<u64>,
+    /// How much of the disk tenants may use.
+    pub disk: DiskLimits,
 }

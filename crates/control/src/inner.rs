@@ -5,6 +5,7 @@ use crate::{
     entropy::Entropy,
     events::{EventWriter, Timing},
     parts::{ControlParts, ControlSettings},
+    quota::Quotas,
     traffic::Meter,
     watch::TenantNotifier,
 };
@@ -23,7 +24,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) meter: Arc<Meter>,
     pub(crate) events: EventWriter,
-    pub(crate) notifier: TenantNotifier,
+    pub(crate) notifier: Arc<TenantNotifier>,
+    pub(crate) quotas: Arc<Quotas>,
 }
 
 impl Inner {
@@ -35,8 +37,18 @@ impl Inner {
             entropy,
             settings,
         } = parts;
+        let notifier = Arc::<TenantNotifier>::default();
+        let quotas = Quotas::new(
+            store.clone(),
+            nodes.clone(),
+            clock.clone(),
+            notifier.clone(),
+        );
+        let quotas = Arc::new(quotas);
+        let meter = Meter::new(store.clone(), nodes.clone(), clock.clone(), quotas.clone());
         Self {
-            meter: Arc::new(Meter::new(store.clone(), nodes.clone(), clock.clone())),
+            meter: Arc::new(meter),
+            quotas,
             events: EventWriter::new(
                 store.clone(),
                 nodes.clone(),
@@ -45,7 +57,7 @@ impl Inner {
             ),
             hasher: Hasher::new(),
             limits: Limits::new(settings.sign_ups_per_hour),
-            notifier: TenantNotifier::default(),
+            notifier,
             store,
             nodes,
             clock,

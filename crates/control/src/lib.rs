@@ -19,6 +19,7 @@ mod nodes;
 mod operators;
 mod parts;
 mod plans;
+mod quota;
 mod tenants;
 #[cfg(test)]
 mod test_node;

@@ -35,4 +35,6 @@ pub struct ControlSettings {
     pub max_tenants: Option<u32>,
     /// Sign-ups allowed per hour from one address; 0 means no limit.
     pub sign_ups_per_hour: u32,
+    /// The time zone of new tenants, e.g. `Europe/Berlin`.
+    pub time_zone: String,
 }

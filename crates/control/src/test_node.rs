@@ -22,6 +22,8 @@ pub(crate) fn agent(machine: &FakeMachine, specs: Arc<dyn SpecSource>, root: &Pa
     let ports = NodePorts {
         wireguard: all.clone(),
         firewall: all.clone(),
+        shaping: all.clone(),
+        connections: all.clone(),
         containers: all.clone(),
         dns: all.clone(),
         folders: all,
@@ -52,6 +54,7 @@ pub(crate) async fn tenant(store: &Store, name: &str) -> TenantScope {
         plan: "home".to_owned(),
         private_key: samples::key(name.as_str().len().try_into().unwrap(), 0),
         dns_password: Secret::new("dns"),
+        time_zone: "UTC".to_owned(),
         dns_password_hash: "hash".to_owned(),
         now: NOW,
     };

@@ -42,6 +42,14 @@ codes! {
     PasswordWeak "password_weak" 422,
     /// A plan that does not exist, or no longer does.
     PlanUnknown "plan_unknown" 422,
+    /// A plan with a value that cannot be kept.
+    PlanMalformed "plan_malformed" 422,
+    /// A plan's id that is in use.
+    PlanTaken "plan_taken" 409,
+    /// A plan that tenants have and that cannot be deleted.
+    PlanInUse "plan_in_use" 409,
+    /// A time zone that does not exist.
+    TimeZoneUnknown "time_zone_unknown" 422,
     /// A device label of the wrong form.
     LabelMalformed "label_malformed" 422,
     /// A device label the tenant already uses.
@@ -77,6 +85,8 @@ codes! {
     DockerUnavailable "docker_unavailable" 503,
     /// nftables cannot be used.
     FirewallUnavailable "firewall_unavailable" 503,
+    /// Traffic control, which limits speeds, cannot be used.
+    ShapingUnavailable "shaping_unavailable" 503,
     /// WireGuard, kernel or userspace, cannot be used.
     WireguardUnavailable "wireguard_unavailable" 503,
     /// Another program uses a UDP port of a tunnel.
@@ -87,6 +97,8 @@ codes! {
     DnsUnavailable "dns_unavailable" 503,
     /// The disk is full or read-only.
     DiskUnavailable "disk_unavailable" 503,
+    /// So little of the node's disk is free that tenants may write no more.
+    DiskLow "disk_low" 503,
     /// The machine's memory cannot be read.
     MemoryUnknown "memory_unknown" 503,
     /// The database does not answer.

@@ -18,6 +18,24 @@ pub enum Field {
     Routing,
     /// The device's filter policy.
     Policy,
+    /// A plan's id.
+    PlanId,
+    /// A plan's number of devices.
+    Devices,
+    /// A plan's data per month.
+    Data,
+    /// A plan's speed towards the devices.
+    Down,
+    /// A plan's speed from the devices.
+    Up,
+    /// What happens once a plan's data are used up.
+    AtLimit,
+    /// The speed once a plan's data are used up.
+    Slow,
+    /// The day on which a plan's month begins.
+    MonthDay,
+    /// A tenant's time zone.
+    TimeZone,
 }
 
 /// Why a request failed.

@@ -15,8 +15,11 @@ pub mod id;
 pub mod key;
 pub mod marks;
 pub mod message;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod period;
 pub mod plan;
 pub mod policy;
+pub mod quota;
 pub mod scope;
 pub mod secret;
 pub mod slot;
@@ -36,8 +39,11 @@ pub use failure::{Failure, Field};
 pub use id::{DeviceId, NodeId, TenantId};
 pub use key::{PresharedKey, PrivateKey, PublicKey};
 pub use message::Message;
-pub use plan::Plan;
+#[cfg(not(target_arch = "wasm32"))]
+pub use period::{Period, PeriodRule};
+pub use plan::{AtLimit, Plan};
 pub use policy::FilterPolicy;
+pub use quota::QuotaState;
 pub use scope::{OperatorScope, TenantScope};
 pub use secret::Secret;
 pub use slot::{AddressPlan, Slot};

@@ -6,8 +6,9 @@ use crate::{
     code::ErrorCode,
     id::{DeviceId, TenantId},
     message::Message,
-    plan::Plan,
+    plan::{AtLimit, Plan},
     policy::FilterPolicy,
+    quota::QuotaState,
     status::{Problem, TenantStatus},
     time::Timestamp,
 };
@@ -175,10 +176,76 @@ impl<P> NetworkView<P> {
 pub struct UsageView {
     /// The speed of the last minute, oldest first.
     pub speed: Vec<SpeedSample>,
-    /// Bytes in this calendar month (UTC), both directions together.
+    /// Bytes since the tenant's month began, both directions together: the same as
+    /// [`DataView::used_bytes`].
     pub month_bytes: u64,
     /// DNS queries of the last 24 hours, once AdGuard Home has reported them.
     pub queries: Option<QueryCounts>,
+    /// The data of the month.
+    pub data: DataView,
+}
+
+/// What a tenant has used of its month's data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataView {
+    /// Bytes since the month began, both directions together.
+    pub used_bytes: u64,
+    /// The plan's bytes per month; `None` is no limit.
+    pub limit_bytes: Option<u64>,
+    /// How the two compare, as it is in force.
+    pub state: QuotaState,
+    /// What happens once the data are used up.
+    pub at_limit: AtLimit,
+    /// The speed in each direction, in bits per second, once they are
+    /// ([`AtLimit::Slow`]).
+    pub slow_bps: u64,
+    /// When the month began.
+    pub period_start: Timestamp,
+    /// When the next month begins.
+    pub period_end: Timestamp,
+    /// Until when the network is slower or stopped; `None` if it is not.
+    pub until: Option<Timestamp>,
+    /// The tenant's time zone, e.g. `Europe/Berlin`.
+    pub time_zone: String,
+    /// How many seconds that zone is east of UTC at `period_end`: `period_end` plus
+    /// this, read as UTC, is the date and time there.
+    pub end_offset_secs: i32,
+}
+
+/// A plan in the operator's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanUse {
+    pub plan: Plan,
+    /// The number of tenants that have it.
+    pub tenants: u32,
+}
+
+/// Whom a change of a plan would touch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanImpact {
+    /// The number of tenants that have the plan.
+    pub tenants: u32,
+    /// Those with more devices than the plan would allow. They keep them and can add
+    /// none.
+    pub over_devices: TenantNames,
+    /// Those who have used more data this month than the plan would give, and have not
+    /// used up what it gives now: they would be slower or stopped at once.
+    pub over_data: TenantNames,
+    /// Those who are slower or stopped now and would not be any more.
+    pub reopened: TenantNames,
+}
+
+/// How many tenants there are of a kind, and the first of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantNames {
+    pub count: u32,
+    /// The first [`TenantNames::MAX`] names in alphabetical order.
+    pub first: Vec<String>,
+}
+
+impl TenantNames {
+    /// The most names that are listed.
+    pub const MAX: usize = 10;
 }
 
 /// A tenant's dashboard: the content of the overview.
@@ -263,6 +330,10 @@ pub struct TenantRow {
     pub name: String,
     /// The name of the plan.
     pub plan: String,
+    /// The plan's id.
+    pub plan_id: String,
+    /// The data of the month.
+    pub data: DataView,
     /// The number of the slot.
     pub slot: u16,
     pub subnet: String,
@@ -293,6 +364,50 @@ pub struct OperatorView {
     pub events: Vec<EventRow>,
     /// The newest entries of the audit log, newest first.
     pub audit: Vec<AuditRow>,
+}
+
+/// What a tenant uses, in the operator's table. A figure that is not known is `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceRow {
+    pub id: TenantId,
+    pub name: String,
+    /// The name of the plan.
+    pub plan: String,
+    /// The number of the slot.
+    pub slot: u16,
+    /// Bytes of the disk that its AdGuard Home's files take up.
+    pub disk_bytes: Option<u64>,
+    /// The private memory of its AdGuard Home.
+    pub memory_bytes: Option<u64>,
+    /// The processor time of its AdGuard Home over the last minute, in percent of one
+    /// processor.
+    pub cpu_percent: Option<f64>,
+    /// Entries of the node's connection table.
+    pub connections: Option<u64>,
+    /// The data of the month.
+    pub data: DataView,
+}
+
+/// Who uses how much of the node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourcesView {
+    /// The server's time when this was created.
+    pub now: Timestamp,
+    /// The disk with the tenants' folders; `None` if it is not measured.
+    pub disk: Option<DiskView>,
+    /// Why the node's figures are missing, if it said so.
+    pub problem: Option<Problem>,
+    /// All tenants, ordered by slot.
+    pub rows: Vec<ResourceRow>,
+}
+
+/// The node's disk, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskView {
+    pub total_bytes: u64,
+    pub free_bytes: u64,
+    /// Whether so little is free that tenants may write no more.
+    pub low: bool,
 }
 
 /// The category of an event.

@@ -3,13 +3,16 @@
 //!
 //! - The written file is one JSON document with the given values, and contains
 //!   no character that YAML reads differently from JSON.
+//! - What AdGuard Home stored is parsed or refused, and our bounds in it hold after one
+//!   change. Our own file is read as it was written.
 //! - A configuration belongs to a tenant only if it contains the hash of their
 //!   password.
 
 use crate::bytes::Bytes;
 use adguard::{
     AdGuardSettings, List, ListSource, config,
-    prepare::{ConfigOwner, owner_of},
+    config_owner::{ConfigOwner, owner_of},
+    stored_config,
 };
 use domain::{AddressPlan, FilterPolicy, Secret, Slot};
 use provisioning::spec::{DNS_USER, DnsClient, DnsInstance};
@@ -38,6 +41,7 @@ pub(crate) fn run(data: &[u8]) {
         password_hash: hash.clone(),
         conf_dir: "/c".into(),
         work_dir: "/w".into(),
+        image: "adguard/adguardhome:v0.107.79".into(),
     };
     let client = DnsClient {
         name: bytes.text(),
@@ -58,7 +62,20 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(read["clients"]["persistent"][0]["name"], client.name);
     assert!(!text.contains("hunter2") || data.windows(7).any(|w| w == b"hunter2"));
 
+    let stored = stored_config::parse(text.as_bytes());
+    assert_eq!(stored, Some(read), "it is not read as it was written");
+
     let file = bytes.rest();
+    if let Some(mut config) = stored_config::parse(file) {
+        stored_config::enforce(&mut config);
+        assert!(!stored_config::enforce(&mut config));
+        stored_config::remove_own_lists(&mut config, &lists, "/lists");
+        assert!(!stored_config::remove_own_lists(
+            &mut config,
+            &lists,
+            "/lists"
+        ));
+    }
     let owner = owner_of(file, &hash);
     assert_eq!(owner == ConfigOwner::Absent, file.is_empty());
     let holds = !hash.is_empty() && String::from_utf8_lossy(file).contains(&hash);

@@ -55,7 +55,7 @@ fn list(json: &[u8], settings: &ContainerSettings) {
         assert!(from, "ours without labels: {c:?}");
     }
     for name in &found.foreign {
-        assert!(name.starts_with("adguard_user_") && !name.contains('/'));
+        assert!(name.starts_with("adguard_") && !name.contains('/'));
     }
 }
 
@@ -106,6 +106,7 @@ fn engine_error(message: &str) {
         work_dir: "/w".into(),
         lists_dir: "/l".into(),
         memory_bytes: 1,
+        cpu_thousandths: 500,
         owner: PublicKey::from_bytes([7; 32]),
     };
     let error = |status| EngineError::Response {

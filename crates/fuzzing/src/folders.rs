@@ -47,6 +47,7 @@ pub(crate) fn run(data: &[u8]) {
         addresses: AddressPlan::default(),
         root: root.path().to_owned(),
         dns_memory_bytes: 0,
+        dns_cpu_thousandths: 0,
         image: String::new(),
         fallback_dns: Ipv4Addr::LOCALHOST,
     });

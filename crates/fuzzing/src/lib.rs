@@ -19,6 +19,7 @@ mod nft_listing;
 mod proxy_answers;
 mod proxy_bodies;
 mod proxy_policy;
+mod tc_listing;
 mod wgconf;
 
 /// A parser of untrusted input with its properties.
@@ -53,6 +54,7 @@ targets!(
     proxy_answers,
     proxy_bodies,
     proxy_policy,
+    tc_listing,
     wgconf,
 );
 

@@ -50,6 +50,7 @@ fn listed(elements: &Elements) -> Value {
         Element::Mesh(s, a) => {
             json!({"set": {"name": "mesh", "elem": [{"concat": [s.interface(), a]}]}})
         }
+        Element::Stopped(s) => json!({"set": {"name": "stopped", "elem": [s.interface()]}}),
         Element::Net(s, n) => json!({"set": {"name": "net", "elem": [
             {"concat": [s.interface(), {"prefix": {"addr": n.addr(), "len": n.prefix_len()}}]}]}}),
         Element::Dns(s, a) => json!({"map": {"name": "dns", "elem": [[s.interface(), a]]}}),
@@ -64,7 +65,7 @@ fn is_command(line: &str) {
     });
     let rest = rest.unwrap_or_else(|| panic!("not a command of ours: {line}"));
     let (set, list) = rest.split_once(" { ").expect("a set and its elements");
-    assert!(["ours", "gw", "net", "mesh", "dns"].contains(&set));
+    assert!(["ours", "gw", "net", "mesh", "stopped", "dns"].contains(&set));
     let list = list.strip_suffix(" }").expect("a list that ends");
     let plain = |c: char| matches!(c, 'w' | 'g' | '0'..='9' | '"' | '.' | ':' | '/' | ',' | ' ');
     assert!(list.chars().all(plain), "{line}");

@@ -98,6 +98,7 @@ pub(crate) fn tenant(bytes: &mut Bytes<'_>, name: &str) -> TenantSpec {
         suspended: false,
         dns_password: Secret::new("x"),
         dns_password_hash: "x".to_owned(),
+        limits: protocol::TenantLimits::default(),
         devices,
     }
 }

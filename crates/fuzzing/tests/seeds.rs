@@ -182,5 +182,6 @@ each!(
     proxy_answers,
     proxy_bodies,
     proxy_policy,
+    tc_listing,
     wgconf,
 );

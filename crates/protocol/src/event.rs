@@ -56,6 +56,14 @@ pub enum DriftKind {
         /// Clients with an id of ours that are not devices.
         unexpected: u64,
     },
+    /// AdGuard Home kept ending: its statistics were set aside.
+    StatisticsDamaged,
+    /// AdGuard Home kept ending: its log of queries was set aside.
+    QueryLogDamaged,
+    /// AdGuard Home kept ending: the tenant's own block lists were set aside.
+    ListsDamaged,
+    /// AdGuard Home kept ending: its configuration was set aside.
+    DnsConfDamaged,
 }
 
 impl DriftKind {
@@ -79,6 +87,10 @@ impl DriftKind {
             Self::FolderGone => "folder_gone",
             Self::DnsConfGone => "dns_conf_gone",
             Self::ClientsChanged { .. } => "clients_changed",
+            Self::StatisticsDamaged => "statistics_damaged",
+            Self::QueryLogDamaged => "query_log_damaged",
+            Self::ListsDamaged => "lists_damaged",
+            Self::DnsConfDamaged => "dns_conf_damaged",
         }
     }
 
@@ -124,6 +136,10 @@ impl DriftKind {
                 missing,
                 unexpected,
             },
+            Self::StatisticsDamaged => Message::DriftStatisticsDamaged { name },
+            Self::QueryLogDamaged => Message::DriftQueryLogDamaged { name },
+            Self::ListsDamaged => Message::DriftListsDamaged { name },
+            Self::DnsConfDamaged => Message::DriftDnsConfDamaged { name },
         }
     }
 }
@@ -178,6 +194,44 @@ pub enum EventKind {
     NodeFailed { code: ErrorCode, problem: Message },
     /// A problem of the node itself is over.
     NodeBack { code: ErrorCode, problem: Message },
+    /// Of a tenant's query log so many bytes were removed, because its AdGuard Home
+    /// used more of the disk than it should, or the disk was nearly full.
+    DiskTrimmed { tenant: EventTenant, bytes: u64 },
+    /// A tenant's AdGuard Home was stopped: it used `bytes` of the disk, more than
+    /// `limit`.
+    DiskFull {
+        tenant: EventTenant,
+        bytes: u64,
+        limit: u64,
+    },
+    /// A tenant's AdGuard Home was stopped: it wrote while the node's disk was nearly
+    /// full.
+    DiskHeld { tenant: EventTenant },
+    /// The block lists that a tenant added were removed, because nothing else made its
+    /// AdGuard Home use less of the disk than it may.
+    DiskLists { tenant: EventTenant },
+    /// A tenant's AdGuard Home that was stopped because of the disk may run again.
+    DiskBack { tenant: EventTenant },
+    /// A tenant has used so much of its month's data.
+    QuotaWarned {
+        tenant: EventTenant,
+        /// The share that is used at least.
+        percent: u64,
+        /// The date, in the tenant's time zone, on which its next month begins, e.g.
+        /// `2026-12-01`.
+        until: String,
+    },
+    /// A tenant has used up its month's data.
+    QuotaReached {
+        tenant: EventTenant,
+        /// Whether it is stopped; otherwise it is slower.
+        stopped: bool,
+        /// The date on which its next month begins.
+        until: String,
+    },
+    /// A tenant that was slower or stopped is not any more: its month began, or it has
+    /// more data.
+    QuotaReset { tenant: EventTenant },
     /// Events that were not recorded: there were too many.
     EventsLost { count: u64 },
     /// The database was restored from an earlier state, and the node follows it:
@@ -187,7 +241,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// The codes of the events that concern a tenant.
-    pub const TENANT_CODES: [&str; 21] = [
+    pub const TENANT_CODES: [&str; 33] = [
         "drift.interface_gone",
         "drift.key_changed",
         "drift.port_changed",
@@ -203,12 +257,24 @@ impl EventKind {
         "drift.folder_gone",
         "drift.dns_conf_gone",
         "drift.clients_changed",
+        "drift.statistics_damaged",
+        "drift.query_log_damaged",
+        "drift.lists_damaged",
+        "drift.dns_conf_damaged",
+        "disk.trimmed",
+        "disk.full",
+        "disk.held",
+        "disk.lists",
+        "disk.back",
         "part.firewall.failed",
         "part.firewall.back",
         "part.tunnel.failed",
         "part.tunnel.back",
         "part.dns.failed",
         "part.dns.back",
+        "quota.warned",
+        "quota.reached",
+        "quota.reset",
     ];
 
     /// Returns the kind's name, e.g. `drift.interface_gone`, `part.dns.failed` or
@@ -220,6 +286,14 @@ impl EventKind {
             Self::PartBack { part, .. } => format!("part.{}.back", part.code()),
             Self::NodeFailed { code, .. } => format!("node.{code}.failed"),
             Self::NodeBack { code, .. } => format!("node.{code}.back"),
+            Self::DiskTrimmed { .. } => "disk.trimmed".to_owned(),
+            Self::DiskFull { .. } => "disk.full".to_owned(),
+            Self::DiskHeld { .. } => "disk.held".to_owned(),
+            Self::DiskLists { .. } => "disk.lists".to_owned(),
+            Self::DiskBack { .. } => "disk.back".to_owned(),
+            Self::QuotaWarned { .. } => "quota.warned".to_owned(),
+            Self::QuotaReached { .. } => "quota.reached".to_owned(),
+            Self::QuotaReset { .. } => "quota.reset".to_owned(),
             Self::EventsLost { .. } => "events.lost".to_owned(),
             Self::DatabaseRestored { .. } => "database.restored".to_owned(),
         }
@@ -229,7 +303,16 @@ impl EventKind {
     pub const fn tenant(&self) -> Option<&EventTenant> {
         match self {
             Self::Drift { tenant, .. } => tenant.as_ref(),
-            Self::PartFailed { tenant, .. } | Self::PartBack { tenant, .. } => Some(tenant),
+            Self::PartFailed { tenant, .. }
+            | Self::PartBack { tenant, .. }
+            | Self::DiskTrimmed { tenant, .. }
+            | Self::DiskFull { tenant, .. }
+            | Self::DiskHeld { tenant }
+            | Self::DiskLists { tenant }
+            | Self::DiskBack { tenant }
+            | Self::QuotaWarned { tenant, .. }
+            | Self::QuotaReached { tenant, .. }
+            | Self::QuotaReset { tenant } => Some(tenant),
             Self::NodeFailed { .. }
             | Self::NodeBack { .. }
             | Self::EventsLost { .. }
@@ -265,6 +348,51 @@ impl EventKind {
             Self::NodeBack { problem, .. } => Message::NodeProblemOver {
                 problem: Box::new(problem.clone()),
             },
+            Self::DiskTrimmed { tenant, bytes } => Message::DiskUseTrimmed {
+                name: tenant.name.to_string(),
+                mebibytes: bytes >> 20,
+            },
+            Self::DiskFull {
+                tenant,
+                bytes,
+                limit,
+            } => Message::DiskUseFull {
+                name: tenant.name.to_string(),
+                mebibytes: bytes >> 20,
+                limit: limit >> 20,
+            },
+            Self::DiskHeld { tenant } => Message::DiskUseHeld {
+                name: tenant.name.to_string(),
+            },
+            Self::DiskLists { tenant } => Message::DiskUseLists {
+                name: tenant.name.to_string(),
+            },
+            Self::DiskBack { tenant } => Message::DiskUseBack {
+                name: tenant.name.to_string(),
+            },
+            Self::QuotaWarned {
+                tenant,
+                percent,
+                until,
+            } => Message::QuotaWarned {
+                name: tenant.name.to_string(),
+                percent: *percent,
+                until: until.clone(),
+            },
+            Self::QuotaReached {
+                tenant,
+                stopped,
+                until,
+            } => {
+                let (name, until) = (tenant.name.to_string(), until.clone());
+                match stopped {
+                    true => Message::QuotaStopped { name, until },
+                    false => Message::QuotaSlowed { name, until },
+                }
+            }
+            Self::QuotaReset { tenant } => Message::QuotaReset {
+                name: tenant.name.to_string(),
+            },
             Self::EventsLost { count } => Message::EventsLost { count: *count },
             Self::DatabaseRestored { tenants, devices } => Message::DatabaseRestored {
                 tenants: *tenants,
@@ -291,6 +419,14 @@ impl EventKind {
             | Self::NodeBack { problem: m, .. } => *m = m.clone().cut(max),
             Self::Drift { .. }
             | Self::PartBack { .. }
+            | Self::DiskTrimmed { .. }
+            | Self::DiskFull { .. }
+            | Self::DiskHeld { .. }
+            | Self::DiskLists { .. }
+            | Self::DiskBack { .. }
+            | Self::QuotaWarned { .. }
+            | Self::QuotaReached { .. }
+            | Self::QuotaReset { .. }
             | Self::EventsLost { .. }
             | Self::DatabaseRestored { .. } => {}
         }

@@ -20,5 +20,8 @@ mod spec;
 pub use event::{DriftKind, EventKind, EventTenant, MAX_DETAIL_BYTES, PartKind, recorded_message};
 pub use feed::{SpecAnswer, SpecFeed};
 pub use nodes::{DnsEndpoint, Location, Nodes, Reported};
-pub use report::{CapacityEstimate, MachineState, NodeState, PeerStatistics, TenantState};
-pub use spec::{DeviceSpec, NodeSpec, SpecError, TenantSpec};
+pub use report::{
+    CapacityEstimate, DiskSpace, MachineState, NodeState, PeerStatistics, ResourceUsage,
+    TenantState,
+};
+pub use spec::{DeviceSpec, NodeSpec, SpecError, SpeedLimits, TenantLimits, TenantSpec};

@@ -3,7 +3,7 @@
 //! Everything that passes it can go over a wire: values and bounded answers,
 //! no closures and no handles of this process.
 
-use crate::{EventKind, MachineState, NodeState, PeerStatistics, TenantState};
+use crate::{EventKind, MachineState, NodeState, PeerStatistics, ResourceUsage, TenantState};
 use async_trait::async_trait;
 use domain::{NodeId, Problem, Secret, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::BoxStream;
@@ -85,6 +85,14 @@ pub trait Nodes: Send + Sync + 'static {
     /// # Errors
     /// Why they cannot be read.
     async fn statistics(&self, node: NodeId) -> Result<Vec<PeerStatistics>, Problem>;
+
+    /// Returns what each tenant of a node uses of its machine, by the spec in force, at
+    /// most one entry for each slot. The node measures at intervals, so the figures are
+    /// some seconds old and the call costs the node nothing.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    async fn resources(&self, node: NodeId) -> Result<Vec<ResourceUsage>, Problem>;
 
     /// Returns how a tenant's AdGuard Home is reached; `None` where the spec in
     /// force does not have the tenant under this name, or has it suspended.

@@ -39,6 +39,38 @@ pub struct MachineState {
     /// Why the memory could not be read the last time; `None` if it was read, or
     /// if nothing reads it.
     pub problem: Option<Problem>,
+    /// The file system with the tenants' folders; `None` while that is not known.
+    #[serde(default)]
+    pub disk: Option<DiskSpace>,
+}
+
+/// The space of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskSpace {
+    /// What programs without privileges use and can still use, together.
+    pub total: u64,
+    /// What they can still use.
+    pub available: u64,
+    /// Whether so little is available that tenants may write no more. It takes more
+    /// room to end this than to begin it.
+    pub low: bool,
+}
+
+/// What a tenant uses of the machine. A figure that could not be read is `None`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourceUsage {
+    pub slot: Slot,
+    /// The tenant who had the slot at that time.
+    pub name: TenantName,
+    /// Bytes of the disk that its AdGuard Home's files take up.
+    pub disk_bytes: Option<u64>,
+    /// The private memory of its AdGuard Home; 0 while it does not run.
+    pub memory_bytes: Option<u64>,
+    /// The processor time of its AdGuard Home over the last minute, in percent of one
+    /// processor; 0 while it does not run.
+    pub cpu_percent: Option<f64>,
+    /// Entries of the connection table that belong to it.
+    pub connections: Option<u64>,
 }
 
 /// How many tenants a machine can hold.

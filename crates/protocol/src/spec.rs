@@ -42,8 +42,39 @@ pub struct TenantSpec {
     pub dns_password: Secret,
     /// The bcrypt hash of `dns_password`, as AdGuard Home stores it.
     pub dns_password_hash: String,
+    /// What its plan and its use allow it at present. A spec of an older version has
+    /// no limits.
+    #[serde(default)]
+    pub limits: TenantLimits,
     /// The devices, by their id in the database.
     pub devices: BTreeMap<DeviceId, DeviceSpec>,
+}
+
+/// What a tenant is allowed at present. A node knows no plans and no months: the
+/// control plane has already decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantLimits {
+    /// The speed of all its devices together.
+    pub speed: SpeedLimits,
+    /// Whether its data are used up and its plan stops it then: its devices reach
+    /// each other and DNS, and not the internet.
+    pub stopped: bool,
+}
+
+/// Speed limits, in bits per second; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SpeedLimits {
+    /// Towards the devices.
+    pub down_bps: Option<u64>,
+    /// From the devices.
+    pub up_bps: Option<u64>,
+}
+
+impl SpeedLimits {
+    /// Returns whether neither direction is limited.
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One device of a tenant.

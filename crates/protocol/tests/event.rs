@@ -51,6 +51,10 @@ fn all() -> Vec<EventKind> {
             missing,
             unexpected,
         },
+        DriftKind::StatisticsDamaged,
+        DriftKind::QueryLogDamaged,
+        DriftKind::ListsDamaged,
+        DriftKind::DnsConfDamaged,
     ];
     let parts = [PartKind::Firewall, PartKind::Tunnel, PartKind::Dns];
     let parts = parts.into_iter().flat_map(|part| {
@@ -68,6 +72,33 @@ fn all() -> Vec<EventKind> {
             },
         ]
     });
+    let disk = [
+        EventKind::DiskTrimmed {
+            tenant: lina(),
+            bytes: 48_000_000,
+        },
+        EventKind::DiskFull {
+            tenant: lina(),
+            bytes: 600 << 20,
+            limit: 512 << 20,
+        },
+        EventKind::DiskHeld { tenant: lina() },
+        EventKind::DiskLists { tenant: lina() },
+        EventKind::DiskBack { tenant: lina() },
+    ];
+    let quota = [
+        EventKind::QuotaWarned {
+            tenant: lina(),
+            percent: 80,
+            until: "2026-12-01".to_owned(),
+        },
+        EventKind::QuotaReached {
+            tenant: lina(),
+            stopped: false,
+            until: "2026-12-01".to_owned(),
+        },
+        EventKind::QuotaReset { tenant: lina() },
+    ];
     let code = ErrorCode::DockerUnavailable;
     let problem = Message::DockerTimedOut { seconds: 15 };
     let node = [
@@ -86,6 +117,8 @@ fn all() -> Vec<EventKind> {
         .map(drift)
         .into_iter()
         .chain(parts)
+        .chain(disk)
+        .chain(quota)
         .chain(node)
         .collect()
 }

@@ -7,8 +7,8 @@ use domain::{
     ErrorCode, Message, NodeId, Part, Problem, PublicKey, Slot, TenantName, TenantStatus, Timestamp,
 };
 use protocol::{
-    CapacityEstimate, EventKind, Location, MachineState, NodeState, PeerStatistics, Reported,
-    TenantState,
+    CapacityEstimate, DiskSpace, EventKind, Location, MachineState, NodeState, PeerStatistics,
+    Reported, ResourceUsage, TenantState,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -55,6 +55,19 @@ fn reports_survive_a_wire() {
             available: 3 << 30,
         }),
         problem: Some(problem),
+        disk: Some(DiskSpace {
+            total: 40 << 30,
+            available: 1 << 30,
+            low: true,
+        }),
+    });
+    assert_survives(&ResourceUsage {
+        slot: Slot::FIRST,
+        name: TenantName::parse("lina").unwrap(),
+        disk_bytes: Some(48_000_000),
+        memory_bytes: Some(30 << 20),
+        cpu_percent: Some(12.5),
+        connections: None,
     });
     assert_survives(&PeerStatistics {
         slot: Slot::FIRST,
@@ -69,4 +82,11 @@ fn reports_survive_a_wire() {
     let event = EventKind::EventsLost { count: 3 };
     assert_survives(&Reported::Event { node, event });
     assert_survives(&Reported::Missed { node, count: 3 });
+}
+
+#[test]
+fn a_machine_of_an_older_version_has_no_disk() {
+    let older = r#"{"wireguard":"kernel WireGuard","capacity":null,"problem":null}"#;
+    let read: MachineState = serde_json::from_str(older).unwrap();
+    assert_eq!(read.disk, None);
 }

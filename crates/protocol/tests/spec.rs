@@ -6,10 +6,12 @@
 use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, Secret, Slot, TenantName,
 };
-use protocol::{DeviceSpec, NodeSpec, SpecError, TenantSpec};
+use protocol::{DeviceSpec, NodeSpec, SpecError, SpeedLimits, TenantLimits, TenantSpec};
 use std::{collections::BTreeMap, sync::Arc};
 
-const GOLDEN: &str = include_str!("golden/spec-2.json");
+const GOLDEN: &str = include_str!("golden/spec-2-limits.json");
+/// Of the same version, before tenants had limits.
+const WITHOUT_LIMITS: &str = include_str!("golden/spec-2.json");
 
 fn device(n: u8, policy: FilterPolicy) -> DeviceSpec {
     let key = PrivateKey::from_random([n; 32]);
@@ -37,6 +39,13 @@ fn tenant(
         suspended,
         dns_password: Secret::new("a \"quoted\" pass\\word"),
         dns_password_hash: "$2b$04$abcdefghijklmnopqrstuv".to_owned(),
+        limits: TenantLimits {
+            speed: SpeedLimits {
+                down_bps: (!suspended).then_some(50_000_000),
+                up_bps: None,
+            },
+            stopped: !suspended,
+        },
         devices,
     }
 }
@@ -63,8 +72,18 @@ fn the_bytes_are_those_of_the_golden_file() {
     let text = serde_json::to_string_pretty(&written).unwrap() + "\n";
     assert_eq!(
         text, GOLDEN,
-        "a new form needs a new version and a new golden file"
+        "a new form needs a new golden file, and a new version unless what is new has a default"
     );
+}
+
+#[test]
+fn a_spec_without_limits_is_read() {
+    let read = NodeSpec::from_bytes(WITHOUT_LIMITS.as_bytes()).unwrap();
+    let mut expected = sample();
+    for tenant in expected.tenants.values_mut() {
+        Arc::make_mut(tenant).limits = TenantLimits::default();
+    }
+    assert_eq!(read, expected);
 }
 
 #[test]

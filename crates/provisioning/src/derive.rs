@@ -19,7 +19,7 @@ pub trait TenantSpecExt {
     fn interface(&self, s: &NodeSettings) -> InterfaceSpec;
 
     /// Returns its elements in the firewall. `dns` is where its DNS queries are sent.
-    fn firewall(&self, s: &NodeSettings, dns: Ipv4Addr) -> FirewallTenant;
+    fn firewall(&self, s: &NodeSettings, dns: Option<Ipv4Addr>) -> FirewallTenant;
 
     /// Returns the container that it should have.
     fn container(&self, s: &NodeSettings) -> ContainerSpec;
@@ -57,7 +57,7 @@ impl TenantSpecExt for TenantSpec {
         }
     }
 
-    fn firewall(&self, s: &NodeSettings, dns: Ipv4Addr) -> FirewallTenant {
+    fn firewall(&self, s: &NodeSettings, dns: Option<Ipv4Addr>) -> FirewallTenant {
         let mesh = self.devices.values().filter(|d| d.mesh);
         FirewallTenant {
             slot: self.slot,
@@ -65,6 +65,7 @@ impl TenantSpecExt for TenantSpec {
             gateway: s.addresses.gateway(self.slot),
             dns,
             mesh: mesh.map(|d| d.address).collect(),
+            stopped: self.limits.stopped,
         }
     }
 
@@ -79,6 +80,7 @@ impl TenantSpecExt for TenantSpec {
             work_dir: data.join("work"),
             lists_dir: s.lists_dir(),
             memory_bytes: s.dns_memory_bytes,
+            cpu_thousandths: s.dns_cpu_thousandths,
             owner: self.private_key.public(),
         }
     }
@@ -94,6 +96,7 @@ impl TenantSpecExt for TenantSpec {
             password_hash: self.dns_password_hash.clone(),
             conf_dir: container.conf_dir,
             work_dir: container.work_dir,
+            image: container.image,
         }
     }
 

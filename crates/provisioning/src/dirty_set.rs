@@ -1,6 +1,9 @@
 //! What has changed in an observation since the plan was last updated.
 
-use crate::observed::{ObservedContainer, ObservedContainers};
+use crate::{
+    observed::{ObservedContainer, ObservedContainers},
+    spec::is_docker_name,
+};
 use domain::{Slot, TenantName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,6 +70,8 @@ impl DirtySet {
             containers.for_each(|x| self.add_container(x));
         }
         for name in old.foreign.symmetric_difference(&new.foreign) {
+            // The engine's name of a container does not tell the tenant.
+            self.everything |= is_docker_name(name);
             self.add_container_name(name);
         }
     }

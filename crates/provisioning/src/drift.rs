@@ -205,8 +205,7 @@ fn interface(
 
 /// Returns whether the elements were the tenant's, wherever its DNS was sent.
 fn is_wanted(t: &TenantSpec, s: &NodeSettings, old: &ObservedFirewallTenant) -> bool {
-    old.dns
-        .is_some_and(|dns| *old == ObservedFirewallTenant::from_spec(&t.firewall(s, dns)))
+    *old == ObservedFirewallTenant::from_spec(&t.firewall(s, old.dns))
 }
 
 fn container(

@@ -8,6 +8,7 @@
 //! loses no state.
 
 mod deadline;
+mod dns_guard;
 mod dns_poller;
 mod executor;
 mod handle;
@@ -18,6 +19,7 @@ mod observe;
 mod observer;
 mod port_poll;
 mod predict;
+mod stale_connections;
 mod status;
 mod status_publisher;
 
@@ -25,18 +27,20 @@ pub use handle::NodeHandle;
 pub use node_ports::NodePorts;
 
 use crate::{
-    drift::{self, Before},
+    drift::{self, Before, Drift},
     pending::Pending,
     plan::{Lane, Planner, Step, is_ours, plan},
     ports::{PortError, PortResult},
     spec::NodeSettings,
 };
+use dns_guard::DnsGuard;
 use domain::{ErrorCode, Slot};
 use executor::Executor;
 use handle::Shared;
 use message::Message;
 use observer::Observer;
 use protocol::{EventKind, NodeSpec, NodeState};
+use stale_connections::StaleConnections;
 use status_publisher::{StatusInputs, StatusPublisher};
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
@@ -65,6 +69,8 @@ pub struct Node {
     executor: Executor,
     planner: Planner,
     publisher: StatusPublisher,
+    stale_connections: StaleConnections,
+    dns_guard: DnsGuard,
     foreign: BTreeSet<Slot>,
     checked: bool,
 }
@@ -91,6 +97,8 @@ impl Node {
             executor: Executor::default(),
             planner: Planner::default(),
             publisher: StatusPublisher::default(),
+            stale_connections: StaleConnections::default(),
+            dns_guard: DnsGuard::default(),
             foreign: BTreeSet::new(),
             checked: false,
         };
@@ -132,10 +140,14 @@ impl Node {
                     let every = 1 + tenants.saturating_sub(1) / DNS_PER_TICK;
                     self.observer.mark_all(count.is_multiple_of(every));
                     self.publisher.mark_waiting();
+                    self.dns_guard.tick();
                     self.spec.iter().for_each(|spec| self.shared.retain(spec));
                     count = count.wrapping_add(1);
                 }
-                () = self.shared.nudge.notified() => self.spec_wanted = true,
+                () = self.shared.nudge.notified() => {
+                    self.spec_wanted = true;
+                    self.dns_guard.set_disk_full(self.shared.disk_full());
+                }
                 () = sleep_until(retry) => {}
                 Some(message) = self.inbox.recv() => self.handle(message),
             }
@@ -161,10 +173,27 @@ impl Node {
                 self.finish_lane(lane, steps, &spec, result);
             }
             observation => {
+                let of = match &observation {
+                    Message::Containers(..) => Some(None),
+                    Message::Dns(slot, ..) => Some(Some(*slot)),
+                    _ => None,
+                };
                 if let Some(before) = self.observer.apply(observation) {
                     self.report_drift(&before);
                 }
+                self.guard_dns(of);
             }
+        }
+    }
+
+    /// Lets the guard follow a reading: of all containers (`Some(None)`), or of one
+    /// AdGuard Home.
+    fn guard_dns(&mut self, of: Option<Option<Slot>>) {
+        let observed = self.observer.observed();
+        match (of, &self.spec) {
+            (Some(None), Some(spec)) => self.dns_guard.containers_read(spec, observed),
+            (Some(Some(slot)), _) => self.dns_guard.dns_read(slot, observed),
+            _ => {}
         }
     }
 
@@ -173,10 +202,14 @@ impl Node {
         match result {
             Ok(spec) => {
                 self.spec_error = None;
+                if let Some(old) = &self.spec {
+                    let addresses = &self.settings.addresses;
+                    self.stale_connections.spec_changed(old, &spec, addresses);
+                }
+                self.observer.spec_changed(self.spec.as_deref(), &spec);
                 self.spec = Some(Arc::new(spec));
                 self.shared.set_spec(self.spec.clone());
                 self.spec.iter().for_each(|spec| self.shared.retain(spec));
-                self.observer.spec_changed();
             }
             Err(e) => {
                 tracing::warn!(error = ?e, "the spec could not be loaded; the last one stays in force");
@@ -210,10 +243,19 @@ impl Node {
         spec: &NodeSpec,
         result: PortResult<()>,
     ) {
+        for step in &steps {
+            let (observed, addresses) = (self.observer.observed(), &self.settings.addresses);
+            self.stale_connections.step_ended(step);
+            if result.is_ok() {
+                self.stale_connections
+                    .ended(step, spec, observed, addresses);
+            }
+        }
         match &result {
             Ok(()) => {
                 tracing::debug!(?lane, steps = steps.len(), "done");
                 for step in &steps {
+                    self.report_set_aside(step, spec);
                     predict::predict(step, spec, &self.settings, &mut self.observer);
                 }
             }
@@ -224,6 +266,16 @@ impl Node {
         }
         self.publisher.mark_lane(&lane, &steps);
         self.executor.finish(lane, steps, result);
+    }
+
+    /// Tells the guard of a step that succeeded, and reports what it set aside.
+    fn report_set_aside(&mut self, step: &Step, spec: &NodeSpec) {
+        if let Some((slot, kind)) = self.dns_guard.step_done(step, spec)
+            && let Some(t) = spec.tenants.get(&slot)
+        {
+            let tenant = Some((slot, t.name.clone()));
+            self.shared.publish_drift(Drift { tenant, kind });
+        }
     }
 
     /// Starts everything that can be started now, and publishes what is known.
@@ -247,6 +299,8 @@ impl Node {
             .read(&self.ports, &self.settings, &spec, &self.outbox);
         let mut pending = self.executor.pending();
         self.observer.add_in_doubt(&mut pending);
+        self.stale_connections.add_to(&mut pending);
+        pending.dns_holds.clone_from(self.dns_guard.holds());
         let dirty = self.observer.take_dirty();
         let observed = self.observer.observed();
         let planned = self
@@ -271,6 +325,10 @@ impl Node {
         );
         for lane in &lanes {
             let steps = self.planner.plan().get(lane);
+            for step in steps.into_iter().flatten() {
+                let addresses = &self.settings.addresses;
+                self.stale_connections.step_began(step, observed, addresses);
+            }
             self.publisher
                 .mark_lane(lane, steps.map_or(&[], Vec::as_slice));
         }
@@ -314,6 +372,7 @@ impl Node {
         let mut add = |e: Option<&PortError>| problems.extend(e.map(PortError::problem));
         add(observed.firewall.error());
         add(observed.wireguard.error());
+        add(observed.shaping.error());
         add(observed.containers.error());
         add(observed.folders.error());
         problems.extend(self.executor.problems(spec));

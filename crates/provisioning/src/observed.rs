@@ -4,6 +4,7 @@
 use crate::{error::PortError, spec::FirewallTenant};
 use domain::{FilterPolicy, PresharedKey, PublicKey, Slot};
 use ipnet::IpNet;
+use protocol::SpeedLimits;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
@@ -53,6 +54,8 @@ pub struct Observed {
     pub wireguard: Observation<BTreeMap<Slot, ObservedInterface>>,
     /// Our table.
     pub firewall: Observation<ObservedFirewall>,
+    /// Speed limits, by slot.
+    pub shaping: Observation<BTreeMap<Slot, ObservedSpeed>>,
     /// The image and the containers.
     pub containers: Observation<ObservedContainers>,
     /// The state of the AdGuard Home in each running container.
@@ -110,6 +113,8 @@ pub struct ObservedFirewallTenant {
     pub mesh: BTreeSet<Ipv4Addr>,
     /// Whether its interface is in the set of our interfaces.
     pub listed: bool,
+    /// Whether its interface is in the set of those that are stopped.
+    pub stopped: bool,
 }
 
 impl ObservedFirewallTenant {
@@ -118,11 +123,21 @@ impl ObservedFirewallTenant {
         Self {
             subnets: [t.subnet].into(),
             gateways: [t.gateway].into(),
-            dns: Some(t.dns),
+            dns: t.dns,
             mesh: t.mesh.clone(),
             listed: true,
+            stopped: t.stopped,
         }
     }
+}
+
+/// The speed limits of a slot, as the kernel has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObservedSpeed {
+    /// The limits in force.
+    pub limits: SpeedLimits,
+    /// Whether every part of ours is there as we make it.
+    pub intact: bool,
 }
 
 /// The image, and the containers with our label or our names.
@@ -132,7 +147,8 @@ pub struct ObservedContainers {
     pub image: bool,
     /// Containers with our label.
     pub ours: Vec<ObservedContainer>,
-    /// Names of the form `adguard_user_*` whose containers lack our label.
+    /// Names of containers that lack our label, of the forms `adguard_user_*` and
+    /// [`docker_name`](crate::spec::docker_name).
     pub foreign: BTreeSet<String>,
 }
 
@@ -141,7 +157,7 @@ pub struct ObservedContainers {
 pub struct ObservedContainer {
     /// The engine's id.
     pub id: String,
-    /// Its name, without the leading slash.
+    /// Its published name, `adguard_user_<name>`, from its label.
     pub name: String,
     /// The slot on its label.
     pub slot: Option<Slot>,

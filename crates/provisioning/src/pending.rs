@@ -1,9 +1,13 @@
 //! Changes that are under way, or have failed and were not confirmed by a reading
 //! since: each may change the machine after it was observed.
 
-use crate::plan::step::{Lane, Step};
+use crate::{
+    plan::step::{Lane, Step},
+    ports::DnsPart,
+};
 use domain::{Slot, TenantName};
-use std::collections::BTreeSet;
+use ipnet::Ipv4Net;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The changes under way. Empty where there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +21,25 @@ pub struct Pending {
     pub all_elements: bool,
     /// Tenants whose containers are being prepared and started.
     pub starts: BTreeSet<TenantName>,
+    /// Addresses whose holders have left and whose tracked connections may still
+    /// exist, by slot.
+    pub stale_connections: BTreeMap<Slot, BTreeSet<Ipv4Net>>,
+    /// Whether any address may have such connections, because this process has just
+    /// started.
+    pub unswept: bool,
+    /// AdGuard Homes that keep ending, or that must not run.
+    pub dns_holds: BTreeMap<Slot, DnsHold>,
+}
+
+/// Why a tenant's queries go to the fallback resolver although there is an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DnsHold {
+    /// It keeps ending. Before it is started again, this part is set aside.
+    Repair(Option<DnsPart>),
+    /// It keeps ending although everything was set aside; it rests for a while.
+    Rest,
+    /// It uses more of the disk than it may: it is stopped.
+    DiskFull,
 }
 
 impl Pending {

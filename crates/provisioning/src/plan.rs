@@ -11,6 +11,8 @@
 //!   being created keeps its elements, elements that may be being removed let no
 //!   interface be created, and a folder is removed only when no container is being
 //!   started from it.
+//! * No interface is created for a tenant while connections of the slot's earlier
+//!   tenant may be tracked, and no container is started without the complete table.
 //! * What carries no mark of ours is never named in a step.
 //!
 //! The plan for a slot depends only on what is known of that slot and of its tenant's
@@ -18,10 +20,12 @@
 //! [`Planner`] can update a plan where something has changed; [`plan`] makes a
 //! complete one.
 
+mod connections;
 mod containers;
 mod elements;
 mod folders;
 mod planner;
+mod speed;
 pub(crate) mod step;
 mod tunnel;
 mod view;

@@ -10,15 +10,19 @@ pub use crate::error::{PortError, PortResult};
 use crate::{
     observed::{
         ObservedContainers, ObservedDns, ObservedFirewall, ObservedFirewallTenant, ObservedFolder,
-        ObservedInterface,
+        ObservedInterface, ObservedSpeed,
     },
     spec::{ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, PeerSpec},
 };
 use async_trait::async_trait;
 use domain::{PublicKey, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::BoxStream;
-use protocol::{NodeSpec, PeerStatistics, TenantSpec};
-use std::collections::BTreeMap;
+use ipnet::Ipv4Net;
+use protocol::{NodeSpec, PeerStatistics, SpeedLimits, TenantSpec};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 /// WireGuard interfaces with their addresses.
 #[async_trait]
@@ -104,6 +108,48 @@ impl FirewallChange {
     }
 }
 
+/// Speed limits of tenants' interfaces.
+#[async_trait]
+pub trait Shaping: Send + Sync + 'static {
+    /// Reads the limits of every slot for which anything of ours exists.
+    async fn observe(&self) -> PortResult<BTreeMap<Slot, ObservedSpeed>>;
+
+    /// Sets the limits of a slot's interface. Without any limit it removes everything
+    /// of ours for the slot, also where the interface is gone.
+    async fn apply(&self, slot: Slot, speed: &SpeedLimits) -> PortResult<()>;
+
+    /// Returns a stream with an item whenever an external change may have touched
+    /// the limits.
+    fn events(&self) -> BoxStream<'static, ()>;
+}
+
+/// The kernel's table of tracked connections. An entry outlives the device it belongs
+/// to, so it must be removed before an address is given to another.
+#[async_trait]
+pub trait Connections: Send + Sync + 'static {
+    /// Removes every connection that has an end in one of these networks, in either
+    /// direction. Returns how many.
+    async fn end(&self, networks: &BTreeSet<Ipv4Net>) -> PortResult<u64>;
+
+    /// Removes every connection with an end in one of `ranges` whose address there is
+    /// not in `held`: what was left before this process started. Returns how many.
+    async fn sweep(&self, ranges: &[Ipv4Net], held: &BTreeSet<Ipv4Addr>) -> PortResult<u64>;
+}
+
+/// A part of a tenant's AdGuard Home that can be damaged by itself, in the order in
+/// which they are set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DnsPart {
+    /// The statistics.
+    Statistics,
+    /// The log of queries.
+    QueryLog,
+    /// Block lists that the tenant added.
+    Lists,
+    /// The configuration, with the tenant's own settings.
+    Config,
+}
+
 /// DNS containers.
 #[async_trait]
 pub trait Containers: Send + Sync + 'static {
@@ -133,8 +179,9 @@ pub trait Containers: Send + Sync + 'static {
 #[async_trait]
 pub trait DnsFilter: Send + Sync + 'static {
     /// Writes what a first start needs (configuration, first copies of the lists,
-    /// the clients) where it does not exist yet. Folders are 0700, files 0600. An
-    /// existing configuration is AdGuard Home's own and is left alone.
+    /// the clients) where it does not exist yet. Folders are 0700, files 0600, and both
+    /// the container's user's. An existing configuration is AdGuard Home's own: only
+    /// what bounds the load is set in it.
     async fn prepare(
         &self,
         dns: &DnsInstance,
@@ -150,6 +197,14 @@ pub trait DnsFilter: Send + Sync + 'static {
         dns: &DnsInstance,
         clients: &BTreeMap<String, DnsClient>,
     ) -> PortResult<()>;
+
+    /// Moves a damaged part of a stopped instance's data out of the way, so that it
+    /// starts without it; of each part the newest is kept. Returns whether there was
+    /// anything to move.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`.
+    async fn set_aside(&self, dns: &DnsInstance, part: DnsPart) -> PortResult<bool>;
 
     /// Returns how many queries there were in the last 24 hours, and how many of
     /// them were blocked.

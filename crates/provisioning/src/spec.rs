@@ -4,6 +4,7 @@
 use crate::hash::content_hash;
 use domain::{
     AddressPlan, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot, TenantName,
+    marks::container_user,
 };
 use ipnet::Ipv4Net;
 use std::{
@@ -21,6 +22,8 @@ pub struct NodeSettings {
     pub root: PathBuf,
     /// A container's memory limit in bytes.
     pub dns_memory_bytes: u64,
+    /// A container's limit on CPU time, in thousandths of a CPU; 0 sets none.
+    pub dns_cpu_thousandths: u32,
     /// The AdGuard Home image, with its tag.
     pub image: String,
     /// The plain resolver that tunnels use for DNS while there is no image.
@@ -78,9 +81,13 @@ pub struct FirewallTenant {
     /// The gateway, e.g. `10.88.1.1`.
     pub gateway: Ipv4Addr,
     /// Where DNS queries to the gateway are sent: the container, or the fallback.
-    pub dns: Ipv4Addr,
+    /// `None` while the slot's container may be an earlier tenant's: they are not
+    /// answered then.
+    pub dns: Option<Ipv4Addr>,
     /// Devices that may reach each other.
     pub mesh: BTreeSet<Ipv4Addr>,
+    /// Whether nothing of it goes out to the internet, because its data are used up.
+    pub stopped: bool,
 }
 
 /// The container a tenant should have.
@@ -88,7 +95,8 @@ pub struct FirewallTenant {
 pub struct ContainerSpec {
     /// The slot.
     pub slot: Slot,
-    /// The tenant, which determines the container's name, `adguard_user_<name>`.
+    /// The tenant, which determines the container's published name,
+    /// `adguard_user_<name>`. The engine's name is another: [`docker_name`].
     pub tenant: TenantName,
     /// The image with its tag.
     pub image: String,
@@ -102,18 +110,56 @@ pub struct ContainerSpec {
     pub lists_dir: PathBuf,
     /// Memory limit in bytes.
     pub memory_bytes: u64,
+    /// Limit on CPU time, in thousandths of a CPU; 0 sets none.
+    pub cpu_thousandths: u32,
     /// The tunnel's public key. It distinguishes the tenant from an earlier one of the
     /// same name.
     pub owner: PublicKey,
 }
 
+/// The prefix of our containers' names in the engine; 16 hexadecimal digits follow.
+pub const DOCKER_NAME_PREFIX: &str = "adguard_";
+
+/// Returns the engine's name of the container of the tenant with this public key. It
+/// says nothing of the tenant: Docker's resolver (127.0.0.11 in every container)
+/// answers the reverse look-up of any container's address with its name.
+pub fn docker_name(owner: &PublicKey) -> String {
+    let hash = content_hash(owner.to_string().as_bytes());
+    format!("{DOCKER_NAME_PREFIX}{hash:016x}")
+}
+
+/// Returns whether a name has the form of [`docker_name`].
+pub fn is_docker_name(name: &str) -> bool {
+    let digits = name.strip_prefix(DOCKER_NAME_PREFIX);
+    let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    digits.is_some_and(|d| d.len() == 16 && d.bytes().all(is_digit))
+}
+
 impl ContainerSpec {
+    /// Returns the container's name in the engine.
+    pub fn docker_name(&self) -> String {
+        docker_name(&self.owner)
+    }
+
+    /// Returns the user and the group that the container's processes run as.
+    pub fn user(&self) -> u32 {
+        container_user(self.slot)
+    }
+
+    /// Returns the container's hardware address, `02:42:` and its IPv4 address. The
+    /// firewall holds a container to it.
+    pub fn mac_address(&self) -> String {
+        let [a, b, c, d] = self.address.octets();
+        format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+    }
+
     /// Returns the revision, which changes whenever the container has to be replaced and
-    /// is stored as a label: a hash of everything but the image, a dot, a hash of the
-    /// image.
+    /// is stored as a label: a hash of the tenant's key, a hyphen, a hash of everything
+    /// but the image, a dot, a hash of the image.
     pub fn revision(&self) -> String {
         format!(
-            "{}.{:016x}",
+            "{:016x}-{}.{:016x}",
+            content_hash(self.owner.to_string().as_bytes()),
             self.own_revision(),
             content_hash(self.image.as_bytes())
         )
@@ -127,7 +173,7 @@ impl ContainerSpec {
 
     fn own_revision(&self) -> String {
         let text = format!(
-            "2|{}|{}|{}|{}|{}|{}|{}|{}",
+            "3|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}",
             self.slot,
             self.tenant,
             self.address,
@@ -135,6 +181,9 @@ impl ContainerSpec {
             self.work_dir.display(),
             self.lists_dir.display(),
             self.memory_bytes,
+            self.cpu_thousandths,
+            self.user(),
+            self.mac_address(),
             self.owner
         );
         format!("{:016x}", content_hash(text.as_bytes()))
@@ -149,6 +198,13 @@ pub fn is_fitting_revision(wanted: &str, found: &str, image: bool) -> bool {
     let (found_own, wanted_own) = (found.split_once('.'), wanted.split_once('.'));
     let same_but_image = found_own.is_some() && found_own.map(own) == wanted_own.map(own);
     found == wanted || !image && same_but_image
+}
+
+/// Returns whether two containers of these revisions belong to the same tenant. A
+/// revision of an older version names no tenant and belongs to none.
+pub fn is_same_tenants_revision(a: &str, b: &str) -> bool {
+    let owner = |revision: &str| revision.split_once('-').map(|(owner, _)| owner.to_owned());
+    owner(a).is_some() && owner(a) == owner(b)
 }
 
 /// A tenant's AdGuard Home: how to reach its API, and where its files are.
@@ -170,6 +226,15 @@ pub struct DnsInstance {
     pub conf_dir: PathBuf,
     /// Host folder of its data.
     pub work_dir: PathBuf,
+    /// The image that it is started from, with its tag.
+    pub image: String,
+}
+
+impl DnsInstance {
+    /// Returns the user and the group that own its files.
+    pub fn file_owner(&self) -> u32 {
+        container_user(self.slot)
+    }
 }
 
 /// A persistent client that AdGuard Home should have.

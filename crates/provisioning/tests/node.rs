@@ -3,7 +3,12 @@
 
 use domain::{ErrorCode, Slot};
 use folders::DiskFolders;
-use provisioning::{Node, NodeHandle, NodePorts, NodeSettings, spec::wg_conf_path};
+use protocol::DriftKind;
+use provisioning::{
+    Node, NodeHandle, NodePorts, NodeSettings,
+    ports::DnsPart,
+    spec::{docker_name, wg_conf_path},
+};
 use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 use testkit::{
     fakes::{FakeMachine, FakeSpecs},
@@ -30,6 +35,8 @@ fn fixture() -> Fixture {
     let ports = NodePorts {
         wireguard: all.clone(),
         firewall: all.clone(),
+        shaping: all.clone(),
+        connections: all.clone(),
         containers: all.clone(),
         dns: all,
         folders: Arc::new(DiskFolders::new(settings.clone())),
@@ -237,7 +244,7 @@ async fn foreign_interfaces_and_containers_are_reported_and_stay() {
         s.interfaces.insert(slot(1), foreign);
         s.containers
             .foreign
-            .insert("adguard_user_tenant1".to_owned());
+            .insert(docker_name(&samples::key(1, 0).public()));
     }
     fixture.add(1, 1).await;
     fixture
@@ -424,4 +431,169 @@ async fn a_spec_from_a_backup_is_followed() {
         .await;
     assert_eq!(fixture.node.node().borrow().generation, backup);
     assert_eq!(fixture.node.node().borrow().problems, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn speed_limits_follow_the_spec() {
+    let fixture = fixture();
+    fixture.add(1, 1).await;
+    fixture.ready(1).await;
+    assert!(fixture.machine.state().speeds.is_empty());
+    let limit = |down_bps: Option<u64>| {
+        fixture.specs.change(|s| {
+            let t = s.tenants.get_mut(&slot(1)).unwrap();
+            Arc::make_mut(t).limits.speed.down_bps = down_bps;
+        });
+        fixture.node.nudge();
+    };
+    let down = || {
+        let s = fixture.machine.state();
+        s.speeds.get(&slot(1)).map(|speed| speed.limits.down_bps)
+    };
+    limit(Some(50_000_000));
+    fixture
+        .until("the limit is set", || down() == Some(Some(50_000_000)))
+        .await;
+    // A new interface has no limits.
+    {
+        let mut s = fixture.machine.state();
+        s.interfaces.clear();
+        s.speeds.clear();
+    }
+    fixture
+        .until("it is set again", || down() == Some(Some(50_000_000)))
+        .await;
+    fixture.machine.fail("shaping.apply", true);
+    limit(Some(1_000_000));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let problems = fixture.node.node().borrow().problems.clone();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    fixture.machine.fail("shaping.apply", false);
+    limit(None);
+    fixture.until("it is removed", || down().is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_gets_a_slot_only_after_the_earlier_ones_connections_have_ended() {
+    let fixture = fixture();
+    fixture.add(1, 1).await;
+    fixture.ready(1).await;
+    fixture.machine.fail("connections.end", true);
+    let mut next = samples::tenant(&fixture.settings, 1, 1);
+    next.private_key = samples::key(1, 77);
+    next.name = domain::TenantName::parse("another").unwrap();
+    let key = next.private_key.public();
+    let generation = fixture.specs.change(|s| {
+        s.tenants.insert(slot(1), next.into());
+    });
+    fixture.node.nudge();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(fixture.machine.state().interfaces.is_empty());
+    fixture.machine.fail("connections.end", false);
+    let applied = fixture
+        .node
+        .applied(slot(1), generation, Duration::from_secs(60));
+    assert!(applied.await);
+    let s = fixture.machine.state();
+    assert_eq!(s.interfaces[&slot(1)].public_key, Some(key));
+    let addresses = &fixture.settings.addresses;
+    assert!(s.ended.contains(&addresses.subnet(slot(1)).trunc()));
+    assert!(s.ended.contains(&addresses.container(slot(1)).into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_devices_connections_are_ended_and_no_others() {
+    let fixture = fixture();
+    fixture.add(1, 2).await;
+    fixture.ready(1).await;
+    let mut removed = None;
+    fixture.specs.change(|s| {
+        let t = Arc::make_mut(s.tenants.get_mut(&slot(1)).unwrap());
+        removed = t.devices.pop_first().map(|(_, device)| device.address);
+    });
+    fixture.node.nudge();
+    let expected = std::collections::BTreeSet::from([removed.unwrap().into()]);
+    fixture
+        .until("they are ended", || {
+            fixture.machine.state().ended == expected
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_container_starts_without_the_table() {
+    let fixture = fixture();
+    fixture.machine.fail("firewall.apply", true);
+    fixture.add(1, 1).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(fixture.machine.state().containers.ours.is_empty());
+    fixture.machine.fail("firewall.apply", false);
+    fixture.ready(1).await;
+    // The table is lost, and so is the container.
+    fixture.machine.fail("firewall.apply", true);
+    {
+        let mut s = fixture.machine.state();
+        s.firewall = Default::default();
+        s.containers.ours.clear();
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(fixture.machine.state().containers.ours.is_empty());
+    fixture.machine.fail("firewall.apply", false);
+    fixture.ready(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adguard_home_that_keeps_ending_is_repaired_part_by_part() {
+    let fixture = fixture();
+    let mut drifts = fixture.node.drifts();
+    fixture.machine.state().damaged = [(slot(1), DnsPart::Lists)].into();
+    fixture.add(1, 1).await;
+    let dns = || {
+        let s = fixture.machine.state();
+        s.firewall.tenants.get(&slot(1)).and_then(|t| t.dns)
+    };
+    let fallback = Some(fixture.settings.fallback_dns);
+    fixture.until("DNS falls back", || dns() == fallback).await;
+    let container = Some(fixture.settings.addresses.container(slot(1)));
+    fixture
+        .until("the container answers", || dns() == container)
+        .await;
+    fixture.ready(1).await;
+    let aside = fixture.machine.state().aside.clone();
+    let parts = [DnsPart::Statistics, DnsPart::QueryLog, DnsPart::Lists];
+    assert_eq!(aside, parts.map(|part| (slot(1), part)));
+    let mut kinds = Vec::new();
+    while let Ok(drift) = drifts.try_recv() {
+        kinds.push(drift.kind);
+    }
+    kinds.retain(|kind| *kind != DriftKind::ContainerStopped);
+    let expected = [
+        DriftKind::StatisticsDamaged,
+        DriftKind::QueryLogDamaged,
+        DriftKind::ListsDamaged,
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adguard_home_that_uses_too_much_of_the_disk_is_stopped() {
+    let fixture = fixture();
+    fixture.add(1, 1).await;
+    fixture.ready(1).await;
+    fixture.node.set_disk_full([slot(1)].into());
+    let dns = || {
+        let s = fixture.machine.state();
+        s.firewall.tenants.get(&slot(1)).and_then(|t| t.dns)
+    };
+    fixture
+        .until("it is stopped", || {
+            fixture.machine.state().containers.ours.is_empty()
+                && dns() == Some(fixture.settings.fallback_dns)
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(fixture.machine.state().containers.ours.is_empty());
+    fixture.node.set_disk_full(Default::default());
+    fixture.ready(1).await;
+    assert_eq!(dns(), Some(fixture.settings.addresses.container(slot(1))));
 }

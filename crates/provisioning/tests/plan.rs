@@ -21,12 +21,20 @@ use std::{collections::BTreeMap, net::IpAddr};
 /// Applies a step to a model of the machine.
 fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
     let s = settings();
-    let (Observation::Read(w), Observation::Read(f), Observation::Read(c), Observation::Read(d)) = (
+    let (
+        Observation::Read(w),
+        Observation::Read(f),
+        Observation::Read(speeds),
+        Observation::Read(c),
+        Observation::Read(d),
+    ) = (
         &mut o.wireguard,
         &mut o.firewall,
+        &mut o.shaping,
         &mut o.containers,
         &mut o.folders,
-    ) else {
+    )
+    else {
         panic!("everything is readable in the model")
     };
     match step {
@@ -99,10 +107,19 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                 )
             }));
         }
+        Step::LimitSpeed(slot, limits) => {
+            speeds.remove(slot);
+            let speed = testkit::expected::speed(*limits);
+            speeds.extend((!limits.is_unlimited()).then_some((*slot, speed)));
+        }
+        Step::EndConnections(_) | Step::SweepConnections(_) | Step::SetAside(..) => {
+            panic!("nothing is stale or damaged in the model")
+        }
         Step::RemoveContainer(id) => {
             c.ours.retain(|x| x.id != *id);
         }
         Step::StartContainer(slot) => {
+            assert!(f.complete, "a container was started without the table");
             let t = &spec.tenants[slot];
             match c.ours.iter_mut().find(|x| x.name == t.name.container()) {
                 Some(x) => x.state = ContainerState::Running,
@@ -203,6 +220,10 @@ proptest! {
                 prop_assert_eq!(w[&t.slot].peers.len(), t.devices.len());
             }
             prop_assert_eq!(f.tenants.contains_key(&t.slot), !t.suspended);
+            let limited = exists && !t.limits.speed.is_unlimited();
+            let speed = observed.shaping.value().unwrap().get(&t.slot);
+            let expected = testkit::expected::speed(t.limits.speed);
+            prop_assert_eq!(speed, limited.then_some(&expected));
         }
         prop_assert_eq!(d.len(), spec.tenants.len());
         prop_assert_eq!(c.ours.len(), spec.tenants.values().filter(|t| !t.suspended).count());

@@ -13,7 +13,9 @@ use provisioning::{
     Observation, Observed, Pending, PortError, TenantSpecExt,
     dirty_set::DirtySet,
     observed::{ObservedDns, ObservedDnsClient},
+    pending::DnsHold,
     plan::{Planner, plan},
+    ports::DnsPart,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,16 +32,33 @@ fn name(n: u16) -> TenantName {
     TenantName::parse(&format!("tenant{n}")).unwrap()
 }
 
+fn any_hold() -> impl Strategy<Value = DnsHold> {
+    prop_oneof![
+        Just(DnsHold::Repair(None)),
+        Just(DnsHold::Repair(Some(DnsPart::Lists))),
+        Just(DnsHold::Rest),
+        Just(DnsHold::DiskFull),
+    ]
+}
+
 prop_compose! {
     /// Rarely many changes at the same time, as on a real machine.
     fn any_pending()(
         tunnels in prop::collection::vec(prop::bool::weighted(0.2), 4),
         elements in prop::collection::vec(prop::bool::weighted(0.2), 4),
         starts in prop::collection::vec(prop::bool::weighted(0.2), 4),
+        stale in prop::collection::vec(prop::bool::weighted(0.2), 4),
+        holds in prop::collection::vec(prop::option::weighted(0.2, any_hold()), 4),
         all_elements in prop::bool::weighted(0.1),
+        unswept in prop::bool::weighted(0.1),
     ) -> Pending {
         let starts = SLOTS.zip(starts).filter(|(_, there)| *there);
+        let holds = SLOTS.filter_map(Slot::new).zip(holds);
+        let subnet = |slot: Slot| (slot, [settings().addresses.subnet(slot)].into());
         Pending {
+            stale_connections: slots(&stale).into_iter().map(subnet).collect(),
+            unswept,
+            dns_holds: holds.filter_map(|(slot, hold)| Some((slot, hold?))).collect(),
             tunnels: slots(&tunnels),
             elements: slots(&elements),
             all_elements,
@@ -113,7 +132,7 @@ prop_compose! {
         changed in prop::collection::vec(prop::bool::weighted(0.3), 4),
         observed in any_observed(),
         dns in SLOTS.map(any_dns).collect::<Vec<_>>(),
-        outcomes in prop::collection::vec(any_outcome(), 9),
+        outcomes in prop::collection::vec(any_outcome(), 10),
         pending in any_pending(),
     ) -> Change {
         Change { spec, moved, changed: slots(&changed), observed, dns, outcomes, pending }
@@ -172,6 +191,7 @@ impl State {
                 (_, None) => drop(o.dns.remove(&slot)),
             }
         }
+        apply(outcomes[9], &mut o.shaping, &new.shaping);
         if !matches!(outcomes[8], Outcome::Stays) {
             next.pending = change.pending.clone();
         }
@@ -202,6 +222,9 @@ fn dirty_set(a: &Observed, b: &Observed) -> DirtySet {
         let slots = differing(&a.tenants, &b.tenants, |a, b| a == b);
         dirty.slots.extend(slots);
     }
+    if let (Some(a), Some(b)) = (a.shaping.value(), b.shaping.value()) {
+        dirty.slots.extend(differing(a, b, |a, b| a == b));
+    }
     if let (Some(a), Some(b)) = (a.containers.value(), b.containers.value()) {
         dirty.add_container_changes(a, b);
     }
@@ -220,6 +243,7 @@ fn empty() -> State {
         observed: Observed {
             wireguard: unreadable(),
             firewall: unreadable(),
+            shaping: unreadable(),
             containers: unreadable(),
             dns: BTreeMap::new(),
             folders: unreadable(),

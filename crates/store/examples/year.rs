@@ -42,6 +42,7 @@ async fn fill(store: &Store, tenants: u64, devices: u64) -> (Vec<TenantScope>, V
             plan: "studio".to_owned(),
             private_key: key(t << 32),
             dns_password: Secret::new("dns"),
+            time_zone: "UTC".to_owned(),
             dns_password_hash: "hash".to_owned(),
             now: NOW,
         };

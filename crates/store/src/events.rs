@@ -14,7 +14,7 @@ use crate::{
     },
 };
 use domain::{NodeId, Slot, TenantId, TenantName, TenantScope, Timestamp};
-use protocol::MAX_DETAIL_BYTES;
+use protocol::{EventKind, MAX_DETAIL_BYTES};
 use std::collections::HashMap;
 
 /// The number of events in the log.
@@ -98,6 +98,41 @@ async fn holders(
         .collect())
 }
 
+/// Returns the values of a row.
+fn row(node: NodeId, at: Timestamp, tenant: Option<i64>, kind: String, detail: &str) -> [Value; 5] {
+    [
+        node.0.into(),
+        at.0.into(),
+        tenant.into(),
+        kind.into(),
+        // PostgreSQL rejects NUL, and a detail is a single line.
+        detail.replace(char::is_control, " ").into(),
+    ]
+}
+
+async fn write(tx: &mut Tx, rows: &[[Value; 5]]) -> Result<()> {
+    let sql = "INSERT INTO events (node_id, at, user_id, kind, detail) VALUES";
+    batch::write(tx, sql, rows, "").await?;
+    execute!(tx.connection(), PRUNE_EXCESS, MAX_EVENTS).map(drop)
+}
+
+/// Records events of tenants in the transaction of what they are about.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    node: NodeId,
+    events: &[(TenantId, EventKind)],
+    at: Timestamp,
+) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = events
+        .iter()
+        .map(|(tenant, e)| row(node, at, Some(tenant.0), e.code(), &e.detail()))
+        .collect();
+    write(tx, &rows).await
+}
+
 impl Store {
     /// Records events of a node, all or none, and removes the excess. An event
     /// whose tenant was deleted belongs to no tenant: a later tenant with the same
@@ -124,19 +159,10 @@ impl Store {
             .iter()
             .map(|e| {
                 let detail = &e.detail[..e.detail.floor_char_boundary(MAX_DETAIL_BYTES)];
-                [
-                    node.0.into(),
-                    e.at.0.into(),
-                    tenant(e).into(),
-                    e.kind.clone().into(),
-                    // PostgreSQL rejects NUL, and a detail is a single line.
-                    detail.replace(char::is_control, " ").into(),
-                ]
+                row(node, e.at, tenant(e), e.kind.clone(), detail)
             })
             .collect();
-        let sql = "INSERT INTO events (node_id, at, user_id, kind, detail) VALUES";
-        batch::write(&mut tx, sql, &rows, "").await?;
-        execute!(tx.connection(), PRUNE_EXCESS, MAX_EVENTS)?;
+        write(&mut tx, &rows).await?;
         tx.commit().await
     }
 

@@ -30,6 +30,7 @@ mod overview;
 mod plans;
 #[cfg(test)]
 mod query_plan_tests;
+mod quota;
 mod sealed_columns;
 mod sessions;
 mod spec;
@@ -48,6 +49,8 @@ pub use events::{Event, NewEvent};
 pub use nodes::LOCAL_NODE;
 pub use operators::{OperatorId, OperatorRecord};
 pub use overview::Overview;
+pub use plans::ChangedPlan;
+pub use quota::{PeriodUse, QuotaChange, QuotaUse};
 pub use sessions::{SessionKey, Sessions};
 pub use spec::SpecChanges;
 pub use statistics::StatSample;

@@ -98,6 +98,11 @@ impl PendingChange {
         self.slot
     }
 
+    /// Returns the node and its new generation.
+    pub const fn generation(self) -> (NodeId, u64) {
+        (self.node, self.generation)
+    }
+
     /// Returns the result of the change. The caller has committed it.
     pub fn committed<T>(self, value: T) -> Committed<T> {
         Committed {

@@ -6,6 +6,7 @@ use crate::{
     db::{fetch_all, fetch_optional},
     devices::{DEVICES, DeviceRecord, PeerRow},
     plans::plan_columns,
+    quota::{CountedRow, PeriodUse, counted_columns, current},
     statistics::{decode_counters, month_bytes},
     tenants::{TenantRecord, UserRow, user_columns},
 };
@@ -17,14 +18,18 @@ pub struct Overview {
     pub tenant: TenantRecord,
     /// The tenant's devices, oldest first.
     pub devices: Vec<DeviceRecord>,
-    /// The bytes since the start of the month, in both directions.
+    /// The bytes since `month_start`, in both directions.
     pub month_bytes: u64,
+    /// What was counted of a month; `None` before the first reading.
+    counted: Option<PeriodUse>,
 }
 
 #[derive(sqlx::FromRow)]
 struct Row {
     #[sqlx(flatten)]
     tenant: UserRow,
+    #[sqlx(flatten)]
+    counted: CountedRow,
     full_days: i64,
     counters: Option<Vec<u8>>,
 }
@@ -34,11 +39,21 @@ pub(crate) const OVERVIEW: &str = concat!(
     user_columns!(),
     ", ",
     plan_columns!(),
+    ", ",
+    counted_columns!(),
     ", (SELECT CAST(COALESCE(SUM(rx_bytes + tx_bytes), 0) AS BIGINT) FROM usage_days \
          WHERE user_id = $1 AND day >= $2) AS full_days, \
-       (SELECT counters FROM tenant_traffic WHERE user_id = $1) AS counters \
-     FROM users JOIN plans ON plans.id = users.plan WHERE users.id = $1"
+       tenant_traffic.counters \
+     FROM users JOIN plans ON plans.id = users.plan \
+     LEFT JOIN tenant_traffic ON tenant_traffic.user_id = users.id WHERE users.id = $1"
 );
+
+impl Overview {
+    /// Returns what the tenant has used of its data in the month that contains `now`.
+    pub fn used(&self, now: Timestamp) -> PeriodUse {
+        current(self.counted, || self.tenant.rule(), now)
+    }
+}
 
 impl Store {
     /// Returns the data of the tenant's dashboard, for the month that began at
@@ -56,6 +71,7 @@ impl Store {
         let (row, devices) = tokio::try_join!(row, devices)?;
         let counters = decode_counters(tenant, row.counters.as_deref())?;
         Ok(Overview {
+            counted: row.counted.counted(),
             tenant: row.tenant.try_into()?,
             devices: devices
                 .into_iter()

@@ -6,7 +6,7 @@ use crate::{
     db::{Either, batch::select_in},
     events,
     overview::OVERVIEW,
-    spec, statistics,
+    quota, spec, statistics,
 };
 use sqlx::AssertSqlSafe;
 
@@ -24,8 +24,15 @@ async fn frequent_statements_scan_no_whole_table() {
     let store = Store::memory().await.unwrap();
     let mut statements = statistics::frequent_statements();
     statements.push(select_in(&events::slot_holders(LOCAL_NODE), 500, ""));
+    statements.push(select_in(
+        &quota::of_tenants(LOCAL_NODE),
+        500,
+        "ORDER BY users.id",
+    ));
     statements.extend(
         [
+            quota::OF_NODE,
+            "SELECT id FROM users WHERE node_id = $1 AND plan = $2 ORDER BY id",
             spec::TENANTS,
             spec::DEVICES,
             spec::TENANT_COUNT,

@@ -2,12 +2,12 @@
 
 use crate::{
     Result, Store, StoreError, TenantState,
-    db::{Tx, fetch_all, fetch_optional},
+    db::{Tx, fetch_all, fetch_optional, unsigned},
     devices::corrupt,
     nodes::{generation_in, parse_slot},
 };
-use domain::{DeviceId, DeviceLabel, NodeId, PrivateKey, PublicKey, Slot, TenantName};
-use protocol::{DeviceSpec, NodeSpec, TenantSpec};
+use domain::{DeviceId, DeviceLabel, NodeId, PrivateKey, PublicKey, QuotaState, Slot, TenantName};
+use protocol::{DeviceSpec, NodeSpec, SpeedLimits, TenantLimits, TenantSpec};
 use seal::Purpose;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,6 +46,10 @@ struct TenantSpecRow {
     state: String,
     dns_password: String,
     dns_password_hash: String,
+    quota_state: String,
+    down_bps: Option<i64>,
+    up_bps: Option<i64>,
+    slow_bps: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -61,9 +65,11 @@ struct DeviceSpecRow {
     adguard_client_id: String,
 }
 
-pub(crate) const TENANTS: &str = "SELECT id, username, slot, wg_private_key, wg_public_key, \
-     state, dns_password, dns_password_hash FROM users \
-     WHERE node_id = $1 AND generation >= $2 ORDER BY slot";
+pub(crate) const TENANTS: &str = "SELECT users.id, users.username, users.slot, \
+     users.wg_private_key, users.wg_public_key, users.state, users.dns_password, \
+     users.dns_password_hash, users.quota_state, plans.down_bps, plans.up_bps, plans.slow_bps \
+     FROM users JOIN plans ON plans.id = users.plan \
+     WHERE users.node_id = $1 AND users.generation >= $2 ORDER BY users.slot";
 
 pub(crate) const DEVICES: &str = "SELECT peers.id, peers.user_id, peers.device_label, \
      peers.vpn_ip, peers.public_key, peers.preshared_key, peers.mesh_routing, \
@@ -73,6 +79,23 @@ pub(crate) const DEVICES: &str = "SELECT peers.id, peers.user_id, peers.device_l
 
 pub(crate) const TENANT_COUNT: &str = "SELECT COUNT(*) FROM users WHERE node_id = $1";
 pub(crate) const TAKEN_SLOTS: &str = "SELECT slot FROM users WHERE node_id = $1";
+
+/// Returns the limits in force: the plan's speeds, or the slow one in both directions
+/// once the month's data are used up; `None` if the state is unreadable.
+fn limits(r: &TenantSpecRow) -> Option<TenantLimits> {
+    let state = QuotaState::parse(&r.quota_state)?;
+    let speed = |plan: Option<i64>| {
+        let slow = (state == QuotaState::Slowed).then_some(r.slow_bps);
+        plan.into_iter().chain(slow).min().map(unsigned)
+    };
+    Some(TenantLimits {
+        speed: SpeedLimits {
+            down_bps: speed(r.down_bps),
+            up_bps: speed(r.up_bps),
+        },
+        stopped: state == QuotaState::Stopped,
+    })
+}
 
 impl Store {
     /// Reads the node's complete specification in one snapshot. A single
@@ -166,6 +189,7 @@ impl Store {
         let bad = |column| StoreError::Corrupt(format!("users.{column} of user {}", r.id));
         let key = self.open_key(Purpose::TunnelKey, &r.wg_public_key, &r.wg_private_key)?;
         let state = TenantState::parse(&r.state).ok_or_else(|| bad("state"))?;
+        let limits = limits(&r).ok_or_else(|| bad("quota_state"))?;
         Ok(TenantSpec {
             name: TenantName::parse(&r.username).map_err(|_| bad("username"))?,
             slot: parse_slot(r.slot).ok_or_else(|| bad("slot"))?,
@@ -173,6 +197,7 @@ impl Store {
             suspended: state == TenantState::Suspended,
             dns_password: self.open_dns_password(&r.username, &r.dns_password)?,
             dns_password_hash: r.dns_password_hash,
+            limits,
             devices: BTreeMap::new(),
         })
     }

@@ -1,11 +1,11 @@
 //! What the ports report once a spec is in force.
 
 use domain::Slot;
-use protocol::TenantSpec;
+use protocol::{SpeedLimits, TenantSpec};
 use provisioning::{
     TenantSpecExt,
     hash::content_hash,
-    observed::{ObservedDnsClient, ObservedFolder, ObservedInterface, ObservedPeer},
+    observed::{ObservedDnsClient, ObservedFolder, ObservedInterface, ObservedPeer, ObservedSpeed},
     spec::{DnsClient, InterfaceSpec, PeerSpec},
 };
 use std::{collections::BTreeMap, net::IpAddr};
@@ -27,6 +27,14 @@ pub fn interface(spec: &InterfaceSpec) -> ObservedInterface {
         addresses: [spec.address].into(),
         up: true,
         peers: spec.peers.iter().map(|(k, p)| (*k, peer(p))).collect(),
+    }
+}
+
+/// Returns speed limits as the kernel reports them.
+pub fn speed(limits: SpeedLimits) -> ObservedSpeed {
+    ObservedSpeed {
+        limits,
+        intact: true,
     }
 }
 

@@ -39,6 +39,7 @@ pub fn tenant(settings: &NodeSettings, slot: u16, devices: u8) -> TenantSpec {
         suspended: false,
         dns_password: Secret::new("dns-password"),
         dns_password_hash: "$2b$04$notarealhash".to_owned(),
+        limits: protocol::TenantLimits::default(),
         devices: (0..devices)
             .map(|n| device(settings, slot, n))
             .collect::<BTreeMap<_, _>>(),
@@ -51,6 +52,7 @@ pub fn settings(root: &Path) -> NodeSettings {
         addresses: domain::AddressPlan::default(),
         root: root.to_owned(),
         dns_memory_bytes: 256 << 20,
+        dns_cpu_thousandths: 500,
         image: "adguard/adguardhome:test".to_owned(),
         fallback_dns: std::net::Ipv4Addr::new(9, 9, 9, 9),
     }

@@ -1,9 +1,10 @@
 //! The accept loop, from the socket to the router. `axum::serve` waits forever
 //! for a request's head and for a client that does not read its answer, and
 //! accepts any number of connections, so a few slow clients could use up every
-//! file descriptor. Here all three are limited, and so is the memory that a
-//! slow client holds.
+//! file descriptor. Here all three are limited, and so are the memory that a
+//! slow client holds and the connections of one address.
 
+mod per_address;
 mod stall_timeout;
 
 use axum::{
@@ -16,6 +17,8 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use ipnet::IpNet;
+use per_address::OpenConnections;
 use stall_timeout::StallTimeoutStream;
 use std::{io, net::SocketAddr, os::fd::AsRawFd, sync::Arc, time::Duration};
 use tokio::{
@@ -38,7 +41,7 @@ const BUFFER: usize = 64 * 1024;
 const MAX_UNSENT: u32 = 128 * 1024;
 
 /// The limits on clients.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// The longest wait for a request's head, also for the next one on a
     /// persistent connection.
@@ -48,6 +51,12 @@ pub struct Limits {
     /// The number of open connections. Further clients wait in the kernel's
     /// queue.
     pub connections: usize,
+    /// The number of open connections from one address, or from one /64 of IPv6. A
+    /// further one is closed at once.
+    pub per_address: usize,
+    /// The addresses without that limit: reverse proxies, each of which has the
+    /// connections of all its visitors.
+    pub unlimited: Vec<IpNet>,
 }
 
 impl Default for Limits {
@@ -56,6 +65,8 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             stalled: Duration::from_secs(30),
             connections: 4096,
+            per_address: 256,
+            unlimited: Vec::new(),
         }
     }
 }
@@ -70,6 +81,7 @@ pub async fn run(
 ) {
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.connections));
+    let clients = OpenConnections::new(limits.per_address, limits.unlimited);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head)
@@ -85,6 +97,12 @@ pub async fn run(
             () = &mut ended => break,
             accepted = accept(&listener, &permits) => accepted,
         };
+        let Some(counted) = clients.add(peer.ip()) else {
+            tracing::debug!(%peer, "a connection too many of this address was closed");
+            // Reset, so that the kernel remembers nothing of it (TIME_WAIT).
+            let _ = stream.set_zero_linger();
+            continue;
+        };
         // Nagle's algorithm would delay small answers by 40 ms.
         let _ = stream.set_nodelay(true);
         limit_unsent(&stream);
@@ -97,7 +115,7 @@ pub async fn run(
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         open.spawn(async move {
-            let _permit = permit;
+            let _held = (permit, counted);
             if let Err(e) = connection.await {
                 tracing::debug!(error = %e, %peer, "a connection was cut off");
             }

@@ -75,6 +75,7 @@ fn short(connections: usize) -> Limits {
         head: Duration::from_millis(300),
         stalled: Duration::from_millis(500),
         connections,
+        ..Limits::default()
     }
 }
 
@@ -166,6 +167,7 @@ async fn two_thousand_unfinished_heads_block_no_other_client() {
     raise_file_limit();
     let limits = Limits {
         head: Duration::from_secs(20),
+        per_address: 4096,
         ..Limits::default()
     };
     let (address, _end, _server) = start(limits).await;
@@ -214,4 +216,100 @@ async fn a_persistent_connection_does_not_delay_the_shutdown() {
         .await
         .expect("the server ends")
         .unwrap();
+}
+
+/// Connects from another address of this machine: all of 127.0.0.0/8 are.
+async fn connect_from(source: &str, address: SocketAddr, text: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    // It may be closed already.
+    let _ = stream.write_all(text.as_bytes()).await;
+    stream
+}
+
+#[tokio::test]
+async fn one_address_cannot_have_all_connections() {
+    let limits = Limits {
+        head: TEST_TIMEOUT,
+        stalled: TEST_TIMEOUT,
+        connections: 64,
+        per_address: 8,
+        ..Limits::default()
+    };
+    let (address, _end, _server) = start(limits).await;
+    let mut open = Vec::new();
+    for n in 0..8 {
+        // Half of them send a head for ever, half of them read nothing.
+        let text = match n % 2 {
+            0 => "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+            _ => "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n",
+        };
+        open.push(connect_from("127.0.0.2", address, text).await);
+    }
+    // Until the server has accepted these.
+    let answer = read_all(connect(address, COMPLETE).await).await;
+    assert!(answer.ends_with("you are 127.0.0.1"), "{answer}");
+    for _ in 0..100 {
+        let answer = read_all(connect_from("127.0.0.2", address, COMPLETE).await).await;
+        assert_eq!(answer, "", "closed at once");
+    }
+    for source in ["127.0.0.1", "127.0.0.3"] {
+        let answer = read_all(connect_from(source, address, COMPLETE).await).await;
+        assert!(answer.contains("200 OK"), "{source}: {answer}");
+    }
+    drop(open);
+    // The server notices the ends of both kinds.
+    let begun = std::time::Instant::now();
+    loop {
+        let answer = read_all(connect_from("127.0.0.2", address, COMPLETE).await).await;
+        if answer.ends_with("you are 127.0.0.2") {
+            break;
+        }
+        assert!(
+            begun.elapsed() < TEST_TIMEOUT,
+            "the address may connect again"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_stalls_is_freed_in_time() {
+    let limits = Limits {
+        per_address: 2,
+        ..short(64)
+    };
+    let (address, _end, _server) = start(limits).await;
+    let endless = "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+    let _stalled = [
+        connect_from("127.0.0.2", address, endless).await,
+        connect_from("127.0.0.2", address, "GET / HT").await,
+    ];
+    let begun = std::time::Instant::now();
+    loop {
+        let answer = read_all(connect_from("127.0.0.2", address, COMPLETE).await).await;
+        if answer.contains("200 OK") {
+            break;
+        }
+        assert!(begun.elapsed() < TEST_TIMEOUT / 2, "both are cut off");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_has_all_connections() {
+    let limits = Limits {
+        per_address: 1,
+        unlimited: vec!["127.0.0.2/32".parse().unwrap()],
+        connections: 64,
+        ..Limits::default()
+    };
+    let (address, _end, _server) = start(limits).await;
+    let mut idle = Vec::new();
+    for _ in 0..32 {
+        idle.push(connect_from("127.0.0.2", address, "").await);
+    }
+    let answer = read_all(connect_from("127.0.0.2", address, COMPLETE).await).await;
+    assert!(answer.contains("200 OK"), "{answer}");
 }

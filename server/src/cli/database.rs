@@ -20,8 +20,9 @@ pub(super) async fn core(config: &Config) -> Result<(Store, Control), StartError
 }
 
 pub(super) async fn tenants(store: &Store) -> Result<Vec<TenantListing>, StartError> {
-    let since = SystemClock.now().plus_millis(-domain::view::ONLINE_MILLIS);
-    Ok(store.tenants(since).await?)
+    let now = SystemClock.now();
+    let online_since = now.plus_millis(-domain::view::ONLINE_MILLIS);
+    Ok(store.tenants(online_since, now).await?)
 }
 
 pub(super) fn no_such_tenant(name: &TenantName) -> Failure {

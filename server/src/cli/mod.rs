@@ -8,6 +8,7 @@
 mod database;
 mod doctor;
 mod events;
+mod firewall;
 mod operator;
 mod tenant;
 mod wg_userspace;
@@ -48,6 +49,9 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Print the configuration in force, without secrets
     Config,
+    /// Put the firewall table in force without tenants, where it is not: for the boot,
+    /// before Docker starts containers (deploy/maliknode-firewall.service)
+    Firewall,
     /// Manage the operators' accounts
     Operator {
         #[command(subcommand)]
@@ -96,6 +100,7 @@ pub fn run(cli: Cli) -> ExitCode {
                 print!("{}", config.to_toml());
                 ExitCode::SUCCESS
             }
+            Command::Firewall => exit_code(firewall::run(&config).await),
             Command::Operator { command } => exit_code(operator::run(&config, &command).await),
             Command::Events(arguments) => exit_code(events::run(&config, &arguments).await),
             Command::Tenant { command } => exit_code(tenant::run(&config, &command).await),

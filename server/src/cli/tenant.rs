@@ -1,14 +1,21 @@
-//! `maliknode tenant list` and `maliknode tenant delete NAME [--yes]`.
+//! `maliknode tenant list`, `maliknode tenant show NAME` and
+//! `maliknode tenant delete NAME [--yes]`.
 
 use super::database::{core, no_such_tenant, tenants};
 use crate::{config::Config, start_error::StartError, storage::open_store};
 use clap::Subcommand;
-use domain::TenantName;
+use domain::{TenantName, marks::container_user};
+use provisioning::spec::docker_name;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TenantCommand {
     /// Print all tenants
     List,
+    /// Print a tenant's numbers and names, e.g. of its container, for docker logs
+    Show {
+        /// The tenant's name
+        name: String,
+    },
     /// Delete a tenant with everything that belongs to it
     Delete {
         /// The tenant's name
@@ -22,6 +29,7 @@ pub(super) enum TenantCommand {
 pub(super) async fn run(config: &Config, command: &TenantCommand) -> Result<(), StartError> {
     match command {
         TenantCommand::List => list(config).await,
+        TenantCommand::Show { name } => show(config, name).await,
         TenantCommand::Delete { name, yes } => delete(config, name, *yes).await,
     }
 }
@@ -53,6 +61,51 @@ async fn list(config: &Config) -> Result<(), StartError> {
         );
     }
     store.close().await;
+    Ok(())
+}
+
+/// # Errors
+/// No such tenant, no database.
+async fn show(config: &Config, name: &str) -> Result<(), StartError> {
+    let name = TenantName::parse(name)?;
+    let store = open_store(config).await?;
+    let all = tenants(&store).await?;
+    store.close().await;
+    let listing = all.into_iter().find(|l| l.tenant.name == name);
+    let Some(listing) = listing else {
+        return Err(no_such_tenant(&name).into());
+    };
+    let (t, addresses) = (&listing.tenant, &config.addresses);
+    let suspended = match t.state {
+        store::TenantState::Suspended => ", suspended",
+        _ => "",
+    };
+    let user = container_user(t.slot);
+    let lines = [
+        ("tenant", format!("{}{suspended}", t.name)),
+        ("plan", t.plan.name.clone()),
+        ("slot", t.slot.to_string()),
+        ("interface", t.slot.interface().to_string()),
+        ("subnet", addresses.subnet(t.slot).to_string()),
+        ("devices", listing.devices.to_string()),
+        ("container", t.name.container()),
+        // Docker tells this one to every other container, so it says nothing.
+        ("in Docker", docker_name(&t.public_key)),
+        ("address", addresses.container(t.slot).to_string()),
+        ("user", format!("{user}:{user}")),
+        (
+            "folder",
+            config
+                .root
+                .join("users")
+                .join(t.name.folder())
+                .display()
+                .to_string(),
+        ),
+    ];
+    for (what, value) in lines {
+        println!("{what:<10} {value}");
+    }
     Ok(())
 }
 

@@ -130,6 +130,15 @@ pub(super) fn addresses(s: &AddressSettings) -> Result<AddressPlan, ConfigError>
     Ok(plan)
 }
 
+pub(super) fn time_zone(text: &str) -> Result<String, ConfigError> {
+    domain::period::time_zone_name(text).ok_or_else(|| {
+        bad(
+            "time_zone",
+            format!("{text:?} is no time zone such as Europe/Berlin or UTC."),
+        )
+    })
+}
+
 pub(super) fn networks(list: &[String]) -> Result<Vec<IpNet>, ConfigError> {
     let parse = |text: &String| {
         let one = text.parse::<IpAddr>().map(IpNet::from);

@@ -48,7 +48,14 @@ pub(super) fn parse(path: PathBuf, text: &str) -> Result<Settings, ConfigError> 
 pub(super) fn parse_toml(path: PathBuf, text: &str) -> Result<Settings, ConfigError> {
     let parsed: Result<Map<String, Value>, toml::de::Error> = toml::from_str(text);
     match parsed {
-        Ok(map) => from_map(path, map),
+        Ok(map) => match not_a_number("", &map) {
+            None => from_map(path, map),
+            Some(key) => Err(ConfigError::Form {
+                path,
+                key,
+                message: "expected a number".to_owned(),
+            }),
+        },
         Err(e) => Err(ConfigError::Syntax {
             path,
             line: e.span().map_or(0, |s| {
@@ -57,6 +64,16 @@ pub(super) fn parse_toml(path: PathBuf, text: &str) -> Result<Settings, ConfigEr
             message: e.message().replace('\n', " "),
         }),
     }
+}
+
+/// Returns the name of a setting that is `nan` or `inf`. TOML has these numbers and no
+/// null, and JSON's values have a null in their place.
+fn not_a_number(prefix: &str, map: &Map<String, Value>) -> Option<String> {
+    map.iter().find_map(|(key, value)| match value {
+        Value::Null => Some(format!("{prefix}{key}")),
+        Value::Object(inner) => not_a_number(&format!("{prefix}{key}."), inner),
+        _ => None,
+    })
 }
 
 fn parse_json(path: PathBuf, text: &str) -> Result<Settings, ConfigError> {
@@ -74,12 +91,11 @@ fn from_map(path: PathBuf, map: Map<String, Value>) -> Result<Settings, ConfigEr
     let map = without_nulls("", map);
     let (mut unknown, mut wrong) = (Vec::new(), None);
     // Each setting is parsed alone first, so that the error can name it.
-    for (key, value) in &map {
-        let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
+    for (key, alone) in single_settings(&map) {
         let parsed: Result<Settings, _> =
             serde_ignored::deserialize(alone, |key| unknown.push(setting_name(&key)));
         if let (Err(e), None) = (parsed, &wrong) {
-            wrong = Some(wrong_form(path.clone(), key, &e));
+            wrong = Some(wrong_form(path.clone(), &key, &e));
         }
     }
     if !unknown.is_empty() {
@@ -90,6 +106,26 @@ fn from_map(path: PathBuf, map: Map<String, Value>) -> Result<Settings, ConfigEr
         return Err(wrong);
     }
     serde_json::from_value(Value::Object(map)).map_err(|e| wrong_form(path, "the file", &e))
+}
+
+/// Returns each setting with its name, as a file that has nothing else.
+fn single_settings(map: &Map<String, Value>) -> Vec<(String, Value)> {
+    let one = |key: &String, value: Value| Value::Object(Map::from_iter([(key.clone(), value)]));
+    let keys = file_keys();
+    let mut settings = Vec::new();
+    for (key, value) in map {
+        let below = format!("{key}.");
+        match value {
+            Value::Object(inner) if keys.iter().any(|k| k.starts_with(&below)) => {
+                let inner = inner.iter();
+                settings.extend(
+                    inner.map(|(k, v)| (format!("{key}.{k}"), one(key, one(k, v.clone())))),
+                );
+            }
+            value => settings.push((key.clone(), one(key, value.clone()))),
+        }
+    }
+    settings
 }
 
 /// Removes the settings and tables that JSON sets to null: they are not set. A null of

@@ -6,12 +6,15 @@ mod base;
 mod check;
 mod error;
 mod file;
+mod limits;
 mod model;
 mod redacted;
+mod resolvers;
 mod settings;
 
 pub use base::Base;
 pub use error::ConfigError;
+pub use limits::Limits;
 pub use model::{Config, DnsConfig};
 pub use settings::{AddressSettings, DnsSettings, Flags, ListSetting, Settings};
 

@@ -6,7 +6,9 @@ use super::{
     base::Base,
     check,
     error::ConfigError,
-    file, redacted,
+    file,
+    limits::Limits,
+    redacted, resolvers,
     settings::{DnsSettings, Flags, Settings},
 };
 use domain::{AddressPlan, Message, Slot};
@@ -47,6 +49,8 @@ pub struct Config {
     #[serde(serialize_with = "redacted::choice")]
     pub wireguard: Choice,
     pub dns: DnsConfig,
+    /// How much of what all share one tenant may take.
+    pub limits: Limits,
     /// Docker's socket; `None` means Docker's own default.
     pub docker_host: Option<String>,
     /// The folder of the helper processes' sockets and logs, empty after a reboot.
@@ -65,6 +69,8 @@ pub struct Config {
     pub memory_reserve_mb: Option<u64>,
     /// The highest number of tenants; `None` means as many as fit.
     pub max_tenants: Option<u16>,
+    /// The time zone in which the months of new tenants begin.
+    pub time_zone: String,
 }
 
 /// The settings in `[dns]`.
@@ -95,6 +101,15 @@ impl DnsConfig {
             memory_mb: check::memory_mb(s.memory_mb)?,
             lists: check::lists(&s.lists)?,
         })
+    }
+
+    /// Returns the addresses of all resolvers that are named by one.
+    pub fn resolver_addresses(&self) -> BTreeSet<Ipv4Addr> {
+        let named = self.upstreams.iter().chain(&self.fallback);
+        let mut all = resolvers::addresses(named.map(String::as_str));
+        all.extend(&self.bootstrap);
+        all.insert(self.plain_fallback());
+        all
     }
 
     /// Returns the plain resolver that tunnels use while the image is missing.
@@ -153,6 +168,7 @@ impl Config {
             addresses: check::addresses(&s.addresses)?,
             wireguard: check::wireguard(&s.wireguard)?,
             dns: DnsConfig::resolve(s.dns)?,
+            limits: s.limits.check()?,
             docker_host: s.docker_host,
             runtime_dir: check::absolute(&s.runtime_dir)?,
             site: s.site.map_or_else(check::find_site, PathBuf::from),
@@ -161,6 +177,7 @@ impl Config {
             sign_ups_per_hour: s.sign_ups_per_hour,
             memory_reserve_mb: s.memory_reserve_mb,
             max_tenants: check::max_tenants(s.max_tenants)?,
+            time_zone: check::time_zone(&s.time_zone)?,
         })
     }
 

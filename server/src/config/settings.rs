@@ -3,6 +3,7 @@
 //! field is the flag, the variable, the file's key (the id of the flag), the line of
 //! the help and, in `Default`, the value where it is not set.
 
+use super::limits::Limits;
 use adguard::{AdGuardSettings, List, ListSource};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use domain::{AddressPlan, Secret};
@@ -132,12 +133,19 @@ pub struct Settings {
     #[arg(long, global = true, env = "MALIKNODE_MAX_TENANTS", value_name = "N")]
     pub max_tenants: Option<u16>,
 
+    /// Time zone in which the months of new tenants begin, e.g. Europe/Berlin [default: UTC]
+    #[arg(long, global = true, env = "MALIKNODE_TIME_ZONE", value_name = "ZONE")]
+    pub time_zone: String,
+
     #[command(flatten)]
     // No doc comment: it would become the command's own help text.
     pub addresses: AddressSettings,
 
     #[command(flatten)]
     pub dns: DnsSettings,
+
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -159,8 +167,10 @@ impl Default for Settings {
             sign_ups_per_hour: 20,
             memory_reserve_mb: None,
             max_tenants: None,
+            time_zone: "UTC".to_owned(),
             addresses: AddressSettings::default(),
             dns: DnsSettings::default(),
+            limits: Limits::default(),
         }
     }
 }

@@ -96,6 +96,7 @@ fn errors_name_the_setting_and_no_secret() {
         ("\ndatabase_url = \"postgres://u:geheim@h/d\n", "line 2"),
         ("database_url = [\"geheim\"]", "database_url"),
         ("sign_ups_per_hour = \"geheim\"", "sign_ups_per_hour"),
+        ("time_zone = \"Mars/Olympus\"", "time_zone"),
         ("base = \"127.0.0.1\"", "base: "),
         ("listen = \"8085\"", "listen: "),
         ("scheme = \"ftp\"", "scheme: "),

@@ -1,11 +1,14 @@
 //! WireGuard, nftables, Docker and the block lists.
 
 use super::report::{Check, run};
-use crate::{config::Config, wiring::container_settings};
+use crate::{
+    config::Config,
+    wiring::{container_settings, firewall_settings},
+};
 use adguard::Lists;
 use containers::Docker;
 use domain::{Clock, Message, SystemClock};
-use firewall::{FirewallSettings, Nft};
+use firewall::Nft;
 use provisioning::{Containers, Firewall};
 use std::fs;
 
@@ -43,12 +46,7 @@ pub(super) fn tun() -> Check {
 
 pub(super) async fn nft(config: &Config) -> Check {
     const NAME: Message = Message::CheckNft;
-    let settings = FirewallSettings {
-        addresses: config.addresses,
-        allowed_private: config.allowed_private.clone(),
-        ..FirewallSettings::default()
-    };
-    let nft = match Nft::new(settings) {
+    let nft = match Nft::new(firewall_settings(config)) {
         Ok(nft) => nft,
         Err(f) => return Check::bad(NAME, f.message, Message::FixConfiguration),
     };

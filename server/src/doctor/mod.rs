@@ -4,6 +4,8 @@
 //! the database's schema up to date.
 
 mod backends;
+mod boot;
+mod connections;
 mod database;
 mod disk;
 mod inotify;
@@ -38,6 +40,8 @@ pub async fn examine(config: &Config) -> Report {
     checks.push(backends::tun());
     checks.push(nft);
     checks.push(kernel::forwarding());
+    checks.push(connections::check(config));
+    checks.extend(boot::check());
     checks.extend(docker);
     checks.push(memory);
     checks.push(inotify::check(config));

@@ -1,5 +1,5 @@
 //! The pages' files: scripts and styles with a hash in their names, which never
-//! change, and four small files that every host serves.
+//! change, and five small files that every host serves.
 
 use axum::{
     Router,
@@ -12,7 +12,13 @@ use tower_http::services::{ServeDir, ServeFile};
 
 /// The files that every host serves, even an unknown one: its error page needs
 /// them.
-pub const EVERYWHERE: [&str; 4] = ["/theme.js", "/favicon.svg", "/error.css", "/robots.txt"];
+pub const EVERYWHERE: [&str; 5] = [
+    "/theme.js",
+    "/time-zone.js",
+    "/favicon.svg",
+    "/error.css",
+    "/robots.txt",
+];
 
 /// Serves `/pkg/*` from the folder that cargo-leptos fills. The `.br` or `.gz` file
 /// beside a file is sent where the browser accepts it.

@@ -21,7 +21,8 @@ pub struct Row {
 
 /// Returns the tenants in the database, by name.
 pub fn rows(stack: &Stack) -> BTreeMap<String, Row> {
-    let mut all: BTreeMap<String, Row> = sql(stack, "select username, id, slot, state from users")
+    let mut all: BTreeMap<String, Row> = stack
+        .query("select username, id, slot, state from users")
         .into_iter()
         .map(|r| {
             let row = Row {
@@ -35,7 +36,7 @@ pub fn rows(stack: &Stack) -> BTreeMap<String, Row> {
         .collect();
     let devices =
         "select username, device_label, public_key from peers join users on users.id = user_id";
-    for r in sql(stack, devices) {
+    for r in stack.query(devices) {
         // The devices are read a moment later: those of a tenant who signed up
         // meanwhile are read next time.
         if let Some(row) = all.get_mut(&r[0]) {
@@ -43,26 +44,6 @@ pub fn rows(stack: &Stack) -> BTreeMap<String, Row> {
         }
     }
     all
-}
-
-/// Returns the rows of a query, a text a column. A program other than the one
-/// under test reads the file.
-pub fn sql(stack: &Stack, query: &str) -> Vec<Vec<String>> {
-    const READ: &str = "import sqlite3, sys
-c = sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True, timeout=10)
-for r in c.execute(sys.argv[2]): print('\\t'.join(str(v) for v in r))";
-    let file = stack.root().join("central_api/database.sqlite");
-    let out = Command::new("python3")
-        .args(["-c", READ])
-        .arg(file)
-        .arg(query)
-        .output()
-        .expect("python3 runs");
-    let err = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{query}: {err}");
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    let line = |l: &str| l.split('\t').map(str::to_owned).collect();
-    text.lines().map(line).collect()
 }
 
 fn output(program: &str, args: &[&str]) -> Result<String, String> {
@@ -113,7 +94,7 @@ pub fn matches(stack: &Stack) -> Result<(), String> {
     let active = || rows.iter().filter(|(_, r)| !r.suspended);
     let tunnels: BTreeSet<String> = active().map(|(_, r)| format!("wg{}", r.slot)).collect();
 
-    let orphans = sql(stack, "pragma foreign_key_check");
+    let orphans = stack.query("pragma foreign_key_check");
     expect_equal("rows with dangling references", orphans.len(), 0)?;
     let links = output("ip", &["-o", "link"])?;
     expect_equal("interfaces", interfaces(&links, ": "), tunnels.clone())?;
@@ -124,14 +105,14 @@ pub fn matches(stack: &Stack) -> Result<(), String> {
         tunnels,
     )?;
 
-    let format = "{{.Names}} {{.State}}";
+    let format = "{{.Label \"maliknode.name\"}} {{.State}}";
     let found = output(
         "docker",
         &[
             "ps",
             "-a",
             "--filter",
-            "name=adguard_user_",
+            "label=maliknode.name",
             "--format",
             format,
         ],

@@ -133,11 +133,23 @@ impl Engine {
     }
 }
 
+/// Returns the id of a tenant's container, by the label with its published name: its
+/// name in the engine says nothing.
+pub fn container(tenant: &str) -> Option<String> {
+    let label = format!("label=maliknode.name=adguard_user_{tenant}");
+    let out = Command::new("docker")
+        .args(["ps", "-aq", "--filter", &label])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    text.split_whitespace().next().map(str::to_owned)
+}
+
 /// Returns the first process of a tenant's container, if it runs.
 pub fn container_process(tenant: &str) -> Option<u32> {
-    let name = format!("adguard_user_{tenant}");
+    let id = container(tenant)?;
     let out = Command::new("docker")
-        .args(["inspect", "-f", "{{.State.Pid}}", &name])
+        .args(["inspect", "-f", "{{.State.Pid}}", &id])
         .output()
         .ok()?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();

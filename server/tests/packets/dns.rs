@@ -68,6 +68,12 @@ pub fn ask_once(namespace: &str, server: Ipv4Addr, name: &str, patience: Duratio
     })
 }
 
+/// Sends a question and does not wait for its answer.
+pub fn send_question(socket: &UdpSocket, server: Ipv4Addr, name: &str) {
+    let sent = socket.send_to(&question(name), (server, 53));
+    sent.expect("it is sent");
+}
+
 /// Asks over TCP from a namespace.
 pub fn ask_tcp(namespace: &str, server: Ipv4Addr, name: &str) -> Answer {
     let name = name.to_owned();

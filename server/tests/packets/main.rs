@@ -6,20 +6,34 @@
 //! They run in a test bed only: `./dev test packets`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod boot_table;
 #[allow(dead_code, reason = "the fault tests use the rest")]
 mod browser;
+mod containers;
 mod dns;
+mod iperf;
+mod neighbours;
 mod netns;
+mod plans;
+mod raw;
 #[allow(dead_code, reason = "the fault tests use the rest")]
 mod stack;
+mod tenancies;
 
 use dns::{Answer, ask_tcp, ask_udp};
 use netns::{at, flows, open_stream, pings, tcp_reaches, tcp_reads, udp_reaches};
 use stack::{Device, ECHO, PORT, STREAM, Stack, eventually};
-use std::{net::Ipv4Addr, os::unix::fs::PermissionsExt, sync::Mutex};
+use std::{
+    net::Ipv4Addr,
+    os::unix::fs::PermissionsExt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-/// Held while a scenario uses the bed: each starts with an empty root.
-static BED: Mutex<()> = Mutex::new(());
+/// Waits for exclusive use of the bed: each scenario starts with an empty root.
+fn exclusive_bed() -> MutexGuard<'static, ()> {
+    static BED: Mutex<()> = Mutex::new(());
+    BED.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A name on the starter list, which works without a download.
 const LISTED: &str = "doubleclick.net";
@@ -41,9 +55,7 @@ fn blocked(a: Answer) -> bool {
 /// Plays every scenario over one stack, which takes a minute to start.
 #[test]
 fn devices_are_connected_filtered_and_isolated() {
-    let _bed = BED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _bed = exclusive_bed();
     let mut stack = Stack::start();
     let mut alice = stack.sign_up("alice");
     let mut bob = stack.sign_up("bobby");
@@ -285,13 +297,14 @@ fn a_deleted_tenant_leaves_nothing(stack: &Stack, bob: &mut stack::Tenant) {
             .expect("the tool runs");
         String::from_utf8_lossy(&out.stdout).into_owned()
     };
+    const LABEL: &str = "{{.Label \"maliknode.name\"}}";
     eventually("interface, elements, container and folder are gone", || {
         !out("ip", &["-o", "link"]).contains(" wg2:")
             && !out("nft", &["list", "table", "inet", "maliknode"]).contains("\"wg2\"")
-            && !out("docker", &["ps", "-a", "--format", "{{.Names}}"]).contains("bobby")
+            && !out("docker", &["ps", "-a", "--format", LABEL]).contains("bobby")
             && !stack.root().join("users/user_bobby").exists()
     });
-    assert!(out("docker", &["ps", "--format", "{{.Names}}"]).contains("adguard_user_alice"));
+    assert!(out("docker", &["ps", "--format", LABEL]).contains("adguard_user_alice"));
 }
 
 fn secrets_stay_out_of_the_log(stack: &Stack) {

@@ -170,6 +170,30 @@ pub fn serve_stream(namespace: &str, port: u16) {
     });
 }
 
+/// Starts a TCP service in a namespace that sends data as fast as they are taken.
+pub fn serve_bulk(namespace: &str, port: u16) {
+    inside(namespace, move || {
+        let tcp = TcpListener::bind(("0.0.0.0", port)).expect("the port is free");
+        thread::spawn(move || {
+            for mut stream in tcp.incoming().flatten() {
+                thread::spawn(move || while stream.write_all(&[b'.'; 65_536]).is_ok() {});
+            }
+        });
+    });
+}
+
+/// Reads a stream to its end, or until nothing arrives for a while, and returns the
+/// number of bytes.
+pub fn read_all(mut stream: TcpStream) -> u64 {
+    let (mut total, mut buffer) = (0, vec![0; 65_536]);
+    while let Ok(n) = stream.read(&mut buffer)
+        && n > 0
+    {
+        total += n as u64;
+    }
+    total
+}
+
 /// Opens a stream from [`serve_stream`] in a namespace.
 pub fn open_stream(namespace: &str, to: impl Into<SocketAddr>) -> Option<TcpStream> {
     let to = to.into();

@@ -50,6 +50,11 @@ impl Answer {
         self.body.contains(text)
     }
 
+    /// Returns where the body contains this text first.
+    pub fn find(&self, text: &str) -> Option<usize> {
+        self.body.find(text)
+    }
+
     /// Returns how often the body contains this text.
     pub fn count(&self, text: &str) -> usize {
         self.body.matches(text).count()

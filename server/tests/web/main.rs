@@ -12,6 +12,7 @@ mod edges;
 mod events;
 mod live;
 mod pages;
+mod plans;
 mod sessions;
 mod slow;
 mod stack;

@@ -14,7 +14,7 @@ use server::{
     web::{Web, WebParts, hosts::Site, web},
 };
 use std::{sync::Arc, time::Duration};
-use store::{LOCAL_NODE, NewEvent, Store};
+use store::{LOCAL_NODE, NewEvent, StatSample, Store};
 use testkit::{fakes::FakeMachine, samples};
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -62,6 +62,8 @@ impl Stack {
         let ports = NodePorts {
             wireguard: machine.clone(),
             firewall: machine.clone(),
+            shaping: machine.clone(),
+            connections: machine.clone(),
             containers: machine.clone(),
             dns: machine.clone(),
             folders: machine.clone(),
@@ -84,6 +86,7 @@ impl Stack {
                 excluded_slots: Default::default(),
                 max_tenants,
                 sign_ups_per_hour: 0,
+                time_zone: "UTC".to_owned(),
             },
         });
         let (_, operator) = control.operators().ensure_first().await.unwrap().unwrap();
@@ -261,6 +264,29 @@ impl Stack {
         panic!("{} is not ready", tenant.name);
     }
 
+    /// Counts so many further bytes of a tenant's first device, as the meter does: its
+    /// interface was made again, and its counters began at 0.
+    pub async fn count_data(&self, tenant: &Tenant, more: u64) {
+        let scope = self.scope(&tenant.name).await;
+        let device = self.store.devices(&scope).await.unwrap().remove(0);
+        let now = SystemClock.now();
+        for rx_bytes in [0, more] {
+            let sample = StatSample {
+                public_key: device.public_key,
+                rx_bytes,
+                tx_bytes: 0,
+                last_handshake: Some(now),
+                endpoint: None,
+            };
+            let samples = [sample];
+            let counted = self.store.record_statistics(LOCAL_NODE, &samples, now);
+            counted.await.unwrap();
+        }
+        let tenants = [scope.tenant()];
+        let changed = self.store.settle_quotas(LOCAL_NODE, &tenants, now);
+        changed.await.unwrap();
+    }
+
     /// Writes an event of a tenant, or of the node, into the event log.
     pub async fn record_event(&self, tenant: Option<&Tenant>, kind: &str, detail: &str) {
         let mut subject = None;
@@ -295,10 +321,15 @@ impl Stack {
             .len()
     }
 
+    async fn listings(&self) -> Vec<store::TenantListing> {
+        let now = SystemClock.now();
+        self.store.tenants(Timestamp(0), now).await.unwrap()
+    }
+
     /// Returns everything that a request could have changed, as text.
     pub async fn snapshot(&self) -> String {
         let mut all = String::new();
-        for listing in self.store.tenants(Timestamp(0)).await.unwrap() {
+        for listing in self.listings().await {
             let scope = TenantScope::issue(listing.tenant.id, listing.tenant.name.clone(), "test");
             all += &format!("{} {:?}", listing.tenant.name, listing.tenant.state);
             for d in self.store.devices(&scope).await.unwrap() {

@@ -59,6 +59,14 @@ impl Route {
     }
 }
 
+/// Returns the body of a plan's form.
+pub fn plan(id: &str, name: &str, devices: &str) -> String {
+    format!(
+        "id={id}&name={name}&devices={devices}&data=1.5&data_unit=TB&down=200&down_unit=Mb/s\
+         &up=&up_unit=Mb/s&at_limit=slow&slow=1&slow_unit=Mb/s&month_day=1&visible=on"
+    )
+}
+
 /// Returns every route. `device` and `tenant` are the victim's ids.
 pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
     use Reach::{Operator, OperatorSignIn, Public, SignOut, Tenant};
@@ -76,6 +84,17 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         (Method::GET, "/events", String::new(), Tenant),
         (Method::GET, "/account", String::new(), Tenant),
         (Method::GET, "/tenants/{id}/delete", String::new(), Operator),
+        (Method::GET, "/tenants/{id}/plan", String::new(), Operator),
+        (Method::GET, "/plans", String::new(), Operator),
+        (Method::GET, "/plans/new", String::new(), Operator),
+        (Method::GET, "/plans/{id}", String::new(), Operator),
+        (
+            Method::GET,
+            "/plans/{id}/confirm",
+            plan("home", "Home", "20"),
+            Operator,
+        ),
+        (Method::GET, "/use", String::new(), Operator),
         // Other routes than pages.
         (Method::GET, "/arrive", String::new(), Public),
         (
@@ -142,6 +161,31 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         ),
         (
             Method::POST,
+            "/do/set_time_zone",
+            "time_zone=Europe/Berlin".into(),
+            Tenant,
+        ),
+        (
+            Method::POST,
+            "/do/create_plan",
+            plan("", "Extra", "7"),
+            Operator,
+        ),
+        (
+            Method::POST,
+            "/do/change_plan",
+            format!("{}&confirmed=true", plan("studio", "Studio", "60")),
+            Operator,
+        ),
+        (Method::POST, "/do/delete_plan", "id=home".into(), Operator),
+        (
+            Method::POST,
+            "/do/set_tenant_plan",
+            format!("id={tenant}&plan=studio"),
+            Operator,
+        ),
+        (
+            Method::POST,
             "/do/suspend_tenant",
             format!("id={tenant}&suspended=true"),
             Operator,
@@ -155,10 +199,10 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
     ];
     rows.into_iter()
         .map(|(method, path, body, reach)| {
-            let id = if path.starts_with("/tenants") {
-                tenant
-            } else {
-                device
+            let id = match path {
+                _ if path.starts_with("/tenants") => tenant,
+                _ if path.starts_with("/plans") => "home",
+                _ => device,
             };
             let mut url = path.replace("{id}", id);
             if method == Method::GET && !body.is_empty() {

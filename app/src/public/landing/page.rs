@@ -6,7 +6,7 @@ use crate::{
     context::{self, RequestContext},
     loader::load,
     public::{NodeFullBanner, sign_up::NameRules},
-    ui::{Brand, Chip, Glyph, Icon, ThemeSwitch, Tone, format},
+    ui::{Brand, Chip, Glyph, Icon, ThemeSwitch, Tone, plan_text},
 };
 use domain::{Failure, Plan};
 use leptos::prelude::*;
@@ -123,15 +123,19 @@ fn How(n: &'static str, title: &'static str, children: Children) -> impl IntoVie
 
 #[component]
 fn PlanCard(plan: Plan, full: bool) -> impl IntoView {
+    let then = plan_text::at_limit(&plan);
     let features = [
-        format!("{} devices", plan.devices),
-        format::plan_data(&plan),
-        format::plan_speed(&plan),
+        (plan_text::devices(&plan), None),
+        (plan_text::speed(&plan), None),
+        (plan_text::data(&plan), then),
     ];
     let (card, button) = if plan.recommended {
-        ("card grid gap-3 p-5.5 border-accent!", "btn btn-p")
+        (
+            "card grid grid-rows-[auto_1fr_auto] gap-3 p-5.5 border-accent!",
+            "btn btn-p",
+        )
     } else {
-        ("card grid gap-3 p-5.5", "btn")
+        ("card grid grid-rows-[auto_1fr_auto] gap-3 p-5.5", "btn")
     };
     view! {
         <li class=card>
@@ -147,14 +151,17 @@ fn PlanCard(plan: Plan, full: bool) -> impl IntoView {
                         }
                     })}
             </div>
-            <ul class="grid gap-3">
+            <ul class="grid content-start gap-3">
                 {features
                     .into_iter()
-                    .map(|text| {
+                    .map(|(text, then)| {
                         view! {
-                            <li class="flex items-center gap-2 text-ink-2">
+                            <li class="flex items-start gap-2 text-ink-2">
                                 <span class="text-live"><Icon glyph=Glyph::Check class="icon-s"/></span>
-                                {text}
+                                <span>
+                                    {text}
+                                    {then.map(|then| view! { <span class="s block">{then}</span> })}
+                                </span>
                             </li>
                         }
                     })

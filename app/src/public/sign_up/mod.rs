@@ -14,7 +14,7 @@ pub use name::{NameAvailability, NameInput, NameRules};
 use crate::forms::{self, AppError};
 use crate::{
     forms::{Form, Refusal},
-    ui::{Field as FormField, Note, Submit, TopError, format},
+    ui::{Field as FormField, Note, Submit, TopError, plan_text},
 };
 #[cfg(feature = "ssr")]
 use domain::Failure;
@@ -123,18 +123,19 @@ pub fn SignUpForm(
 
 #[component]
 fn PlanChoice(plan: Plan, checked: bool) -> impl IntoView {
-    let facts = format!(
-        "{} devices · {} · {}",
-        plan.devices,
-        format::plan_data(&plan),
-        format::plan_speed(&plan)
-    );
+    let facts = [
+        plan_text::devices(&plan),
+        plan_text::speed(&plan),
+        plan_text::data(&plan),
+    ];
+    let then = plan_text::at_limit(&plan);
     view! {
         <label class="choice">
             <input type="radio" name="plan" value=plan.id checked=checked required/>
             <span>
                 <span class="font-semibold">{plan.name}</span>
-                <span class="s block">{facts}</span>
+                {facts.map(|fact| view! { <span class="s block">{fact}</span> })}
+                <span class="s block">{then}</span>
             </span>
         </label>
     }

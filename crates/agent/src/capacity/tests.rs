@@ -35,6 +35,8 @@ impl Rig {
         let ports = NodePorts {
             wireguard: all.clone(),
             firewall: all.clone(),
+            shaping: all.clone(),
+            connections: all.clone(),
             containers: all.clone(),
             dns: all.clone(),
             folders: all,

@@ -1,13 +1,13 @@
 //! The link to a control plane in the same process: it sees the node in this
 //! process through the same port as it would see one on another machine.
 
-use crate::capacity::CapacityMeter;
+use crate::{capacity::CapacityMeter, resources::ResourceMeter};
 use async_trait::async_trait;
 use domain::{ErrorCode, Message, NodeId, Problem, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
     DnsEndpoint, EventKind, Location, MachineState, NodeState, Nodes, PeerStatistics, Reported,
-    TenantState,
+    ResourceUsage, TenantState,
 };
 use provisioning::{NodeHandle, PortError};
 use std::{
@@ -22,16 +22,23 @@ pub struct LocalNodes {
     node: NodeId,
     engine: NodeHandle,
     capacity: Arc<CapacityMeter>,
+    resources: Arc<ResourceMeter>,
     /// Events that do not come from the engine.
     events: Option<broadcast::Sender<EventKind>>,
 }
 
 impl LocalNodes {
-    pub(crate) fn new(node: NodeId, engine: NodeHandle, capacity: Arc<CapacityMeter>) -> Self {
+    pub(crate) fn new(
+        node: NodeId,
+        engine: NodeHandle,
+        capacity: Arc<CapacityMeter>,
+        resources: Arc<ResourceMeter>,
+    ) -> Self {
         Self {
             node,
             engine,
             capacity,
+            resources,
             events: None,
         }
     }
@@ -42,6 +49,10 @@ impl LocalNodes {
 
     pub(crate) fn set_capacity(&mut self, capacity: Arc<CapacityMeter>) {
         self.capacity = capacity;
+    }
+
+    pub(crate) fn set_resources(&mut self, resources: Arc<ResourceMeter>) {
+        self.resources = resources;
     }
 
     /// Returns the engine's own handle, for what is in this process anyway.
@@ -114,12 +125,18 @@ impl Nodes for LocalNodes {
 
     fn node(&self, node: NodeId) -> Option<NodeState> {
         self.is_own(node)?;
-        Some(self.engine.node().borrow().clone())
+        let mut state = self.engine.node().borrow().clone();
+        state.problems.extend(self.resources.problem());
+        Some(state)
     }
 
     fn node_changes(&self, node: NodeId) -> BoxStream<'static, ()> {
         match self.is_own(node) {
-            Some(()) => changes(self.engine.node()),
+            Some(()) => {
+                let engine = changes(self.engine.node());
+                let disk = changes(self.resources.problem_changes());
+                stream::select(engine, disk).boxed()
+            }
             None => stream::pending().boxed(),
         }
     }
@@ -131,6 +148,7 @@ impl Nodes for LocalNodes {
             wireguard: self.engine.wireguard(),
             capacity,
             problem,
+            disk: self.resources.space(),
         })
     }
 
@@ -148,6 +166,8 @@ impl Nodes for LocalNodes {
 
     fn events(&self) -> BoxStream<'static, Reported> {
         let drifts = reports(self.node, self.engine.drifts());
+        let disk = reports(self.node, self.resources.events());
+        let drifts = stream::select(drifts, disk).boxed();
         match &self.events {
             Some(events) => stream::select(drifts, reports(self.node, events.subscribe())).boxed(),
             None => drifts,
@@ -158,6 +178,11 @@ impl Nodes for LocalNodes {
         self.is_own(node).ok_or_else(unknown_node)?;
         let read = self.engine.statistics().await;
         read.map_err(|e| problem(&e))
+    }
+
+    async fn resources(&self, node: NodeId) -> Result<Vec<ResourceUsage>, Problem> {
+        self.is_own(node).ok_or_else(unknown_node)?;
+        self.resources.report()
     }
 
     fn dns_endpoint(&self, at: Location, name: &TenantName) -> Option<DnsEndpoint> {

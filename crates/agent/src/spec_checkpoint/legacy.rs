@@ -52,6 +52,7 @@ fn parse_tenant(line: &str) -> Option<TenantSpec> {
         },
         private_key: PrivateKey::parse(words.next()?).ok()?,
         dns_password_hash: words.next()?.to_owned(),
+        limits: protocol::TenantLimits::default(),
         dns_password: Secret::new(words.next()?),
         devices: std::collections::BTreeMap::new(),
     })

@@ -155,8 +155,9 @@ fn tenant(
         slot,
         subnet: settings.addresses.subnet(slot),
         gateway: settings.addresses.gateway(slot),
-        dns: now.dns.ok_or("a tenant without DNS in the firewall")?,
+        dns: Some(now.dns.ok_or("a tenant without DNS in the firewall")?),
         mesh: now.mesh.clone(),
+        stopped: now.stopped,
     })
 }
 

@@ -109,6 +109,7 @@ impl Rig {
             addresses: AddressPlan::default(),
             root: root.to_owned(),
             dns_memory_bytes: 256 << 20,
+            dns_cpu_thousandths: 500,
             image: "adguard/adguardhome:simulated".to_owned(),
             fallback_dns: [9, 9, 9, 9].into(),
         };
@@ -116,6 +117,8 @@ impl Rig {
         let ports = NodePorts {
             wireguard: Arc::new(wireguard.clone()),
             firewall: firewall.clone(),
+            shaping: simulated.clone(),
+            connections: simulated.clone(),
             containers: simulated.clone(),
             dns: simulated,
             folders: Arc::new(DiskFolders::new(settings.clone())),
@@ -177,7 +180,7 @@ impl Rig {
 
     /// Returns all tenants by slot.
     pub async fn tenants(&self) -> Outcome<Vec<HeldSlot>> {
-        let all = self.store.tenants(Timestamp(0)).await?;
+        let all = self.store.tenants(Timestamp(0), Timestamp(0)).await?;
         let held = all.into_iter().map(|l| HeldSlot {
             slot: l.tenant.slot,
             scope: TenantScope::issue(l.tenant.id, l.tenant.name, "scale"),

@@ -26,6 +26,7 @@ pub async fn make(store: &Store, tenants: RangeInclusive<u16>, devices: u8) -> O
             plan: PLAN.to_owned(),
             private_key: key(n, 0),
             dns_password: Secret::new(format!("dns-password-{n}")),
+            time_zone: "UTC".to_owned(),
             dns_password_hash: "$2b$04$nobody".to_owned(),
             now: SystemClock.now(),
         };

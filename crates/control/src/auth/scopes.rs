@@ -99,7 +99,7 @@ impl Auth<'_> {
         let tenants = self
             .0
             .store
-            .tenants(self.0.clock.now())
+            .tenants(self.0.clock.now(), self.0.clock.now())
             .await
             .map_err(store_failure)?;
         let found = tenants

@@ -113,7 +113,8 @@ impl Devices<'_> {
         })
     }
 
-    /// Deletes a device and waits (3 s at most) until it is cut off.
+    /// Deletes a device and waits (3 s at most) until it is cut off. Before that, its
+    /// traffic is counted.
     ///
     /// # Errors
     /// `NotFound`, `TooManyTries`; `NotYetInForce` if the device is deleted but
@@ -122,6 +123,7 @@ impl Devices<'_> {
         let inner = self.0;
         let now = inner.clock.now();
         inner.limits.count_change(scope.tenant(), now)?;
+        inner.meter.count_before_removal(scope.tenant()).await;
         let deleted = inner
             .store
             .delete_device(scope, id, now)

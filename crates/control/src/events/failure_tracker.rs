@@ -143,8 +143,11 @@ impl FailureTracker {
         for (kind, part) in parts {
             let subject = Subject::Part(at, kind);
             match part {
-                // The operator wanted this: it is no failure.
-                Part::Problem(p) if p.code == ErrorCode::Suspended => {
+                // The operator wanted this, or the disk did, which is an event of its
+                // own: it is no failure.
+                Part::Problem(p)
+                    if p.code == ErrorCode::Suspended || p.message == Message::DnsDiskFull =>
+                {
                     self.subjects.remove(&subject);
                 }
                 Part::Problem(p) => {
@@ -376,6 +379,26 @@ mod tests {
                 Message::NodeProblemOver { problem }
             )]
         );
+    }
+
+    #[test]
+    fn a_filter_that_is_stopped_on_purpose_has_not_failed() {
+        let name = TenantName::parse("lina").unwrap();
+        for (code, message) in [
+            (ErrorCode::Suspended, Message::NetworkSuspended),
+            (ErrorCode::DnsUnavailable, Message::DnsDiskFull),
+        ] {
+            let mut tracker = FailureTracker::new(Timing::default());
+            let stopped = TenantStatus {
+                dns: Part::Problem(Problem { code, message }),
+                ..TenantStatus::default()
+            };
+            let begin = Instant::now();
+            for second in 0..=20 {
+                let now = (begin + SECOND * second, Timestamp::from_secs(second.into()));
+                assert!(tracker.check_tenant(AT, &name, &stopped, now).is_empty());
+            }
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) fn row(event: &EventKind, at: Timestamp) -> NewEvent {
 pub(super) fn category(kind: &str) -> EventCategory {
     match kind.split('.').collect::<Vec<_>>()[..] {
         ["drift", _] => EventCategory::Drift,
-        [.., "failed"] => EventCategory::Failed,
+        [.., "failed"] | ["disk", "full" | "held"] => EventCategory::Failed,
         [.., "back"] => EventCategory::Recovered,
         _ => EventCategory::Note,
     }
@@ -34,7 +34,10 @@ mod tests {
         for kind in EventKind::TENANT_CODES {
             let expected = match kind {
                 k if k.starts_with("drift.") => EventCategory::Drift,
+                "disk.full" | "disk.held" => EventCategory::Failed,
+                "disk.trimmed" | "disk.lists" => EventCategory::Note,
                 k if k.ends_with(".failed") => EventCategory::Failed,
+                k if k.starts_with("quota.") => EventCategory::Note,
                 _ => EventCategory::Recovered,
             };
             assert_eq!(category(kind), expected, "{kind}");

@@ -1,4 +1,4 @@
-//! The background jobs: statistics, the event log, and the removal of what is
+//! The background jobs: statistics, quotas, the event log, and the removal of what is
 //! older than its retention.
 
 use crate::inner::Inner;
@@ -19,7 +19,12 @@ const EVENT_RETENTION_MILLIS: i64 = 90 * DAY_MILLIS;
 /// Reads and stores statistics, writes the event log, and removes old rows, until
 /// the future is dropped.
 pub(crate) async fn run(inner: &Inner) {
-    tokio::join!(inner.meter.run(), inner.events.run(), housekeeping(inner));
+    tokio::join!(
+        inner.meter.run(),
+        inner.quotas.run(),
+        inner.events.run(),
+        housekeeping(inner)
+    );
 }
 
 async fn housekeeping(inner: &Inner) {

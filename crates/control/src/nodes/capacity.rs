@@ -28,7 +28,13 @@ impl Capacity {
     /// it has slots.
     pub(crate) fn max_tenants(&self) -> Option<u32> {
         let memory = self.machine.capacity.map(|e| e.max_tenants);
-        memory.into_iter().chain(self.limit).min()
+        let disk = self.is_disk_low().then_some(0);
+        memory.into_iter().chain(self.limit).chain(disk).min()
+    }
+
+    /// Returns whether too little of the node's disk is free for a further tenant.
+    fn is_disk_low(&self) -> bool {
+        self.machine.disk.is_some_and(|disk| disk.low)
     }
 
     /// Returns how many more tenants fit beside those that hold these slots.
@@ -66,7 +72,9 @@ impl Capacity {
         if now.more > 0 {
             return None;
         }
-        let message = if now.slots_free == 0 {
+        let message = if self.is_disk_low() {
+            Message::NodeFullDisk
+        } else if now.slots_free == 0 {
             Message::NodeFullSlots
         } else if self.limit.is_some() && self.limit == self.max_tenants() {
             Message::NodeFullLimit

@@ -1,6 +1,7 @@
 //! The operator: the account and the overview of the node.
 
 mod overview;
+mod resources;
 
 use crate::{failures::store_failure, inner::Inner};
 use domain::{ErrorCode, Failure, Message, Secret};

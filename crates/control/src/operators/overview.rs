@@ -19,7 +19,7 @@ impl Operators<'_> {
         let inner = self.0;
         let now = inner.clock.now();
         let (tenants, events, audit) = tokio::try_join!(
-            inner.store.tenants(now.plus_millis(-ONLINE_MILLIS)),
+            inner.store.tenants(now.plus_millis(-ONLINE_MILLIS), now),
             inner.store.events_recent(events::OPERATOR_EVENTS),
             inner.store.audit_recent(AUDIT_LINES)
         )
@@ -35,11 +35,14 @@ impl Operators<'_> {
         problems.extend(measured.problems(&capacity));
         let rows = tenants.into_iter().map(|l| {
             let status = inner.status(&l.tenant);
+            let data = inner.data_view(&l.tenant, l.used);
             let t = l.tenant;
             TenantRow {
                 id: t.id,
                 name: t.name.to_string(),
                 plan: t.plan.name,
+                plan_id: t.plan.id,
+                data,
                 slot: t.slot.get(),
                 subnet: inner.settings.addresses.subnet(t.slot).to_string(),
                 devices: l.devices,

@@ -16,16 +16,13 @@ impl Tenants<'_> {
     /// `NotFound` once the tenant is deleted.
     pub async fn dashboard(self, scope: &TenantScope) -> Result<DashboardView<Problem>, Failure> {
         let inner = self.0;
-        let month_start = inner.clock.now().month_start();
+        let now = inner.clock.now();
+        let overview = inner.store.overview(scope, now.month_start()).await;
+        let overview = overview.map_err(store_failure)?;
+        let data = inner.data_view(&overview.tenant, overview.used(now));
         let Overview {
-            tenant,
-            devices,
-            month_bytes,
-        } = inner
-            .store
-            .overview(scope, month_start)
-            .await
-            .map_err(store_failure)?;
+            tenant, devices, ..
+        } = overview;
         let (at, name) = (location(&tenant), tenant.name.clone());
         let network = self.network_view(tenant, devices);
         let dns = &network.status.dns;
@@ -34,8 +31,9 @@ impl Tenants<'_> {
             network,
             usage: UsageView {
                 speed: inner.meter.speeds(at),
-                month_bytes,
+                month_bytes: data.used_bytes,
                 queries: queries.flatten(),
+                data,
             },
         })
     }

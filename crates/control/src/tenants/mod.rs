@@ -2,6 +2,7 @@
 
 mod dashboard;
 mod sign_up;
+mod terms;
 
 use crate::{failures::store_failure, inner::Inner};
 use domain::{ErrorCode, Failure, Field, Message, TenantName, TenantScope};

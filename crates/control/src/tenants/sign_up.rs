@@ -38,7 +38,7 @@ impl Tenants<'_> {
         let name = self.check_name(&form.name).await?;
         check_length(&form.password)?;
         let plan = inner.store.plan(&form.plan).await.map_err(store_failure)?;
-        if plan.is_none() {
+        if !plan.is_some_and(|p| p.visible) {
             return Err(Failure::at(
                 Field::Plan,
                 ErrorCode::PlanUnknown,
@@ -94,6 +94,7 @@ impl Tenants<'_> {
             private_key: inner.entropy.private_key()?,
             dns_password,
             dns_password_hash,
+            time_zone: inner.settings.time_zone.clone(),
             now: inner.clock.now(),
         };
         let node = inner.settings.node;
@@ -107,6 +108,8 @@ impl Tenants<'_> {
             .create_tenant(new, &inner.settings.addresses, placement)
             .await
             .map_err(store_failure)?;
+        // What it uses is compared with its plan from the first reading on.
+        inner.quotas.forget_all();
         Ok(created.value)
     }
 }

@@ -1,6 +1,7 @@
 //! Traffic: speeds, totals, and graphs of past traffic.
 
 mod meter;
+mod readings;
 #[cfg(test)]
 mod tests;
 

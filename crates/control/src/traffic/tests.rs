@@ -1,7 +1,7 @@
 //! Tests of the meter beside a database that is locked.
 
 use super::Meter;
-use crate::test_node;
+use crate::{quota::Quotas, test_node};
 use domain::{AddressPlan, DeviceId, DeviceLabel, FilterPolicy, Routing, Slot, Span, TenantScope};
 use protocol::Location;
 use std::{
@@ -55,11 +55,15 @@ async fn a_locked_database_holds_one_batch_and_delays_no_reading() {
     let timeout = Duration::from_secs(20);
     assert!(nodes.engine().applied(Slot::FIRST, 2, timeout).await);
 
-    let meter = Arc::new(Meter::new(
+    let (nodes, clock_port) = (Arc::new(nodes), Arc::new(clock.clone()));
+    let quotas = Quotas::new(
         store.clone(),
-        Arc::new(nodes),
-        Arc::new(clock.clone()),
-    ));
+        nodes.clone(),
+        clock_port.clone(),
+        Arc::default(),
+    );
+    let quotas = Arc::new(quotas);
+    let meter = Arc::new(Meter::new(store.clone(), nodes, clock_port, quotas));
     let storing = tokio::spawn({
         let meter = meter.clone();
         async move { meter.store_when_due().await }

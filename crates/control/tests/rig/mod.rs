@@ -3,7 +3,7 @@
 
 pub mod settings;
 
-use agent::{Agent, FeedSource};
+use agent::{Agent, DiskLimits, FeedSource, Resources};
 use control::{
     Audience, Control, ControlParts, ControlSettings, Entropy, NewDevice, SignUp, StoreSpecs,
 };
@@ -37,6 +37,8 @@ pub struct Options {
     /// Where the node reads its memory, with the bytes to keep free.
     pub memory: Option<(Arc<dyn Memory>, Option<u64>)>,
     pub max_tenants: Option<u32>,
+    /// Where the node reads what tenants use.
+    pub resources: Option<(Arc<dyn Resources>, DiskLimits)>,
     /// Whether the core reads the system's clock instead of [`Rig::clock`].
     pub has_system_clock: bool,
     /// Whether the core's background jobs run.
@@ -52,6 +54,7 @@ impl Default for Options {
             sign_ups_per_hour: 0,
             memory: None,
             max_tenants: None,
+            resources: None,
             has_system_clock: false,
             runs_jobs: false,
         }
@@ -99,6 +102,9 @@ impl Rig {
         let mut agent = Agent::following(LOCAL_NODE, ports, settings, &source);
         if let Some((memory, reserve)) = options.memory {
             agent = agent.measuring(memory, reserve);
+        }
+        if let Some((resources, limits)) = options.resources {
+            agent = agent.watching(resources, limits);
         }
         let nodes = Arc::new(agent.nodes());
         tokio::spawn(agent.run(std::future::pending()));
@@ -178,6 +184,8 @@ pub fn ports(machine: &FakeMachine, specs: Arc<FeedSource>) -> NodePorts {
     NodePorts {
         wireguard: all.clone(),
         firewall: all.clone(),
+        shaping: all.clone(),
+        connections: all.clone(),
         containers: all.clone(),
         dns: all.clone(),
         folders: all,

@@ -14,5 +14,6 @@ pub fn control_settings(excluded: BTreeSet<Slot>) -> ControlSettings {
         excluded_slots: excluded,
         max_tenants: None,
         sign_ups_per_hour: 0,
+        time_zone: "UTC".to_owned(),
     }
 }

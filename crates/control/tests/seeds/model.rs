@@ -248,6 +248,7 @@ impl Model {
                     name: name.clone(),
                     plan,
                     suspended: false,
+                    last_host: 1,
                     devices: BTreeMap::new(),
                 };
                 after.tenants.insert(key, tenant);
@@ -278,6 +279,7 @@ impl Model {
                     policy: *policy,
                     mesh: *mesh,
                 };
+                t.last_host = device.host;
                 t.devices.insert(key, device);
                 if payload.is_some_and(|p| !matches_snapshot(p, t.snapshot(key))) {
                     return None;

@@ -68,7 +68,7 @@ impl Snapshot {
     /// Reads the whole content.
     pub async fn read(store: &Store) -> Result<Self, StoreError> {
         let mut snapshot = Self::default();
-        for listing in store.tenants(Timestamp(0)).await? {
+        for listing in store.tenants(Timestamp(0), Timestamp(0)).await? {
             let t = listing.tenant;
             let scope = TenantScope::issue(t.id, t.name.clone(), "observer");
             let devices = store.devices(&scope).await?;

@@ -15,6 +15,7 @@ use control::StoreSpecs;
 use domain::{ErrorCode, SystemClock};
 use futures_util::future::join_all;
 use protocol::SpecFeed;
+use provisioning::spec::docker_name;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -319,7 +320,11 @@ impl History {
         let newest = StoreSpecs::new(process.observer.clone(), LOCAL_NODE, Arc::new(SystemClock));
         let loaded = newest.load(0).await;
         let spec = loaded.map_err(|e| format!("{e:?}"))?.spec;
-        for _ in 0..60 {
+        // The file is written in real time, which passes more slowly here.
+        let real = std::time::Instant::now();
+        let mut pauses = 0;
+        while pauses < 60 || real.elapsed() < MIN_REAL_TIME {
+            pauses += 1;
             let stored = self.checkpoint().read().map_err(|e| e.to_string())?;
             if stored.as_ref() == Some(&spec) {
                 return Ok(());
@@ -334,7 +339,9 @@ impl History {
 fn unready(s: &testkit::sim::SimState, process: &Process) -> Option<String> {
     s.model.spec.tenants.values().find_map(|t| {
         let clash = s.foreign.interfaces.contains_key(&t.slot)
-            || s.foreign.containers.contains(&t.name.container());
+            || s.foreign
+                .containers
+                .contains(&docker_name(&t.private_key.public()));
         let state = process.node.tenant(t.slot).filter(|s| s.name == t.name);
         let ready = state.as_ref().is_some_and(|s| s.status.is_ready());
         let unready = !t.suspended && !clash && !ready;

@@ -20,6 +20,8 @@ pub struct Tenant {
     pub slot: Slot,
     pub plan: &'static str,
     pub suspended: bool,
+    /// The host part that was given last; 1 before the first.
+    pub last_host: u8,
     pub devices: BTreeMap<PublicKey, Device>,
 }
 
@@ -37,10 +39,11 @@ fn folded(label: &str) -> String {
 }
 
 impl Tenant {
-    /// Returns the lowest free host part of an address.
+    /// Returns the first free host part after the one given last, around.
     pub fn free_host(&self) -> u8 {
         let taken: BTreeSet<u8> = self.devices.values().map(|d| d.host).collect();
-        (2..=254).find(|h| !taken.contains(h)).unwrap_or(255)
+        let mut hosts = (self.last_host + 1..=254).chain(2..=self.last_host);
+        hosts.find(|h| !taken.contains(h)).unwrap_or(255)
     }
 
     pub fn has_label(&self, label: &str, except: Option<PublicKey>) -> bool {

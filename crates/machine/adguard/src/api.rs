@@ -119,6 +119,32 @@ impl Api {
             .map_err(|e| port_error(e, dns))
     }
 
+    /// Empties the query log.
+    pub(crate) async fn clear_log(&self, dns: &DnsInstance) -> PortResult<()> {
+        self.post_empty(dns, "querylog_clear").await
+    }
+
+    /// Empties the statistics.
+    pub(crate) async fn clear_statistics(&self, dns: &DnsInstance) -> PortResult<()> {
+        self.post_empty(dns, "stats_reset").await
+    }
+
+    /// Sends a POST without a body and so without a content type. Sends it once more if
+    /// the connection ended before the response: an idle one may have been closed by
+    /// the other side, and unlike a GET, a POST is not repeated by the HTTP client.
+    async fn post_empty(&self, dns: &DnsInstance, path: &'static str) -> PortResult<()> {
+        let send = || self.send(dns, Method::POST, path, None, CHANGE_TIMEOUT);
+        let response = match send().await {
+            Err(ApiError::Transport { source, .. })
+                if !source.is_connect() && !source.is_timeout() =>
+            {
+                send().await
+            }
+            other => other,
+        };
+        response.map(drop).map_err(|e| port_error(e, dns))
+    }
+
     /// Returns the query counts of the statistics' interval, 24 hours.
     pub(crate) async fn counts(&self, dns: &DnsInstance) -> PortResult<QueryCounts> {
         self.get(dns, "stats", responses::counts, STATS_TIMEOUT)
@@ -194,7 +220,7 @@ fn port_error(e: ApiError, dns: &DnsInstance) -> PortError {
         ApiError::Status { status, .. }
             if *status == StatusCode::UNAUTHORIZED || *status == StatusCode::FORBIDDEN =>
         {
-            let path = crate::prepare::config_path(dns);
+            let path = crate::files::config_path(dns);
             Message::AdguardPasswordRefused {
                 path: path.display().to_string(),
             }

@@ -5,7 +5,11 @@
 //! AdGuard Home reads it once and writes its own YAML from then on. A missing
 //! key gets AdGuard Home's default, so only the differences are here.
 
-use crate::{AdGuardSettings, clients, lists::List};
+use crate::{
+    AdGuardSettings, clients,
+    limits::{LOG_MEMORY_ENTRIES, MAX_LIST_SIZE, RATE_LIMIT},
+    lists::List,
+};
 use domain::marks::DNS_UI_PORT;
 use provisioning::spec::{DnsClient, DnsInstance};
 use serde_json::{Value, json};
@@ -34,7 +38,8 @@ pub fn render(
         "tls": {"enabled": false},
         "dhcp": {"enabled": false},
         "querylog": {
-            "enabled": true, "file_enabled": true, "interval": "24h", "size_memory": 100,
+            "enabled": true, "file_enabled": true, "interval": "24h",
+            "size_memory": LOG_MEMORY_ENTRIES,
         },
         "statistics": {"enabled": true, "interval": "24h"},
         // An empty list of filters is written: without the key, the vendor's
@@ -46,6 +51,7 @@ pub fn render(
             "protection_enabled": true,
             "filtering_enabled": true,
             "filters_update_interval": 24,
+            "max_http_size": MAX_LIST_SIZE,
             "safe_fs_patterns": [format!("{}/*.txt", settings.lists_mount)],
             "safebrowsing_cache_size": 262_144,
             "safesearch_cache_size": 262_144,
@@ -76,8 +82,10 @@ fn resolver(settings: &AdGuardSettings, dns: &DnsInstance) -> Value {
         "upstream_timeout": "5s",
         "allowed_clients": allowed,
         "trusted_proxies": [],
-        // The limit counts a /24, which is all of the tenant's devices.
-        "ratelimit": 0,
+        "ratelimit": RATE_LIMIT,
+        // Each device counts by itself. By default a /24 does: all of the tenant's.
+        "ratelimit_subnet_len_ipv4": 32,
+        "ratelimit_whitelist": [],
         "refuse_any": true,
         "cache_enabled": true,
         // Zero is fatal while the cache is enabled. A tenant has few devices.
@@ -92,8 +100,13 @@ fn filter(settings: &AdGuardSettings, list: &List) -> Value {
         "enabled": true,
         "id": list.id,
         "name": list.name,
-        "url": format!("{}/{}", settings.lists_mount, list.file_name()),
+        "url": list_url(&settings.lists_mount, list),
     })
+}
+
+/// Returns the address of a list in a configuration: its path in the container.
+pub(crate) fn list_url(mount: &str, list: &List) -> String {
+    format!("{mount}/{}", list.file_name())
 }
 
 fn persistent(wanted: &BTreeMap<String, DnsClient>) -> Vec<Value> {
@@ -113,7 +126,7 @@ fn persistent(wanted: &BTreeMap<String, DnsClient>) -> Vec<Value> {
 
 /// Returns JSON with all characters beyond ASCII escaped for which YAML has the
 /// same escape: in YAML, U+0085, U+2028 and U+2029 end a line.
-fn escaped(value: &Value) -> String {
+pub(crate) fn escaped(value: &Value) -> String {
     let json = format!("{value:#}\n");
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -141,6 +154,7 @@ mod tests {
             password_hash: "$2b$04$hash".into(),
             conf_dir: "/c".into(),
             work_dir: "/w".into(),
+            image: "adguard/adguardhome:v0.107.79".into(),
         }
     }
 
@@ -172,7 +186,7 @@ mod tests {
             config["dns"]["allowed_clients"],
             json!(["10.88.1.0/24", "127.0.0.1"])
         );
-        assert_eq!(config["dns"]["ratelimit"], 0);
+        assert_eq!(config["dns"]["ratelimit"], 200);
         assert_eq!(config["auth_attempts"], 0);
         assert_eq!(config["querylog"]["interval"], "24h");
         assert_eq!(config["filters"][0]["url"], "/lists/1.txt");

@@ -1,8 +1,9 @@
 //! AdGuard Home: its configuration, its API, and the block lists that all
 //! tenants share.
 //!
-//! Invariants: a configuration is written once, before the first start. From
-//! then on it belongs to AdGuard Home and changes only through the API. A client
+//! Invariants: a configuration is written before the first start. From then on it
+//! belongs to AdGuard Home and changes only through the API while that runs; before
+//! a start, only the few keys change that bound the load. A client
 //! in AdGuard Home is ours only if it has an id of ours (`mn-…`). The tenant's
 //! own clients are never changed, nor are settings that a tenant made on one of
 //! ours, apart from its policy.
@@ -11,18 +12,26 @@
 
 // Hidden modules are public for the fuzz targets (crates/fuzzing) only.
 mod api;
+mod aside;
 #[doc(hidden)]
 pub mod clients;
 #[doc(hidden)]
 pub mod config;
+#[doc(hidden)]
+pub mod config_owner;
+mod files;
+mod kept;
+mod leftovers;
+mod limits;
 pub mod lists;
 #[doc(hidden)]
 pub mod policy;
 mod port;
-#[doc(hidden)]
-pub mod prepare;
+mod prepare;
 #[doc(hidden)]
 pub mod responses;
+#[doc(hidden)]
+pub mod stored_config;
 mod tls;
 
 pub use lists::{List, ListSource, ListStatus, Lists};

@@ -1,18 +1,20 @@
 //! The `DnsFilter` port: prepare, observe, set clients, count queries.
 
-use crate::{AdGuardSettings, api::Api, clients, config, lists::Lists, prepare};
+use crate::{
+    AdGuardSettings, api::Api, aside, clients, config, kept, leftovers, lists::Lists, prepare,
+};
 use async_trait::async_trait;
 use domain::{ErrorCode, Message, Slot, marks::DNS_UI_PORT, view::QueryCounts};
 use hostfs::BlockingPool;
 use provisioning::{
     observed::ObservedDns,
-    ports::{DnsFilter, PortError, PortResult},
+    ports::{DnsFilter, DnsPart, PortError, PortResult},
     spec::{DnsClient, DnsInstance},
 };
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
 
@@ -25,6 +27,9 @@ const SET_CLIENTS_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many instances read their block lists again at the same time. Each needs
 /// some 100 MB meanwhile.
 const MAX_REFRESHES: usize = 2;
+
+/// How long a copy of a running instance's configuration is not made again.
+const KEEP_INTERVAL: Duration = Duration::from_secs(600);
 
 /// How many calls to the disk run at the same time.
 const MAX_DISK_CALLS: usize = 8;
@@ -46,6 +51,8 @@ pub struct AdGuard {
 struct InstanceState {
     /// The generation of the block lists that the instance read last.
     lists_generation: Option<u64>,
+    /// When its configuration was last copied since its start.
+    kept_at: Option<Instant>,
     /// Names that differ from the wanted ones, by our id: the name given and the
     /// name wanted.
     renamed: BTreeMap<String, (String, String)>,
@@ -108,6 +115,72 @@ impl AdGuard {
         });
     }
 
+    /// Copies the configuration of an instance that has started well, in the
+    /// background, and again now and then: the tenant may have changed it.
+    fn keep_config(&self, dns: &DnsInstance) {
+        let now = Instant::now();
+        let is_due = self.with_state(dns.slot, |s| {
+            let is_due = s.kept_at.is_none_or(|at| now - at >= KEEP_INTERVAL);
+            if is_due {
+                s.kept_at = Some(now);
+            }
+            is_due
+        });
+        if is_due {
+            let (disk, dns) = (self.disk.clone(), dns.clone());
+            tokio::spawn(async move {
+                let slot = dns.slot;
+                if let Err(e) = disk.run(move || kept::keep(&dns)).await {
+                    tracing::warn!(%slot, cause = ?e.cause, "AdGuard Home's configuration not copied: {e}");
+                }
+            });
+        }
+    }
+
+    /// Frees space on the disk by removing the oldest of a part, also while the
+    /// instance runs: of the query log the older file, or, where there is none, all of
+    /// it; the statistics; lists that were removed from the configuration. Never
+    /// anything of the configuration. Returns whether there was anything to remove.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`; `DnsUnavailable` where AdGuard Home refuses.
+    pub async fn trim(&self, dns: &DnsInstance, part: DnsPart) -> PortResult<bool> {
+        let on_disk = |work: fn(&DnsInstance) -> PortResult<bool>| {
+            let dns = dns.clone();
+            self.disk.run(move || work(&dns))
+        };
+        match part {
+            DnsPart::QueryLog => {
+                if on_disk(leftovers::remove_older_log).await? {
+                    return Ok(true);
+                }
+                if !on_disk(|dns| Ok(leftovers::has_log(dns))).await? {
+                    return Ok(false);
+                }
+                match self.api.clear_log(dns).await {
+                    // It does not run, so its file can go.
+                    Err(e) if e.message == Message::AdguardNotYet => {
+                        on_disk(leftovers::remove_log).await
+                    }
+                    cleared => cleared.map(|()| true),
+                }
+            }
+            DnsPart::Statistics => self.api.clear_statistics(dns).await.map(|()| true),
+            DnsPart::Lists => on_disk(|dns| leftovers::remove_old_lists(dns, false)).await,
+            DnsPart::Config => Ok(false),
+        }
+    }
+
+    /// Removes what was set aside of an instance, but for configurations. Returns
+    /// whether there was anything to remove.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`.
+    pub async fn remove_set_aside(&self, dns: &DnsInstance) -> PortResult<bool> {
+        let dns = dns.clone();
+        self.disk.run(move || aside::remove_bulk(&dns)).await
+    }
+
     async fn read_instance(&self, dns: &DnsInstance) -> PortResult<ObservedDns> {
         if !self.api.running(dns).await? {
             return Ok(ObservedDns::default());
@@ -156,6 +229,7 @@ impl DnsFilter for AdGuard {
     ) -> PortResult<()> {
         let (lists, dns) = (Arc::clone(&self.lists), dns.clone());
         let text = config::render(&self.settings, lists.lists(), &dns, clients);
+        self.with_state(dns.slot, |s| s.kept_at = None);
         self.disk
             .run(move || prepare::write(&dns, &lists, || text))
             .await
@@ -170,6 +244,7 @@ impl DnsFilter for AdGuard {
             })??;
         if observed.running {
             self.refresh_stale(dns).await;
+            self.keep_config(dns);
         }
         Ok(observed)
     }
@@ -185,6 +260,14 @@ impl DnsFilter for AdGuard {
                 let message = Message::AdguardDevicesSlow;
                 PortError::because(ErrorCode::DnsUnavailable, message, e)
             })?
+    }
+
+    async fn set_aside(&self, dns: &DnsInstance, part: DnsPart) -> PortResult<bool> {
+        let (settings, lists) = (self.settings.clone(), Arc::clone(&self.lists));
+        let dns = dns.clone();
+        self.disk
+            .run(move || aside::set_aside(&settings, &lists, &dns, part))
+            .await
     }
 
     async fn counts(&self, dns: &DnsInstance) -> PortResult<QueryCounts> {

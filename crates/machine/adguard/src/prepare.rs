@@ -1,41 +1,27 @@
-//! Writes what a container needs on the disk for its first start: its folders,
-//! a copy of each block list at AdGuard Home's own path, and the configuration.
-//! Without the copies, the first 5 s would be unfiltered. The configuration is
-//! written last, so if it exists, everything else does.
+//! Makes a container's files ready for a start: its folders, a copy of each block list
+//! at AdGuard Home's own path, and the configuration. Without the copies, the first 5 s
+//! would be unfiltered. The configuration is written last, so if it exists, everything
+//! else does. An existing one stays, but for what bounds the load ([`stored_config`]).
 //!
 //! The container writes to these folders too, and an attacker may control it.
 //! So nothing here follows a symbolic link: this process is root, and a link
 //! could lead it to any file. The container does not run meanwhile.
 
-use crate::lists::Lists;
-use hostfs::{DiskAction, create_private_dir, write_private_file};
-use provisioning::{
-    ports::{PortError, PortResult},
-    spec::DnsInstance,
+use crate::{
+    config_owner::{ConfigOwner, owner_of},
+    files::{
+        MAX_ENTRIES, config_path, disk_error, found, list_copy_path, open_filters, read_config,
+    },
+    kept, leftovers,
+    lists::Lists,
+    stored_config,
 };
-use std::{
-    fs,
-    io::{self, Read},
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use hostfs::{HeldDir, create_private_dir, write_file_for};
+use provisioning::{ports::PortResult, spec::DnsInstance};
+use std::{fs, io, path::Path, time::SystemTime};
 
-/// Limit on what is read of a configuration, in bytes. One with a thousand rules
-/// of the tenant has some 100 kB.
-const MAX_CONFIG_BYTES: u64 = 16 << 20;
-
-/// Returns the path of AdGuard Home's configuration.
-pub(crate) fn config_path(dns: &DnsInstance) -> PathBuf {
-    dns.conf_dir.join("AdGuardHome.yaml")
-}
-
-/// Returns the path of AdGuard Home's own copy of a list
-/// (`filtering.FilterYAML.Path`).
-fn copy_path(dns: &DnsInstance, file_name: &str) -> PathBuf {
-    dns.work_dir.join("data/filters").join(file_name)
-}
-
-/// Writes what is missing. `render` returns the configuration.
+/// Writes what is missing, and gives the files to the container's user. `render`
+/// returns the configuration.
 pub(crate) fn write(
     dns: &DnsInstance,
     lists: &Lists,
@@ -45,19 +31,71 @@ pub(crate) fn write(
     if let ConfigOwner::OtherTenant = config_owner(dns)? {
         move_aside(dns)?;
     }
-    for dir in [dns.conf_dir.clone(), dns.work_dir.clone()] {
-        create_private_dir(&dir)?;
+    for dir in [
+        dns.conf_dir.parent(),
+        Some(&dns.conf_dir),
+        Some(&dns.work_dir),
+    ] {
+        dir.map_or(Ok(()), create_private_dir)?;
     }
     if let ConfigOwner::ThisTenant = config_owner(dns)? {
+        refresh(dns)?;
+    } else {
+        replace_with_dir(&dns.work_dir.join("data"))?;
+        replace_with_dir(&dns.work_dir.join("data/filters"))?;
+        for list in lists.lists() {
+            let copy = list_copy_path(dns, &list.file_name());
+            copy_list(&lists.path(list), &copy, dns.file_owner())?;
+        }
+        // An empty file, as a power cut leaves it, loses no settings.
+        let text = kept::copy(dns).unwrap_or_else(|| render().into_bytes());
+        write_file_for(&config_path(dns), &text, dns.file_owner())?;
+    }
+    give_files(dns)
+}
+
+/// Brings an existing configuration to what this image can read, bounds the load that
+/// it permits, and removes lists that it no longer names.
+fn refresh(dns: &DnsInstance) -> PortResult<()> {
+    let path = config_path(dns);
+    let present = read_config(dns).map_err(|e| disk_error(&path, e))?;
+    let Some(mut text) = present else {
         return Ok(());
+    };
+    let older = kept::copy_for_older_image(dns, &text);
+    let is_older = older.is_some();
+    if let Some(older) = older {
+        tracing::warn!(slot = %dns.slot, image = %dns.image, "a newer AdGuard Home wrote the configuration; this image's own takes its place");
+        text = older;
     }
-    let config = config_path(dns);
-    replace_with_dir(&dns.work_dir.join("data"))?;
-    replace_with_dir(&dns.work_dir.join("data/filters"))?;
-    for list in lists.lists() {
-        copy_list(&lists.path(list), &copy_path(dns, &list.file_name()))?;
+    // One that cannot be read stays: AdGuard Home will say so, and it is set aside.
+    let Some(mut config) = stored_config::parse(&text) else {
+        return Ok(());
+    };
+    if stored_config::enforce(&mut config) {
+        let text = stored_config::render(&config);
+        write_file_for(&path, text.as_bytes(), dns.file_owner())?;
+    } else if is_older {
+        write_file_for(&path, &text, dns.file_owner())?;
     }
-    write_private_file(&config, render().as_bytes())
+    leftovers::remove_old_lists(dns, true).map(drop)
+}
+
+/// Gives everything in the container's folders to its user: what an older version of
+/// ours, or a container of root's, left there.
+fn give_files(dns: &DnsInstance) -> PortResult<()> {
+    let give = |dir: io::Result<Option<HeldDir>>| match dir? {
+        Some(dir) => dir.give_to(dns.file_owner(), MAX_ENTRIES),
+        None => Ok(()),
+    };
+    let work = || found(HeldDir::open(&dns.work_dir));
+    let data = || found(HeldDir::open(&dns.work_dir).and_then(|work| work.dir("data")));
+    // Inner folders first: a folder that has its owner already is not searched.
+    let given = give(open_filters(dns))
+        .and_then(|()| give(data()))
+        .and_then(|()| give(work()))
+        .and_then(|()| give(found(HeldDir::open(&dns.conf_dir))));
+    given.map_err(|e| disk_error(&dns.work_dir, e))
 }
 
 /// Creates a folder in a place that the container can write to. Removes a
@@ -75,8 +113,13 @@ fn replace_with_dir(dir: &Path) -> PortResult<()> {
 /// Returns whether a list changed since AdGuard Home last read it. AdGuard Home
 /// sets the time of its copy whenever it reads the list.
 pub(crate) fn is_stale(dns: &DnsInstance, lists: &Lists) -> bool {
+    let filters = open_filters(dns).ok().flatten();
+    let copied = |name: &str| {
+        let file = filters.as_ref()?.file(name).ok()?;
+        file.metadata().and_then(|m| m.modified()).ok()
+    };
     lists.lists().iter().any(|list| {
-        let copied = modified(&copy_path(dns, &list.file_name()));
+        let copied = copied(&list.file_name());
         modified(&lists.path(list)).is_some_and(|at| copied.is_none_or(|copied| copied < at))
     })
 }
@@ -85,54 +128,34 @@ fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|m| m.modified()).ok()
 }
 
-/// Whose configuration is in the folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigOwner {
-    /// There is none, or an empty file, as a power cut leaves it. AdGuard Home
-    /// would exit at once with an empty file, every time.
-    Absent,
-    /// The tenant's. AdGuard Home maintains it.
-    ThisTenant,
-    /// One without the tenant's password: an earlier tenant of that name left it.
-    /// We could not sign in, and the new tenant must not see its query log.
-    OtherTenant,
-}
-
 /// Returns whose configuration is in the folder.
 ///
 /// # Errors
 /// The file cannot be read. It must not be overwritten then: it may be the
 /// tenant's.
 fn config_owner(dns: &DnsInstance) -> PortResult<ConfigOwner> {
-    let path = config_path(dns);
-    let read = || -> io::Result<ConfigOwner> {
-        // Neither a link nor a pipe, on which a read would block forever.
-        if !fs::symlink_metadata(&path)?.is_file() {
-            return Ok(ConfigOwner::OtherTenant);
-        }
-        let mut text = Vec::new();
-        fs::File::open(&path)?
-            .take(MAX_CONFIG_BYTES)
-            .read_to_end(&mut text)?;
-        Ok(owner_of(&text, &dns.password_hash))
-    };
-    match read() {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(ConfigOwner::Absent),
-        other => other.map_err(|e| disk_error(&path, e)),
+    match read_config(dns) {
+        Ok(None) => Ok(ConfigOwner::Absent),
+        Ok(Some(text)) => Ok(match owner_of(&text, &dns.password_hash) {
+            // A damaged one need not have the password any more. The copy beside it,
+            // which the container cannot change, still says whose it is.
+            ConfigOwner::OtherTenant if is_damaged(&text) && kept::copy(dns).is_some() => {
+                ConfigOwner::ThisTenant
+            }
+            owner => owner,
+        }),
+        // A link, a pipe, a folder.
+        Err(_) if !is_file(&config_path(dns)) => Ok(ConfigOwner::OtherTenant),
+        Err(e) => Err(disk_error(&config_path(dns), e)),
     }
 }
 
-/// Returns whose configuration a text is, for the tenant whose password has this
-/// hash.
-pub fn owner_of(text: &[u8], password_hash: &str) -> ConfigOwner {
-    let hash = password_hash.as_bytes();
-    if text.is_empty() {
-        ConfigOwner::Absent
-    } else if !hash.is_empty() && text.windows(hash.len()).any(|part| part == hash) {
-        ConfigOwner::ThisTenant
-    } else {
-        ConfigOwner::OtherTenant
-    }
+fn is_damaged(text: &[u8]) -> bool {
+    stored_config::parse(text).is_none()
+}
+
+fn is_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|m| m.is_file())
 }
 
 /// Moves an earlier tenant's data to a folder beside it, which the container
@@ -152,12 +175,12 @@ fn move_aside(dns: &DnsInstance) -> PortResult<()> {
 
 /// Copies a list with its modification time, if the list exists. A link would
 /// not do, because AdGuard Home sets the time of its copy.
-fn copy_list(from: &Path, to: &Path) -> PortResult<()> {
+fn copy_list(from: &Path, to: &Path, user: u32) -> PortResult<()> {
     let mut source = match fs::File::open(from) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other.map_err(|e| disk_error(from, e))?,
     };
-    write_private_file(to, b"")?;
+    write_file_for(to, b"", user)?;
     let mut write = || -> io::Result<()> {
         let mut target = fs::OpenOptions::new().write(true).open(to)?;
         io::copy(&mut source, &mut target)?;
@@ -170,17 +193,14 @@ fn copy_list(from: &Path, to: &Path) -> PortResult<()> {
     })
 }
 
-fn disk_error(path: &Path, e: io::Error) -> PortError {
-    hostfs::disk_error(DiskAction::Write, path)(e)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lists::List;
     use domain::{Secret, Slot};
     use std::{
         net::Ipv4Addr,
-        os::unix::fs::{PermissionsExt, symlink},
+        os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     };
 
     fn instance(root: &Path, hash: &str) -> DnsInstance {
@@ -193,14 +213,8 @@ mod tests {
             password_hash: hash.to_owned(),
             conf_dir: root.join("adguard_data/conf"),
             work_dir: root.join("adguard_data/work"),
+            image: "adguard/adguardhome:v0.107.79".into(),
         }
-    }
-
-    #[test]
-    fn a_configuration_has_no_owner_without_a_hash() {
-        assert_eq!(owner_of(b"password: x", ""), ConfigOwner::OtherTenant);
-        assert_eq!(owner_of(b"password: x", "x"), ConfigOwner::ThisTenant);
-        assert_eq!(owner_of(b"", ""), ConfigOwner::Absent);
     }
 
     #[test]
@@ -216,7 +230,13 @@ mod tests {
             prepare("$2b$04$first", "password: $2b$04$first"),
             "password: $2b$04$first"
         );
-        assert_eq!(prepare("$2b$04$first", "again"), "password: $2b$04$first");
+        let stored = prepare("$2b$04$first", "again");
+        assert!(
+            stored.contains("\"password\": \"$2b$04$first\""),
+            "{stored}"
+        );
+        assert!(stored.contains("\"ratelimit\": 200"), "{stored}");
+        assert_eq!(prepare("$2b$04$first", "again"), stored);
         fs::write(config_path(&instance(root.path(), "")), "").unwrap();
         assert_eq!(
             prepare("$2b$04$first", "$2b$04$first, written again"),
@@ -235,6 +255,39 @@ mod tests {
                 .join("adguard_data.before/work/querylog.json")
                 .exists()
         );
+    }
+
+    #[test]
+    fn a_damaged_configuration_is_no_other_tenants() {
+        let root = tempfile::tempdir().unwrap();
+        let lists = Lists::new(root.path().join("lists"), vec![]).unwrap();
+        let dns = instance(root.path(), "$2b$04$first");
+        let prepare = || {
+            write(&dns, &lists, || "password: $2b$04$first".to_owned()).unwrap();
+            fs::read_to_string(config_path(&dns)).unwrap()
+        };
+        let log = dns.work_dir.join("querylog.json");
+        prepare();
+        fs::write(config_path(&dns), "password: $2b$04$first\nmine: yes").unwrap();
+        let stored = prepare();
+        assert!(stored.contains("mine"), "{stored}");
+        kept::keep(&dns).unwrap();
+        fs::write(&log, "private").unwrap();
+        // AdGuard Home will not start with it, and then it is set aside.
+        fs::write(config_path(&dns), "dns: [ }{").unwrap();
+        assert_eq!(prepare(), "dns: [ }{");
+        assert!(log.exists());
+        // A power cut leaves an empty file.
+        fs::write(config_path(&dns), "").unwrap();
+        assert_eq!(prepare(), stored);
+        assert!(log.exists());
+        // The copy is not the next tenant's.
+        fs::write(config_path(&dns), "dns: [ }{").unwrap();
+        let next = instance(root.path(), "$2b$04$second");
+        write(&next, &lists, || "$2b$04$second".to_owned()).unwrap();
+        let text = fs::read_to_string(config_path(&next)).unwrap();
+        assert_eq!(text, "$2b$04$second");
+        assert!(!log.exists());
     }
 
     #[test]
@@ -266,5 +319,56 @@ mod tests {
             let mode = fs::metadata(outside.path()).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o755);
         }
+    }
+
+    #[test]
+    fn an_older_installation_is_given_to_the_containers_user() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let victim = outside.path().join("shadow");
+        fs::write(&victim, "root:x").unwrap();
+        let lists = Lists::new(root.path().join("lists"), List::defaults()).unwrap();
+        let dns = instance(root.path(), "$2b$04$first");
+        let filters = dns.work_dir.join("data/filters");
+        for dir in [&dns.conf_dir, &filters] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        fs::write(config_path(&dns), "password: $2b$04$first").unwrap();
+        fs::write(dns.work_dir.join("data/stats.db"), "x").unwrap();
+        fs::write(filters.join("1763000000.txt.old"), "x").unwrap();
+        symlink(&victim, dns.work_dir.join("data/file")).unwrap();
+        symlink(outside.path(), filters.join("dir")).unwrap();
+        write(&dns, &lists, String::new).unwrap();
+        let owner = |path: &Path| fs::symlink_metadata(path).unwrap().uid();
+        let user = dns.file_owner();
+        let data = dns.work_dir.join("data");
+        for path in [
+            &dns.conf_dir,
+            &config_path(&dns),
+            &dns.work_dir,
+            &data,
+            &filters,
+        ] {
+            assert_eq!(owner(path), user, "{}", path.display());
+        }
+        for name in ["stats.db", "file"] {
+            assert_eq!(owner(&data.join(name)), user, "{name}");
+        }
+        assert!(!filters.join("1763000000.txt.old").exists());
+        assert_eq!((owner(outside.path()), owner(&victim)), (0, 0));
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "root:x");
+        // Everything above stays root's.
+        let above = dns.conf_dir.parent().unwrap();
+        assert_eq!(owner(above), 0);
+        let mode = fs::metadata(above).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        // Containers read the lists, each as its own user.
+        let list = lists.path(&lists.lists()[0]);
+        assert_eq!(
+            fs::metadata(&list).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+        let folder = fs::metadata(list.parent().unwrap()).unwrap();
+        assert_eq!(folder.permissions().mode() & 0o777, 0o755);
     }
 }

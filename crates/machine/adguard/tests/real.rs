@@ -10,6 +10,7 @@
 )]
 
 mod fixture;
+mod repair;
 
 use adguard::{AdGuard, List, ListSource, Lists};
 use domain::{ErrorCode, FilterPolicy, Message, Secret};

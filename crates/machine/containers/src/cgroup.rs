@@ -1,6 +1,6 @@
-//! Reads the memory that a container's processes use from the container's
-//! control group, version 1 or 2 (`cgroups(7)`; the kernel's
-//! `cgroup-v1/memory.rst` and `cgroup-v2.rst`).
+//! Reads the memory and the processor time that a container's processes use from the
+//! container's control groups, version 1 or 2 (`cgroups(7)`; the kernel's
+//! `cgroup-v1/memory.rst`, `cgroup-v1/cpuacct.rst` and `cgroup-v2.rst`).
 //!
 //! The path of a group depends on the engine's driver and `--cgroup-parent`
 //! (`docker/<id>`, `system.slice/docker-<id>.scope`, …), but always contains the
@@ -24,6 +24,23 @@ enum Version {
     V2,
 }
 
+/// What a control group accounts. Version 1 may have a hierarchy for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Controller {
+    Memory,
+    Cpu,
+}
+
+impl Controller {
+    /// Returns the name of version 1.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpuacct",
+        }
+    }
+}
+
 /// The pattern of the paths of an engine's control groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GroupPath {
@@ -45,18 +62,20 @@ pub(crate) struct GroupUsage {
 }
 
 impl GroupPath {
-    /// Finds the pattern by a container's id and the id of its first process.
-    /// Returns `None` where the process has ended, or does not belong to this
-    /// container (then the engine is in another process namespace).
-    pub(crate) fn find(id: &str, pid: u32) -> Option<Self> {
+    /// Finds the pattern of a controller's groups by a container's id and the id of
+    /// its first process. Returns `None` where the process has ended, or does not
+    /// belong to this container (then the engine is in another process namespace).
+    pub(crate) fn find(id: &str, pid: u32, controller: Controller) -> Option<Self> {
         let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        Self::from_texts(id, &own, &mounts)
+        Self::from_texts(id, &own, &mounts, controller)
     }
 
-    fn from_texts(id: &str, own: &str, mounts: &str) -> Option<Self> {
-        let (version, path) = memory_group(own)?;
-        let mount = mounts.lines().find_map(|line| hierarchy(line, version))?;
+    fn from_texts(id: &str, own: &str, mounts: &str, controller: Controller) -> Option<Self> {
+        let (version, path) = group_of(own, controller)?;
+        let mount = mounts
+            .lines()
+            .find_map(|line| hierarchy(line, version, controller))?;
         // The process may be in a subgroup of the container's group.
         let at = path.find(id)?;
         let end = path[at..].find('/').map_or(path.len(), |i| at + i);
@@ -74,11 +93,32 @@ impl GroupPath {
         PathBuf::from(format!("{}{id}{}", self.before, self.after))
     }
 
-    /// Reads a container's group.
+    /// Reads the processor time of a container's group since the container started;
+    /// the pattern is that of [`Controller::Cpu`].
     ///
     /// # Errors
     /// The group was removed, or cannot be read.
-    pub(crate) fn read(&self, id: &str) -> io::Result<GroupUsage> {
+    pub(crate) fn cpu(&self, id: &str) -> io::Result<Duration> {
+        let folder = self.folder(id);
+        let used = match self.version {
+            Version::V2 => {
+                let stat = fs::read_to_string(folder.join("cpu.stat"))?;
+                stat_value(&stat, "usage_usec").map(Duration::from_micros)
+            }
+            Version::V1 => {
+                let used = fs::read_to_string(folder.join("cpuacct.usage"))?;
+                used.trim().parse().ok().map(Duration::from_nanos)
+            }
+        };
+        used.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+
+    /// Reads the memory of a container's group; the pattern is that of
+    /// [`Controller::Memory`].
+    ///
+    /// # Errors
+    /// The group was removed, or cannot be read.
+    pub(crate) fn memory(&self, id: &str) -> io::Result<u64> {
         let folder = self.folder(id);
         let stat = fs::read_to_string(folder.join("memory.stat"))?;
         let bytes = match self.version {
@@ -90,8 +130,18 @@ impl GroupPath {
                 private_bytes_v1(&stat).map(|own| own.saturating_add(kernel.unwrap_or(0)))
             }
         };
-        let bytes = bytes.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-        let processes = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        bytes.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+
+    /// Reads a container's memory and its first process; the pattern is that of
+    /// [`Controller::Memory`].
+    ///
+    /// # Errors
+    /// The group was removed, or cannot be read.
+    pub(crate) fn read(&self, id: &str) -> io::Result<GroupUsage> {
+        let bytes = self.memory(id)?;
+        let processes =
+            fs::read_to_string(self.folder(id).join("cgroup.procs")).unwrap_or_default();
         let pid = processes.lines().next().and_then(|p| p.parse().ok());
         Ok(GroupUsage {
             bytes,
@@ -100,17 +150,16 @@ impl GroupPath {
     }
 }
 
-/// Returns version and path of the group that accounts memory, from
-/// `/proc/<pid>/cgroup`: the line `4:memory:/docker/…` for version 1, else the
-/// line `0::/…`.
-fn memory_group(own: &str) -> Option<(Version, &str)> {
+/// Returns version and path of the group of a controller, from `/proc/<pid>/cgroup`:
+/// the line `4:memory:/docker/…` for version 1, else the line `0::/…`.
+fn group_of(own: &str, controller: Controller) -> Option<(Version, &str)> {
     fn parts(line: &str) -> Option<(&str, &str, &str)> {
         let (number, rest) = line.split_once(':')?;
         let (controllers, path) = rest.split_once(':')?;
         Some((number, controllers, path))
     }
     let lines = || own.lines().filter_map(parts);
-    let v1 = lines().find(|(_, c, _)| c.split(',').any(|c| c == "memory"));
+    let v1 = lines().find(|(_, c, _)| c.split(',').any(|c| c == controller.name()));
     let v2 = || lines().find(|(n, c, _)| *n == "0" && c.is_empty());
     v1.map(|(.., path)| (Version::V1, path))
         .or_else(|| v2().map(|(.., path)| (Version::V2, path)))
@@ -125,14 +174,14 @@ struct Mount {
 }
 
 /// Parses a line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`). Returns
-/// `None` unless it mounts the hierarchy that accounts memory.
-fn hierarchy(line: &str, version: Version) -> Option<Mount> {
+/// `None` unless it mounts the hierarchy of this controller.
+fn hierarchy(line: &str, version: Version, controller: Controller) -> Option<Mount> {
     let (first, second) = line.split_once(" - ")?;
     let mut kind = second.split(' ');
     let (fs, options) = (kind.next()?, kind.nth(1)?);
     let fits = match version {
         Version::V2 => fs == "cgroup2",
-        Version::V1 => fs == "cgroup" && options.split(',').any(|o| o == "memory"),
+        Version::V1 => fs == "cgroup" && options.split(',').any(|o| o == controller.name()),
     };
     let mut fields = first.split(' ').skip(3);
     let (root, at) = (fields.next()?, fields.next()?);
@@ -222,7 +271,11 @@ mod tests {
          32 29 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
 
     fn group_folder(own: &str, mounts: &str) -> Option<String> {
-        let path = GroupPath::from_texts(ID, &own.replace("ID", ID), mounts)?;
+        folder_of(own, mounts, Controller::Memory)
+    }
+
+    fn folder_of(own: &str, mounts: &str, controller: Controller) -> Option<String> {
+        let path = GroupPath::from_texts(ID, &own.replace("ID", ID), mounts, controller)?;
         Some(
             path.folder(OTHER)
                 .display()
@@ -259,6 +312,16 @@ mod tests {
             group_folder(one, MOUNTS_V1).as_deref(),
             Some("/sys/fs/cgroup/memory/mn-bed/OTHER")
         );
+        // Each controller of version 1 may have a hierarchy and a group of its own.
+        let apart = "3:cpu,cpuacct:/b/ID\n4:memory:/a/ID\n0::/\n";
+        assert_eq!(
+            folder_of(apart, MOUNTS_V1, Controller::Cpu).as_deref(),
+            Some("/sys/fs/cgroup/cpu/b/OTHER")
+        );
+        assert_eq!(
+            folder_of("0::/docker/ID\n", MOUNTS_V2, Controller::Cpu).as_deref(),
+            Some("/sys/fs/cgroup/docker/OTHER")
+        );
         // Only a part of the hierarchy is mounted.
         let part = MOUNTS_V2.replace("0:26 / ", "0:26 /outer ");
         assert_eq!(
@@ -277,8 +340,9 @@ mod tests {
             group_folder("0::/docker/ID\n", MOUNTS_V1.lines().next().unwrap_or("")),
             None
         );
-        assert_eq!(GroupPath::find(ID, std::process::id()), None);
-        assert_eq!(GroupPath::find(ID, u32::MAX), None);
+        let memory = Controller::Memory;
+        assert_eq!(GroupPath::find(ID, std::process::id(), memory), None);
+        assert_eq!(GroupPath::find(ID, u32::MAX, memory), None);
     }
 
     #[test]

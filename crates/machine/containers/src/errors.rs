@@ -26,7 +26,7 @@ pub(crate) fn image_missing(image: &str) -> Message {
 
 /// Returns the error for a container that was not created or not started.
 pub fn start_failed(e: EngineError, spec: &ContainerSpec) -> PortError {
-    let name = spec.tenant.container();
+    let name = spec.docker_name();
     if e.message_contains("address already in use") {
         let address = spec.address.to_string();
         return e.into_port_error(
@@ -71,6 +71,7 @@ mod tests {
             work_dir: "/w".into(),
             lists_dir: "/l".into(),
             memory_bytes: 1,
+            cpu_thousandths: 500,
             owner: domain::PublicKey::from_bytes([7; 32]),
         }
     }
@@ -90,7 +91,7 @@ mod tests {
         assert_eq!(
             e.message,
             Message::ContainerAddressTaken {
-                name: "adguard_user_abcd".into(),
+                name: spec().docker_name(),
                 address: "10.92.1.1".into(),
             }
         );

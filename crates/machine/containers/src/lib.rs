@@ -28,10 +28,12 @@ mod memory;
 #[doc(hidden)]
 pub mod network;
 mod port;
+mod usage;
 
 pub use cgroup::private_bytes;
 pub use docker::Docker;
 pub use memory::ContainersMemory;
+pub use usage::ContainerUsage;
 
 use domain::{AddressPlan, marks::BRIDGE};
 

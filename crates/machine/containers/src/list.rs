@@ -3,14 +3,14 @@
 
 use crate::{
     ContainerSettings,
-    create_request::{REVISION, SLOT, is_ours},
+    create_request::{NAME, REVISION, SLOT, is_ours},
 };
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as EngineState};
-use domain::Slot;
-use provisioning::observed::{ContainerState, ObservedContainer, ObservedContainers};
-
-/// The prefix of our containers' names.
-const NAME_PREFIX: &str = "adguard_user_";
+use domain::{Slot, TenantName};
+use provisioning::{
+    observed::{ContainerState, ObservedContainer, ObservedContainers},
+    spec::is_docker_name,
+};
 
 /// Converts the list of all containers. `image` says whether the engine has the
 /// image.
@@ -29,7 +29,7 @@ pub fn observed(
         };
         if is_ours(summary.labels.as_ref(), settings) {
             observed.ours.push(container_of(summary, name));
-        } else if name.starts_with(NAME_PREFIX) {
+        } else if name.starts_with(TenantName::CONTAINER_PREFIX) || is_docker_name(&name) {
             observed.foreign.insert(name);
         }
     }
@@ -49,6 +49,12 @@ fn container_of(summary: ContainerSummary, name: String) -> ObservedContainer {
     let label = |key: &str| summary.labels.as_ref().and_then(|l| l.get(key));
     let slot = label(SLOT).and_then(|s| s.parse().ok()).and_then(Slot::new);
     let revision = label(REVISION).cloned().unwrap_or_default();
+    // One without the label was created by an older version, under its published name.
+    let is_ours = |name: &&String| {
+        let tenant = name.strip_prefix(TenantName::CONTAINER_PREFIX);
+        tenant.is_some_and(|tenant| TenantName::parse(tenant).is_ok())
+    };
+    let name = label(NAME).filter(is_ours).cloned().unwrap_or(name);
     ObservedContainer {
         slot,
         revision,
@@ -80,8 +86,15 @@ mod tests {
     fn a_container_is_read_from_its_labels() {
         let summary = ContainerSummary {
             id: Some("abc".into()),
-            names: Some(vec!["/web/linked".into(), "/adguard_user_abcd".into()]),
-            labels: Some([(SLOT, "7"), (REVISION, "r1")].map(owned).into()),
+            names: Some(vec![
+                "/web/linked".into(),
+                "/adguard_00112233445566ff".into(),
+            ]),
+            labels: Some(
+                [(SLOT, "7"), (REVISION, "r1"), (NAME, "adguard_user_abcd")]
+                    .map(owned)
+                    .into(),
+            ),
             state: Some(EngineState::EXITED),
             ..Default::default()
         };
@@ -92,6 +105,28 @@ mod tests {
         assert_eq!(
             (read.revision.as_str(), read.state),
             ("r1", ContainerState::Stopped)
+        );
+    }
+
+    #[test]
+    fn a_name_like_ours_without_our_label_is_foreign() {
+        let settings = ContainerSettings::new("image", domain::AddressPlan::default());
+        let summary = |name: &str| ContainerSummary {
+            names: Some(vec![format!("/{name}")]),
+            ..Default::default()
+        };
+        let names = [
+            "adguard_00112233445566ff",
+            "adguard_user_abcd",
+            "adguard_00112233445566fg",
+            "adguard_1",
+            "adguardhome",
+        ];
+        let list = names.map(summary).into();
+        let foreign = observed(list, true, &settings).foreign;
+        assert_eq!(
+            foreign,
+            names[..2].iter().map(|n| (*n).to_owned()).collect()
         );
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     Docker,
-    cgroup::{self, GroupPath},
+    cgroup::{self, Controller, GroupPath},
     create_request::{INSTALLATION, MANAGED, SLOT, TENANT},
 };
 use bollard::{
@@ -46,17 +46,10 @@ impl Docker {
         if running.is_empty() {
             return Ok(ContainersMemory::default());
         }
-        let mut first = None;
-        for summary in running.iter().take(MAX_INSPECTED) {
-            first = self.first_process(summary).await?;
-            if first.is_some() {
-                break;
-            }
-        }
-        let (id, pid) = first.ok_or_else(unknown)?;
+        let (id, pid) = self.any_process(&running).await?.ok_or_else(unknown)?;
         // Reading a kernel file is quick, but there may be a thousand of them.
         let read = tokio::task::spawn_blocking(move || {
-            GroupPath::find(&id, pid).map(|path| read(&path, &running))
+            GroupPath::find(&id, pid, Controller::Memory).map(|path| read(&path, &running))
         });
         match read.await {
             Ok(Some(read)) if !read.containers.is_empty() => Ok(read),
@@ -69,7 +62,8 @@ impl Docker {
         }
     }
 
-    async fn running(&self) -> PortResult<Vec<ContainerSummary>> {
+    /// Lists our running containers.
+    pub(crate) async fn running(&self) -> PortResult<Vec<ContainerSummary>> {
         let labels = vec![
             format!("{MANAGED}=1"),
             format!("{INSTALLATION}={}", self.settings.installation),
@@ -91,6 +85,21 @@ impl Docker {
                 Message::DockerContainersUnlisted,
             )
         })
+    }
+
+    /// Returns the id and the first process of one of these containers, or `None` if
+    /// those that were inspected have just ended.
+    pub(crate) async fn any_process(
+        &self,
+        running: &[ContainerSummary],
+    ) -> PortResult<Option<(String, u32)>> {
+        for summary in running.iter().take(MAX_INSPECTED) {
+            let found = self.first_process(summary).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// Returns a container's id and first process, or `None` if it has just ended.
@@ -122,7 +131,7 @@ impl Docker {
     }
 }
 
-fn unknown() -> PortError {
+pub(crate) fn unknown() -> PortError {
     PortError::new(ErrorCode::MemoryUnknown, Message::ContainerMemoryUnknown)
 }
 

@@ -52,7 +52,7 @@ impl Docker {
     /// for an earlier tenant of that name, or for another slot. The planner has
     /// it removed first.
     async fn find_matching(&self, spec: &ContainerSpec) -> PortResult<Option<String>> {
-        let name = spec.tenant.container();
+        let name = spec.docker_name();
         match self.find_with_revision(&name).await? {
             Some((_, revision)) if !spec.is_fitting(&revision, false) => Err(PortError::new(
                 ErrorCode::Busy,
@@ -93,7 +93,7 @@ impl Docker {
     /// Returns the id of the container that exists or was created. Returns
     /// `None` if the name was taken a moment ago and is free now.
     async fn create_or_find(&self, spec: &ContainerSpec) -> PortResult<Option<String>> {
-        let name = spec.tenant.container();
+        let name = spec.docker_name();
         let options = CreateContainerOptions {
             name: Some(name.clone()),
             ..Default::default()
@@ -205,7 +205,7 @@ impl Containers for Docker {
     }
 
     async fn start(&self, spec: &ContainerSpec) -> PortResult<()> {
-        let name = spec.tenant.container();
+        let name = spec.docker_name();
         let started_at = Instant::now();
         while started_at.elapsed() < RETRY_FOR {
             self.ensure_network().await?;

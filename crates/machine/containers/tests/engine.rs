@@ -9,6 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod isolation;
+
 use adguard::{AdGuard, AdGuardSettings, List, ListSource, Lists};
 use containers::{ContainerSettings, Docker};
 use domain::{AddressPlan, ErrorCode, FilterPolicy, Message, Secret, Slot, TenantName};
@@ -22,6 +24,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::SocketAddr,
+    os::unix::fs::chown,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -38,6 +41,16 @@ fn image() -> String {
 fn docker_cli(args: &[&str]) -> bool {
     let out = Command::new("docker").args(args).output().unwrap();
     out.status.success()
+}
+
+/// Returns what `docker inspect` prints of a container.
+fn inspect(name: &str, format: &str) -> String {
+    let out = Command::new("docker")
+        .args(["inspect", "--format", format, name])
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "docker inspect {name}");
+    String::from_utf8(out.stdout).unwrap().trim().to_owned()
 }
 
 /// An installation that belongs to one test.
@@ -91,7 +104,12 @@ impl Installation {
         let config = r#"{"schema_version": 34, "http": {"address": "0.0.0.0:3000"},
             "users": [{"name": "tenant", "password": "$2b$04$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"}],
             "dns": {"upstream_dns": ["127.0.0.1:9"], "bootstrap_dns": ["127.0.0.1:9"]}, "filters": []}"#;
-        fs::write(conf_dir.join("AdGuardHome.yaml"), config).unwrap();
+        let config_file = conf_dir.join("AdGuardHome.yaml");
+        fs::write(&config_file, config).unwrap();
+        let user = Some(domain::marks::container_user(slot));
+        for path in [&conf_dir, &config_file, &folder("work")] {
+            chown(path, user, user).unwrap();
+        }
         ContainerSpec {
             slot,
             tenant: TenantName::parse(&format!("c{}x{n}", self.tag)).unwrap(),
@@ -101,7 +119,8 @@ impl Installation {
             work_dir: folder("work"),
             lists_dir: folder("lists"),
             memory_bytes: 256 << 20,
-            owner: domain::PublicKey::from_bytes([7; 32]),
+            cpu_thousandths: 500,
+            owner: domain::PublicKey::from_bytes([u8::try_from(n).unwrap(); 32]),
         }
     }
 
@@ -181,7 +200,7 @@ async fn a_container_is_created_once_and_removed_completely() {
     );
     assert_eq!(installation.ours().await[0].state, ContainerState::Running);
 
-    // AdGuard Home creates it with one capability, on a read-only root.
+    // AdGuard Home creates it without any capability, on a read-only root.
     assert!(spec.work_dir.join("data").is_dir());
 
     // A second installation on the same engine sees the container as foreign.
@@ -195,7 +214,7 @@ async fn a_container_is_created_once_and_removed_completely() {
             .await
             .unwrap()
             .foreign
-            .contains(&ours[0].name)
+            .contains(&spec.docker_name())
     );
     let e = other.remove(&ours[0].id).await.unwrap_err();
     assert_eq!(e.code, ErrorCode::NameForeign);
@@ -205,10 +224,10 @@ async fn a_container_is_created_once_and_removed_completely() {
     installation.docker.start(&spec).await.unwrap();
     assert_eq!(installation.ours().await[0].state, ContainerState::Running);
 
-    // A new tenant of the same name does not get the old tenant's container.
+    // One that was created from another spec is not started.
     assert!(docker_cli(&["stop", &ours[0].id]));
     let mut another = spec.clone();
-    another.owner = domain::PublicKey::from_bytes([8; 32]);
+    another.memory_bytes += 4096;
     let e = installation.docker.start(&another).await.unwrap_err();
     assert_eq!(e.code, ErrorCode::Busy);
     assert_eq!(installation.ours().await[0].state, ContainerState::Stopped);
@@ -245,6 +264,7 @@ async fn a_container_serves_the_prepared_configuration() {
         password_hash: bcrypt::hash("a long random one", 4).unwrap(),
         conf_dir: spec.conf_dir.clone(),
         work_dir: spec.work_dir.clone(),
+        image: spec.image.clone(),
     };
     assert!(lists.refresh(Duration::ZERO).await);
     let phone = DnsClient {
@@ -303,7 +323,7 @@ async fn a_start_that_fails_reports_why() {
     assert!(e.to_string().contains("pull-unreachable"), "{e}");
     installation.docker.fetch_image().await.unwrap();
 
-    let name = spec.tenant.container();
+    let name = spec.docker_name();
     assert!(
         docker_cli(&["create", "--name", &name, &image()]),
         "docker create"
@@ -366,7 +386,7 @@ async fn an_external_change_causes_a_hint() {
         .is_ok()
     {}
 
-    assert!(docker_cli(&["kill", &spec.tenant.container()]));
+    assert!(docker_cli(&["kill", &spec.docker_name()]));
     tokio::time::timeout(soon, hints.next())
         .await
         .expect("a hint for the kill");
@@ -423,9 +443,75 @@ async fn memory_of_running_containers_is_measured() {
         "memory of a shim: {}",
         read.shim_bytes
     );
-    assert!(docker_cli(&["stop", "-t", "1", &first.tenant.container()]));
+    assert!(docker_cli(&["stop", "-t", "1", &first.docker_name()]));
     let left = installation.docker.memory().await.unwrap().containers;
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(left[0].slot, Some(second.slot));
+    installation.remove().await;
+}
+
+/// Returns the processor time of a container's first process, of which `stat` counts
+/// hundredths of a second (`proc_pid_stat(5)`).
+fn process_time(container: &str) -> Duration {
+    let inspect = ["inspect", "--format", "{{.State.Pid}}", container];
+    let out = Command::new("docker").args(inspect).output().unwrap();
+    let pid = String::from_utf8(out.stdout).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+    let fields = stat.rsplit_once(") ").unwrap().1.split(' ');
+    let ticks: u64 = fields
+        .skip(11)
+        .take(2)
+        .map(|f| f.parse::<u64>().unwrap())
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+#[tokio::test]
+async fn usage_is_what_the_kernel_counts_for_a_process() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let installation = Installation::new(7).await;
+    assert_eq!(installation.docker.usage().await.unwrap(), []);
+    let (busy, idle) = (installation.spec(17), installation.spec(18));
+    for spec in [&busy, &idle] {
+        installation.docker.start(spec).await.unwrap();
+        assert!(port_answers(SocketAddr::from((spec.address, 3000))).await);
+    }
+    let usage_of = async |slot| {
+        let usage = installation.docker.usage().await.unwrap();
+        usage.into_iter().find(|u| u.slot == Some(slot))
+    };
+    let (began, before) = (Instant::now(), usage_of(busy.slot).await.unwrap());
+    let idle_before = usage_of(idle.slot).await.unwrap();
+    while began.elapsed() < Duration::from_secs(2) {
+        let address = SocketAddr::from((busy.address, 3000));
+        let mut page = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /login.html HTTP/1.0\r\n\r\n";
+        page.write_all(request).await.unwrap();
+        page.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    let after = usage_of(busy.slot).await.unwrap();
+    let own = process_time(&busy.docker_name());
+    let read_at = usage_of(busy.slot).await.unwrap();
+    let idle_after = usage_of(idle.slot).await.unwrap();
+    println!("{before:?}\n{after:?}\n{own:?}\n{idle_after:?}");
+    let spent = after.cpu.unwrap() - before.cpu.unwrap();
+    assert!(spent > Duration::from_millis(50), "{spent:?}");
+    let most = began.elapsed() * 64;
+    assert!(spent < most, "{spent:?}");
+    // The group has the processor time of starting the process besides.
+    let slack = Duration::from_millis(200);
+    assert!(after.cpu.unwrap() < own + slack, "{after:?} {own:?}");
+    assert!(read_at.cpu.unwrap() + slack > own, "{read_at:?} {own:?}");
+    let idled = idle_after.cpu.unwrap() - idle_before.cpu.unwrap();
+    assert!(idled < spent, "{idled:?} {spent:?}");
+    assert_eq!(after.tenant, busy.tenant.as_str());
+    assert_eq!(after.id, before.id);
+    assert!(
+        (4 << 20..80 << 20).contains(&after.memory_bytes),
+        "{after:?}"
+    );
+    assert!(docker_cli(&["stop", "-t", "1", &busy.docker_name()]));
+    assert_eq!(usage_of(busy.slot).await, None);
+    assert!(usage_of(idle.slot).await.is_some());
     installation.remove().await;
 }

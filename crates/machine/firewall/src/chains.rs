@@ -1,39 +1,19 @@
-//! The rules, in the order in which a packet meets them.
+//! The rules of the filters' `inet` table, in the order in which a packet meets them: who may
+//! reach what.
 
 use crate::{
     forward_accept::PASS_MARK,
-    model::{Chain, Hook, Rule},
+    model::{Chain, Rule, base, chain, rule},
+    ports::{CONTAINER_PORTS, TENANT_PORTS},
+    ranges::{forbidden, ours, resolvers},
     settings::FirewallSettings,
 };
-use ipnet::Ipv4Net;
-use std::fmt::Write;
-
-/// Destinations that tenants may not reach: "this network", private, shared,
-/// loopback, link-local (with the metadata services), protocol assignments
-/// (Oracle's metadata), Azure's wire server, multicast and reserved. RFC 6890.
-const FORBIDDEN: [&str; 10] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "168.63.129.16",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.168.0.0/16",
-    "224.0.0.0/3",
-];
 
 /// Returns the chains of the `inet` table, in the order in which a packet meets
 /// them.
 pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
     let bridge = format!("\"{}\"", s.bridge);
-    let ranges = format!(
-        "{{ {}, {} }}",
-        s.addresses.tunnels.trunc(),
-        s.addresses.containers.trunc()
-    );
-    let containers = s.addresses.containers.trunc();
+    let ranges = ours(s);
     let forbidden = forbidden(&s.allowed_private);
     vec![
         // This runs after conntrack (-200) and before every DNAT (ours at -105,
@@ -76,6 +56,11 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     format!("ip daddr {ranges} counter drop"),
                     "other tenants and containers",
                 ),
+                rule("iifname @stopped counter drop", "its data are used up"),
+            ]
+            .into_iter()
+            .chain(to_the_world(s))
+            .chain([
                 rule(
                     format!("{forbidden} counter drop"),
                     "private ranges and metadata services",
@@ -84,7 +69,8 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "fib daddr type != unicast counter drop",
                     "the host, broadcast, multicast",
                 ),
-            ],
+            ])
+            .collect(),
         ),
         chain(
             "to_gateway",
@@ -105,39 +91,7 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                 rule("counter drop", "a device outside the mesh"),
             ],
         ),
-        chain(
-            "from_container",
-            vec![
-                rule(
-                    "meta nfproto != ipv4 counter drop",
-                    "containers have no IPv6",
-                ),
-                rule(
-                    format!("ip saddr != {containers} counter drop"),
-                    "forged source of a container",
-                ),
-                rule(
-                    "ct state established,related accept",
-                    "answers to devices and to our proxy",
-                ),
-                rule(
-                    format!("ip daddr {ranges} counter drop"),
-                    "containers do not call tunnels or each other",
-                ),
-                rule(
-                    "fib daddr type != unicast counter drop",
-                    "containers do not call the host",
-                ),
-                rule(
-                    "meta l4proto { tcp, udp } th dport 53 accept",
-                    "upstream DNS, wherever it is",
-                ),
-                rule(
-                    format!("{forbidden} counter drop"),
-                    "nothing else in private ranges",
-                ),
-            ],
-        ),
+        chain("from_container", from_container(s)),
         base(
             "dns_redirect",
             "nat",
@@ -179,6 +133,10 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "mesh, checked on its way in",
                 ),
                 rule("iifname @ours counter drop", "from tenant to tenant"),
+                rule(
+                    "oifname @stopped ct status & dnat == 0 counter drop",
+                    "its data are used up, except answers to DNS",
+                ),
                 rule("ct state established,related goto pass", "answers"),
                 rule("counter drop", "nobody calls a device"),
             ],
@@ -189,6 +147,12 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                 rule(
                     format!("iifname {bridge} counter drop"),
                     "from container to container",
+                ),
+                // NAT sends an ICMP error where the flow that it quotes belongs, which
+                // need not be its destination in prerouting.
+                rule(
+                    format!("iifname @ours {ICMP_ERRORS}"),
+                    "an error that quotes another tenant's flow",
                 ),
                 rule(
                     "iifname @ours ct status dnat goto pass",
@@ -211,6 +175,7 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "ct state invalid counter drop",
                     "what masquerading would not hide",
                 ),
+                rule(ICMP_ERRORS, "an error that quotes a flow to the world"),
                 rule("goto pass", "to the internet, or to the fallback DNS"),
             ],
         ),
@@ -232,6 +197,10 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "containers do not call the host, IPv6 included",
                 ),
                 rule(
+                    format!("iifname @ours {ICMP_ERRORS}"),
+                    "an error that quotes a flow of the host",
+                ),
+                rule(
                     "iifname @ours ct status dnat accept",
                     "DNS, where the fallback is the host",
                 ),
@@ -247,85 +216,112 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
         ),
         // Packets to a container are never masqueraded, because AdGuard Home
         // identifies devices by their source address.
-        base(
-            "postrouting",
-            "nat",
-            "postrouting",
-            100,
-            vec![rule(
-                format!(
-                    "ip saddr {ranges} oifname != {{ \"lo\", {bridge} }} oifname != @ours masquerade"
-                ),
-                "out to the world with the host's address",
-            )],
-        ),
+        base("postrouting", "nat", "postrouting", 100, masquerade(s)),
     ]
 }
 
-/// Returns the chain of the `bridge` table: packets that a bridge forwards
-/// between its ports do not meet the `inet` hooks.
-pub(crate) fn bridge(s: &FirewallSettings) -> Vec<Chain> {
-    let containers = s.addresses.containers.trunc();
-    vec![base(
-        "forward",
-        "filter",
-        "forward",
-        0,
-        vec![
-            rule(
-                format!("ip saddr {containers} counter drop"),
-                "from container to container",
+/// Drops ICMP messages other than ping, i.e. errors, redirects and queries.
+const ICMP_ERRORS: &str = "icmp type != { echo-request, echo-reply } counter drop";
+
+/// Returns the rules of what leaves to the world. The kernel translates no ports of
+/// other protocols, so the first tenant who talks to a server would lock the others
+/// out.
+fn to_the_world(s: &FirewallSettings) -> Vec<Rule> {
+    let mut rules = vec![
+        rule(
+            "meta l4proto != { tcp, udp, icmp } counter drop",
+            "protocols without ports",
+        ),
+        rule(ICMP_ERRORS, "only ping"),
+    ];
+    if !s.limits.smtp_open {
+        rules.push(rule("tcp dport 25 counter drop", "mail to servers"));
+    }
+    rules
+}
+
+fn from_container(s: &FirewallSettings) -> Vec<Rule> {
+    let mut rules = vec![
+        rule(
+            "meta nfproto != ipv4 counter drop",
+            "containers have no IPv6",
+        ),
+        rule(
+            format!(
+                "ip saddr != {} counter drop",
+                s.addresses.containers.trunc()
             ),
-            rule(
-                format!("ip daddr {containers} counter drop"),
-                "to a container on the same bridge",
+            "forged source of a container",
+        ),
+    ];
+    // Only answers get a shortcut. What a container asks is checked packet by packet,
+    // as with tenants.
+    let answers = rule(
+        "ct state established ct direction reply accept",
+        "answers to devices and to our proxy",
+    );
+    let mut world = to_the_world(s);
+    // Answers too are TCP, UDP or ping.
+    let mail = world.split_off(2);
+    rules.extend(world);
+    rules.push(answers);
+    rules.extend([
+        rule(
+            format!("ip daddr {} counter drop", ours(s)),
+            "containers do not call tunnels or each other",
+        ),
+        rule(
+            "fib daddr type != unicast counter drop",
+            "containers do not call the host",
+        ),
+    ]);
+    rules.extend(mail);
+    if let Some(resolvers) = resolvers(s) {
+        rules.push(rule(
+            format!("ip daddr {resolvers} meta l4proto {{ tcp, udp }} th dport {{ 53, 443, 853 }} accept"),
+            "the operator's resolvers, wherever they are",
+        ));
+    }
+    rules.extend([
+        rule(
+            format!(
+                "meta l4proto {{ tcp, udp }} th dport 53 {} counter drop",
+                forbidden(&[])
             ),
-        ],
-    )]
+            "no other resolver in private ranges",
+        ),
+        rule(
+            format!("{} counter drop", forbidden(&s.allowed_private)),
+            "nothing else in private ranges",
+        ),
+    ]);
+    rules
 }
 
-fn forbidden(allowed: &[Ipv4Net]) -> String {
-    let mut text = format!("ip daddr {{ {} }}", FORBIDDEN.join(", "));
-    if !allowed.is_empty() {
-        // The ranges are merged, because nft rejects overlapping ones.
-        let allowed: Vec<_> = Ipv4Net::aggregate(&allowed.to_vec())
-            .iter()
-            .map(|n| n.trunc().to_string())
-            .collect();
-        let _ = write!(text, " ip daddr != {{ {} }}", allowed.join(", "));
-    }
-    text
-}
-
-fn rule(text: impl Into<String>, comment: &'static str) -> Rule {
-    Rule {
-        text: text.into(),
-        comment,
-    }
-}
-
-fn base(
-    name: &'static str,
-    kind: &'static str,
-    hook: &'static str,
-    priority: i64,
-    rules: Vec<Rule>,
-) -> Chain {
-    Chain {
-        name,
-        hook: Some(Hook {
-            kind,
-            hook,
-            priority,
-        }),
-        rules,
-    }
-}
-
-fn chain(name: &'static str, rules: Vec<Rule>) -> Chain {
-    Chain {
-        name,
-        hook: None,
-        rules,
-    }
+/// Returns the rules that give packets to the world the host's address. Tenants and
+/// containers have source ports of their own. A range for ping would be one of
+/// identifiers, which nothing else of this host depends on.
+fn masquerade(s: &FirewallSettings) -> Vec<Rule> {
+    let bridge = &s.bridge;
+    let leaves = format!("oifname != {{ \"lo\", \"{bridge}\" }} oifname != @ours");
+    let of = |range: ipnet::Ipv4Net, (first, last): (u16, u16)| {
+        format!(
+            "ip saddr {} {leaves} meta l4proto {{ tcp, udp }} masquerade to :{first}-{last}",
+            range.trunc()
+        )
+    };
+    vec![
+        rule(
+            of(s.addresses.tunnels, TENANT_PORTS),
+            "a tenant, out to the world with the host's address",
+        ),
+        rule(
+            of(s.addresses.containers, CONTAINER_PORTS),
+            "a container, out to the world with the host's address",
+        ),
+        rule(
+            format!("ip saddr {} {leaves} masquerade", ours(s)),
+            "ping to the world with the host's address",
+        ),
+    ]
 }

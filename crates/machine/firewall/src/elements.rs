@@ -22,6 +22,8 @@ pub enum Element {
     Net(Slot, Ipv4Net),
     /// `mesh`: the device may reach other mesh devices and be reached by them.
     Mesh(Slot, Ipv4Addr),
+    /// `stopped`: nothing of the tenant goes out to the world.
+    Stopped(Slot),
     /// `dns`: the tenant's DNS server.
     Dns(Slot, Ipv4Addr),
 }
@@ -33,13 +35,14 @@ impl Element {
             Element::Gateway(..) => "gw",
             Element::Net(..) => "net",
             Element::Mesh(..) => "mesh",
+            Element::Stopped(_) => "stopped",
             Element::Dns(..) => "dns",
         }
     }
 
     fn text(self) -> String {
         match self {
-            Element::Ours(s) => format!("\"wg{s}\""),
+            Element::Ours(s) | Element::Stopped(s) => format!("\"wg{s}\""),
             Element::Gateway(s, a) | Element::Mesh(s, a) => format!("\"wg{s}\" . {a}"),
             Element::Net(s, n) => format!("\"wg{s}\" . {n}"),
             Element::Dns(s, a) => format!("\"wg{s}\" : {a}"),
@@ -49,6 +52,7 @@ impl Element {
     fn slot(self) -> Slot {
         match self {
             Element::Ours(s)
+            | Element::Stopped(s)
             | Element::Gateway(s, _)
             | Element::Net(s, _)
             | Element::Mesh(s, _)
@@ -82,6 +86,7 @@ impl Elements {
             .extend(t.subnets.iter().map(|&n| Element::Net(slot, n.trunc())));
         self.0
             .extend(t.mesh.iter().map(|&a| Element::Mesh(slot, a)));
+        self.0.extend(t.stopped.then_some(Element::Stopped(slot)));
         self.0.extend(t.dns.map(|a| Element::Dns(slot, a)));
     }
 
@@ -95,6 +100,7 @@ impl Elements {
                 Element::Gateway(_, a) => drop(t.gateways.insert(a)),
                 Element::Net(_, n) => drop(t.subnets.insert(n)),
                 Element::Mesh(_, a) => drop(t.mesh.insert(a)),
+                Element::Stopped(_) => t.stopped = true,
                 Element::Dns(_, a) => t.dns = Some(a),
             }
         }
@@ -167,7 +173,7 @@ mod tests {
         let plan = AddressPlan::default();
         let slot = Slot::new(slot).unwrap();
         (
-            any::<[bool; 3]>(),
+            any::<[bool; 4]>(),
             proptest::option::of(0..3u8),
             proptest::collection::btree_set(2..9u8, 0..5),
         )
@@ -177,6 +183,7 @@ mod tests {
                 dns: dns.map(|n| Ipv4Addr::new(9, 9, 9, n)),
                 mesh: mesh.iter().map(|&h| plan.device(slot, h)).collect(),
                 listed: has[2],
+                stopped: has[3],
             })
     }
 
@@ -208,7 +215,7 @@ mod tests {
             // It is the smallest: it touches no element that stays and does nothing twice.
             prop_assert!(change.removed.iter().all(|e| have.0.contains(e) && !want.0.contains(e)));
             prop_assert!(change.added.iter().all(|e| want.0.contains(e) && !have.0.contains(e)));
-            prop_assert!(change.commands().lines().count() <= 10);
+            prop_assert!(change.commands().lines().count() <= 12);
         }
     }
 
@@ -222,8 +229,10 @@ mod tests {
             dns: Some(plan.container(slot)),
             mesh: [plan.device(slot, 2)].into(),
             listed: true,
+            stopped: false,
         };
         let mut after = before.clone();
+        after.stopped = true;
         after.mesh.insert(plan.device(slot, 3));
         after.dns = Some(Ipv4Addr::new(9, 9, 9, 9));
         let change = Difference::between(
@@ -234,6 +243,7 @@ mod tests {
             change.commands(),
             "delete element inet maliknode dns { \"wg1\" : 10.92.1.1 }\n\
              add element inet maliknode mesh { \"wg1\" . 10.88.1.3 }\n\
+             add element inet maliknode stopped { \"wg1\" }\n\
              add element inet maliknode dns { \"wg1\" : 9.9.9.9 }\n"
         );
     }

@@ -4,10 +4,7 @@
 //! and leaves its content to others: one rule there accepts the packets that our
 //! table has marked.
 
-use crate::{
-    command::{CommandError, run},
-    own_pids::OwnPids,
-};
+use hostfs::{CommandError, OwnPids, run};
 
 /// The bit of the packet mark that our `forward` chain sets on accepted packets of
 /// tenants (bit 24). No other bit is set or compared. Kubernetes (bits 14-15),

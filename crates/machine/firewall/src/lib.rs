@@ -4,15 +4,20 @@
 //! A tenant's packet (one that arrived on an interface of ours) may go to
 //! - its own gateway: DNS (udp and tcp 53, redirected to its container) and ping;
 //! - devices of its own tenant, where both ends carry the mesh flag;
-//! - the internet, masqueraded.
+//! - the internet, masqueraded: TCP, except to port 25, UDP and ping, within the
+//!   limits of [`FirewallLimits`]. Not if it is stopped.
 //!
-//! Everything else is dropped: forged sources, IPv6, other tenants' gateways
+//! Everything else is dropped: ICMP errors, protocols without ports, forged sources, IPv6, other tenants' gateways
 //! and devices, containers, the host and its services, private and link-local
 //! ranges, clouds' metadata services. Tunnels and containers cannot be reached
-//! from anywhere else. Containers reach the internet, and DNS servers anywhere;
-//! they do not reach the host, tunnels or each other, and nothing else in private
-//! ranges, because a tenant chooses the addresses from which its AdGuard Home
-//! fetches lists.
+//! from anywhere else. Containers reach the internet in the same way, and the
+//! operator's resolvers anywhere; they do not reach the host, tunnels or each other,
+//! not even by ARP, and nothing else in private ranges, because a tenant chooses the
+//! addresses from which its AdGuard Home fetches lists.
+//!
+//! What tenants share is divided: entries of the connection table and source ports by
+//! limits on connections, the resolvers' source ports by a range of the containers'
+//! own. WireGuard's ports are no source ports.
 //!
 //! # Reasons
 //! - The number of rules is constant; tenants are *elements* of sets and a map, so
@@ -37,25 +42,29 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod bridge;
 mod chains;
 mod command;
+mod dump;
 // `elements`, `listing` and `rules` are public only for the fuzz targets
 // (crates/fuzzing).
 #[doc(hidden)]
 pub mod elements;
 mod forward_accept;
 mod forwarding;
+mod limits;
 #[doc(hidden)]
 pub mod listing;
 mod model;
 mod netlink;
 mod nft;
-mod own_pids;
+mod ports;
+mod ranges;
 #[doc(hidden)]
 pub mod rules;
 mod settings;
 
 pub use forward_accept::PASS_MARK;
 pub use forwarding::enable_forwarding;
-pub use nft::Nft;
-pub use settings::FirewallSettings;
+pub use nft::{BaseTable, Nft};
+pub use settings::{FirewallLimits, FirewallSettings};

@@ -1,7 +1,9 @@
-//! Parses the output of `nft -j list table` (`libnftables-json(5)`): the tenants
-//! in the sets, and whether chains and rules are those of this version.
+//! A table as it was listed: the tenants in the sets, and whether chains and rules
+//! are those of this version. It comes from `nft -j list table`
+//! (`libnftables-json(5)`), or from netlink.
 
 use crate::{
+    bridge::{PAIRS, Pair},
     elements::{Element, Elements},
     model::{Chain, Hook},
 };
@@ -9,13 +11,18 @@ use domain::Slot;
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 /// A table as it was listed.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// The tenants' elements that have the form we write.
     pub elements: Elements,
+    /// The addresses of containers, in the bridge's table.
+    pairs: BTreeSet<Pair>,
     /// Whether a set of ours contains something that we never write.
     unexpected: bool,
     /// Whether the table has flags (`dormant` switches it off).
@@ -47,7 +54,7 @@ impl Listing {
 
     fn add(&mut self, object: Object) {
         if let Some(table) = object.table {
-            self.has_flags |= table.flags.is_some();
+            self.add_table(table.flags.is_some());
         }
         if let Some(c) = object.chain {
             let base = c.hook.map(|hook| {
@@ -59,27 +66,60 @@ impl Listing {
                     c.policy.unwrap_or_default(),
                 )
             });
-            let chain = self.chains.entry(c.name).or_default();
-            // nft lists each chain once; of two, one could hide the other.
-            self.unexpected |= std::mem::replace(&mut chain.declared, true);
-            chain.base = base;
+            self.add_chain(c.name, base);
         }
         if let Some(r) = object.rule {
-            self.chains
-                .entry(r.chain)
-                .or_default()
-                .comments
-                .push(r.comment);
+            self.add_rule(r.chain, r.comment);
         }
         if let Some(set) = object.set.or(object.map) {
             for value in set.elem {
-                match element(&set.name, &value) {
-                    Some(e) => drop(self.elements.0.insert(e)),
-                    None => self.unexpected = true,
-                }
+                let added = if set.name == PAIRS {
+                    pair(&value).map(|p| self.pairs.insert(p))
+                } else {
+                    element(&set.name, &value).map(|e| self.elements.0.insert(e))
+                };
+                self.unexpected |= added.is_none();
             }
-            self.sets.push(set.name);
+            self.add_set(set.name);
         }
+    }
+
+    /// Adds the table itself.
+    pub(crate) fn add_table(&mut self, has_flags: bool) {
+        self.has_flags |= has_flags;
+    }
+
+    /// Adds a chain, with the type, hook, priority and policy of a base chain.
+    pub(crate) fn add_chain(&mut self, name: String, base: Option<(String, String, i64, String)>) {
+        let chain = self.chains.entry(name).or_default();
+        // Each chain is listed once; of two, one could hide the other.
+        self.unexpected |= std::mem::replace(&mut chain.declared, true);
+        chain.base = base;
+    }
+
+    /// Adds a rule with its comment.
+    pub(crate) fn add_rule(&mut self, chain: String, comment: Option<String>) {
+        self.chains.entry(chain).or_default().comments.push(comment);
+    }
+
+    /// Adds a set or map without its elements.
+    pub(crate) fn add_set(&mut self, name: String) {
+        self.sets.push(name);
+    }
+
+    /// Records an object that we never write.
+    pub(crate) fn add_unexpected(&mut self) {
+        self.unexpected = true;
+    }
+
+    /// Returns whether the table has a set of this name.
+    pub(crate) fn has_set(&self, name: &str) -> bool {
+        self.sets.iter().any(|s| s == name)
+    }
+
+    /// Returns whether the table lists exactly these containers.
+    pub(crate) fn has_pairs(&self, pairs: &BTreeSet<Pair>) -> bool {
+        self.pairs == *pairs
     }
 
     /// Returns whether the table has exactly these chains, rules and version, and
@@ -87,7 +127,7 @@ impl Listing {
     pub fn matches(&self, chains: &[Chain], version: &str) -> bool {
         !self.unexpected
             && !self.has_flags
-            && self.sets.iter().any(|s| s == version)
+            && self.has_set(version)
             && self.chains.len() == chains.len()
             && chains
                 .iter()
@@ -118,8 +158,10 @@ impl ListedChain {
 fn element(set: &str, value: &Value) -> Option<Element> {
     // An element with a counter, comment or timeout is wrapped.
     let value = value.pointer("/elem/val").unwrap_or(value);
-    if set == "ours" {
-        return slot(value).map(Element::Ours);
+    match set {
+        "ours" => return slot(value).map(Element::Ours),
+        "stopped" => return slot(value).map(Element::Stopped),
+        _ => {}
     }
     let pair = match set {
         "dns" => value.as_array(),
@@ -136,6 +178,13 @@ fn element(set: &str, value: &Value) -> Option<Element> {
         "dns" => Element::Dns(slot, address(rest)?),
         _ => return None,
     })
+}
+
+fn pair(value: &Value) -> Option<Pair> {
+    match value.get("concat")?.as_array()?.as_slice() {
+        [mac, of] => Some((mac.as_str()?.to_owned(), address(of)?)),
+        _ => None,
+    }
 }
 
 fn slot(value: &Value) -> Option<Slot> {
@@ -314,6 +363,8 @@ mod tests {
             ),
             ("mesh", json!("10.88.1.2")),
             ("other", json!("wg1")),
+            ("stopped", json!("eth0")),
+            (PAIRS, json!("02:42:0a:5c:01:01")),
         ] {
             let mut list = listed(&rules);
             list.push(json!({"set": {"name": set, "elem": [value]}}));

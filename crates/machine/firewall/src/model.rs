@@ -1,8 +1,15 @@
 //! Tables, chains and rules as data, for writing them and for comparing them with
 //! what `nft` lists.
 
-/// The name of our tables: one of family `inet`, one of family `bridge`.
+/// The name of our tables with the filters: one of family `inet`, one of family
+/// `bridge`.
 pub const TABLE: &str = "maliknode";
+
+/// The name of our table with the limits, of family `inet`.
+pub const LIMITS_TABLE: &str = "maliknode_limits";
+
+/// Our tables: the family and the name of each.
+pub const TABLES: [(&str, &str); 3] = [("inet", TABLE), ("inet", LIMITS_TABLE), ("bridge", TABLE)];
 
 /// The place in the kernel where a base chain is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,4 +32,40 @@ pub struct Chain {
     pub name: &'static str,
     pub hook: Option<Hook>,
     pub rules: Vec<Rule>,
+}
+
+/// Creates a rule with its comment.
+pub(crate) fn rule(text: impl Into<String>, comment: &'static str) -> Rule {
+    Rule {
+        text: text.into(),
+        comment,
+    }
+}
+
+/// Creates a base chain, which the kernel calls at a hook.
+pub(crate) fn base(
+    name: &'static str,
+    kind: &'static str,
+    hook: &'static str,
+    priority: i64,
+    rules: Vec<Rule>,
+) -> Chain {
+    Chain {
+        name,
+        hook: Some(Hook {
+            kind,
+            hook,
+            priority,
+        }),
+        rules,
+    }
+}
+
+/// Creates a chain that other chains call.
+pub(crate) fn chain(name: &'static str, rules: Vec<Rule>) -> Chain {
+    Chain {
+        name,
+        hook: None,
+        rules,
+    }
 }

@@ -3,22 +3,15 @@
 //! group that announces every transaction. Both cost a few system calls, while
 //! `nft` costs a process.
 
-use crate::own_pids::OwnPids;
-use futures_util::{StreamExt, stream, stream::BoxStream};
-use nix::{
-    errno::Errno,
-    sys::socket::{
-        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-        setsockopt, socket, sockopt,
-    },
+use futures_util::stream::BoxStream;
+use hostfs::{
+    OwnPids,
+    netlink::{self, HEADER, Messages},
 };
-use std::{
-    io,
-    os::fd::{AsRawFd, OwnedFd},
-    time::Duration,
-};
-use tokio::{io::unix::AsyncFd, time::sleep};
+use nix::sys::socket::{MsgFlags, SockProtocol, recv, send};
+use std::os::fd::AsRawFd;
 
+const PROTOCOL: SockProtocol = SockProtocol::NetlinkNetFilter;
 /// `NFNLGRP_NFTABLES` is group 7; a netlink address contains groups as bits.
 const GROUP: u32 = 1 << (7 - 1);
 /// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN`.
@@ -27,31 +20,21 @@ const NEWGEN: u16 = 10 << 8 | 15;
 const GETGEN: u16 = 10 << 8 | 16;
 /// `NFTA_GEN_ID`.
 const GEN_ID: u16 = 1;
-/// The length of a netlink message's header in bytes.
-const HEADER: usize = 16;
 /// The names whose changes are reported, as they are encoded in a message: our
-/// table, and the chains of iptables that tenants' packets traverse.
-const WATCHED_NAMES: [&[u8]; 3] = [b"maliknode\0", b"DOCKER-USER\0", b"FORWARD\0"];
-/// How long to collect further changes into one event; changes come in bursts.
-const DEBOUNCE: Duration = Duration::from_millis(200);
-
-fn open(groups: u32) -> nix::Result<OwnedFd> {
-    let fd = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-        SockProtocol::NetlinkNetFilter,
-    )?;
-    bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
-    Ok(fd)
-}
+/// tables, and the chains of iptables that tenants' packets traverse.
+const WATCHED_NAMES: [&[u8]; 4] = [
+    b"maliknode\0",
+    b"maliknode_limits\0",
+    b"DOCKER-USER\0",
+    b"FORWARD\0",
+];
 
 /// Returns the ruleset's generation in this thread's network namespace, or `None`
 /// if the kernel does not report it. It covers every table of nf_tables,
 /// including those of iptables-nft.
 pub(crate) fn generation() -> Option<u32> {
     let request = || -> nix::Result<Vec<u8>> {
-        let fd = open(0)?;
+        let fd = netlink::open(PROTOCOL, 0)?;
         let mut message = Vec::with_capacity(HEADER + 4);
         message.extend(20_u32.to_ne_bytes());
         message.extend(GETGEN.to_ne_bytes());
@@ -79,30 +62,6 @@ pub(crate) fn generation() -> Option<u32> {
     None
 }
 
-struct Header {
-    kind: u16,
-    port: u32,
-}
-
-/// Iterates over the messages of a datagram: each one's header and body.
-struct Messages<'a>(&'a [u8]);
-
-impl<'a> Iterator for Messages<'a> {
-    type Item = (Header, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let head = self.0.first_chunk::<HEADER>()?;
-        let length = u32::from_ne_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        let header = Header {
-            kind: u16::from_ne_bytes([head[4], head[5]]),
-            port: u32::from_ne_bytes([head[12], head[13], head[14], head[15]]),
-        };
-        let body = self.0.get(HEADER..length)?;
-        self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((header, body))
-    }
-}
-
 /// Returns whether a datagram announces an external change of a watched name.
 fn is_relevant(datagram: &[u8], own: &OwnPids) -> bool {
     Messages(datagram).any(|(header, body)| {
@@ -117,85 +76,9 @@ fn is_relevant(datagram: &[u8], own: &OwnPids) -> bool {
 /// and of the chains that tenants' packets traverse. It never ends. Where the
 /// kernel does not report changes it stays silent.
 pub(crate) fn changes(own: OwnPids) -> BoxStream<'static, ()> {
-    let fd = open(GROUP).inspect(|fd| {
-        // This is room for Docker's bursts; an overrun counts as a change anyway.
-        let _ = setsockopt(fd, sockopt::RcvBuf, &(1 << 20));
-    });
-    // The descriptor is registered at the first poll, when a runtime is certain.
-    let start = fd
-        .map(Listener::Opened)
-        .map_err(|error| tracing::warn!(%error, "the kernel does not report firewall changes; only the timer finds them"))
-        .unwrap_or(Listener::Unavailable);
-    stream::unfold(start, move |listener| {
-        let own = own.clone();
-        async move {
-            let listener = listener.next_change(&own).await;
-            Some(((), listener))
-        }
+    netlink::changes(PROTOCOL, GROUP, "the firewall", move |datagram| {
+        is_relevant(datagram, &own)
     })
-    .boxed()
-}
-
-/// The socket of the multicast group.
-enum Listener {
-    Opened(OwnedFd),
-    Registered(AsyncFd<OwnedFd>),
-    Unavailable,
-}
-
-impl Listener {
-    /// Waits for the next external change.
-    async fn next_change(self, own: &OwnPids) -> Self {
-        let registered = match self {
-            // SAFETY: an `OwnedFd` stays open and refers to the same socket while
-            // it exists, and the `AsyncFd` owns it until it is dropped.
-            Listener::Opened(fd) => unsafe { AsyncFd::register(fd) }.map_err(io::Error::from),
-            Listener::Registered(fd) => Ok(fd),
-            Listener::Unavailable => return std::future::pending().await,
-        };
-        let heard = match registered {
-            Ok(fd) => listen(&fd, own).await.map(|()| fd),
-            Err(e) => Err(e),
-        };
-        match heard {
-            Ok(fd) => Listener::Registered(fd),
-            Err(error) => {
-                tracing::warn!(%error, "listening for firewall changes failed; only the timer finds them now");
-                std::future::pending().await
-            }
-        }
-    }
-}
-
-/// Returns after a relevant change and the burst that follows it.
-async fn listen(fd: &AsyncFd<OwnedFd>, own: &OwnPids) -> io::Result<()> {
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let mut guard = fd.readable().await?;
-        let mut change = false;
-        while let Ok(received) = guard.try_io(|fd| receive(fd.get_ref(), &mut buffer)) {
-            change |= match received {
-                Ok(length) => is_relevant(&buffer[..length], own),
-                // Messages were lost, and any of them may have been relevant.
-                Err(e) if e.raw_os_error() == Some(Errno::ENOBUFS as i32) => true,
-                Err(e) => return Err(e),
-            };
-        }
-        if change {
-            break;
-        }
-    }
-    sleep(DEBOUNCE).await;
-    // This event covers the changes that arrived in the meantime: the reading that
-    // follows it is more recent.
-    while let Ok(_) | Err(Errno::ENOBUFS) =
-        recv(fd.get_ref().as_raw_fd(), &mut buffer, MsgFlags::empty())
-    {}
-    Ok(())
-}
-
-fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
-    recv(fd.as_raw_fd(), buffer, MsgFlags::empty()).map_err(io::Error::from)
 }
 
 #[cfg(test)]

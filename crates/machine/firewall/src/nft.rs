@@ -6,19 +6,20 @@
 //! instead of read.
 
 use crate::{
-    command::run,
+    command::explain,
+    dump,
     elements::{Difference, Elements},
     forward_accept::{ForwardAccept, is_legacy},
     listing::Listing,
     model::TABLE,
     netlink::{changes, generation},
-    own_pids::OwnPids,
     rules::Ruleset,
     settings::FirewallSettings,
 };
 use async_trait::async_trait;
 use domain::{ErrorCode, Failure, Message};
 use futures_util::stream::BoxStream;
+use hostfs::{OwnPids, run};
 use provisioning::{
     observed::{ObservedFirewall, ObservedFirewallTenant},
     ports::{Firewall, FirewallChange, PortError, PortResult},
@@ -35,11 +36,24 @@ pub struct Nft {
     legacy: OnceCell<bool>,
 }
 
+/// What [`Nft::ensure_base`] found or did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BaseTable {
+    /// There was no complete table of ours: now there is one, without tenants.
+    Created,
+    /// Our table was complete already; nothing was changed.
+    Present,
+    /// A table with tenants is in force that is not exactly ours: of another version
+    /// or with other settings, or changed by another program. It was left to the
+    /// server, which replaces it without a moment in which tenants have none.
+    LeftToServer,
+}
+
 /// The state of the tables at a generation of the ruleset.
 #[derive(Debug)]
 struct Snapshot {
     generation: u32,
-    /// Whether both tables have exactly the chains and rules of this version.
+    /// Whether all tables have exactly the chains and rules of this version.
     rules_match: bool,
     /// Whether other programs' filters let tenants' packets pass.
     packets_pass: bool,
@@ -59,7 +73,7 @@ impl Nft {
     /// Creates the firewall with these settings. It does not change anything yet.
     ///
     /// # Errors
-    /// `BadConfiguration` for invalid ranges or an invalid bridge name.
+    /// `BadConfiguration` for invalid ranges, limits or an invalid bridge name.
     pub fn new(settings: FirewallSettings) -> Result<Self, Failure> {
         settings.check()?;
         Ok(Self {
@@ -70,7 +84,7 @@ impl Nft {
         })
     }
 
-    /// Removes everything of ours: both tables, and the rule in `DOCKER-USER` or
+    /// Removes everything of ours: the tables, and the rule in `DOCKER-USER` or
     /// FORWARD.
     ///
     /// # Errors
@@ -79,16 +93,35 @@ impl Nft {
         let mut last = self.last.lock().await;
         *last = None;
         self.transaction(&Ruleset::removal()).await?;
-        ForwardAccept::remove(&self.own)
-            .await
-            .map_err(|e| e.explain())
+        ForwardAccept::remove(&self.own).await.map_err(explain)
+    }
+
+    /// Puts the tables in force without tenants, unless they are in force or have
+    /// tenants: containers then reach nothing private, and nothing passes a tunnel.
+    /// For the time at a boot before Docker and the server have started.
+    ///
+    /// # Errors
+    /// `FirewallUnavailable`.
+    pub async fn ensure_base(&self) -> PortResult<BaseTable> {
+        let mut last = self.last.lock().await;
+        let now = self.read().await?;
+        if now.rules_match {
+            return Ok(BaseTable::Present);
+        }
+        if !now.elements.0.is_empty() {
+            return Ok(BaseTable::LeftToServer);
+        }
+        *last = None;
+        let base = self.rules.rebuild(&Elements::default());
+        self.transaction(&base).await?;
+        Ok(BaseTable::Created)
     }
 
     async fn transaction(&self, text: &str) -> PortResult<()> {
         run("nft", &["-f", "-"], text, &self.own)
             .await
             .map(drop)
-            .map_err(|e| e.explain())
+            .map_err(explain)
     }
 
     /// Lists a table; the listing is empty if there is no such table.
@@ -100,7 +133,7 @@ impl Nft {
                 PortError::because(ErrorCode::FirewallUnavailable, message, e)
             }),
             Err(e) if e.is_not_found() => Ok(Listing::default()),
-            Err(e) => Err(e.explain()),
+            Err(e) => Err(explain(e)),
         }
     }
 
@@ -119,10 +152,16 @@ impl Nft {
             self.is_legacy(),
         );
         let (inet, bridge) = (inet?, bridge?);
+        let limits = dump::limits().map_err(|e| {
+            let message = Message::FirewallListingUnreadable;
+            PortError::because(ErrorCode::FirewallUnavailable, message, e)
+        })?;
         Ok(Snapshot {
             generation: 0,
             rules_match: inet.matches(&self.rules.inet, &self.rules.version)
-                && bridge.matches(&self.rules.bridge, &self.rules.version),
+                && limits.matches(&self.rules.limits, &self.rules.version)
+                && bridge.matches(&self.rules.bridge, &self.rules.version)
+                && bridge.has_pairs(&self.rules.pairs),
             packets_pass: forward.lets_packets_pass(),
             elements: inet.elements,
         })
@@ -167,7 +206,7 @@ impl Firewall for Nft {
             *last = None;
             self.transaction(&self.rules.rebuild(&wanted)).await?;
             let ensured = ForwardAccept::ensure(&self.own).await;
-            return ensured.map_err(|e| e.explain());
+            return ensured.map_err(explain);
         }
         let mut current = Elements::of(&change.remove);
         for (observed, tenant) in &change.set {

@@ -1,8 +1,10 @@
 //! The settings of the rules. Changing one changes the tables' version, so that
 //! the tables are rebuilt at the next reading.
 
+use crate::ports::TENANT_PORTS;
 use domain::{AddressPlan, ErrorCode, Failure, Message, marks::BRIDGE};
 use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
 
 /// The settings that the constant part of the tables depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,103 @@ pub struct FirewallSettings {
     /// Private ranges that tenants and containers may reach nevertheless, e.g. a
     /// resolver in the LAN. They never open the host, a tunnel or a container.
     pub allowed_private: Vec<Ipv4Net>,
+    /// The resolvers that containers may ask even in private ranges, at ports 53, 443
+    /// and 853. They never open the host, a tunnel or a container.
+    pub resolvers: Vec<Ipv4Addr>,
+    /// How much of what tenants share one of them may have.
+    pub limits: FirewallLimits,
+}
+
+/// How much of what tenants share one of them may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirewallLimits {
+    /// Connections of a device or container at the same time; 2,000 by default,
+    /// 100 to 65,536. Up to a tenth fewer where its source ports are uneven.
+    pub connections_per_device: u32,
+    /// Connections of a tenant's devices together; 16,000 by default, 1,000 to
+    /// 262,144. Eight times as many fit into the kernel's table of 262,144.
+    pub connections_per_tenant: u32,
+    /// Connections of a tenant to the same address, protocol and port; 4,000 by
+    /// default, 100 to 41,560, the number of source ports. Eight times as many leave
+    /// source ports for others.
+    pub connections_per_destination: u32,
+    /// New connections of a device per second, with ten seconds' worth at once; 200
+    /// by default, 10 to 100,000.
+    pub new_per_device: u32,
+    /// New connections of a tenant, and of its container, per second, with ten
+    /// seconds' worth at once; 500 by default, 10 to 100,000.
+    pub new_per_tenant: u32,
+    /// DNS queries of a device per second; 100 by default, 1 to 100,000.
+    pub dns_per_second: u32,
+    /// DNS queries of a device at once; 500 by default, 1 to 1,000,000.
+    pub dns_burst: u32,
+    /// How long an established TCP connection without packets is remembered, in
+    /// seconds; 7,440 by default, 300 to 432,000. RFC 5382 requires at least 2 h 4 min.
+    pub established_seconds: u32,
+    /// Whether tenants may send mail to servers (TCP port 25); false by default.
+    pub smtp_open: bool,
+}
+
+impl Default for FirewallLimits {
+    fn default() -> Self {
+        Self {
+            connections_per_device: 2_000,
+            connections_per_tenant: 16_000,
+            connections_per_destination: 4_000,
+            new_per_device: 200,
+            new_per_tenant: 500,
+            dns_per_second: 100,
+            dns_burst: 500,
+            established_seconds: 7_440,
+            smtp_open: false,
+        }
+    }
+}
+
+impl FirewallLimits {
+    fn check(&self) -> Result<(), Failure> {
+        let ports = TENANT_PORTS.1.abs_diff(TENANT_PORTS.0).saturating_add(1);
+        for (name, value, least, most) in [
+            (
+                "connections_per_device",
+                self.connections_per_device,
+                100,
+                65_536,
+            ),
+            (
+                "connections_per_tenant",
+                self.connections_per_tenant,
+                1_000,
+                262_144,
+            ),
+            (
+                "connections_per_destination",
+                self.connections_per_destination,
+                100,
+                ports.into(),
+            ),
+            ("new_per_device", self.new_per_device, 10, 100_000),
+            ("new_per_tenant", self.new_per_tenant, 10, 100_000),
+            ("dns_per_second", self.dns_per_second, 1, 100_000),
+            ("dns_burst", self.dns_burst, 1, 1_000_000),
+            (
+                "established_seconds",
+                self.established_seconds,
+                300,
+                432_000,
+            ),
+        ] {
+            if !(least..=most).contains(&value) {
+                let message = Message::FirewallLimit {
+                    name: name.to_owned(),
+                    least: least.into(),
+                    most: most.into(),
+                };
+                return Err(Failure::new(ErrorCode::BadConfiguration, message));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for FirewallSettings {
@@ -22,6 +121,8 @@ impl Default for FirewallSettings {
             addresses: AddressPlan::default(),
             bridge: BRIDGE.to_owned(),
             allowed_private: Vec::new(),
+            resolvers: Vec::new(),
+            limits: FirewallLimits::default(),
         }
     }
 }
@@ -48,7 +149,7 @@ impl FirewallSettings {
                 Message::BridgeName,
             ));
         }
-        Ok(())
+        self.limits.check()
     }
 }
 
@@ -79,6 +180,32 @@ mod tests {
             "mn*",
         ] {
             assert!(with(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_that_would_lock_out_or_not_hold_are_rejected() {
+        let with = |change: &dyn Fn(&mut FirewallLimits)| {
+            let mut settings = FirewallSettings::default();
+            change(&mut settings.limits);
+            settings.check().map_err(|failure| failure.message)
+        };
+        assert_eq!(with(&|_| {}), Ok(()));
+        assert_eq!(
+            with(&|l| l.connections_per_destination = 0),
+            Err(Message::FirewallLimit {
+                name: "connections_per_destination".to_owned(),
+                least: 100,
+                most: 41_560,
+            })
+        );
+        for bad in [0, u32::MAX] {
+            assert!(with(&|l| l.connections_per_device = bad).is_err());
+            assert!(with(&|l| l.connections_per_tenant = bad).is_err());
+            assert!(with(&|l| l.new_per_device = bad).is_err());
+            assert!(with(&|l| l.new_per_tenant = bad).is_err());
+            assert!(with(&|l| l.dns_per_second = bad).is_err());
+            assert!(with(&|l| l.dns_burst = bad).is_err());
         }
     }
 }

@@ -14,7 +14,10 @@ use async_trait::async_trait;
 use cache::FolderCache;
 use contents::{is_not_found, read_folder};
 use domain::{ErrorCode, Message, TenantName};
-use hostfs::{BlockingPool, DiskAction, create_private_dir, disk_error, write_private_file};
+use hostfs::{
+    BlockingPool, DiskAction, DiskUsage, HeldDir, create_private_dir, disk_error,
+    write_private_file,
+};
 use protocol::TenantSpec;
 use provisioning::{
     TenantSpecExt,
@@ -28,6 +31,10 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+/// The most files of a tenant that [`DiskFolders::usage`] counts. AdGuard Home has some
+/// dozens.
+pub const MAX_ENTRIES: u64 = 100_000;
 
 /// How many calls may use the disk at the same time.
 const CONCURRENT_CALLS: usize = 8;
@@ -50,6 +57,17 @@ impl DiskFolders {
             pool: BlockingPool::new(CONCURRENT_CALLS),
             cache: Arc::default(),
         }
+    }
+
+    /// Measures what AdGuard Home's files of each tenant take of the disk:
+    /// `adguard_data/`, with what was set aside there. Counts allocated blocks, follows
+    /// no link, and stops at [`MAX_ENTRIES`] files of a tenant. A tenant whose files
+    /// cannot be read is left out.
+    ///
+    /// # Errors
+    /// `DiskUnavailable` where the folder of all tenants cannot be read.
+    pub async fn usage(&self) -> PortResult<BTreeMap<TenantName, DiskUsage>> {
+        self.blocking(usage).await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -134,6 +152,29 @@ fn observe(
     Ok((folders, now))
 }
 
+fn usage(settings: &NodeSettings) -> PortResult<BTreeMap<TenantName, DiskUsage>> {
+    let users = settings.users_dir();
+    let entries = match fs::read_dir(&users) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        other => other.map_err(disk_error(DiskAction::Read, &users))?,
+    };
+    let mut all = BTreeMap::new();
+    for entry in entries {
+        let entry = entry.map_err(disk_error(DiskAction::Read, &users))?;
+        let name = entry.file_name().into_string().ok();
+        let Some(name) = name.as_deref().and_then(tenant_of_folder) else {
+            continue;
+        };
+        let data = HeldDir::open(&entry.path().join("adguard_data"));
+        match data.and_then(|data| data.usage(MAX_ENTRIES)) {
+            Ok(usage) => drop(all.insert(name, usage)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => tracing::warn!(%name, "a tenant's files cannot be measured: {e}"),
+        }
+    }
+    Ok(all)
+}
+
 fn write(settings: &NodeSettings, t: &TenantSpec) -> PortResult<()> {
     let dir = settings.tenant_dir(&t.name);
     create_private_dir(&dir)?;
@@ -200,6 +241,7 @@ mod tests {
             addresses: domain::AddressPlan::default(),
             root: root.to_owned(),
             dns_memory_bytes: 0,
+            dns_cpu_thousandths: 0,
             image: "image".to_owned(),
             fallback_dns: std::net::Ipv4Addr::LOCALHOST,
         }
@@ -246,6 +288,31 @@ mod tests {
         assert!(matches!(first, DnsConf::Present(_)) && stamp() == first);
         write_private_file(&file, b"a: 2").unwrap();
         assert!(matches!(stamp(), DnsConf::Present(_)) && stamp() != first);
+    }
+
+    #[test]
+    fn each_tenants_use_of_the_disk_is_measured() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["user_abcd", "user_efgh", "user_none"] {
+            make_folder(root.path(), name, "");
+        }
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("big"), vec![7; 1 << 20]).unwrap();
+        for (name, size) in [("user_abcd", 300_000), ("user_efgh", 0)] {
+            let work = root
+                .path()
+                .join("users")
+                .join(name)
+                .join("adguard_data/work");
+            fs::create_dir_all(&work).unwrap();
+            fs::write(work.join("querylog.json"), vec![7; size]).unwrap();
+            std::os::unix::fs::symlink(outside.path(), work.join("link")).unwrap();
+        }
+        let usage = usage(&settings(root.path())).unwrap();
+        let bytes = |name: &str| usage[&TenantName::parse(name).unwrap()].bytes;
+        assert_eq!(usage.len(), 2, "{usage:?}");
+        assert!((300_000..400_000).contains(&bytes("abcd")), "{usage:?}");
+        assert!(bytes("efgh") < 50_000, "{usage:?}");
     }
 
     #[test]

@@ -1,9 +1,21 @@
-//! Access to the host's file system for every crate that stores secrets there:
-//! private files and folders, and a pool that bounds how many threads wait for
-//! a disk.
+//! Access to the host for every crate that keeps something on it: private files and
+//! folders, a pool that bounds how many threads wait for a disk, programs such as
+//! `nft` and `tc`, and netlink sockets.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod blocking_pool;
+mod command;
+mod held_dir;
+pub mod netlink;
+mod own_pids;
 mod private;
 
 pub use blocking_pool::BlockingPool;
-pub use private::{DiskAction, create_private_dir, disk_error, write_private_file};
+pub use command::{CommandError, run};
+pub use held_dir::{DiskUsage, Entry, HeldDir};
+pub use own_pids::OwnPids;
+pub use private::{
+    DiskAction, create_private_dir, create_shared_dir, disk_error, share_file, write_file_for,
+    write_private_file,
+};

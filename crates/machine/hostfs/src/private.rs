@@ -1,5 +1,5 @@
-//! Files and folders that only this process's user can read. Folders are 0700
-//! and files 0600. A file is written completely under another name and then
+//! Files and folders that only this process's user can read, or the user that they
+//! are given to. Folders are 0700 and files 0600. A file is written completely under another name and then
 //! renamed, so a reader never sees half of it.
 //!
 //! Nothing is flushed to the disk by force: each of these files can be written
@@ -10,7 +10,7 @@ use provisioning::ports::{PortError, PortResult};
 use std::{
     fs,
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown},
     path::Path,
 };
 
@@ -52,11 +52,54 @@ pub fn create_private_dir(path: &Path) -> PortResult<()> {
         .map_err(disk_error(DiskAction::CloseFolder, path))
 }
 
+/// Creates a folder that everybody who gets to it can read, and the folders above it,
+/// which only we can enter: a container reads it through a mount.
+///
+/// # Errors
+/// `DiskUnavailable`.
+pub fn create_shared_dir(path: &Path) -> PortResult<()> {
+    create_private_dir(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .map_err(disk_error(DiskAction::CloseFolder, path))
+}
+
+/// Lets everybody who gets to a file read it. Does nothing where there is no file.
+///
+/// # Errors
+/// `DiskUnavailable`.
+pub fn share_file(path: &Path) -> PortResult<()> {
+    match fs::set_permissions(path, fs::Permissions::from_mode(0o644)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(disk_error(DiskAction::Write, path)),
+    }
+}
+
+/// Calls a function that gives something to a user, where we have root's rights.
+fn give(user: u32, to: impl FnOnce(Option<u32>) -> io::Result<()>) -> io::Result<()> {
+    match nix::unistd::Uid::effective().is_root() {
+        true => to(Some(user)),
+        false => Ok(()),
+    }
+}
+
 /// Writes a file that only we can read. It replaces the old file in one step.
 ///
 /// # Errors
 /// `DiskUnavailable`.
 pub fn write_private_file(path: &Path, content: &[u8]) -> PortResult<()> {
+    write_file(path, content, None)
+}
+
+/// Writes a file that only this user and we can read. It replaces the old file in one
+/// step. (Without root's rights it stays ours.)
+///
+/// # Errors
+/// `DiskUnavailable`.
+pub fn write_file_for(path: &Path, content: &[u8], user: u32) -> PortResult<()> {
+    write_file(path, content, Some(user))
+}
+
+fn write_file(path: &Path, content: &[u8], user: Option<u32>) -> PortResult<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.new"));
     // Always a new file: an existing one may be a link to somewhere else.
@@ -76,6 +119,9 @@ pub fn write_private_file(path: &Path, content: &[u8]) -> PortResult<()> {
             other => other?,
         };
         f.set_permissions(fs::Permissions::from_mode(0o600))?;
+        if let Some(user) = user {
+            give(user, |user| fchown(&f, user, user))?;
+        }
         f.write_all(content)?;
         fs::rename(&temporary, path)
     };

@@ -17,6 +17,7 @@ fn settings() -> NodeSettings {
         addresses: AddressPlan::default(),
         root: PathBuf::from("/nowhere"),
         dns_memory_bytes: 0,
+        dns_cpu_thousandths: 0,
         image: "image".to_owned(),
         fallback_dns: std::net::Ipv4Addr::LOCALHOST,
     }
@@ -40,6 +41,7 @@ fn tenant(n: u16) -> TenantSpec {
         suspended: false,
         dns_password: Secret::new("password"),
         dns_password_hash: String::new(),
+        limits: protocol::TenantLimits::default(),
         devices: [(DeviceId(1), device)].into(),
     }
 }
@@ -64,6 +66,7 @@ fn nothing() -> Observed {
     Observed {
         wireguard: unreadable(),
         firewall: unreadable(),
+        shaping: unreadable(),
         containers: unreadable(),
         dns: BTreeMap::new(),
         folders: unreadable(),
@@ -179,7 +182,8 @@ fn a_part_that_never_matched_is_no_drift() {
 #[test]
 fn lost_elements_are_drift_of_their_tenants() {
     let s = settings();
-    let of = |t: &TenantSpec| ObservedFirewallTenant::from_spec(&t.firewall(&s, s.fallback_dns));
+    let of =
+        |t: &TenantSpec| ObservedFirewallTenant::from_spec(&t.firewall(&s, Some(s.fallback_dns)));
     let complete = ObservedFirewall {
         complete: true,
         tenants: spec().tenants.values().map(|t| (t.slot, of(t))).collect(),

@@ -19,9 +19,10 @@ pub(super) const OBSERVE: Duration = Duration::from_secs(45);
 /// Returns how long a step may take: far longer than the ports' own limits.
 pub(super) fn of_step(step: &Step) -> Duration {
     Duration::from_secs(match step {
-        Step::Firewall(_) => 30,
+        Step::Firewall(_) | Step::LimitSpeed(..) => 30,
         Step::DeleteInterface(_) | Step::ChangePeers(..) | Step::EnsureInterface(_) => 45,
         Step::SetClients(_) | Step::WriteFolder(_) | Step::RemoveFolder(_) => 60,
+        Step::EndConnections(_) | Step::SweepConnections(_) | Step::SetAside(..) => 60,
         Step::StartContainer(_) | Step::RemoveContainer(_) => 240,
         Step::FetchImage => 900,
     })

@@ -26,6 +26,9 @@ const CONCURRENT_RETRIES: usize = 2;
 /// How many interfaces are created at the same time, as at a cold start. Changes and
 /// removals never wait for these.
 const CONCURRENT_INTERFACES: usize = 32;
+/// How many interfaces get their speed limits at the same time. The kernel changes them
+/// one after another, and who waits for that must not run into the step's deadline.
+const CONCURRENT_SPEEDS: usize = 4;
 /// How many folders are written or removed at the same time.
 const CONCURRENT_FOLDERS: usize = 8;
 /// The most problems that are reported.
@@ -48,6 +51,7 @@ pub(super) struct Executor {
     containers: Arc<Semaphore>,
     retries: Arc<Semaphore>,
     interfaces: Arc<Semaphore>,
+    speeds: Arc<Semaphore>,
     folders: Arc<Semaphore>,
 }
 
@@ -58,6 +62,7 @@ impl Default for Executor {
             containers: Arc::new(Semaphore::new(CONCURRENT_CONTAINERS)),
             retries: Arc::new(Semaphore::new(CONCURRENT_RETRIES)),
             interfaces: Arc::new(Semaphore::new(CONCURRENT_INTERFACES)),
+            speeds: Arc::new(Semaphore::new(CONCURRENT_SPEEDS)),
             folders: Arc::new(Semaphore::new(CONCURRENT_FOLDERS)),
         }
     }
@@ -106,8 +111,8 @@ impl Executor {
             changed.push(lane.clone());
             let is_retry = state.failures > 0;
             state.running = Some(steps.clone());
-            state.starts = match steps.as_slice() {
-                [Step::StartContainer(slot)] => spec.tenants.get(slot).map(|t| t.name.clone()),
+            state.starts = match steps.last() {
+                Some(Step::StartContainer(slot)) => spec.tenants.get(slot).map(|t| t.name.clone()),
                 _ => None,
             };
             let mut task = LaneTask {
@@ -143,10 +148,13 @@ impl Executor {
             Lane::Container(_) | Lane::Stray(_) if is_retry => Some(self.retries.clone()),
             Lane::Container(_) | Lane::Stray(_) => Some(self.containers.clone()),
             Lane::Folder(_) => Some(self.folders.clone()),
+            Lane::Speed(_) => Some(self.speeds.clone()),
             Lane::Tunnel(_) if matches!(steps, [Step::EnsureInterface(_)]) => {
                 Some(self.interfaces.clone())
             }
-            Lane::Tunnel(_) | Lane::Firewall | Lane::Dns(_) | Lane::Image => None,
+            Lane::Tunnel(_) | Lane::Firewall | Lane::Connections | Lane::Dns(_) | Lane::Image => {
+                None
+            }
         }
     }
 
@@ -207,9 +215,13 @@ impl Executor {
         for (lane, state) in &self.lanes {
             let shown = match lane {
                 Lane::Tunnel(slot) | Lane::Container(slot) => spec.tenants.contains_key(slot),
-                Lane::Firewall | Lane::Image | Lane::Dns(_) | Lane::Folder(_) | Lane::Stray(_) => {
-                    false
-                }
+                Lane::Firewall
+                | Lane::Speed(_)
+                | Lane::Connections
+                | Lane::Image
+                | Lane::Dns(_)
+                | Lane::Folder(_)
+                | Lane::Stray(_) => false,
             };
             let Some(error) = state.error.as_ref().filter(|_| !shown) else {
                 continue;
@@ -258,8 +270,10 @@ impl LaneTask {
     /// where a step is for a tenant whose slot has another tenant by now.
     fn update_spec(&mut self, steps: &[Step]) -> PortResult<()> {
         for step in steps {
-            if let Step::StartContainer(slot) | Step::SetClients(slot) | Step::WriteFolder(slot) =
-                step
+            if let Step::StartContainer(slot)
+            | Step::SetAside(slot, _)
+            | Step::SetClients(slot)
+            | Step::WriteFolder(slot) = step
             {
                 self.check_tenant(*slot)?;
             }
@@ -298,6 +312,20 @@ impl LaneTask {
                 self.ports.wireguard.change_peers(*slot, change).await
             }
             Step::EnsureInterface(spec) => self.ports.wireguard.ensure(spec).await,
+            Step::LimitSpeed(slot, speed) => self.ports.shaping.apply(*slot, speed).await,
+            Step::EndConnections(slots) => {
+                let networks = slots.values().flatten().copied().collect();
+                self.ports.connections.end(&networks).await.map(drop)
+            }
+            Step::SweepConnections(held) => {
+                let addresses = &self.settings.addresses;
+                let ranges = [addresses.tunnels, addresses.containers];
+                self.ports.connections.sweep(&ranges, held).await.map(drop)
+            }
+            Step::SetAside(slot, part) => {
+                let dns = tenant(slot)?.dns(&self.settings);
+                self.ports.dns.set_aside(&dns, *part).await.map(drop)
+            }
             Step::RemoveContainer(id) => self.ports.containers.remove(id).await,
             Step::StartContainer(slot) => {
                 let t = tenant(slot)?;

@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     node: watch::Sender<NodeState>,
     spec: watch::Sender<Option<Arc<NodeSpec>>>,
     drifts: broadcast::Sender<Drift>,
+    disk_full: watch::Sender<BTreeSet<Slot>>,
 }
 
 impl Shared {
@@ -43,6 +44,7 @@ impl Shared {
             node: watch::Sender::new(NodeState::default()),
             spec: watch::Sender::new(None),
             drifts: broadcast::Sender::new(BUFFERED_DRIFTS),
+            disk_full: watch::Sender::new(BTreeSet::new()),
         }
     }
 
@@ -53,6 +55,10 @@ impl Shared {
 
     pub(crate) fn newest_spec(&self) -> watch::Receiver<Option<Arc<NodeSpec>>> {
         self.spec.subscribe()
+    }
+
+    pub(crate) fn disk_full(&self) -> BTreeSet<Slot> {
+        self.disk_full.borrow().clone()
     }
 
     pub(crate) fn set_spec(&self, spec: Option<Arc<NodeSpec>>) {
@@ -138,6 +144,19 @@ impl NodeHandle {
     /// Tells the node that the spec may have changed. Carries no data; may be lost.
     pub fn nudge(&self) {
         self.shared.nudge.notify_one();
+    }
+
+    /// Sets the tenants whose AdGuard Home must not run because it uses more of the
+    /// disk than it may.
+    pub fn set_disk_full(&self, slots: BTreeSet<Slot>) {
+        let changed = |old: &mut BTreeSet<Slot>| {
+            let changed = *old != slots;
+            *old = slots;
+            changed
+        };
+        if self.shared.disk_full.send_if_modified(changed) {
+            self.nudge();
+        }
     }
 
     /// Returns a receiver of a slot's state; `None` while the node has not seen a

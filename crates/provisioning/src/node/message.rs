@@ -3,6 +3,7 @@
 use crate::{
     observed::{
         ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
+        ObservedSpeed,
     },
     plan::{Lane, Step},
     ports::PortResult,
@@ -18,6 +19,7 @@ pub(super) enum Message {
     Spec(PortResult<NodeSpec>),
     Wireguard(u64, PortResult<BTreeMap<Slot, ObservedInterface>>),
     Firewall(u64, PortResult<ObservedFirewall>),
+    Shaping(u64, PortResult<BTreeMap<Slot, ObservedSpeed>>),
     Containers(u64, PortResult<ObservedContainers>),
     Folders(u64, PortResult<BTreeMap<String, ObservedFolder>>),
     Dns(Slot, u64, PortResult<ObservedDns>),
@@ -31,6 +33,7 @@ pub(super) enum Message {
 pub(super) enum Port {
     Wireguard,
     Firewall,
+    Shaping,
     Containers,
     Folders,
 }

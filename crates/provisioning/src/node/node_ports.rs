@@ -1,6 +1,8 @@
 //! The ports of one node.
 
-use crate::ports::{Containers, DnsFilter, Firewall, Folders, SpecSource, WireGuard};
+use crate::ports::{
+    Connections, Containers, DnsFilter, Firewall, Folders, Shaping, SpecSource, WireGuard,
+};
 use std::sync::Arc;
 
 /// The machine, as the node needs it.
@@ -10,6 +12,10 @@ pub struct NodePorts {
     pub wireguard: Arc<dyn WireGuard>,
     /// The firewall.
     pub firewall: Arc<dyn Firewall>,
+    /// Speed limits.
+    pub shaping: Arc<dyn Shaping>,
+    /// Tracked connections.
+    pub connections: Arc<dyn Connections>,
     /// DNS containers.
     pub containers: Arc<dyn Containers>,
     /// AdGuard Home.

@@ -6,7 +6,7 @@ use crate::{
     drift::Before,
     observed::{
         Observation, ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder,
-        ObservedInterface,
+        ObservedInterface, ObservedSpeed,
     },
     plan::is_ours,
     ports::PortResult,
@@ -21,6 +21,10 @@ impl Observer {
         match message {
             Message::Wireguard(e, r) => self.apply_wireguard(e, r).map(Before::Wireguard),
             Message::Firewall(e, r) => self.apply_firewall(e, r).map(Before::Firewall),
+            Message::Shaping(e, r) => {
+                self.apply_shaping(e, r);
+                None
+            }
             Message::Containers(e, r) if self.containers.end(e) => {
                 self.apply_containers(r).map(Before::Containers)
             }
@@ -82,6 +86,25 @@ impl Observer {
             self.dirty.slots.extend(slots);
         }
         before
+    }
+
+    fn apply_shaping(
+        &mut self,
+        epoch: u64,
+        mut reading: PortResult<BTreeMap<Slot, ObservedSpeed>>,
+    ) {
+        let now = &mut self.observed.shaping;
+        if !self.shaping.end_by_slot(epoch, now.value().is_some()) {
+            return;
+        }
+        if let (Ok(new), Some(now)) = (&mut reading, now.value()) {
+            keep_slots(&self.shaping.changed_slots, now, new);
+        }
+        let mut before = replace(reading, now, &mut None, &mut self.dirty);
+        if let (Some(old), Some(new)) = (&mut before, now.value()) {
+            let slots = retain_changed(old, new);
+            self.dirty.slots.extend(slots);
+        }
     }
 
     fn apply_containers(

@@ -2,7 +2,7 @@
 //!
 //! Each port is read by a task of its own. What our steps changed while a reading was
 //! under way is newer than that reading:
-//! * WireGuard and the firewall are tracked by slot. A reading is accepted for every
+//! * WireGuard, the firewall and the speed limits are tracked by slot. A reading is accepted for every
 //!   slot except the changed ones, which stay as the step left them.
 //! * Other readings that were overtaken (their epoch is old) are discarded and
 //!   repeated. After several in a row one is accepted nevertheless, so that a busy
@@ -19,6 +19,7 @@ use super::{
     port_poll::PortPoll,
 };
 use crate::{
+    derive::TenantSpecExt,
     dirty_set::DirtySet,
     observed::{
         ContainerState, Observation, Observed, ObservedContainers, ObservedDns, ObservedFirewall,
@@ -27,7 +28,7 @@ use crate::{
     pending::Pending,
     plan::{Lane, Step},
     ports::PortError,
-    spec::NodeSettings,
+    spec::{NodeSettings, is_same_tenants_revision},
 };
 use domain::{ErrorCode, Slot, TenantName};
 use futures_util::{StreamExt, stream::BoxStream};
@@ -54,11 +55,14 @@ pub(super) struct Observer {
     pub(super) last_known: LastKnown,
     pub(super) wireguard: PortPoll,
     pub(super) firewall: PortPoll,
+    pub(super) shaping: PortPoll,
     pub(super) containers: PortPoll,
     pub(super) folders: PortPoll,
     pub(super) dns_poller: DnsPoller,
     /// Whether the set of tenants with a running container may have changed.
     pub(super) running_changed: bool,
+    /// Slots that another tenant had, while no container of the next one was seen.
+    former_dns: BTreeSet<Slot>,
     /// What has changed in the observation since the planner last took it.
     pub(super) dirty: DirtySet,
     /// Slots that had an interface of ours when that was last readable.
@@ -71,6 +75,7 @@ impl Default for Observer {
             observed: Observed {
                 wireguard: not_read_yet(),
                 firewall: not_read_yet(),
+                shaping: not_read_yet(),
                 containers: not_read_yet(),
                 dns: BTreeMap::new(),
                 folders: not_read_yet(),
@@ -78,10 +83,12 @@ impl Default for Observer {
             last_known: LastKnown::default(),
             wireguard: PortPoll::new(),
             firewall: PortPoll::new(),
+            shaping: PortPoll::new(),
             containers: PortPoll::new(),
             folders: PortPoll::new(),
             dns_poller: DnsPoller::default(),
             running_changed: true,
+            former_dns: BTreeSet::new(),
             dirty: DirtySet::default(),
             last_interfaces: BTreeSet::new(),
         }
@@ -98,9 +105,22 @@ impl Observer {
         std::mem::take(&mut self.dirty)
     }
 
-    /// Records that the spec has changed, and with it the active tenants.
-    pub(super) fn spec_changed(&mut self) {
+    /// Records that the spec has changed, and with it the active tenants. What was read
+    /// of a former tenant's AdGuard Home is not the next one's, and the next one's
+    /// password is not for it.
+    pub(super) fn spec_changed(&mut self, old: Option<&NodeSpec>, new: &NodeSpec) {
         self.running_changed = true;
+        for (slot, before) in old.iter().flat_map(|old| &old.tenants) {
+            let has_same = new.tenants.get(slot).is_some_and(|now| {
+                Arc::ptr_eq(before, now) || before.private_key.public() == now.private_key.public()
+            });
+            if !has_same {
+                self.former_dns.insert(*slot);
+                self.observed.dns.remove(slot);
+                self.dns_poller.invalidate(*slot);
+                self.dirty.slots.insert(*slot);
+            }
+        }
     }
 
     /// Returns the observation, for writing the effect of a step on some slots of a
@@ -186,6 +206,7 @@ impl Observer {
         match port {
             Port::Wireguard => &mut self.wireguard,
             Port::Firewall => &mut self.firewall,
+            Port::Shaping => &mut self.shaping,
             Port::Containers => &mut self.containers,
             Port::Folders => &mut self.folders,
         }
@@ -228,6 +249,7 @@ impl Observer {
         for port in [
             Port::Wireguard,
             Port::Firewall,
+            Port::Shaping,
             Port::Containers,
             Port::Folders,
         ] {
@@ -253,6 +275,9 @@ impl Observer {
                 self.wireguard.in_doubt.add(*slot);
                 self.mark(Port::Wireguard);
             }
+            Lane::Speed(_) => self.mark(Port::Shaping),
+            // The connections are not read: the lane itself is tried again.
+            Lane::Connections => {}
             Lane::Container(_) => {
                 self.mark(Port::Containers);
                 self.mark(Port::Folders);
@@ -291,6 +316,12 @@ impl Observer {
                 Message::Firewall(e, with_deadline(OBSERVE, port.observe()).await)
             });
         }
+        if let Some(e) = self.shaping.begin(now) {
+            let port = ports.shaping.clone();
+            spawn_and_send(out, async move {
+                Message::Shaping(e, with_deadline(OBSERVE, port.observe()).await)
+            });
+        }
         if let Some(e) = self.containers.begin(now) {
             let port = ports.containers.clone();
             spawn_and_send(out, async move {
@@ -309,8 +340,20 @@ impl Observer {
         if std::mem::take(&mut self.running_changed) {
             let running = containers.ours.iter();
             let running = running.filter(|c| c.state == ContainerState::Running);
-            let active = |slot: &Slot| spec.tenants.get(slot).is_some_and(|t| !t.suspended);
-            let running: BTreeSet<Slot> = running.filter_map(|c| c.slot).filter(active).collect();
+            let former = &mut self.former_dns;
+            let running = running.filter_map(|c| {
+                let slot = c.slot?;
+                let tenant = spec.tenants.get(&slot).filter(|t| !t.suspended)?;
+                if former.contains(&slot) {
+                    let revision = tenant.container(settings).revision();
+                    if !is_same_tenants_revision(&c.revision, &revision) {
+                        return None;
+                    }
+                    former.remove(&slot);
+                }
+                Some(slot)
+            });
+            let running: BTreeSet<Slot> = running.collect();
             self.observed.dns.retain(|slot, _| {
                 let stays = running.contains(slot);
                 if !stays {
@@ -339,6 +382,7 @@ pub(super) fn listen(ports: &NodePorts, out: &UnboundedSender<Message>) -> JoinS
     };
     forward(ports.wireguard.events(), Port::Wireguard);
     forward(ports.firewall.events(), Port::Firewall);
+    forward(ports.shaping.events(), Port::Shaping);
     forward(ports.containers.events(), Port::Containers);
     tasks
 }

@@ -8,7 +8,7 @@ use crate::{
     hash::content_hash,
     observed::{
         ContainerState, DnsConf, Observation, ObservedContainer, ObservedDnsClient,
-        ObservedFirewall, ObservedFirewallTenant, ObservedInterface, ObservedPeer,
+        ObservedFirewall, ObservedFirewallTenant, ObservedInterface, ObservedPeer, ObservedSpeed,
     },
     plan::Step,
     ports::FirewallChange,
@@ -48,13 +48,30 @@ pub(super) fn predict(
             if let Observation::Read(w) = &mut observed.wireguard {
                 w.remove(slot);
             }
+            forget_speed(*slot, observer);
         }
         Step::EnsureInterface(i) => {
             let observed = observer.change_slots(Port::Wireguard, [i.slot]);
+            let mut existed = false;
             if let Observation::Read(w) = &mut observed.wireguard {
-                w.insert(i.slot, interface(i));
+                existed = w.insert(i.slot, interface(i)).is_some();
+            }
+            if !existed {
+                forget_speed(i.slot, observer);
             }
         }
+        Step::LimitSpeed(slot, limits) => {
+            let observed = observer.change_slots(Port::Shaping, [*slot]);
+            if let Observation::Read(speeds) = &mut observed.shaping {
+                speeds.remove(slot);
+                let speed = ObservedSpeed {
+                    limits: *limits,
+                    intact: true,
+                };
+                speeds.extend((!limits.is_unlimited()).then_some((*slot, speed)));
+            }
+        }
+        Step::EndConnections(_) | Step::SweepConnections(_) | Step::SetAside(..) => {}
         Step::ChangePeers(slot, change) => {
             let observed = observer.change_slots(Port::Wireguard, [*slot]);
             if let Observation::Read(w) = &mut observed.wireguard
@@ -117,6 +134,16 @@ pub(super) fn predict(
     }
 }
 
+/// Removes a slot's speed limits from the observation: an interface takes them with it,
+/// but not what queues what comes from its devices. The reading that follows shows that.
+fn forget_speed(slot: Slot, observer: &mut Observer) {
+    let observed = observer.change_slots(Port::Shaping, [slot]);
+    if let Observation::Read(speeds) = &mut observed.shaping {
+        speeds.remove(&slot);
+    }
+    observer.mark(Port::Shaping);
+}
+
 fn start_container(slot: Slot, spec: &NodeSpec, settings: &NodeSettings, observer: &mut Observer) {
     let Some(t) = spec.tenants.get(&slot) else {
         return;
@@ -128,7 +155,7 @@ fn start_container(slot: Slot, spec: &NodeSpec, settings: &NodeSettings, observe
         c.ours.retain(|x| x.name != name);
         // The engine accepts a name wherever it accepts an id.
         let started = ObservedContainer {
-            id: name.clone(),
+            id: t.container(settings).docker_name(),
             name,
             slot: Some(slot),
             revision: t.container(settings).revision(),

@@ -4,9 +4,10 @@ use super::executor::Executor;
 use crate::{
     derive::TenantSpecExt,
     observed::{ContainerState, Observation, Observed, ObservedFirewallTenant},
+    pending::DnsHold,
     plan::{ContainerIndex, Lane, is_ours, peer_change, wanted_elements},
     ports::PortError,
-    spec::NodeSettings,
+    spec::{NodeSettings, docker_name},
 };
 use domain::{ErrorCode, Message, Part, Problem, TenantStatus};
 use protocol::TenantSpec;
@@ -16,14 +17,18 @@ use tokio::time::Instant;
 /// How long a starting AdGuard Home may be silent before that is a problem.
 const MAX_DNS_SILENCE: Duration = Duration::from_secs(20);
 
+/// What a tenant's status is read from.
+pub(super) struct StatusSources<'a> {
+    pub observed: &'a Observed,
+    pub settings: &'a NodeSettings,
+    pub containers: &'a ContainerIndex,
+    /// Why the tenant's AdGuard Home cannot run.
+    pub hold: Option<DnsHold>,
+    pub executor: &'a Executor,
+}
+
 /// Returns a tenant's status. Ready parts have no durations yet.
-pub(super) fn status(
-    t: &TenantSpec,
-    o: &Observed,
-    s: &NodeSettings,
-    containers: &ContainerIndex,
-    executor: &Executor,
-) -> TenantStatus {
+pub(super) fn status(t: &TenantSpec, s: &StatusSources<'_>) -> TenantStatus {
     if t.suspended {
         let suspended = Part::Problem(Problem {
             code: ErrorCode::Suspended,
@@ -36,9 +41,9 @@ pub(super) fn status(
         };
     }
     TenantStatus {
-        firewall: firewall(t, o, s, containers, executor),
-        tunnel: tunnel(t, o, s, executor),
-        dns: dns(t, o, s, containers, executor),
+        firewall: firewall(t, s),
+        tunnel: tunnel(t, s.observed, s.settings, s.executor),
+        dns: dns(t, s),
     }
 }
 
@@ -58,14 +63,16 @@ fn absent(lane: &Lane, executor: &Executor, unreadable: Option<&PortError>) -> P
     }
 }
 
-fn firewall(
-    t: &TenantSpec,
-    o: &Observed,
-    s: &NodeSettings,
-    containers: &ContainerIndex,
-    executor: &Executor,
-) -> Part {
-    let wanted = ObservedFirewallTenant::from_spec(&wanted_elements(t, o, s, containers));
+fn firewall(t: &TenantSpec, s: &StatusSources<'_>) -> Part {
+    let StatusSources {
+        observed: o,
+        settings,
+        containers,
+        executor,
+        ..
+    } = s;
+    let wanted = wanted_elements(t, o, settings, containers, s.hold.is_some());
+    let wanted = ObservedFirewallTenant::from_spec(&wanted);
     match &o.firewall {
         Observation::Read(f) if f.complete && f.tenants.get(&t.slot) == Some(&wanted) => READY,
         other => absent(&Lane::Firewall, executor, other.error()),
@@ -96,13 +103,8 @@ fn tunnel(t: &TenantSpec, o: &Observed, s: &NodeSettings, executor: &Executor) -
     }
 }
 
-fn dns(
-    t: &TenantSpec,
-    o: &Observed,
-    s: &NodeSettings,
-    index: &ContainerIndex,
-    executor: &Executor,
-) -> Part {
+fn dns(t: &TenantSpec, s: &StatusSources<'_>) -> Part {
+    let (o, executor) = (s.observed, s.executor);
     let lane = Lane::Container(t.slot);
     let containers = match &o.containers {
         Observation::Read(c) => c,
@@ -110,7 +112,17 @@ fn dns(
     };
     let problem = |code, message| Part::Problem(Problem { code, message });
     let name = t.name.container();
-    let mut own = index.of_slot(t.slot, containers);
+    let docker_name = docker_name(&t.private_key.public());
+    match s.hold {
+        Some(DnsHold::Repair(_) | DnsHold::Rest) => {
+            return problem(ErrorCode::DnsUnavailable, Message::DnsKeepsEnding);
+        }
+        Some(DnsHold::DiskFull) => {
+            return problem(ErrorCode::DnsUnavailable, Message::DnsDiskFull);
+        }
+        None => {}
+    }
+    let mut own = s.containers.of_slot(t.slot, containers);
     match own.find(|c| c.name == name).map(|c| c.state) {
         Some(ContainerState::Running) => match o.dns.get(&t.slot) {
             Some(Observation::Read(d)) if d.running => READY,
@@ -119,13 +131,14 @@ fn dns(
         Some(ContainerState::Restarting) => {
             problem(ErrorCode::DnsUnavailable, Message::DnsRestarting)
         }
-        _ if containers.foreign.contains(&name) => {
-            problem(ErrorCode::NameForeign, Message::ContainerForeign { name })
-        }
+        _ if containers.foreign.contains(&docker_name) => problem(
+            ErrorCode::NameForeign,
+            Message::ContainerForeign { name: docker_name },
+        ),
         None if !containers.image => problem(
             ErrorCode::ImageMissing,
             Message::ImageMissing {
-                image: s.image.clone(),
+                image: s.settings.image.clone(),
             },
         ),
         _ => absent(&lane, executor, None),

@@ -4,7 +4,7 @@ use super::{
     executor::Executor,
     handle::Shared,
     observer::Observer,
-    status::{self, PartClocks},
+    status::{self, PartClocks, StatusSources},
 };
 use crate::{
     plan::{Lane, Planner, Step},
@@ -31,10 +31,18 @@ impl StatusInputs<'_> {
     /// Returns a tenant's status, and whether its tunnel and elements are in force.
     fn status_of(&self, t: &TenantSpec) -> (TenantStatus, bool) {
         let observed = self.observer.observed();
-        let containers = self.planner.containers();
-        let status = status::status(t, observed, self.settings, containers, self.executor);
+        let sources = StatusSources {
+            observed,
+            settings: self.settings,
+            containers: self.planner.containers(),
+            hold: self.planner.dns_hold(t.slot),
+            executor: self.executor,
+        };
+        let status = status::status(t, &sources);
         let readable = observed.wireguard.value().is_some() && observed.firewall.value().is_some();
+        let waits = self.planner.waits_for_connections(t.slot);
         let applied = readable
+            && (t.suspended || status.tunnel.is_ready() || !waits)
             && !self.observer.is_in_doubt(t.slot)
             && !self.executor.touches(t.slot, self.planner.plan());
         (status, applied)
@@ -77,7 +85,12 @@ impl StatusPublisher {
                 // The status of tenants without elements shows the lane's state.
                 self.mark_where(|published| !published.status.firewall.is_ready());
             }
-            Lane::Stray(_) | Lane::Dns(_) | Lane::Folder(_) | Lane::Image => {}
+            Lane::Speed(_)
+            | Lane::Connections
+            | Lane::Stray(_)
+            | Lane::Dns(_)
+            | Lane::Folder(_)
+            | Lane::Image => {}
         }
     }
 

@@ -4,6 +4,7 @@ use super::{step::Step, view::View};
 use crate::{
     derive::TenantSpecExt,
     observed::{ContainerState, DnsConf, Observation, ObservedDns},
+    pending::DnsHold,
     spec::is_fitting_revision,
 };
 use domain::Slot;
@@ -15,6 +16,7 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
         return vec![];
     };
     let active = v.active(slot);
+    let hold = v.pending.dns_holds.get(&slot);
     let (mut kept, mut removing, mut steps) = (None, false, vec![]);
     for x in v.containers.of_slot(slot, c) {
         let fits = kept.is_none()
@@ -23,6 +25,7 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
                     && fits(v, slot, &x.revision, c.image)
                     && !matches!(x.state, ContainerState::Paused | ContainerState::Dead)
                     && !has_lost_its_conf(v, t, x.state)
+                    && hold != Some(&DnsHold::DiskFull)
             });
         if fits {
             kept = Some(x.state);
@@ -38,8 +41,7 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
     };
     // A name or an address is free only once its holder is observed gone.
     let mut holders = v.containers.of_name(&t.name);
-    let name_taken =
-        c.foreign.contains(&t.name.container()) || holders.any(|holder| holder != Some(slot));
+    let name_taken = v.is_name_foreign(c, slot) || holders.any(|holder| holder != Some(slot));
     // An earlier tenant's container may be starting from the same folder.
     let busy = v.pending.starts.contains(&t.name);
     // An earlier tenant's data must not pass to a new one of the same name, nor its
@@ -49,14 +51,32 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
         || busy
         || !v.is_own_folder(t)
         || v.has_earlier_tenants_interface(slot)
+        || !has_table(v)
     {
         return steps;
     }
     match kept {
-        Some(ContainerState::Stopped) => vec![Step::StartContainer(slot)],
-        None if c.image => vec![Step::StartContainer(slot)],
+        Some(ContainerState::Stopped) => start(slot, hold),
+        None if c.image => start(slot, hold),
         Some(_) | None => steps,
     }
+}
+
+/// Returns the steps that start the slot's container.
+fn start(slot: Slot, hold: Option<&DnsHold>) -> Vec<Step> {
+    match hold {
+        None | Some(DnsHold::Repair(None)) => vec![Step::StartContainer(slot)],
+        Some(DnsHold::Repair(Some(part))) => {
+            vec![Step::SetAside(slot, *part), Step::StartContainer(slot)]
+        }
+        Some(DnsHold::Rest | DnsHold::DiskFull) => vec![],
+    }
+}
+
+/// Returns whether the table of the firewall is complete: without it a container
+/// could reach what it must not.
+fn has_table(v: &View) -> bool {
+    v.observed.firewall.value().is_some_and(|f| f.complete) && !v.pending.all_elements
 }
 
 /// Returns whether a container of that revision is the one that the slot's tenant

@@ -24,18 +24,21 @@ pub(super) enum ElementChange {
 fn wanted(v: &View, slot: Slot) -> Option<FirewallTenant> {
     let own = v
         .active(slot)
-        .map(|t| wanted_elements(t, v.observed, v.settings, v.containers));
+        .map(|t| wanted_elements(t, v.observed, v.settings, v.containers, v.is_held(slot)));
     if !may_have_interface(v, slot) || own.is_some() && !v.has_earlier_tenants_interface(slot) {
         return own;
     }
-    // While the slot has an earlier tenant's interface, the new tenant's mesh would
-    // apply to the earlier one's devices.
+    // While the slot has an earlier tenant's interface, the new tenant's mesh and DNS
+    // would apply to the earlier one's devices.
+    let firewall = v.observed.firewall.value();
+    let present = firewall.and_then(|f| f.tenants.get(&slot));
     Some(FirewallTenant {
         slot,
         subnet: v.settings.addresses.subnet(slot),
         gateway: v.settings.addresses.gateway(slot),
-        dns: v.settings.addresses.container(slot),
+        dns: present.and_then(|t| t.dns).filter(|_| own.is_none()),
         mesh: BTreeSet::new(),
+        stopped: false,
     })
 }
 

@@ -1,9 +1,9 @@
 //! Updates a plan where something has changed.
 
 use super::{
-    containers, elements,
+    connections, containers, elements,
     elements::ElementChange,
-    folders,
+    folders, speed,
     step::{Lane, Plan, Step},
     tunnel,
     view::{ContainerIndex, TenantIndex, View},
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     dirty_set::DirtySet,
     observed::{ContainerState, Observed, ObservedContainer},
-    pending::Pending,
+    pending::{DnsHold, Pending},
     spec::NodeSettings,
 };
 use domain::{Slot, TenantName};
@@ -32,7 +32,10 @@ struct Facts {
     containers: Option<bool>,
     /// Readable.
     folders: bool,
+    /// Readable.
+    shaping: bool,
     all_elements: bool,
+    unswept: bool,
 }
 
 impl Facts {
@@ -42,7 +45,9 @@ impl Facts {
             firewall: o.firewall.value().map(|f| f.complete),
             containers: o.containers.value().map(|c| c.image),
             folders: o.folders.value().is_some(),
+            shaping: o.shaping.value().is_some(),
             all_elements: pending.all_elements,
+            unswept: pending.unswept,
         }
     }
 }
@@ -68,6 +73,17 @@ impl Planner {
 
     pub(super) fn into_plan(self) -> Plan {
         self.plan
+    }
+
+    /// Returns why the slot's AdGuard Home cannot run, or must not.
+    pub(crate) fn dns_hold(&self, slot: Slot) -> Option<DnsHold> {
+        self.pending.dns_holds.get(&slot).copied()
+    }
+
+    /// Returns whether nothing may be added to the slot's interface for now, because
+    /// connections of earlier holders of its addresses may be tracked.
+    pub(crate) fn waits_for_connections(&self, slot: Slot) -> bool {
+        self.pending.unswept || self.pending.stale_connections.contains_key(&slot)
     }
 
     /// Returns the index of the engine's list of containers.
@@ -121,6 +137,7 @@ impl Planner {
         let (mut lanes, mut elements_changed) = (Plan::new(), dirty.everything);
         for slot in &dirty.slots {
             lanes.insert(Lane::Tunnel(*slot), tunnel::plan(&view, *slot));
+            lanes.insert(Lane::Speed(*slot), speed::plan(&view, *slot));
             lanes.insert(Lane::Container(*slot), containers::plan(&view, *slot));
             lanes.insert(Lane::Dns(*slot), containers::plan_dns(&view, *slot));
             let part = elements::plan(&view, *slot);
@@ -141,6 +158,7 @@ impl Planner {
             self.plan.retain(|lane, _| !matches!(lane, Lane::Stray(_)));
             lanes.extend(stray_lanes(&view));
         }
+        lanes.insert(Lane::Connections, connections::plan(&view));
         let fetch = needs_image(&view).then_some(Step::FetchImage);
         lanes.insert(Lane::Image, fetch.into_iter().collect());
         for (lane, steps) in lanes {
@@ -181,6 +199,13 @@ impl Planner {
         let tunnels = old.tunnels.symmetric_difference(&pending.tunnels);
         let elements = old.elements.symmetric_difference(&pending.elements);
         dirty.slots.extend(tunnels.chain(elements));
+        let differing = |slot: &Slot| {
+            old.stale_connections.get(slot) != pending.stale_connections.get(slot)
+                || old.dns_holds.get(slot) != pending.dns_holds.get(slot)
+        };
+        let all = [old, pending].into_iter();
+        let slots = all.flat_map(|p| p.stale_connections.keys().chain(p.dns_holds.keys()));
+        dirty.slots.extend(slots.filter(|slot| differing(slot)));
         let starts = old.starts.symmetric_difference(&pending.starts);
         dirty.names.extend(starts.map(TenantName::to_string));
         self.pending = pending.clone();
@@ -230,5 +255,7 @@ fn all_slots(v: &View) -> BTreeSet<Slot> {
     slots.extend(interfaces.chain(elements).chain(v.observed.dns.keys()));
     slots.extend(v.pending.tunnels.iter().chain(&v.pending.elements));
     slots.extend(v.containers.slots());
+    let speeds = v.observed.shaping.value().into_iter();
+    slots.extend(speeds.flat_map(|s| s.keys()));
     slots
 }

@@ -1,11 +1,16 @@
 //! What a plan consists of: steps, in lanes.
 
 use crate::{
-    ports::{FirewallChange, PeerChange},
+    ports::{DnsPart, FirewallChange, PeerChange},
     spec::InterfaceSpec,
 };
 use domain::Slot;
-use std::collections::BTreeMap;
+use ipnet::Ipv4Net;
+use protocol::SpeedLimits;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 /// One small, idempotent change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +23,15 @@ pub enum Step {
     ChangePeers(Slot, PeerChange),
     /// Create an interface, or change it to match its spec.
     EnsureInterface(InterfaceSpec),
+    /// Set the speed limits of a slot's interface.
+    LimitSpeed(Slot, SpeedLimits),
+    /// End the tracked connections of addresses whose holders have left, by slot.
+    EndConnections(BTreeMap<Slot, BTreeSet<Ipv4Net>>),
+    /// End the tracked connections of every address of ours but these: what was left
+    /// before this process started.
+    SweepConnections(BTreeSet<Ipv4Addr>),
+    /// Move a damaged part of an AdGuard Home out of the way.
+    SetAside(Slot, DnsPart),
     /// Remove a container of ours, by the engine's id.
     RemoveContainer(String),
     /// Write what AdGuard Home needs for its first start, create its container, and
@@ -41,6 +55,10 @@ pub enum Lane {
     Firewall,
     /// A slot's interface.
     Tunnel(Slot),
+    /// The speed limits of a slot's interface.
+    Speed(Slot),
+    /// The table of tracked connections.
+    Connections,
     /// A slot's container.
     Container(Slot),
     /// A container without a slot.

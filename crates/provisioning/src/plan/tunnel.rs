@@ -7,11 +7,11 @@ use super::{
 };
 use crate::{
     derive::TenantSpecExt,
-    observed::{Observation, ObservedInterface},
+    observed::{Observation, ObservedInterface, ObservedPeer},
     ports::PeerChange,
     spec::InterfaceSpec,
 };
-use domain::Slot;
+use domain::{PublicKey, Slot};
 use ipnet::IpNet;
 
 /// Plans the slot's interface.
@@ -30,7 +30,17 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
     match present {
         Some(i) if !is_ours(i) => vec![],
         Some(_) if v.has_earlier_tenants_interface(slot) => vec![Step::DeleteInterface(slot)],
-        Some(i) => update(slot, t.interface(v.settings), i),
+        Some(i) => {
+            let wanted = t.interface(v.settings);
+            // Nothing is added while an earlier holder's connections may be tracked.
+            let stale = v.pending.stale_connections.contains_key(&slot);
+            if stale || v.pending.unswept && has_other_key(&wanted, i) {
+                let departing = departing_peers(&wanted, i);
+                return removal(slot, departing).into_iter().collect();
+            }
+            update(slot, wanted, i)
+        }
+        None if v.pending.unswept || v.pending.stale_connections.contains_key(&slot) => vec![],
         None if is_filtered(v, slot) => vec![Step::EnsureInterface(t.interface(v.settings))],
         None => vec![],
     }
@@ -52,15 +62,40 @@ fn update(slot: Slot, wanted: InterfaceSpec, i: &ObservedInterface) -> Vec<Step>
             .into_iter()
             .collect();
     }
-    let removal = PeerChange {
-        remove: change.remove,
-        ..PeerChange::default()
-    };
-    let first = (!removal.is_empty()).then_some(Step::ChangePeers(slot, removal));
-    first
+    removal(slot, change.remove)
         .into_iter()
         .chain([Step::EnsureInterface(wanted)])
         .collect()
+}
+
+/// Returns whether the interface has another key than the tenant's: an external change,
+/// or an earlier tenant of the same name, and so with the same mark.
+fn has_other_key(wanted: &InterfaceSpec, i: &ObservedInterface) -> bool {
+    i.public_key != Some(wanted.private_key.public())
+}
+
+/// Returns the peers that may send from an address that is no longer theirs. Behind
+/// another key all may, whoever their devices belong to now.
+pub(super) fn departing_peers(wanted: &InterfaceSpec, i: &ObservedInterface) -> Vec<PublicKey> {
+    let other_key = has_other_key(wanted, i);
+    let departs = |key: &PublicKey, peer: &ObservedPeer| {
+        let own = wanted
+            .peers
+            .get(key)
+            .map(|p| IpNet::from(std::net::IpAddr::from(p.address)));
+        other_key || own.is_none() || peer.allowed_ips.iter().any(|net| Some(*net) != own)
+    };
+    let peers = i.peers.iter().filter(|(key, peer)| departs(key, peer));
+    peers.map(|(key, _)| *key).collect()
+}
+
+/// Returns the step that removes these peers, if there are any.
+fn removal(slot: Slot, remove: Vec<PublicKey>) -> Option<Step> {
+    let change = PeerChange {
+        remove,
+        ..PeerChange::default()
+    };
+    (!change.is_empty()).then_some(Step::ChangePeers(slot, change))
 }
 
 /// Returns the fewest changes that make an interface's peers match the spec.

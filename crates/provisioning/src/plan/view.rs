@@ -6,7 +6,7 @@ use crate::{
     hash::content_hash,
     observed::{Observation, Observed, ObservedContainer, ObservedContainers, ObservedInterface},
     pending::Pending,
-    spec::{FirewallTenant, NodeSettings},
+    spec::{FirewallTenant, NodeSettings, is_same_tenants_revision},
 };
 use domain::{Slot, TenantName, marks::INTERFACE_ALIAS_PREFIX};
 use protocol::{NodeSpec, TenantSpec};
@@ -27,6 +27,11 @@ impl View<'_> {
     pub fn active(&self, slot: Slot) -> Option<&TenantSpec> {
         let tenant = self.spec.tenants.get(&slot).map(AsRef::as_ref);
         tenant.filter(|t| !t.suspended)
+    }
+
+    /// Returns whether the slot's AdGuard Home cannot run, or must not.
+    pub fn is_held(&self, slot: Slot) -> bool {
+        self.pending.dns_holds.contains_key(&slot)
     }
 
     /// Returns whether the slot's interface is ours and still an earlier tenant's.
@@ -58,10 +63,19 @@ impl View<'_> {
         self.folder_owner(t).is_some() && !self.is_own_folder(t)
     }
 
+    /// Returns whether a container that is not ours has the engine's name of the
+    /// tenant's.
+    pub fn is_name_foreign(&self, c: &ObservedContainers, slot: Slot) -> bool {
+        let derived = self.tenants.derived.get(&slot);
+        derived.is_some_and(|d| c.foreign.contains(&d.docker_name))
+    }
+
     /// Returns whether a container uses the folder of that name, or is about to.
     pub fn uses_folder(&self, c: &ObservedContainers, tenant: &TenantName) -> bool {
+        let slot = self.tenants.by_name.get(tenant.as_str());
         self.containers.of_name(tenant).next().is_some()
             || c.foreign.contains(&tenant.container())
+            || slot.is_some_and(|slot| self.is_name_foreign(c, *slot))
             || self.pending.starts.contains(tenant)
     }
 }
@@ -74,29 +88,44 @@ pub fn is_ours(i: &ObservedInterface) -> bool {
 }
 
 /// Returns where a tenant's DNS queries should be sent: to its container, or, while
-/// there is no image to create one from, to a plain resolver.
-fn dns_target(t: &TenantSpec, o: &Observed, s: &NodeSettings, index: &ContainerIndex) -> Ipv4Addr {
+/// there is no image to create one from or it cannot run, to a plain resolver. To
+/// nobody while the slot has a container that is not the tenant's.
+fn dns_target(
+    t: &TenantSpec,
+    o: &Observed,
+    s: &NodeSettings,
+    index: &ContainerIndex,
+    is_held: bool,
+) -> Option<Ipv4Addr> {
     let present = || {
-        o.firewall
-            .value()
-            .and_then(|f| f.tenants.get(&t.slot))
-            .and_then(|f| f.dns)
+        let elements = o.firewall.value().and_then(|f| f.tenants.get(&t.slot));
+        elements.and_then(|f| f.dns)
     };
-    match &o.containers {
-        Observation::Read(c) if c.image || index.has_slot(t.slot) => s.addresses.container(t.slot),
-        Observation::Read(_) => s.fallback_dns,
-        Observation::Unreadable(_) => present().unwrap_or(s.addresses.container(t.slot)),
+    let Observation::Read(c) = &o.containers else {
+        return present();
+    };
+    let mut containers = index.of_slot(t.slot, c).peekable();
+    let exists = containers.peek().is_some();
+    let revision = || t.container(s).revision();
+    if exists && !containers.all(|x| is_same_tenants_revision(&x.revision, &revision())) {
+        return None;
+    }
+    match (is_held, c.image || exists) {
+        (false, true) => Some(s.addresses.container(t.slot)),
+        _ => Some(s.fallback_dns),
     }
 }
 
-/// Returns the elements that an active tenant should have.
+/// Returns the elements that an active tenant should have. Its AdGuard Home does not
+/// run while it `is_held`.
 pub(crate) fn wanted_elements(
     t: &TenantSpec,
     o: &Observed,
     s: &NodeSettings,
     index: &ContainerIndex,
+    is_held: bool,
 ) -> FirewallTenant {
-    t.firewall(s, dns_target(t, o, s, index))
+    t.firewall(s, dns_target(t, o, s, index, is_held))
 }
 
 /// What is derived from a tenant's spec alone, computed once for each spec.
@@ -108,6 +137,8 @@ pub(super) struct Derived {
     pub conf: u64,
     /// The container's revision.
     pub revision: String,
+    /// The container's name in the engine.
+    pub docker_name: String,
 }
 
 /// The tenants of a spec by name, and what is derived from each.
@@ -127,10 +158,12 @@ impl TenantIndex {
 
     pub fn add(&mut self, t: &Arc<TenantSpec>, settings: &NodeSettings) {
         self.by_name.insert(t.name.to_string(), t.slot);
+        let container = t.container(settings);
         let derived = Derived {
             public_key: t.private_key.public().to_string(),
             conf: content_hash(t.wg_conf().expose().as_bytes()),
-            revision: t.container(settings).revision(),
+            revision: container.revision(),
+            docker_name: container.docker_name(),
         };
         self.derived.insert(t.slot, derived);
     }
@@ -162,10 +195,6 @@ impl ContainerIndex {
             }
         }
         index
-    }
-
-    fn has_slot(&self, slot: Slot) -> bool {
-        self.by_slot.contains_key(&slot)
     }
 
     /// Returns the slots that have containers.

@@ -3,13 +3,13 @@
 
 use domain::Slot;
 use proptest::prelude::*;
-use protocol::NodeSpec;
+use protocol::{NodeSpec, SpeedLimits, TenantLimits};
 use provisioning::{
     NodeSettings, Observation, Observed, TenantSpecExt,
     hash::content_hash,
     observed::{
         ContainerState, ObservedContainer, ObservedContainers, ObservedFirewall,
-        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer,
+        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer, ObservedSpeed,
     },
 };
 use std::{collections::BTreeMap, net::IpAddr, path::Path};
@@ -24,11 +24,25 @@ pub fn settings() -> NodeSettings {
 pub const SLOTS: std::ops::RangeInclusive<u16> = 1..=4;
 
 prop_compose! {
+    /// What a tenant is allowed, with two speeds and none.
+    pub fn any_limits()(down in 0u64..3, up in 0u64..3, stopped in any::<bool>()) -> TenantLimits {
+        let speed = |n: u64| (n > 0).then_some(n * 1_000_000);
+        let speed = SpeedLimits { down_bps: speed(down), up_bps: speed(up) };
+        TenantLimits { speed, stopped }
+    }
+}
+
+prop_compose! {
     /// Some of four tenants; some of them are suspended.
-    pub fn any_spec()(picks in prop::collection::vec((0u8..4, any::<bool>(), any::<bool>()), 4)) -> NodeSpec {
+    pub fn any_spec()(
+        picks in prop::collection::vec((0u8..4, any::<bool>(), any::<bool>()), 4),
+        limits in prop::collection::vec(any_limits(), 4),
+    ) -> NodeSpec {
         let s = settings();
-        let tenants = SLOTS.zip(picks).filter(|(_, (_, there, _))| *there).map(|(n, (devices, _, suspended))| {
+        let picks = SLOTS.zip(picks).zip(limits);
+        let tenants = picks.filter(|((_, (_, there, _)), _)| *there).map(|((n, (devices, _, suspended)), limits)| {
             let mut t = samples::tenant(&s, n, devices);
+            t.limits = limits;
             t.suspended = suspended && devices == 3;
             (t.slot, t.into())
         }).collect();
@@ -128,13 +142,14 @@ prop_compose! {
         complete in any::<bool>(),
         elements in prop::collection::vec((any::<bool>(), any::<bool>()), 4),
         folders in prop::collection::vec(0u8..4, 4),
+        speeds in prop::collection::vec(prop::option::of((any_limits(), any::<bool>())), 4),
     ) -> Observed {
         let s = settings();
         let slot = |i: usize| Slot::new(i as u16 + 1).unwrap();
         let interfaces: BTreeMap<_, _> = interfaces.into_iter().enumerate().filter_map(|(i, x)| Some((slot(i), x?))).collect();
         let tenants = elements.iter().enumerate().filter(|(_, (there, _))| *there).map(|(i, (_, right))| {
             let t = samples::tenant(&s, slot(i).get(), 2);
-            let e = if *right { ObservedFirewallTenant::from_spec(&t.firewall(&s, s.fallback_dns)) } else { ObservedFirewallTenant { listed: true, ..Default::default() } };
+            let e = if *right { ObservedFirewallTenant::from_spec(&t.firewall(&s, Some(s.fallback_dns))) } else { ObservedFirewallTenant { listed: true, ..Default::default() } };
             (slot(i), e)
         }).collect();
         let folders = folders.iter().enumerate().filter(|(_, k)| **k > 0).map(|(i, k)| {
@@ -142,7 +157,12 @@ prop_compose! {
             let conf = (format!("wg{}.conf", if *k == 2 { 77 } else { slot(i).get() }), content_hash(t.wg_conf().expose().as_bytes()));
             (t.name.folder(), ObservedFolder { wg_confs: [conf].into(), owner: Some(if *k == 3 { "an earlier tenant's key".to_owned() } else { t.private_key.public().to_string() }), ..ObservedFolder::default() })
         }).collect();
+        let speeds = speeds.into_iter().enumerate().filter_map(|(i, speed)| {
+            let (limits, intact) = speed?;
+            Some((slot(i), ObservedSpeed { limits: limits.speed, intact }))
+        }).collect();
         Observed {
+            shaping: Observation::Read(speeds),
             wireguard: Observation::Read(interfaces),
             firewall: Observation::Read(ObservedFirewall { complete, tenants }),
             containers: Observation::Read(ObservedContainers { image, ours: containers.into_iter().flatten().collect(), foreign: Default::default() }),

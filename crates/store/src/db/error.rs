@@ -37,6 +37,15 @@ pub enum StoreError {
     /// The plan does not exist.
     #[error("no such plan")]
     PlanUnknown,
+    /// There is a plan with that id.
+    #[error("there is a plan with that id")]
+    PlanTaken,
+    /// Tenants have the plan.
+    #[error("{tenants} tenants have the plan")]
+    PlanInUse {
+        /// The number of tenants that have it.
+        tenants: u32,
+    },
     /// A newer MalikNode has changed the schema.
     #[error("the schema is {found}, and this program knows up to {known}")]
     SchemaNewer {
@@ -91,6 +100,11 @@ impl StoreError {
             }
             Self::NotFound => Failure::not_found(),
             Self::PlanUnknown => Failure::at(Field::Plan, Code::PlanUnknown, Message::PlanUnknown),
+            Self::PlanTaken => Failure::at(Field::PlanId, Code::PlanTaken, Message::PlanTaken),
+            Self::PlanInUse { tenants } => {
+                let tenants = (*tenants).into();
+                Failure::new(Code::PlanInUse, Message::PlanInUse { tenants })
+            }
             Self::SchemaNewer { found, known } => {
                 let message = Message::SchemaNewer {
                     found: found.unsigned_abs(),

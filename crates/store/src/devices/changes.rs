@@ -11,7 +11,8 @@ use seal::Purpose;
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 impl Store {
-    /// Adds a device at the tenant's lowest free address. The transaction checks
+    /// Adds a device at the first free address after the one given last, around: an
+    /// address is not given again soon after a device has left it. The transaction checks
     /// the plan's limit, so two concurrent calls cannot exceed it.
     ///
     /// # Errors
@@ -40,10 +41,10 @@ impl Store {
 
         let mut tx = self.db.begin().await?;
         let pending = begin_change(&mut tx, scope).await?;
-        let sql = "SELECT plans.devices FROM users \
+        let sql = "SELECT plans.devices, users.last_host FROM users \
                    JOIN plans ON plans.id = users.plan WHERE users.id = $1";
-        let row = fetch_optional!(tx.connection(), (i64,), sql, tenant)?;
-        let (allowed,) = row.ok_or(StoreError::NotFound)?;
+        let row = fetch_optional!(tx.connection(), (i64, i64), sql, tenant)?;
+        let (allowed, last_host) = row.ok_or(StoreError::NotFound)?;
         let sql = "SELECT vpn_ip FROM peers WHERE user_id = $1";
         let used = fetch_all!(tx.connection(), (String,), sql, tenant)?;
         let limit = StoreError::DeviceLimit {
@@ -53,10 +54,12 @@ impl Store {
             return Err(limit);
         }
         let used: BTreeSet<Ipv4Addr> = used.iter().filter_map(|(a,)| a.parse().ok()).collect();
-        let address = (AddressPlan::FIRST_HOST..=AddressPlan::LAST_HOST)
-            .map(|host| addresses.device(pending.slot(), host))
-            .find(|a| !used.contains(a))
+        let (host, address) = hosts_after(last_host)
+            .map(|host| (host, addresses.device(pending.slot(), host)))
+            .find(|(_, address)| !used.contains(address))
             .ok_or(limit)?;
+        let sql = "UPDATE users SET last_host = $2 WHERE id = $1";
+        execute!(tx.connection(), sql, tenant, i64::from(host))?;
 
         let sql = "INSERT INTO peers (user_id, device_label, label_folded, vpn_ip, private_key, \
              public_key, preshared_key, mesh_routing, adguard_client_id, dns_filtering_policy, \
@@ -176,6 +179,13 @@ impl Store {
         tx.commit().await?;
         Ok(pending.committed(device))
     }
+}
+
+/// Returns all host parts, beginning with the one after `last`.
+fn hosts_after(last: i64) -> impl Iterator<Item = u8> {
+    let (first, end) = (AddressPlan::FIRST_HOST, AddressPlan::LAST_HOST);
+    let last = u8::try_from(last).unwrap_or(0).clamp(first - 1, end);
+    (last.saturating_add(1)..=end).chain(first..=last)
 }
 
 /// Returns which unique value of a new device is taken. The address cannot be:

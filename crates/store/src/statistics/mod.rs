@@ -52,6 +52,7 @@ pub(crate) fn frequent_statements() -> Vec<String> {
         record::INITIAL_COUNTERS,
         record::EXISTING_PEERS,
         &rollup::delete_days(1),
+        &record::days_since(domain::Timestamp(1)),
     ];
     let mut all: Vec<String> = by_ids
         .into_iter()

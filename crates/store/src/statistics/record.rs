@@ -4,11 +4,13 @@ use super::{
     peer_index::{NodePeers, PeerIndex},
     rollup::PendingRows,
     sample::StatSample,
+    series::month_bytes,
     traffic_codec::{DeviceCounters, SUM_COUNT, TenantCounters, Traffic, UNREPORTED},
 };
 use crate::{
-    Result, Store,
+    PeriodUse, QuotaUse, Result, Store,
     db::{Either, Tx, batch, fetch_all, unsigned},
+    quota::{self, LimitRow, limit_columns},
 };
 use domain::{NodeId, Timestamp};
 use std::collections::BTreeMap;
@@ -20,9 +22,13 @@ const REPORTED_TENANTS: usize = 10;
 
 pub(super) const PEERS_OF_NODE: &str = "SELECT peers.public_key, peers.user_id, peers.id \
      FROM users JOIN peers ON peers.user_id = users.id WHERE users.node_id = $1";
-pub(super) const EXISTING_TENANTS: &str = "SELECT id FROM users WHERE id IN";
-pub(super) const TENANT_COUNTERS: &str =
-    "SELECT user_id, counters FROM tenant_traffic WHERE user_id IN";
+pub(super) const EXISTING_TENANTS: &str = concat!(
+    "SELECT ",
+    limit_columns!(),
+    " FROM users JOIN plans ON plans.id = users.plan WHERE users.id IN"
+);
+pub(super) const TENANT_COUNTERS: &str = "SELECT user_id, counters, period_start, period_end, period_bytes \
+     FROM tenant_traffic WHERE user_id IN";
 pub(super) const INITIAL_COUNTERS: &str = "SELECT id, rx_total, tx_total, last_rx, last_tx, \
      last_handshake, endpoint FROM peers WHERE id IN";
 pub(super) const EXISTING_PEERS: &str = "SELECT id FROM peers WHERE id IN";
@@ -30,10 +36,19 @@ pub(super) const EXISTING_PEERS: &str = "SELECT id FROM peers WHERE id IN";
 /// The readings of each peer of each tenant, by their ids.
 type Readings<'a> = BTreeMap<i64, BTreeMap<i64, &'a StatSample>>;
 
+/// A tenant whose readings are recorded.
+struct Tenant {
+    counters: TenantCounters,
+    limits: LimitRow,
+    /// What was counted of a month; `None` before the first reading.
+    counted: Option<PeriodUse>,
+}
+
 impl Store {
     /// Records readings of one node in one transaction. Peers that are not that
     /// node's (any more) are ignored; of two readings of one peer the last one
-    /// counts.
+    /// counts. Returns the quotas of the tenants whose bytes have changed and whose plan
+    /// has a limit.
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`](crate::StoreError::NotFound) for an unknown
@@ -44,7 +59,7 @@ impl Store {
         node: NodeId,
         samples: &[StatSample],
         at: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<Vec<QuotaUse>> {
         let mut index = self.peer_index.lock().await;
         let peers = self.current_peers(&mut index, node).await?;
         let mut readings = Readings::new();
@@ -54,29 +69,34 @@ impl Store {
             }
         }
         if readings.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut tx = self.db.begin().await?;
         let mut tenants = load_counters(&mut tx, readings.keys().copied().collect()).await?;
+        take_over_months(&mut tx, &mut tenants, at).await?;
         add_new_devices(&mut tx, &mut tenants, &readings).await?;
         let mut rows = PendingRows::default();
-        let mut changed = Vec::new();
-        for (tenant, readings) in &readings {
-            let Some(counters) = tenants.get_mut(tenant) else {
+        let (mut changed, mut quotas) = (Vec::new(), Vec::new());
+        for (id, readings) in &readings {
+            let Some(tenant) = tenants.get_mut(id) else {
                 continue; // deleted or unreadable
             };
-            if rows.apply(*tenant, counters, readings, peers.ids(), at) {
-                changed.push(*tenant);
-            }
+            let added = rows.apply(*id, &mut tenant.counters, readings, peers.ids(), at);
+            let Some(bytes) = added else {
+                continue;
+            };
+            changed.push(*id);
+            quotas.extend(tenant.count(bytes, at));
         }
         report_bandwidth(&mut tx, &mut rows, &mut tenants, &changed, at).await?;
-        for tenant in changed {
-            if let Some(counters) = tenants.get(&tenant) {
-                rows.push_counters(tenant, counters);
+        for id in changed {
+            if let Some(tenant) = tenants.get(&id) {
+                rows.push_counters(id, &tenant.counters, tenant.counted);
             }
         }
         rows.write(&mut tx, at).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(quotas)
     }
 
     /// Returns the node's peers. Reads them again if the node's generation has
@@ -98,27 +118,58 @@ impl Store {
     }
 }
 
+impl Tenant {
+    /// Adds bytes to the current month. Returns the quota if there is a limit.
+    fn count(&mut self, bytes: u64, at: Timestamp) -> Option<QuotaUse> {
+        let counted = quota::current(self.counted, || self.limits.rule(), at);
+        let counted = PeriodUse {
+            bytes: counted.bytes.saturating_add(bytes),
+            ..counted
+        };
+        self.counted = Some(counted);
+        let quota = quota::readable(self.limits.quota(counted))?;
+        (quota.limit_bytes.is_some() || quota.is_due()).then_some(quota)
+    }
+}
+
 /// Loads the counters of tenants, and locks the tenants against deletion until
 /// the end of the transaction. Locks are taken in the common order
 /// ([`crate::nodes`]), by id. SQLite has one writer at a time and needs none.
-async fn load_counters(tx: &mut Tx, ids: Vec<i64>) -> Result<BTreeMap<i64, TenantCounters>> {
+async fn load_counters(tx: &mut Tx, ids: Vec<i64>) -> Result<BTreeMap<i64, Tenant>> {
     let (share_lock, update_lock) = match tx.connection() {
         Either::Sqlite(_) => ("", ""),
-        Either::Postgres(_) => ("ORDER BY id FOR KEY SHARE", "ORDER BY user_id FOR UPDATE"),
+        Either::Postgres(_) => (
+            "ORDER BY users.id FOR KEY SHARE OF users",
+            "ORDER BY user_id FOR UPDATE",
+        ),
     };
-    let existing: Vec<(i64,)> = batch::fetch(tx, EXISTING_TENANTS, &ids, share_lock).await?;
-    let rows: Vec<(i64, Vec<u8>)> = batch::fetch(tx, TENANT_COUNTERS, &ids, update_lock).await?;
+    let existing: Vec<LimitRow> = batch::fetch(tx, EXISTING_TENANTS, &ids, share_lock).await?;
+    let rows: Vec<(i64, Vec<u8>, i64, i64, i64)> =
+        batch::fetch(tx, TENANT_COUNTERS, &ids, update_lock).await?;
     let mut tenants: BTreeMap<_, _> = existing
-        .iter()
-        .map(|(id,)| (*id, TenantCounters::default()))
+        .into_iter()
+        .map(|limits| {
+            let tenant = Tenant {
+                counters: TenantCounters::default(),
+                counted: None,
+                limits,
+            };
+            (tenant.limits.id, tenant)
+        })
         .collect();
-    for (tenant, bytes) in rows {
+    for (id, bytes, start, end, used) in rows {
+        let Some(tenant) = tenants.get_mut(&id) else {
+            continue;
+        };
         match TenantCounters::decode(&bytes) {
-            Some(counters) => drop(tenants.insert(tenant, counters)),
+            Some(counters) => {
+                tenant.counters = counters;
+                tenant.counted = quota::counted(start, end, used);
+            }
             // Other tenants are recorded; the row of this one is not changed.
             None => {
-                tracing::error!(tenant, "tenant_traffic.counters is unreadable");
-                tenants.remove(&tenant);
+                tracing::error!(tenant = id, "tenant_traffic.counters is unreadable");
+                tenants.remove(&id);
             }
         }
     }
@@ -129,13 +180,13 @@ async fn load_counters(tx: &mut Tx, ids: Vec<i64>) -> Result<BTreeMap<i64, Tenan
 /// with the columns of `peers`: zero, or the last values of the previous version.
 async fn add_new_devices(
     tx: &mut Tx,
-    tenants: &mut BTreeMap<i64, TenantCounters>,
+    tenants: &mut BTreeMap<i64, Tenant>,
     readings: &Readings<'_>,
 ) -> Result<()> {
     type Row = (i64, i64, i64, i64, i64, Option<i64>, Option<String>);
     let mut new = BTreeMap::new();
     for (tenant, readings) in readings {
-        if let Some(counters) = tenants.get(tenant) {
+        if let Some(Tenant { counters, .. }) = tenants.get(tenant) {
             let unknown = readings.keys().filter(|id| counters.device(**id).is_none());
             new.extend(unknown.map(|id| (*id, *tenant)));
         }
@@ -143,14 +194,14 @@ async fn add_new_devices(
     let ids: Vec<i64> = new.keys().copied().collect();
     let rows: Vec<Row> = batch::fetch(tx, INITIAL_COUNTERS, &ids, "").await?;
     for (id, rx_total, tx_total, last_rx, last_tx, handshake, endpoint) in rows {
-        let Some(counters) = new.get(&id).and_then(|t| tenants.get_mut(t)) else {
+        let Some(tenant) = new.get(&id).and_then(|t| tenants.get_mut(t)) else {
             continue;
         };
         let traffic = |rx, tx| Traffic {
             rx: unsigned(rx),
             tx: unsigned(tx),
         };
-        counters.devices.push(DeviceCounters {
+        tenant.counters.devices.push(DeviceCounters {
             id,
             last: traffic(last_rx, last_tx),
             total: traffic(rx_total, tx_total),
@@ -159,7 +210,7 @@ async fn add_new_devices(
             sums: [Traffic::default(); SUM_COUNT],
         });
     }
-    for counters in tenants.values_mut() {
+    for Tenant { counters, .. } in tenants.values_mut() {
         counters.devices.sort_unstable_by_key(|d| d.id);
     }
     Ok(())
@@ -170,13 +221,13 @@ async fn add_new_devices(
 async fn report_bandwidth(
     tx: &mut Tx,
     rows: &mut PendingRows,
-    tenants: &mut BTreeMap<i64, TenantCounters>,
+    tenants: &mut BTreeMap<i64, Tenant>,
     changed: &[i64],
     at: Timestamp,
 ) -> Result<()> {
     let mut due: Vec<(i64, i64)> = changed
         .iter()
-        .filter_map(|t| tenants.get(t).map(|c| (c.reported_at, *t)))
+        .filter_map(|t| tenants.get(t).map(|c| (c.counters.reported_at, *t)))
         .filter(|(reported_at, _)| {
             (at.0 - REPORT_INTERVAL_MILLIS) >= *reported_at || *reported_at > at.0
         })
@@ -185,7 +236,7 @@ async fn report_bandwidth(
     due.truncate(REPORTED_TENANTS);
     let mut reported = BTreeMap::new();
     for (_, tenant) in due {
-        let Some(counters) = tenants.get_mut(&tenant) else {
+        let Some(Tenant { counters, .. }) = tenants.get_mut(&tenant) else {
             continue;
         };
         counters.reported_at = at.0;
@@ -209,4 +260,45 @@ async fn report_bandwidth(
         }
     }
     Ok(())
+}
+
+/// Begins the month of tenants for whom none was counted: with the traffic since its
+/// start that a version recorded which counted no months.
+async fn take_over_months(
+    tx: &mut Tx,
+    tenants: &mut BTreeMap<i64, Tenant>,
+    at: Timestamp,
+) -> Result<()> {
+    let is_older = |t: &&mut Tenant| t.counted.is_none();
+    let mut older = BTreeMap::new();
+    for tenant in tenants.values_mut().filter(is_older) {
+        let period = tenant.limits.rule().period(at);
+        let bytes = month_bytes(0, &tenant.counters, period.start);
+        tenant.counted = Some(PeriodUse { period, bytes });
+        older.insert(tenant.limits.id, period.start);
+    }
+    let Some(since) = older.values().min() else {
+        return Ok(());
+    };
+    let ids: Vec<i64> = older.keys().copied().collect();
+    let sql = days_since(*since);
+    let rows: Vec<(i64, i64, i64, i64)> = batch::fetch(tx, &sql, &ids, "").await?;
+    for (id, day, rx, tx) in rows {
+        let is_of_month = older.get(&id).is_some_and(|start| day >= start.0);
+        if let Some(counted) = tenants.get_mut(&id).and_then(|t| t.counted.as_mut())
+            && is_of_month
+        {
+            let bytes = unsigned(rx).saturating_add(unsigned(tx));
+            counted.bytes = counted.bytes.saturating_add(bytes);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the query for the days of tenants since a time, without their ids.
+pub(super) fn days_since(since: Timestamp) -> String {
+    format!(
+        "SELECT user_id, day, rx_bytes, tx_bytes FROM usage_days WHERE day >= {} AND user_id IN",
+        since.0
+    )
 }

@@ -7,7 +7,7 @@ use super::{
     traffic_codec::{DeviceCounters, TenantCounters, Traffic, UNREPORTED, encode_shares},
 };
 use crate::{
-    Result,
+    PeriodUse, Result,
     db::{
         Either, Tx,
         batch::{self, Value},
@@ -27,8 +27,11 @@ const INSERT_BANDWIDTH_STATS: &str =
 const ADD_BANDWIDTH_STATS: &str = "ON CONFLICT (peer_id, recorded_at) DO UPDATE SET \
      rx_bytes = bandwidth_stats.rx_bytes + excluded.rx_bytes, \
      tx_bytes = bandwidth_stats.tx_bytes + excluded.tx_bytes";
-const INSERT_COUNTERS: &str = "INSERT INTO tenant_traffic (user_id, counters) VALUES";
-const SET_COUNTERS: &str = "ON CONFLICT (user_id) DO UPDATE SET counters = excluded.counters";
+const INSERT_COUNTERS: &str = "INSERT INTO tenant_traffic \
+     (user_id, counters, period_start, period_end, period_bytes) VALUES";
+const SET_COUNTERS: &str = "ON CONFLICT (user_id) DO UPDATE SET counters = excluded.counters, \
+     period_start = excluded.period_start, period_end = excluded.period_end, \
+     period_bytes = excluded.period_bytes";
 
 /// Returns the statement, without the ids of tenants, that deletes their days
 /// before a time.
@@ -40,7 +43,7 @@ pub(super) fn delete_days(before: i64) -> String {
 #[derive(Default)]
 pub(super) struct PendingRows {
     /// Rows of `tenant_traffic`.
-    counters: Vec<[Value; 2]>,
+    counters: Vec<[Value; 5]>,
     /// Rows of each of the [`BUCKET_TABLES`].
     buckets: [Vec<[Value; 3]>; BUCKET_TABLES.len()],
     /// Rows of `usage_days`.
@@ -50,8 +53,8 @@ pub(super) struct PendingRows {
 }
 
 impl PendingRows {
-    /// Adds the readings of a tenant to its counters. Returns whether anything
-    /// changed. Buckets that `at` is not part of any more are full.
+    /// Adds the readings of a tenant to its counters. Returns the bytes that it
+    /// adds, or `None` if nothing changed. Buckets that `at` is not part of any more are full.
     pub fn apply(
         &mut self,
         tenant: i64,
@@ -59,7 +62,7 @@ impl PendingRows {
         readings: &BTreeMap<i64, &StatSample>,
         existing: &HashSet<i64>,
         at: Timestamp,
-    ) -> bool {
+    ) -> Option<u64> {
         let mut added = Vec::new();
         let mut changed = false;
         for d in &mut counters.devices {
@@ -88,7 +91,7 @@ impl PendingRows {
             }
         }
         if !changed {
-            return false;
+            return None;
         }
         for (i, span) in SUMMED_SPANS.into_iter().enumerate() {
             let bucket = span.step_of(at).0;
@@ -102,6 +105,8 @@ impl PendingRows {
             }
         }
         self.push_bucket(Span::Hour, Span::Hour.step_of(at).0, tenant, &added);
+        let mut all = Traffic::default();
+        added.iter().for_each(|(_, traffic)| all.add(*traffic));
         let mut added = added.into_iter().peekable();
         for d in &mut counters.devices {
             if let Some((_, traffic)) = added.next_if(|(id, _)| *id == d.id) {
@@ -118,13 +123,26 @@ impl PendingRows {
                 d.handshake = None;
             }
         }
-        true
+        Some(all.rx.saturating_add(all.tx))
     }
 
-    /// Adds the counters of a tenant, to replace the stored ones.
-    pub fn push_counters(&mut self, tenant: i64, counters: &TenantCounters) {
-        self.counters
-            .push([tenant.into(), counters.encode().into()]);
+    /// Adds the counters of a tenant with what was counted of its month, to replace the
+    /// stored ones.
+    pub fn push_counters(
+        &mut self,
+        tenant: i64,
+        counters: &TenantCounters,
+        counted: Option<PeriodUse>,
+    ) {
+        let (start, end, bytes) =
+            counted.map_or((0, 0, 0), |c| (c.period.start.0, c.period.end.0, c.bytes));
+        self.counters.push([
+            tenant.into(),
+            counters.encode().into(),
+            start.into(),
+            end.into(),
+            signed(bytes),
+        ]);
     }
 
     /// Adds a row of `bandwidth_stats`.

@@ -2,7 +2,7 @@
 
 use super::{
     NewTenant, Placement, TenantRecord, TenantState,
-    placement::{free_slot, is_full},
+    placement::{FreeSlots, is_full},
 };
 use crate::{
     Committed, Result, Store, StoreError,
@@ -11,12 +11,12 @@ use crate::{
     nodes::{begin_change, bump_generation},
     plans::plan_in,
 };
-use domain::{AddressPlan, Slot, TenantId, TenantScope, Timestamp};
+use domain::{AddressPlan, QuotaState, TenantId, TenantScope, Timestamp};
 use seal::Purpose;
 
 impl Store {
-    /// Creates a tenant on the node of its placement, in the lowest slot that is
-    /// neither taken nor excluded. Tenants are counted while the transaction holds the
+    /// Creates a tenant on the node of its placement, in the first slot after the
+    /// one given last, around, that is neither taken nor excluded. Tenants are counted while the transaction holds the
     /// node's row, so concurrent sign-ups cannot exceed the limit.
     ///
     /// # Errors
@@ -54,12 +54,11 @@ impl Store {
         }
         let sql = "INSERT INTO users (username, password_hash, plan, subdomain, interface_name, \
              listen_port, subnet_cidr, created_at, node_id, slot, wg_private_key, wg_public_key, \
-             dns_password, dns_password_hash, generation) \
-             VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+             dns_password, dns_password_hash, generation, time_zone) \
+             VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
              ON CONFLICT DO NOTHING RETURNING id";
-        let mut from = Slot::FIRST.get();
-        while let Some(slot) = free_slot(&mut tx, node, from, excluded).await? {
-            from = slot.get() + 1;
+        let mut slots = FreeSlots::of(&mut tx, node).await?;
+        while let Some(slot) = slots.next(&mut tx, excluded).await? {
             let inserted = fetch_optional!(
                 tx.connection(),
                 (i64,),
@@ -78,6 +77,7 @@ impl Store {
                 dns_sealed.as_str(),
                 new.dns_password_hash.as_str(),
                 generation,
+                new.time_zone.as_str(),
             )?;
             let Some((id,)) = inserted else {
                 // The conflict is the name or a value of this slot. For example,
@@ -90,6 +90,8 @@ impl Store {
                 tracing::warn!(%slot, "a free slot conflicts with a tenant; trying the next one");
                 continue;
             };
+            let sql = "UPDATE nodes SET last_slot = $2 WHERE id = $1";
+            execute!(tx.connection(), sql, node.0, i64::from(slot.get()))?;
             let entry = AuditEntry {
                 at: new.now,
                 actor: name.to_owned(),
@@ -108,6 +110,8 @@ impl Store {
                 node,
                 slot,
                 state: TenantState::Active,
+                quota: QuotaState::Open,
+                time_zone: new.time_zone,
                 public_key,
                 created_at: new.now,
             };

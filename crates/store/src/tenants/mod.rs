@@ -2,6 +2,7 @@
 
 mod changes;
 mod placement;
+mod terms;
 
 pub use placement::Placement;
 
@@ -10,10 +11,12 @@ use crate::{
     db::{fetch_all, fetch_optional},
     nodes::parse_slot,
     plans::{PlanRow, plan_columns},
+    quota::{CountedRow, PeriodUse, counted_columns, current},
     statistics::{DeviceCounters, decode_counters},
 };
 use domain::{
-    NodeId, Plan, PrivateKey, PublicKey, Secret, Slot, TenantId, TenantName, TenantScope, Timestamp,
+    NodeId, PeriodRule, Plan, PrivateKey, PublicKey, QuotaState, Secret, Slot, TenantId,
+    TenantName, TenantScope, Timestamp,
 };
 use std::fmt;
 
@@ -31,6 +34,8 @@ pub struct NewTenant {
     pub dns_password: Secret,
     /// The bcrypt hash of that password, for AdGuard Home's configuration.
     pub dns_password_hash: String,
+    /// The time zone in which its months begin, e.g. `Europe/Berlin`.
+    pub time_zone: String,
     pub now: Timestamp,
 }
 
@@ -77,6 +82,10 @@ pub struct TenantRecord {
     /// The tenant's slot on that node.
     pub slot: Slot,
     pub state: TenantState,
+    /// Whether its month's data suffice, as it is in force.
+    pub quota: QuotaState,
+    /// The time zone in which its months begin.
+    pub time_zone: String,
     /// The tunnel's public key.
     pub public_key: PublicKey,
     pub created_at: Timestamp,
@@ -90,6 +99,8 @@ pub struct TenantListing {
     pub devices: u32,
     /// The number of devices with a recent handshake.
     pub online: u32,
+    /// What it has used of its month's data.
+    pub used: PeriodUse,
 }
 
 #[derive(sqlx::FromRow)]
@@ -100,6 +111,8 @@ pub(crate) struct UserRow {
     node_id: i64,
     slot: i64,
     state: String,
+    quota_state: String,
+    time_zone: String,
     wg_public_key: String,
     created_at: i64,
     #[sqlx(flatten)]
@@ -109,7 +122,7 @@ pub(crate) struct UserRow {
 macro_rules! user_columns {
     () => {
         "users.id, users.username, users.password_hash, users.node_id, users.slot, users.state, \
-         users.wg_public_key, users.created_at"
+         users.quota_state, users.time_zone, users.wg_public_key, users.created_at"
     };
 }
 
@@ -123,6 +136,8 @@ impl TryFrom<UserRow> for TenantRecord {
             id: TenantId(r.id),
             slot: parse_slot(r.slot).ok_or_else(|| corrupt("slot"))?,
             state: TenantState::parse(&r.state).ok_or_else(|| corrupt("state"))?,
+            quota: QuotaState::parse(&r.quota_state).ok_or_else(|| corrupt("quota_state"))?,
+            time_zone: r.time_zone,
             public_key: PublicKey::parse(&r.wg_public_key).map_err(|_| corrupt("wg_public_key"))?,
             name: TenantName::parse(&r.username).map_err(|_| corrupt("username"))?,
             password_hash: Secret::new(r.password_hash),
@@ -130,6 +145,13 @@ impl TryFrom<UserRow> for TenantRecord {
             node: NodeId(r.node_id),
             created_at: Timestamp(r.created_at),
         })
+    }
+}
+
+impl TenantRecord {
+    /// Returns when the tenant's months begin.
+    pub fn rule(&self) -> PeriodRule {
+        PeriodRule::new(&self.time_zone, self.plan.month_day)
     }
 }
 
@@ -189,17 +211,23 @@ impl Store {
         self.open_dns_password(&name, &sealed)
     }
 
-    /// Lists every tenant by node and slot, with the number of its devices and of
-    /// those with a handshake after `online_since`. A deleted device counts as
+    /// Lists every tenant by node and slot, with the number of its devices, of those
+    /// with a handshake after `online_since`, and what it has used at `now`. A deleted device counts as
     /// online until the tenant's next reading.
     ///
     /// # Errors
     /// Returns the database's error.
-    pub async fn tenants(&self, online_since: Timestamp) -> Result<Vec<TenantListing>> {
+    pub async fn tenants(
+        &self,
+        online_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<TenantListing>> {
         #[derive(sqlx::FromRow)]
         struct Row {
             #[sqlx(flatten)]
             tenant: UserRow,
+            #[sqlx(flatten)]
+            counted: CountedRow,
             devices: i64,
             counters: Option<Vec<u8>>,
         }
@@ -208,9 +236,13 @@ impl Store {
             user_columns!(),
             ", ",
             plan_columns!(),
-            ", (SELECT COUNT(*) FROM peers WHERE peers.user_id = users.id) AS devices, \
-             (SELECT counters FROM tenant_traffic WHERE user_id = users.id) AS counters \
-             FROM users JOIN plans ON plans.id = users.plan ORDER BY users.node_id, users.slot"
+            ", ",
+            counted_columns!(),
+            ", COALESCE(of_user.devices, 0) AS devices, tenant_traffic.counters \
+             FROM users JOIN plans ON plans.id = users.plan \
+             LEFT JOIN tenant_traffic ON tenant_traffic.user_id = users.id \
+             LEFT JOIN (SELECT user_id, COUNT(*) AS devices FROM peers GROUP BY user_id) AS of_user \
+               ON of_user.user_id = users.id ORDER BY users.node_id, users.slot"
         );
         let rows = fetch_all!(self.db.reader(), Row, sql)?;
         let listing = |r: Row| {
@@ -218,8 +250,10 @@ impl Store {
             let is_online = |d: &&DeviceCounters| d.handshake.is_some_and(|at| at > online_since.0);
             let devices = u32::try_from(r.devices).unwrap_or(u32::MAX);
             let online = counters.devices.iter().filter(is_online).count();
+            let tenant = TenantRecord::try_from(r.tenant)?;
             Ok(TenantListing {
-                tenant: r.tenant.try_into()?,
+                used: current(r.counted.counted(), || tenant.rule(), now),
+                tenant,
                 devices,
                 online: u32::try_from(online).unwrap_or(u32::MAX).min(devices),
             })

@@ -38,35 +38,58 @@ pub(super) async fn is_full(tx: &mut Tx, node: NodeId, max_tenants: u32) -> Resu
     Ok(count.is_some_and(|(count,)| count >= i64::from(max_tenants)))
 }
 
-/// Returns the node's lowest slot from `from` on that is neither taken nor excluded.
-/// The database finds it: reading a thousand slots would delay the changes that
-/// wait for the node's row.
-pub(super) async fn free_slot(
-    tx: &mut Tx,
+/// The free slots of a node in the order in which they are given: from the one after
+/// the slot given last, around. So a slot, with its addresses and its port, is not given
+/// to a tenant soon after another one has left it.
+#[derive(Debug)]
+pub(super) struct FreeSlots {
     node: NodeId,
-    mut from: u16,
-    excluded: &BTreeSet<Slot>,
-) -> Result<Option<Slot>> {
-    let sql = "SELECT MIN(c.n) FROM \
-         (SELECT CAST($2 AS BIGINT) AS n UNION ALL \
-          SELECT slot + 1 FROM users WHERE node_id = $1 AND slot >= $2) AS c \
-         WHERE NOT EXISTS (SELECT 1 FROM users WHERE node_id = $1 AND slot = c.n)";
-    while let Some(slot) = Slot::new(from) {
-        if !excluded.contains(&slot) {
-            let row = fetch_optional!(
-                tx.connection(),
-                (Option<i64>,),
-                sql,
-                node.0,
-                i64::from(from)
-            )?;
-            match row.and_then(|(n,)| n).and_then(parse_slot) {
-                Some(free) if !excluded.contains(&free) => return Ok(Some(free)),
-                Some(free) => from = free.get(),
-                None => return Ok(None),
+    /// What is left to search, from and to; the range to search first is the last.
+    ranges: Vec<(u16, u16)>,
+}
+
+impl FreeSlots {
+    /// Returns those of a node whose row the transaction holds.
+    pub async fn of(tx: &mut Tx, node: NodeId) -> Result<Self> {
+        let sql = "SELECT last_slot FROM nodes WHERE id = $1";
+        let row = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
+        let last = row.and_then(|(n,)| parse_slot(n)).map_or(0, Slot::get);
+        let (first, end) = (Slot::FIRST.get(), Slot::LAST.get());
+        let ranges = vec![(first, last), (last + 1, end)];
+        Ok(Self { node, ranges })
+    }
+
+    /// Returns the next one that is not excluded.
+    pub async fn next(&mut self, tx: &mut Tx, excluded: &BTreeSet<Slot>) -> Result<Option<Slot>> {
+        while let Some((from, to)) = self.ranges.pop() {
+            // Without a query for each that is excluded.
+            let usable = |n: &u16| Slot::new(*n).is_some_and(|slot| !excluded.contains(&slot));
+            let Some(from) = (from..=to).find(usable) else {
+                continue;
+            };
+            let Some(slot) = self.first_free(tx, from, to).await? else {
+                continue;
+            };
+            self.ranges.push((slot.get() + 1, to));
+            if !excluded.contains(&slot) {
+                return Ok(Some(slot));
             }
         }
-        from += 1;
+        Ok(None)
     }
-    Ok(None)
+
+    /// Returns the lowest slot of a range that no tenant holds. The database finds it:
+    /// reading a thousand slots would delay the changes that wait for the node's row.
+    async fn first_free(&self, tx: &mut Tx, from: u16, to: u16) -> Result<Option<Slot>> {
+        if from > to {
+            return Ok(None);
+        }
+        let sql = "SELECT MIN(c.n) FROM \
+             (SELECT CAST($2 AS BIGINT) AS n UNION ALL \
+              SELECT slot + 1 FROM users WHERE node_id = $1 AND slot >= $2 AND slot < $3) AS c \
+             WHERE NOT EXISTS (SELECT 1 FROM users WHERE node_id = $1 AND slot = c.n)";
+        let (from, to) = (i64::from(from), i64::from(to));
+        let row = fetch_optional!(tx.connection(), (Option<i64>,), sql, self.node.0, from, to)?;
+        Ok(row.and_then(|(n,)| n).and_then(parse_slot))
+    }
 }

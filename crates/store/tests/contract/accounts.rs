@@ -1,6 +1,8 @@
 //! Plans, tenants, operators.
 
-use crate::test_database::{NOW, TestDatabase, name, new_device, new_tenant, scope, sign_up};
+use crate::test_database::{
+    NOW, TestDatabase, name, new_device, new_tenant, scope, sign_up, sign_up_at,
+};
 use domain::{AddressPlan, ErrorCode, Field, Secret, Slot, TenantName};
 use std::collections::BTreeSet;
 use store::{LOCAL_NODE, StatSample, StoreError, TenantState};
@@ -20,13 +22,14 @@ pub async fn seeded_plans_match_the_landing_page(db: &TestDatabase) {
     assert_eq!(short, expected);
     assert_eq!(plans[0].monthly_bytes, Some(100_000_000_000));
     assert_eq!(plans[2].monthly_bytes, Some(2_000_000_000_000));
-    assert_eq!(plans[1].speed_bps, Some(200_000_000));
-    assert_eq!(plans[2].speed_bps, None);
+    assert_eq!(plans[1].down_bps, Some(200_000_000));
+    assert_eq!(plans[1].up_bps, Some(200_000_000));
+    assert_eq!((plans[2].down_bps, plans[2].up_bps), (None, None));
     assert_eq!(store.plan("home").await.unwrap().as_ref(), Some(&plans[1]));
     assert_eq!(store.plan("nope").await.unwrap(), None);
 }
 
-pub async fn a_new_tenant_gets_the_lowest_free_slot(db: &TestDatabase) {
+pub async fn slots_are_given_in_a_circle(db: &TestDatabase) {
     let (store, plan) = (db.store().await, AddressPlan::default());
     assert!(!store.name_taken(&name("abcd")).await.unwrap());
     let a = sign_up(&store, "abcd").await;
@@ -53,11 +56,19 @@ pub async fn a_new_tenant_gets_the_lowest_free_slot(db: &TestDatabase) {
         .unwrap()
         .value;
     assert_eq!(b.slot.get(), 4);
-    assert_eq!(sign_up(&store, "cijk").await.slot.get(), 2);
+    assert_eq!(sign_up(&store, "cijk").await.slot.get(), 5);
     store.delete_tenant(&scope(&a), NOW).await.unwrap();
     let again = sign_up(&store, "abcd").await;
-    assert_eq!(again.slot.get(), 1, "a slot that was freed");
+    assert_eq!(again.slot.get(), 6, "what was freed is not given at once");
     assert!(again.id > a.id, "an id is never reused");
+    let all_but_last: BTreeSet<_> = Slot::all().filter(|s| *s != Slot::LAST).collect();
+    let last = store.create_tenant(new_tenant("last"), &plan, &all_but_last);
+    assert_eq!(last.await.unwrap().value.slot, Slot::LAST);
+    let freed = sign_up(&store, "next").await;
+    assert_eq!(freed.slot.get(), 1, "after the last one the first is next");
+    assert_eq!(sign_up(&store, "more").await.slot.get(), 2);
+    assert_eq!(sign_up(&store, "then").await.slot.get(), 3);
+    assert_eq!(sign_up(&store, "skip").await.slot.get(), 7);
     assert!(matches!(
         store.tenant(&scope(&a)).await,
         Err(StoreError::NotFound)
@@ -136,7 +147,13 @@ pub async fn an_overlapping_subnet_only_skips_its_slot(db: &TestDatabase) {
         .await
         .unwrap()
         .value;
-    assert_eq!((b.slot.get(), c.slot.get()), (1, 3));
+    assert_eq!((b.slot.get(), c.slot.get()), (3, 4));
+    sign_up_at(&store, "last", Slot::LAST).await;
+    let around = [
+        sign_up(&store, "dddd").await.slot.get(),
+        sign_up(&store, "eeee").await.slot.get(),
+    ];
+    assert_eq!(around, [1, 5]);
 }
 
 pub async fn suspensions_and_deletions_are_counted_and_logged(db: &TestDatabase) {
@@ -230,7 +247,7 @@ pub async fn the_tenant_list_counts_online_devices(db: &TestDatabase) {
         .record_statistics(LOCAL_NODE, &samples, NOW)
         .await
         .unwrap();
-    let list = store.tenants(NOW.plus_millis(-180_000)).await.unwrap();
+    let list = store.tenants(NOW.plus_millis(-180_000), NOW).await.unwrap();
     assert_eq!(
         (&list[0].tenant, list[0].devices, list[0].online),
         (&a, 3, 1)

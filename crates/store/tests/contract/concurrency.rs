@@ -209,9 +209,9 @@ pub async fn a_thousand_concurrent_sign_ups_fill_the_node(db: &TestDatabase) {
     assert!(matches!(refused[..], [StoreError::NodeFull]), "{refused:?}");
     assert_eq!(store.generation(LOCAL_NODE).await.unwrap(), 1_000);
     assert_eq!(store.audit_recent(2_000).await.unwrap().len(), 1_000);
-    assert_eq!(store.tenants(NOW).await.unwrap().len(), 1_000);
+    assert_eq!(store.tenants(NOW, NOW).await.unwrap().len(), 1_000);
     // After a deletion one of two concurrent sign-ups succeeds.
-    let deleted = store.tenants(NOW).await.unwrap().remove(500).tenant;
+    let deleted = store.tenants(NOW, NOW).await.unwrap().remove(500).tenant;
     store.delete_tenant(&scope(&deleted), NOW).await.unwrap();
     let new = ["late1", "late2"].map(new_tenant).to_vec();
     let made = sign_up_all(&store, new, None).await;
@@ -310,7 +310,7 @@ pub async fn a_thousand_full_tenants_load(db: &TestDatabase) {
         recorded.insert(what, start.elapsed());
     }
     let start = Instant::now();
-    let list = store.tenants(NOW.plus_millis(-1)).await.unwrap();
+    let list = store.tenants(NOW.plus_millis(-1), NOW).await.unwrap();
     let listed = start.elapsed();
     assert!(list.iter().all(|t| (t.devices, t.online) == (20, 20)));
     println!(

@@ -1,12 +1,14 @@
 //! Devices and the specification.
 
-use crate::test_database::{NOW, TestDatabase, label, new_device, new_tenant, scope, sign_up};
+use crate::test_database::{
+    NOW, TestDatabase, label, new_device, new_tenant, scope, sign_up, sign_up_at,
+};
 use domain::{AddressPlan, DeviceId, ErrorCode, Field, FilterPolicy, Message, NodeId, Routing};
 use protocol::NodeSpec;
 use std::{collections::BTreeSet, sync::Arc};
 use store::{DeviceChange, LOCAL_NODE, StoreError};
 
-pub async fn a_device_gets_the_lowest_free_address(db: &TestDatabase) {
+pub async fn addresses_are_given_in_a_circle(db: &TestDatabase) {
     let (store, plan) = (db.store().await, AddressPlan::default());
     let s = scope(&sign_up(&store, "abcd").await);
     let mut new = new_device("Phone");
@@ -39,8 +41,24 @@ pub async fn a_device_gets_the_lowest_free_address(db: &TestDatabase) {
         .await
         .unwrap()
         .value;
-    assert_eq!(laptop.address.to_string(), "10.88.1.2", "the gap is filled");
+    assert_eq!(
+        laptop.address.to_string(),
+        "10.88.1.4",
+        "what was freed is not given at once"
+    );
     assert!(laptop.id > tablet.id, "an id is never reused");
+    let mut given = laptop;
+    for host in 5..=254 {
+        store.delete_device(&s, given.id, NOW).await.unwrap();
+        let next = store.add_device(&s, new_device("Next"), &plan).await;
+        given = next.unwrap().value;
+        assert_eq!(given.address.octets()[3], host);
+    }
+    for expected in ["10.88.1.2", "10.88.1.4"] {
+        let name = format!("Around {expected}");
+        let around = store.add_device(&s, new_device(&name), &plan).await;
+        assert_eq!(around.unwrap().value.address.to_string(), expected);
+    }
 }
 
 pub async fn labels_keys_and_client_ids_are_unique(db: &TestDatabase) {
@@ -343,13 +361,13 @@ pub async fn a_snapshot_with_changes_equals_the_spec(db: &TestDatabase) {
     store.delete_tenant(&sa, NOW).await.unwrap();
     expect(0, 1, "a deletion").await;
     store.delete_tenant(&sb, NOW).await.unwrap();
-    let next = sign_up(&store, "mnop").await;
+    let next = sign_up_at(&store, "mnop", a.slot).await;
     assert_eq!(next.slot, a.slot);
     expect(1, 1, "a deletion, and a sign-up in a slot that was free").await;
     store.delete_tenant(&sc, NOW).await.unwrap();
-    let next = sign_up(&store, "qrst").await;
+    let next = sign_up_at(&store, "qrst", b.slot).await;
     assert_eq!(next.slot, b.slot);
-    let last = sign_up(&store, "uvwx").await;
+    let last = sign_up_at(&store, "uvwx", c.slot).await;
     assert_eq!(last.slot, c.slot);
     expect(2, 0, "a slot is reassigned between two reads").await;
     let restored = store

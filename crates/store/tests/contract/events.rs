@@ -1,6 +1,6 @@
 //! The event log.
 
-use crate::test_database::{NOW, TestDatabase, scope, sign_up};
+use crate::test_database::{NOW, TestDatabase, scope, sign_up, sign_up_at};
 use domain::NodeId;
 use store::{Event, LOCAL_NODE, NewEvent, TenantRecord};
 
@@ -56,7 +56,7 @@ pub async fn a_later_tenant_reads_no_earlier_events(db: &TestDatabase) {
     let late = [event(2, Some(&a))];
     store.record_events(LOCAL_NODE, &late).await.unwrap();
     // Another tenant with the same name and slot, created at NOW.
-    let again = sign_up(&store, "aaaa").await;
+    let again = sign_up_at(&store, "aaaa", a.slot).await;
     assert_eq!((again.slot, &again.name), (a.slot, &a.name));
     let before = [event(-1, Some(&a))];
     store.record_events(LOCAL_NODE, &before).await.unwrap();
@@ -66,7 +66,7 @@ pub async fn a_later_tenant_reads_no_earlier_events(db: &TestDatabase) {
     assert_eq!(theirs, []);
     // A tenant in the same slot with another name.
     store.delete_tenant(&scope(&again), NOW).await.unwrap();
-    let b = sign_up(&store, "bbbb").await;
+    let b = sign_up_at(&store, "bbbb", a.slot).await;
     assert_eq!(b.slot, a.slot);
     store.record_events(LOCAL_NODE, &late).await.unwrap();
     assert_eq!(store.tenant_events(&scope(&b), 10).await.unwrap(), []);

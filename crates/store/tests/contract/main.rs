@@ -12,7 +12,9 @@ mod concurrency;
 mod devices;
 mod events;
 mod opening;
+mod plans;
 mod postgres;
+mod quotas;
 mod retention;
 mod secrets;
 mod sessions;
@@ -46,14 +48,14 @@ macro_rules! cases {
 /// Cases for all three databases.
 const EVERYWHERE: &[Case] = cases! {
     accounts: seeded_plans_match_the_landing_page
-        a_new_tenant_gets_the_lowest_free_slot
+        slots_are_given_in_a_circle
         a_taken_name_or_unknown_plan_is_refused
         a_full_node_refuses_and_changes_nothing
         an_overlapping_subnet_only_skips_its_slot
         suspensions_and_deletions_are_counted_and_logged
         the_tenant_list_counts_online_devices
         operators_are_created_found_and_updated;
-    devices: a_device_gets_the_lowest_free_address
+    devices: addresses_are_given_in_a_circle
         labels_keys_and_client_ids_are_unique
         the_plan_limits_the_number_of_devices
         another_tenants_device_is_not_found
@@ -61,6 +63,18 @@ const EVERYWHERE: &[Case] = cases! {
         a_browser_generated_key_is_not_stored
         the_spec_contains_opened_secrets
         a_snapshot_with_changes_equals_the_spec;
+    plans: plans_are_created_changed_and_deleted
+        a_plan_with_tenants_is_not_deleted
+        a_changed_plan_is_one_change_for_all_its_tenants
+        a_preview_names_whom_a_change_touches
+        another_plan_is_in_force_at_once;
+    quotas: bytes_of_a_month_are_counted_once
+        each_crossing_is_announced_once
+        a_new_month_opens_what_was_closed
+        a_crossing_that_was_not_settled_is_found
+        a_changed_day_ends_the_month_sooner
+        a_move_ends_the_month_on_the_same_date
+        concurrent_callers_settle_once;
     statistics: counters_become_totals_and_days
         counters_that_restart_lose_no_bytes
         unknown_and_repeated_peers_are_handled

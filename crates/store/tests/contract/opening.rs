@@ -40,7 +40,7 @@ pub async fn an_older_schema_is_upgraded_with_its_rows(db: &TestDatabase) {
     let store = db.store().await;
     let before = sign_up(&store, "abcd").await;
     store.close().await;
-    undo_3_to_5(db).await;
+    undo_3_to_6(db).await;
     db.raw("DROP TABLE usage_days").await;
     db.raw("DROP TABLE bandwidth_stats").await;
     db.raw("DROP TABLE peers").await;
@@ -58,14 +58,37 @@ pub async fn an_older_schema_is_upgraded_with_its_rows(db: &TestDatabase) {
     assert!(d.is_ok());
 }
 
-/// Undoes migrations 3 to 5, except for the column of `usage_days`.
-async fn undo_3_to_5(db: &TestDatabase) {
+/// Undoes migrations 3 to 6, except for the column of `usage_days`.
+async fn undo_3_to_6(db: &TestDatabase) {
+    db.raw("DROP INDEX users_plan").await;
+    for (table, columns) in NEW_IN_6 {
+        for column in columns {
+            db.raw(&format!("ALTER TABLE {table} DROP COLUMN {column}"))
+                .await;
+        }
+    }
     db.raw("DROP INDEX users_generation").await;
     db.raw("ALTER TABLE users DROP COLUMN generation").await;
     for table in NEW_IN_3_AND_4 {
         db.raw(&format!("DROP TABLE {table}")).await;
     }
 }
+
+const NEW_IN_6: [(&str, &[&str]); 3] = [
+    (
+        "plans",
+        &[
+            "down_bps",
+            "up_bps",
+            "at_limit",
+            "slow_bps",
+            "month_day",
+            "visible",
+        ],
+    ),
+    ("users", &["time_zone", "quota_state", "last_host"]),
+    ("nodes", &["last_slot"]),
+];
 
 const NEW_IN_3_AND_4: [&str; 6] = [
     "tenant_traffic",
@@ -86,7 +109,7 @@ pub async fn traffic_of_an_older_schema_is_continued(db: &TestDatabase) {
         .unwrap()
         .value;
     store.close().await;
-    undo_3_to_5(db).await;
+    undo_3_to_6(db).await;
     db.raw("ALTER TABLE usage_days DROP COLUMN devices").await;
     db.raw("DELETE FROM _sqlx_migrations WHERE version > 2")
         .await;
@@ -149,6 +172,8 @@ pub async fn traffic_of_an_older_schema_is_continued(db: &TestDatabase) {
     );
     let last: Vec<_> = year[363..].iter().map(|p| p.rx_bytes).collect();
     assert_eq!(last, [600, 105]);
+    let overview = store.overview(&s, Timestamp(0)).await.unwrap();
+    assert_eq!(overview.used(NOW).bytes, 7_725, "the month goes on");
     let reported = "SELECT CAST(SUM(rx_bytes) AS TEXT) FROM bandwidth_stats";
     assert_eq!(db.texts(reported).await, ["10"]);
 }

@@ -1,8 +1,8 @@
 //! The database of a test case, on one of three backends, and helpers to fill it.
 
 use domain::{
-    AddressPlan, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, Routing, Secret, TenantName,
-    TenantScope, Timestamp,
+    AddressPlan, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, Routing, Secret, Slot,
+    TenantName, TenantScope, Timestamp,
 };
 use seal::Sealer;
 use sqlx::{
@@ -157,6 +157,7 @@ pub fn new_tenant(tenant: &str) -> NewTenant {
         plan: "home".to_owned(),
         private_key: PrivateKey::from_random(bytes()),
         dns_password: Secret::new(format!("dns-password-of-{tenant}")),
+        time_zone: "UTC".to_owned(),
         dns_password_hash: "$2y$hash".to_owned(),
         now: NOW,
     }
@@ -179,6 +180,15 @@ pub fn new_device(text: &str) -> NewDevice {
 
 pub fn scope(t: &TenantRecord) -> TenantScope {
     TenantScope::issue(t.id, t.name.clone(), t.name.as_str())
+}
+
+/// Creates a tenant in that slot.
+pub async fn sign_up_at(store: &Store, tenant: &str, slot: Slot) -> TenantRecord {
+    let others = Slot::all().filter(|s| *s != slot).collect::<BTreeSet<_>>();
+    let created = store
+        .create_tenant(new_tenant(tenant), &AddressPlan::default(), &others)
+        .await;
+    created.unwrap().value
 }
 
 /// Creates a tenant as a sign-up does.

@@ -12,12 +12,14 @@ mod spec_source;
 
 pub use clock::FakeClock;
 use domain::{ErrorCode, Message, PublicKey, Slot};
+use ipnet::Ipv4Net;
 pub use memory::{FakeMemory, MemoryState};
 use provisioning::{
     observed::{
         ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
+        ObservedSpeed,
     },
-    ports::{PortError, PortResult},
+    ports::{DnsPart, PortError, PortResult},
 };
 pub use spec_source::FakeSpecs;
 use std::{
@@ -34,12 +36,20 @@ pub struct MachineState {
     pub interfaces: BTreeMap<Slot, ObservedInterface>,
     /// Our table.
     pub firewall: ObservedFirewall,
+    /// Speed limits.
+    pub speeds: BTreeMap<Slot, ObservedSpeed>,
     /// The image and the containers.
     pub containers: ObservedContainers,
     /// AdGuard Homes, by address.
     pub dns: BTreeMap<IpAddr, ObservedDns>,
     /// Tenants' folders, by name.
     pub folders: BTreeMap<String, ObservedFolder>,
+    /// Networks whose connections were ended.
+    pub ended: BTreeSet<Ipv4Net>,
+    /// AdGuard Homes that end at every start, until this part is set aside.
+    pub damaged: BTreeMap<Slot, DnsPart>,
+    /// The parts of AdGuard Homes that were set aside, in order.
+    pub aside: Vec<(Slot, DnsPart)>,
     /// Bytes by peer: (rx, tx).
     pub counters: BTreeMap<PublicKey, (u64, u64)>,
     /// Names of the calls that fail, e.g. `wireguard.ensure`.

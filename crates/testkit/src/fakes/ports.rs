@@ -5,20 +5,26 @@ use crate::expected;
 use async_trait::async_trait;
 use domain::{ErrorCode, Message, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use protocol::{PeerStatistics, TenantSpec};
+use ipnet::Ipv4Net;
+use protocol::{PeerStatistics, SpeedLimits, TenantSpec};
 use provisioning::{
     observed::{
         ContainerState, ObservedContainer, ObservedContainers, ObservedDns, ObservedFirewall,
-        ObservedFirewallTenant, ObservedFolder, ObservedInterface,
+        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedSpeed,
     },
     plan::is_ours,
     ports::{
-        Containers, DnsFilter, Firewall, FirewallChange, Folders, PeerChange, PortError,
-        PortResult, WireGuard, tenant_of_folder,
+        Connections, Containers, DnsFilter, DnsPart, Firewall, FirewallChange, Folders, PeerChange,
+        PortError, PortResult, Shaping, WireGuard, tenant_of_folder,
     },
-    spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec},
+    spec::{ContainerSpec, DOCKER_NAME_PREFIX, DnsClient, DnsInstance, InterfaceSpec},
 };
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::Ipv4Addr,
+    path::Path,
+};
 
 fn refused(code: ErrorCode, text: impl Into<String>) -> PortError {
     PortError::new(code, Message::Verbatim { text: text.into() })
@@ -141,6 +147,50 @@ impl Firewall for FakeMachine {
 }
 
 #[async_trait]
+impl Shaping for FakeMachine {
+    async fn observe(&self) -> PortResult<BTreeMap<Slot, ObservedSpeed>> {
+        self.gate("shaping.observe").await?;
+        Ok(self.state().speeds.clone())
+    }
+
+    async fn apply(&self, slot: Slot, speed: &SpeedLimits) -> PortResult<()> {
+        self.gate("shaping.apply").await?;
+        let mut s = self.state();
+        s.calls.push(("shaping.apply", Some(slot)));
+        if speed.is_unlimited() {
+            s.speeds.remove(&slot);
+            return Ok(());
+        }
+        if !s.interfaces.contains_key(&slot) {
+            return refuse(ErrorCode::Internal, "no such interface");
+        }
+        s.speeds.insert(slot, expected::speed(*speed));
+        Ok(())
+    }
+
+    fn events(&self) -> BoxStream<'static, ()> {
+        stream::pending().boxed()
+    }
+}
+
+#[async_trait]
+impl Connections for FakeMachine {
+    async fn end(&self, networks: &BTreeSet<Ipv4Net>) -> PortResult<u64> {
+        self.gate("connections.end").await?;
+        let mut s = self.state();
+        s.calls.push(("connections.end", None));
+        s.ended.extend(networks);
+        Ok(0)
+    }
+
+    async fn sweep(&self, _ranges: &[Ipv4Net], _held: &BTreeSet<Ipv4Addr>) -> PortResult<u64> {
+        self.gate("connections.sweep").await?;
+        self.state().calls.push(("connections.sweep", None));
+        Ok(0)
+    }
+}
+
+#[async_trait]
 impl Containers for FakeMachine {
     async fn observe(&self) -> PortResult<ObservedContainers> {
         self.gate("containers.observe").await?;
@@ -154,7 +204,7 @@ impl Containers for FakeMachine {
             return refuse(ErrorCode::ImageMissing, "no image");
         }
         let name = spec.tenant.container();
-        if s.containers.foreign.contains(&name) {
+        if s.containers.foreign.contains(&spec.docker_name()) {
             return refuse(ErrorCode::NameForeign, "the container is not ours");
         }
         s.calls.push(("containers.start", Some(spec.slot)));
@@ -168,13 +218,21 @@ impl Containers for FakeMachine {
             let id = format!("c{}", s.next_id);
             s.containers.ours.push(ObservedContainer {
                 id,
-                name,
+                name: name.clone(),
                 slot: Some(spec.slot),
                 revision: spec.revision(),
                 state: ContainerState::Running,
             });
         }
         write_conf(spec)?;
+        if s.damaged.contains_key(&spec.slot) {
+            // It starts, and ends at once.
+            let ended = s.containers.ours.iter_mut().find(|c| c.name == name);
+            ended
+                .into_iter()
+                .for_each(|c| c.state = ContainerState::Stopped);
+            return Ok(());
+        }
         s.dns.entry(spec.address.into()).or_default().running = true;
         Ok(())
     }
@@ -183,7 +241,12 @@ impl Containers for FakeMachine {
         self.gate("containers.remove").await?;
         let mut s = self.state();
         s.calls.push(("containers.remove", None));
-        s.containers.ours.retain(|c| c.id != id && c.name != id);
+        // The engine accepts a name wherever it accepts an id.
+        let is_named = |c: &ObservedContainer| {
+            let owner = c.revision.split_once('-').map(|(owner, _)| owner);
+            owner.is_some_and(|owner| id.strip_prefix(DOCKER_NAME_PREFIX) == Some(owner))
+        };
+        s.containers.ours.retain(|c| c.id != id && !is_named(c));
         Ok(())
     }
 
@@ -235,6 +298,17 @@ impl DnsFilter for FakeMachine {
         s.calls.push(("dns.set_clients", Some(dns.slot)));
         s.dns.entry(dns.address.into()).or_default().clients = expected::dns_clients(clients);
         Ok(())
+    }
+
+    async fn set_aside(&self, dns: &DnsInstance, part: DnsPart) -> PortResult<bool> {
+        self.gate("dns.set_aside").await?;
+        let mut s = self.state();
+        s.calls.push(("dns.set_aside", Some(dns.slot)));
+        s.aside.push((dns.slot, part));
+        if s.damaged.get(&dns.slot) == Some(&part) {
+            s.damaged.remove(&dns.slot);
+        }
+        Ok(true)
     }
 
     async fn counts(&self, _dns: &DnsInstance) -> PortResult<QueryCounts> {

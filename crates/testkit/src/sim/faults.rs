@@ -92,6 +92,10 @@ faults! {
     FolderDeleted,
     /// A client of ours is deleted inside AdGuard Home.
     ClientDeleted,
+    /// A part of AdGuard Home's data is damaged: it ends whenever it is started.
+    DnsDamaged,
+    /// The speed limits of an interface are removed or damaged.
+    SpeedLimitsRemoved,
 }
 
 /// The faults of a seed, and how often they strike.

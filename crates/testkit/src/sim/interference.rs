@@ -6,6 +6,8 @@ use provisioning::{
     hash::content_hash,
     observed::{ContainerState, ObservedInterface},
     plan::is_ours,
+    ports::DnsPart,
+    spec::docker_name,
 };
 
 impl SimState {
@@ -62,9 +64,9 @@ impl SimState {
             }
             Fault::ForeignContainer => {
                 let names: Vec<_> = self.model.spec.tenants.values().collect();
-                let name = self.rng.pick(names)?.name.container();
+                let name = docker_name(&self.rng.pick(names)?.private_key.public());
                 let mut all = self.machine.containers.iter();
-                if all.any(|c| c.observed.name == name) {
+                if all.any(|c| docker_name(&c.owner) == name) {
                     return None;
                 }
                 if !self.machine.foreign_containers.remove(&name) {
@@ -115,6 +117,37 @@ impl SimState {
                     _ => return None,
                 }
                 Some(EventPort::Containers)
+            }
+            Fault::DnsDamaged => {
+                let folder = self.some_folder()?;
+                let parts = [
+                    DnsPart::Statistics,
+                    DnsPart::QueryLog,
+                    DnsPart::Lists,
+                    DnsPart::Config,
+                ];
+                let part = self.rng.pick(parts.to_vec());
+                let folder_state = self.machine.folders.get_mut(&folder)?;
+                // Not again while it is being repaired: each part is set aside once.
+                if std::mem::replace(&mut folder_state.was_damaged, true) {
+                    return None;
+                }
+                folder_state.damaged = part;
+                for c in &mut self.machine.containers {
+                    if c.folder == folder && c.observed.state == ContainerState::Running {
+                        (c.observed.state, c.serving) = (ContainerState::Stopped, None);
+                    }
+                }
+                Some(EventPort::Containers)
+            }
+            Fault::SpeedLimitsRemoved => {
+                let slots: Vec<_> = self.machine.speeds.keys().copied().collect();
+                let slot = self.rng.pick(slots)?;
+                match number.is_multiple_of(2) {
+                    true => drop(self.machine.speeds.remove(&slot)),
+                    false => self.machine.speeds.get_mut(&slot)?.intact = false,
+                }
+                Some(EventPort::Shaping)
             }
             Fault::ImageRemoved => {
                 self.machine.image = false;

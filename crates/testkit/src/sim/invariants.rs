@@ -9,6 +9,7 @@ use provisioning::{
     TenantSpecExt,
     observed::{ContainerState, ObservedFirewallTenant},
     plan::is_ours,
+    spec::docker_name,
 };
 use std::net::Ipv4Addr;
 
@@ -18,6 +19,12 @@ impl SimState {
         if self.violation.is_some() {
             return;
         }
+        self.machine.exchange_packets();
+        let interfaces = &self.machine.interfaces;
+        let (speeds, exists) = (&mut self.machine.speeds, |s: &Slot| {
+            interfaces.contains_key(s)
+        });
+        speeds.retain(|slot, _| exists(slot));
         if let Some(what) = violation(self) {
             self.record(|| format!("VIOLATION: {what}"));
             self.violation = Some(format!("after {after}: {what}"));
@@ -29,6 +36,7 @@ impl SimState {
 fn violation(s: &mut SimState) -> Option<String> {
     unfiltered_interface(s)
         .or_else(|| revoked_access(s))
+        .or_else(|| inherited_connection(s))
         .or_else(|| changed_foreign(s))
         .or_else(|| wrong_configuration(s))
 }
@@ -75,6 +83,31 @@ fn revoked_access(s: &SimState) -> Option<String> {
             if revocation.is_some_and(|r| r.acknowledged) {
                 return Some(format!(
                     "{address} is in the mesh after its revocation was acknowledged"
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// Finds a device that has the address of a tracked connection of an earlier tenant.
+/// An external change may give an interface any key; those are not a tenant's.
+fn inherited_connection(s: &SimState) -> Option<String> {
+    let is_tenants = |key: &PublicKey| s.model.passwords.contains_key(key);
+    for (slot, i) in s.machine.interfaces.iter().filter(|(_, i)| is_ours(i)) {
+        let Some(tunnel) = i.public_key.filter(is_tenants) else {
+            continue;
+        };
+        let addresses = i.peers.values().flat_map(|peer| &peer.allowed_ips);
+        for address in addresses {
+            let ipnet::IpNet::V4(address) = address else {
+                continue;
+            };
+            let before = s.machine.connections.get(&address.addr());
+            if before.is_some_and(|(of, _)| *of != tunnel && is_tenants(of)) {
+                let address = address.addr();
+                return Some(format!(
+                    "a device of wg{slot} has {address} and an earlier tenant's connections"
                 ));
             }
         }
@@ -155,25 +188,31 @@ impl SimState {
             return Some(format!("{} should be gone", c.observed.name));
         }
         let named = |n: &String| tenants.values().any(|t| t.name.folder() == *n);
-        let used = |n: &String| {
-            m.foreign_containers
-                .contains(&n.replacen("user_", "adguard_user_", 1))
-        };
-        if let Some(name) = m.folders.keys().find(|n| !named(n) && !used(n)) {
+        if let Some(name) = m.folders.keys().find(|n| !named(n)) {
             return Some(format!("{name} should be gone"));
         }
+        if let Some((at, _)) = m.connections.iter().find(|(at, _)| !self.is_held(**at)) {
+            return Some(format!("connections of {at} should be gone"));
+        }
         tenants.values().find_map(|t| self.tenant_difference(t))
+    }
+
+    /// Returns whether a device that may send has the address.
+    fn is_held(&self, at: Ipv4Addr) -> bool {
+        let mut tenants = self.model.spec.tenants.values().filter(|t| !t.suspended);
+        tenants.any(|t| t.devices.values().any(|d| d.address == at))
     }
 
     fn tenant_difference(&self, t: &TenantSpec) -> Option<String> {
         let (m, settings) = (&self.machine, &self.model.settings);
         let name = &t.name;
+        let docker_name = docker_name(&t.private_key.public());
         // A folder that an earlier tenant of this name left stays while a
         // foreign container has the name: that container may be using it.
         let folder = m.folders.get(&name.folder()).map(|f| &f.observed);
         let key = t.private_key.public().to_string();
         let of_other = folder.is_some_and(|f| f.owner.as_ref().is_some_and(|o| *o != key));
-        let preserved = of_other && m.foreign_containers.contains(&name.container());
+        let preserved = of_other && m.foreign_containers.contains(&docker_name);
         if folder != Some(&expected::folder(t)) && !preserved {
             return Some(format!("the folder of {name} is not as it should be"));
         }
@@ -189,7 +228,14 @@ impl SimState {
             Some(i) if !is_ours(i) || *i == wanted => {}
             _ => return Some(format!("the interface of {name} is not as it should be")),
         }
-        if m.foreign_containers.contains(&name.container()) {
+        let own = m.interfaces.get(&t.slot).is_some_and(is_ours);
+        let speed = m.speeds.get(&t.slot).map(|s| (s.limits, s.intact));
+        let limits = t.limits.speed;
+        let expected = (own && !limits.is_unlimited()).then_some((limits, true));
+        if speed != expected {
+            return Some(format!("the speed limits of {name} are {speed:?}"));
+        }
+        if m.foreign_containers.contains(&docker_name) {
             return None;
         }
         let container = m.containers.iter().find(|c| {
@@ -209,8 +255,8 @@ impl SimState {
         None
     }
 
-    fn dns_of(&self, t: &TenantSpec) -> Ipv4Addr {
+    fn dns_of(&self, t: &TenantSpec) -> Option<Ipv4Addr> {
         // The image exists again before anything is compared.
-        self.model.settings.addresses.container(t.slot)
+        Some(self.model.settings.addresses.container(t.slot))
     }
 }

@@ -7,7 +7,7 @@ use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
     TenantName,
 };
-use protocol::{DeviceSpec, NodeSpec, TenantSpec};
+use protocol::{DeviceSpec, NodeSpec, SpeedLimits, TenantLimits, TenantSpec};
 use provisioning::NodeSettings;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -192,12 +192,26 @@ impl Model {
             suspended: false,
             dns_password: Secret::new(password),
             dns_password_hash: hash,
+            limits: self.limits(),
             devices: BTreeMap::new(),
         };
         for _ in 0..self.rng.below(3) {
             self.add_device(&mut t);
         }
         t
+    }
+
+    /// Draws what a plan and the use of it allow.
+    fn limits(&mut self) -> TenantLimits {
+        let mut speed = || self.rng.percent(60).then(|| 1_000_000 << self.rng.below(4));
+        let speed = SpeedLimits {
+            down_bps: speed(),
+            up_bps: speed(),
+        };
+        TenantLimits {
+            speed,
+            stopped: self.rng.percent(20),
+        }
     }
 
     fn add_device(&mut self, t: &mut TenantSpec) {
@@ -273,6 +287,10 @@ impl Model {
             (0, _) => {
                 t.suspended = !t.suspended;
                 "suspends or resumes"
+            }
+            (1, _) if self.rng.percent(50) => {
+                t.limits = self.limits();
+                "gets other limits"
             }
             (1..=4, None) | (1..=2, Some(_)) => {
                 self.add_device(&mut t);

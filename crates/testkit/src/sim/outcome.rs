@@ -46,6 +46,7 @@ impl SimState {
         self.apply_due();
         match call.reads {
             true => self.readings += 1,
+            false if call.name.starts_with("connections.") => self.connection_ends += 1,
             false => self.changes += 1,
         }
         let mut takes = Duration::from_millis(self.rng.below(6));

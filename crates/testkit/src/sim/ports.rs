@@ -12,19 +12,26 @@ use super::{
 use async_trait::async_trait;
 use domain::{ErrorCode, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use protocol::{NodeSpec, PeerStatistics, TenantSpec};
+use ipnet::Ipv4Net;
+use protocol::{NodeSpec, PeerStatistics, SpeedLimits, TenantSpec};
 use provisioning::{
     NodePorts,
     observed::{
         ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,
+        ObservedSpeed,
     },
     ports::{
-        Containers, DnsFilter, Firewall, FirewallChange, Folders, PeerChange, PortError,
-        PortResult, SpecSource, WireGuard,
+        Connections, Containers, DnsFilter, DnsPart, Firewall, FirewallChange, Folders, PeerChange,
+        PortError, PortResult, Shaping, SpecSource, WireGuard,
     },
     spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 const fn reading(name: &'static str, secs: u64) -> Call {
@@ -64,6 +71,13 @@ static APPLY: Call = Call {
     divisible: false,
     ..change("firewall.apply", 10, Never)
 };
+static OBSERVE_SPEEDS: Call = reading("shaping.observe", 10);
+static LIMIT_SPEED: Call = change("shaping.apply", 10, Never);
+static END_CONNECTIONS: Call = change("connections.end", 30, Never);
+static SWEEP_CONNECTIONS: Call = Call {
+    divisible: false,
+    ..change("connections.sweep", 30, Never)
+};
 static OBSERVE_CONTAINERS: Call = reading("containers.observe", 15);
 static START: Call = change("containers.start", 60, AnyOrder);
 static REMOVE: Call = change("containers.remove", 40, AnyOrder);
@@ -73,6 +87,10 @@ static FETCH: Call = Call {
 };
 static PREPARE: Call = change("dns.prepare", 30, Never);
 static OBSERVE_DNS: Call = reading("dns.observe", 2);
+static SET_ASIDE: Call = Call {
+    divisible: false,
+    ..change("dns.set_aside", 30, Never)
+};
 static SET_CLIENTS: Call = change("dns.set_clients", 30, AnyOrder);
 static OBSERVE_FOLDERS: Call = reading("folders.observe", 30);
 static OPEN_FOLDER: Call = Call {
@@ -89,6 +107,8 @@ impl Sim {
         NodePorts {
             wireguard: all.clone(),
             firewall: all.clone(),
+            shaping: all.clone(),
+            connections: all.clone(),
             containers: all.clone(),
             dns: all.clone(),
             folders: all.clone(),
@@ -178,6 +198,47 @@ impl Firewall for Sim {
 }
 
 #[async_trait]
+impl Shaping for Sim {
+    async fn observe(&self) -> PortResult<BTreeMap<Slot, ObservedSpeed>> {
+        self.call(&OBSERVE_SPEEDS, None, |s, _| Ok(s.machine.speeds.clone()))
+            .await
+    }
+
+    async fn apply(&self, slot: Slot, speed: &SpeedLimits) -> PortResult<()> {
+        let speed = *speed;
+        self.call(&LIMIT_SPEED, Some(slot), move |s, e| {
+            s.machine.limit_speed(slot, speed, e)
+        })
+        .await
+    }
+
+    fn events(&self) -> BoxStream<'static, ()> {
+        self.events_of(EventPort::Shaping)
+    }
+}
+
+#[async_trait]
+impl Connections for Sim {
+    async fn end(&self, networks: &BTreeSet<Ipv4Net>) -> PortResult<u64> {
+        let networks = networks.clone();
+        self.call(&END_CONNECTIONS, None, move |s, e| {
+            s.record(|| format!("     of {networks:?}"));
+            s.machine.end_connections(&networks, e)
+        })
+        .await
+    }
+
+    async fn sweep(&self, _ranges: &[Ipv4Net], held: &BTreeSet<Ipv4Addr>) -> PortResult<u64> {
+        let held = held.clone();
+        self.call(&SWEEP_CONNECTIONS, None, move |s, _| {
+            s.machine.connections.retain(|at, _| held.contains(at));
+            Ok(0)
+        })
+        .await
+    }
+}
+
+#[async_trait]
 impl Containers for Sim {
     async fn observe(&self) -> PortResult<ObservedContainers> {
         self.call(&OBSERVE_CONTAINERS, None, |s, _| {
@@ -247,6 +308,14 @@ impl DnsFilter for Sim {
         let (dns, clients) = (dns.clone(), clients.clone());
         self.call(&SET_CLIENTS, Some(dns.slot), move |s, e| {
             s.machine.set_clients(&dns, &clients, e)
+        })
+        .await
+    }
+
+    async fn set_aside(&self, dns: &DnsInstance, part: DnsPart) -> PortResult<bool> {
+        let dns = dns.clone();
+        self.call(&SET_ASIDE, Some(dns.slot), move |s, _| {
+            Ok(s.machine.set_aside(&dns, part))
         })
         .await
     }

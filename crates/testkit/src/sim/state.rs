@@ -45,6 +45,8 @@ pub struct SimState {
     pub foreign: Foreign,
     /// Changing calls so far.
     pub changes: u64,
+    /// Calls that end connections so far.
+    pub connection_ends: u64,
     /// Reading calls so far.
     pub readings: u64,
     pub(super) delayed: Vec<DelayedEffect>,
@@ -98,6 +100,7 @@ const VERIFIED: u64 = 4;
 pub(super) enum EventPort {
     Wireguard,
     Firewall,
+    Shaping,
     Containers,
 }
 
@@ -118,6 +121,7 @@ impl Sim {
             violation: None,
             foreign: Foreign::default(),
             changes: 0,
+            connection_ends: 0,
             readings: 0,
             delayed: Vec::new(),
             in_flight: Arc::new(()),

@@ -7,6 +7,8 @@ check-wireguard = WireGuard
 check-tun = /dev/net/tun
 check-nft = nft
 check-forwarding = Forwarding
+check-connections = Connections
+check-boot = Boot
 check-docker = Docker
 check-image = Image
 check-docker-networks = Docker networks
@@ -51,6 +53,14 @@ fix-configuration = fix config.toml
 fix-nft = apt-get install -y nftables; run as root
 forwarding-is-on = IPv4 forwarding is on
 forwarding-is-off = IPv4 forwarding is off; the server turns it on when it starts
+connections-enough = { $entries } of { $max } are tracked
+connections-few = the kernel tracks { $max } at most, and tenants' limits need { $wanted }; the server raises it when it starts, where it may: not in a container
+connections-long = { $settings ->
+    [one] a timeout of the kernel is
+   *[other] { $settings } timeouts of the kernel are
+} too long for idle connections; the server lowers them when it starts, where it may
+boot-table-first = the firewall table is in force before Docker starts
+boot-table-late = at a boot, containers run without the firewall table until the server has started
 fix-docker = systemctl start docker, or install it: ./dev setup
 image-present = { $image } is present, { $filters } DNS filters
 image-absent = { $image } is missing; tunnels use a plain resolver meanwhile

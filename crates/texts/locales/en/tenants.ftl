@@ -4,6 +4,7 @@ tenant-suspended = This network is suspended. Ask the operator.
 tenant-image-missing = Waiting for the AdGuard Home image; until then your devices use plain DNS.
 tenant-docker-unavailable = Docker does not answer. The server keeps trying.
 tenant-firewall-unavailable = The firewall cannot be used. The server keeps trying.
+tenant-shaping-unavailable = The speed of your network cannot be set. The server keeps trying.
 tenant-wireguard-unavailable = WireGuard cannot be used. The server keeps trying.
 tenant-port-taken = Another program uses the port of your tunnel. The server keeps trying.
 tenant-name-foreign = Something else on the server has a name that your network needs. The operator can remove or rename it.

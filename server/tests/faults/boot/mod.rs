@@ -3,6 +3,7 @@
 
 mod disk;
 mod files;
+mod gate;
 mod networks;
 mod upgrade;
 
@@ -60,9 +61,7 @@ fn power_cut(stack: &mut Stack, engine: &Engine) {
         .into_iter()
         .for_each(engine::kill);
     engine.power_cut();
-    let _ = Command::new("nft")
-        .args(["delete", "table", "inet", "maliknode"])
-        .output();
+    let _ = Command::new("nft").args(["flush", "ruleset"]).output();
     let _ = Command::new("ip").args(["link", "del", "mn0"]).output();
     let _ = fs::remove_dir_all("/run/maliknode");
     wait_for("the interfaces are gone", LIMIT, || {

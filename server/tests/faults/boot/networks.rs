@@ -2,10 +2,8 @@
 
 use super::{LIMIT, failed_command};
 use crate::{
-    converges, engine,
-    kills::operator,
-    resolves,
-    stack::{ServerOptions, Stack, run_here, wait_for},
+    converges, engine, resolves,
+    stack::{ServerOptions, Stack, operator, run_here, wait_for},
 };
 use std::process::Command;
 

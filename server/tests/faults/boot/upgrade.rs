@@ -42,7 +42,7 @@ fn an_older_root_is_taken_over_complete() {
                  (select count(*) from audit_log), (select count(*) from events)";
     let mut stack = Stack::launch(options);
     stack.wait_for_answer();
-    assert_eq!(db_vs_machine::sql(&stack, count)[0], ["2", "4", "11", "1"]);
+    assert_eq!(stack.query(count)[0], ["2", "4", "11", "1"]);
 
     for (name, devices) in [("lina", ["1", "2"]), ("omar", ["3", "4"])] {
         let mut tenant = stack.sign_in(name);

@@ -4,7 +4,7 @@ use super::Scenario;
 use crate::{
     ALLOWED, db_vs_machine,
     dns::{self, Answer},
-    engine::docker,
+    engine::{container, docker},
     internet, netns, resolves,
     stack::run_here,
 };
@@ -181,10 +181,12 @@ fn interfaces() -> Vec<ExternalChange<'static>> {
 }
 
 fn containers() -> Vec<ExternalChange<'static>> {
-    const NAME: &str = "adguard_user_alice";
+    // Stands for the id of Alice's container.
+    const CONTAINER: &str = "CONTAINER";
     let running = |w: &Scenario| -> Result<(), String> {
-        let state = docker(&["ps", "--format", "{{.Names}} {{.State}}"]);
-        let runs = state.lines().any(|l| l == format!("{NAME} running"));
+        let format = "{{.Label \"maliknode.name\"}} {{.State}}";
+        let state = docker(&["ps", "--format", format]);
+        let runs = state.lines().any(|l| l == "adguard_user_alice running");
         let answers = dns::ask_once(
             &w.phone.namespace,
             w.alice.gateway,
@@ -199,7 +201,11 @@ fn containers() -> Vec<ExternalChange<'static>> {
     let change = |what, log, args: &'static [&'static str]| ExternalChange {
         what,
         log,
-        action: Box::new(move |_: &mut Scenario| drop(docker(args))),
+        action: Box::new(move |_: &mut Scenario| {
+            let id = container("alice").expect("Alice has a container");
+            let id_or = |arg: &&'static str| if *arg == CONTAINER { id.as_str() } else { arg };
+            docker(&args.iter().map(id_or).collect::<Vec<_>>());
+        }),
         corrected: Box::new(running),
         losses: 0,
     };
@@ -207,17 +213,17 @@ fn containers() -> Vec<ExternalChange<'static>> {
         change(
             "removes a container",
             r#"drift-container-gone name="alice""#,
-            &["rm", "-f", NAME],
+            &["rm", "-f", CONTAINER],
         ),
         change(
             "stops a container",
             r#"drift-container-stopped name="alice""#,
-            &["stop", "-t", "1", NAME],
+            &["stop", "-t", "1", CONTAINER],
         ),
         change(
             "pauses a container",
             r#"drift-container-paused name="alice""#,
-            &["pause", NAME],
+            &["pause", CONTAINER],
         ),
     ]
 }

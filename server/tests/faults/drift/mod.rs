@@ -2,6 +2,7 @@
 //! logged, another tenant is not affected, and foreign objects stay.
 
 mod changes;
+mod crash_loops;
 
 use crate::{
     converges, db_vs_machine,

@@ -3,7 +3,7 @@
 use super::{Account, KillRun};
 use crate::{
     browser::{Browser, Page},
-    db_vs_machine::{self, Row},
+    db_vs_machine::Row,
     stack::{PASSWORD, PORT},
 };
 use std::{collections::BTreeMap, io, thread};
@@ -111,7 +111,7 @@ impl KillRun {
                 let (mut browser, url) = signed_in(&mut self.accounts, name);
                 let key = &rows[name].devices[&extra(name)];
                 let query = format!("select id from peers where public_key = '{key}'");
-                let id = db_vs_machine::sql(&self.stack, &query)[0][0].clone();
+                let id = self.stack.query(&query)[0][0].clone();
                 let deletes = matches!(change, Change::DeleteDevice(_));
                 thread::spawn(move || {
                     if deletes {

@@ -5,6 +5,7 @@
 //! the same changes (what the machine had done by that moment may differ).
 
 mod change;
+mod former_container;
 
 use crate::{
     ALLOWED,
@@ -16,7 +17,7 @@ use crate::{
     env_number, internet,
     netns::{self, at, flows, open_stream},
     resolves,
-    stack::{Device, PORT, STREAM, ServerOptions, Stack, Tenant, wait_for},
+    stack::{Device, STREAM, ServerOptions, Stack, Tenant, operator, wait_for},
 };
 use change::{Change, check};
 use std::{
@@ -277,22 +278,6 @@ impl KillRun {
 
 fn open(device: &Device) -> Option<TcpStream> {
     open_stream(&device.namespace, at(internet(), STREAM))
-}
-
-/// Signs the operator in with the password that the first start printed.
-pub(crate) fn operator(stack: &Stack) -> Browser {
-    let log = stack.log();
-    let line = log
-        .lines()
-        .find(|l| l.contains("Operator") && l.contains("password"));
-    let line = line.unwrap_or_else(|| panic!("no operator in the log: {log}"));
-    let password = line.rsplit(' ').next().expect("a password");
-    let mut browser = Browser::new(PORT);
-    let form = [("name", "admin"), ("password", password)];
-    let page = browser.post("http://admin.localhost:8085/operator/sign-in", &form);
-    assert_eq!(page.status, 200, "{}", page.body);
-    assert!(!page.url.contains("sign-in"), "{}", page.body);
-    browser
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! The stack under test: the real binary with an empty root in a test bed, a
 //! test upstream on the "internet", and the tenants and devices that use it.
 
+mod database;
 mod device;
+mod operator;
 mod tenant;
 
 use crate::{dns, netns};
 pub use device::Device;
 use device::forget_devices;
+#[allow(unused_imports, reason = "the packet tests use the rest")]
+pub use operator::{TestPlan, change_plan, operator};
 use std::{
     fs,
     io::{Read, Write},

@@ -45,17 +45,26 @@ impl Tenant {
 impl Stack {
     /// Signs a tenant up and waits until every part is ready.
     pub fn sign_up(&self, name: &str) -> Tenant {
-        let mut tenant = self.register(name);
+        self.sign_up_with_plan(name, "studio")
+    }
+
+    /// Signs a tenant up with this plan and waits until every part is ready.
+    pub fn sign_up_with_plan(&self, name: &str, plan: &str) -> Tenant {
+        let mut tenant = self.register_with_plan(name, plan);
         tenant.wait_until_ready();
         tenant
     }
 
     /// Signs a tenant up and waits for the answer only.
     pub fn register(&self, name: &str) -> Tenant {
+        self.register_with_plan(name, "studio")
+    }
+
+    fn register_with_plan(&self, name: &str, plan: &str) -> Tenant {
         let mut browser = Browser::new(PORT);
         let landing = browser.get("http://localhost:8085/sign-up");
         assert_eq!(landing.status, 200, "{}", landing.body);
-        let form = [("name", name), ("password", PASSWORD), ("plan", "studio")];
+        let form = [("name", name), ("password", PASSWORD), ("plan", plan)];
         let page = browser.post("http://localhost:8085/do/sign_up", &form);
         assert_eq!(
             page.status, 200,

@@ -51,6 +51,8 @@ impl Rig {
         let ports = NodePorts {
             wireguard: all.clone(),
             firewall: all.clone(),
+            shaping: all.clone(),
+            connections: all.clone(),
             containers: all.clone(),
             dns: all.clone(),
             folders: all,
@@ -110,6 +112,14 @@ async fn the_node_in_this_process_reports_all_of_itself() {
     );
     assert_eq!(rig.nodes.used_slots(HERE).len(), 2);
     assert_eq!(rig.nodes.statistics(HERE).await.unwrap().len(), 2);
+    let resources = rig.nodes.resources(HERE).await.unwrap();
+    let of = |n| resources.iter().find(|r| Slot::new(n) == Some(r.slot));
+    assert_eq!(of(2).unwrap().name, name);
+    assert_eq!(
+        of(1).unwrap().disk_bytes,
+        None,
+        "nothing is measured without a meter"
+    );
     let endpoint = rig.nodes.dns_endpoint(at(HERE, 2), &name).unwrap();
     assert_eq!(endpoint.user, "tenant");
     let other = TenantName::parse("other").unwrap();
@@ -132,6 +142,7 @@ async fn another_node_reports_nothing() {
     let unknown = rig.nodes.statistics(there).await.unwrap_err();
     assert_eq!(unknown.code, ErrorCode::NotFound);
     assert!(rig.nodes.dns_counts(at(there, 1), &name).await.is_err());
+    assert!(rig.nodes.resources(there).await.is_err());
     let mut changes = rig.nodes.tenant_changes(at(there, 1));
     assert_eq!(changes.next().now_or_never(), None, "it never ends");
 }

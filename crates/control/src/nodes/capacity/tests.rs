@@ -1,7 +1,7 @@
 //! Tests of what follows from a node's report.
 
 use super::*;
-use protocol::CapacityEstimate;
+use protocol::{CapacityEstimate, DiskSpace};
 
 const GIB: u64 = 1 << 30;
 
@@ -107,4 +107,26 @@ fn a_held_and_excluded_slot_counts_once() {
     let capacity = Capacity::new(Some(machine(2_000)), None);
     let view = capacity.view(&slots(1..=3), &slots(3..=10));
     assert_eq!((view.slots_free, view.more), (990, 990));
+}
+
+#[test]
+fn a_nearly_full_disk_has_room_for_nobody() {
+    let mut state = machine(10);
+    let mut disk = DiskSpace {
+        total: 100 * GIB,
+        available: 4 * GIB,
+        low: true,
+    };
+    state.disk = Some(disk);
+    let low = Capacity::new(Some(state.clone()), Some(20));
+    let now = view(&low, 5);
+    assert_eq!((low.max_tenants(), now.more), (Some(0), 0));
+    let [problem] = &low.problems(&now)[..] else {
+        panic!("one problem");
+    };
+    assert_eq!(problem.message, Message::NodeFullDisk);
+    disk.low = false;
+    state.disk = Some(disk);
+    let enough = Capacity::new(Some(state), Some(20));
+    assert_eq!(view(&enough, 5).more, 5);
 }

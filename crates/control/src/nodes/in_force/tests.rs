@@ -26,6 +26,7 @@ async fn waiting_for_a_change_queries_nothing() {
         excluded_slots: BTreeSet::new(),
         max_tenants: None,
         sign_ups_per_hour: 0,
+        time_zone: "UTC".to_owned(),
     };
     let inner = Inner::new(ControlParts {
         store,

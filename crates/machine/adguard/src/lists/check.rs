@@ -1,8 +1,10 @@
 //! Checks whether a text is a block list. Reads it line by line as it arrives,
 //! so that a list of 64 MB costs no memory. Refuses what AdGuard Home would refuse
 //! (`filtering/rulelist/parser.go`: HTML, binary, long lines), before a good copy
-//! is replaced.
+//! is replaced. Leaves out rules that a block list has no business with
+//! ([`is_harmful`]).
 
+use super::rule::is_harmful;
 use domain::Message;
 
 /// The longest line that AdGuard Home reads, in bytes (Go, `bufio.MaxScanTokenSize`).
@@ -50,6 +52,8 @@ impl Rejection {
 pub struct Summary {
     /// The number of lines that are neither empty nor comments.
     pub rules: u64,
+    /// The number of rules that were left out, and are not in `rules`.
+    pub left_out: u64,
 }
 
 /// Checks a list that arrives in pieces.
@@ -57,6 +61,8 @@ pub struct Summary {
 pub struct Checker {
     max_bytes: u64,
     line: Vec<u8>,
+    kept: Vec<u8>,
+    left_out: u64,
     bytes: u64,
     rules: u64,
     plausible: u64,
@@ -68,6 +74,8 @@ impl Checker {
         Self {
             max_bytes,
             line: Vec::new(),
+            kept: Vec::new(),
+            left_out: 0,
             bytes: 0,
             rules: 0,
             plausible: 0,
@@ -84,7 +92,7 @@ impl Checker {
             return Err(Rejection::TooLarge);
         }
         while let Some(end) = piece.iter().position(|b| *b == b'\n') {
-            self.line.extend_from_slice(&piece[..end]);
+            self.line.extend_from_slice(&piece[..=end]);
             self.check_line()?;
             piece = &piece[end + 1..];
         }
@@ -95,11 +103,18 @@ impl Checker {
         Ok(())
     }
 
-    /// Checks the text as a whole, after the last piece.
+    /// Returns the lines that were read completely since the last call, without those
+    /// that are left out.
+    pub fn take_kept(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.kept)
+    }
+
+    /// Checks the text as a whole, after the last piece. [`Checker::take_kept`] then
+    /// returns the last line.
     ///
     /// # Errors
     /// Returns why the text is not a list.
-    pub fn finish(mut self) -> Result<Summary, Rejection> {
+    pub fn finish(&mut self) -> Result<Summary, Rejection> {
         self.check_line()?;
         if self.rules == 0 {
             return Err(Rejection::Empty);
@@ -107,19 +122,23 @@ impl Checker {
         if self.plausible * 2 < self.rules {
             return Err(Rejection::NoRules);
         }
-        Ok(Summary { rules: self.rules })
+        Ok(Summary {
+            rules: self.rules,
+            left_out: self.left_out,
+        })
     }
 
     fn check_line(&mut self) -> Result<(), Rejection> {
-        let line = std::mem::take(&mut self.line);
-        if line.len() > MAX_LINE {
+        let whole = std::mem::take(&mut self.line);
+        if whole.len() > MAX_LINE {
             return Err(Rejection::LongLine);
         }
-        let line = line.trim_ascii();
+        let line = whole.trim_ascii();
         if self.rules == 0 && is_html(line) {
             return Err(Rejection::Html);
         }
         if line.is_empty() || matches!(line[0], b'#' | b'!') {
+            self.keep(&whole);
             return Ok(());
         }
         if line
@@ -128,9 +147,18 @@ impl Checker {
         {
             return Err(Rejection::Binary);
         }
+        if is_harmful(line) {
+            self.left_out += 1;
+            return Ok(());
+        }
         self.rules += 1;
         self.plausible += u64::from(is_plausible(line));
+        self.keep(&whole);
         Ok(())
+    }
+
+    fn keep(&mut self, line: &[u8]) {
+        self.kept.extend_from_slice(line);
     }
 }
 
@@ -186,16 +214,37 @@ mod tests {
         checker.finish()
     }
 
+    fn rules(rules: u64) -> Summary {
+        Summary { rules, left_out: 0 }
+    }
+
+    #[test]
+    fn harmful_rules_are_left_out_and_counted() {
+        let mut checker = Checker::new(1000);
+        let text = b"! list\n||ads.example^\n||bank.example^$dnsrewrite=203.0.113.9\n\n203.0.113.9 bank.example\n0.0.0.0 x.example";
+        let mut kept = Vec::new();
+        for piece in text.chunks(5) {
+            checker.feed(piece).unwrap();
+            kept.extend(checker.take_kept());
+        }
+        let summary = checker.finish().unwrap();
+        kept.extend(checker.take_kept());
+        assert_eq!((summary.rules, summary.left_out), (2, 2));
+        let kept = String::from_utf8(kept).unwrap();
+        assert_eq!(kept, "! list\n||ads.example^\n\n0.0.0.0 x.example");
+        // A list of nothing else is no list.
+        let mut checker = Checker::new(1000);
+        checker.feed(b"203.0.113.9 bank.example\n").unwrap();
+        assert_eq!(checker.finish(), Err(Rejection::Empty));
+    }
+
     #[test]
     fn lists_of_every_common_form_are_accepted() {
         let adblock = b"! Title: x\n||ads.example^\n@@||ok.example^$important\r\n/banner[0-9]+/\n";
-        assert_eq!(check(adblock), Ok(Summary { rules: 3 }));
+        assert_eq!(check(adblock), Ok(rules(3)));
         let hosts = b"# hosts\n0.0.0.0 ads.example # why\n127.0.0.1\tads2.example\n::1 x.example";
-        assert_eq!(check(hosts), Ok(Summary { rules: 3 }));
-        assert_eq!(
-            check(b"ads.example\n*.track.example\n"),
-            Ok(Summary { rules: 2 })
-        );
+        assert_eq!(check(hosts), Ok(rules(3)));
+        assert_eq!(check(b"ads.example\n*.track.example\n"), Ok(rules(2)));
     }
 
     #[test]

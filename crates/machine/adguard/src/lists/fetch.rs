@@ -4,10 +4,10 @@
 use super::{
     check::{Checker, Rejection, Summary},
     folder::ListFolder,
-    list::{List, ListSource, ListState},
+    list::{CHECK_VERSION, List, ListSource, ListState},
 };
 use domain::{Clock, ErrorCode, Message, SystemClock};
-use hostfs::write_private_file;
+use hostfs::{share_file, write_private_file};
 use provisioning::ports::{PortError, PortResult};
 use reqwest::{Client, StatusCode, header};
 use std::{
@@ -239,7 +239,11 @@ impl Fetcher {
             source,
         };
         let changed = !have_same_content(&new.path, &path).map_err(disk)?;
+        if summary.left_out > 0 {
+            tracing::warn!(list = %list.name, rules = summary.left_out, "rules that redirect names or single out devices were left out of a block list");
+        }
         if changed {
+            share_file(&new.path)?;
             fs::rename(&new.path, &path).map_err(disk)?;
             tracing::info!(list = %list.name, rules = summary.rules, "block list in force");
         }
@@ -247,6 +251,7 @@ impl Fetcher {
             list,
             &ListState {
                 source: Some(list.source.clone()),
+                checked: CHECK_VERSION,
                 etag,
                 fetched_at: Some(SystemClock.now()),
                 rules: summary.rules,
@@ -302,24 +307,29 @@ impl PartialFile {
                 name: name(),
                 reason,
             })?;
+        self.write_kept()
+    }
+
+    fn write_kept(&mut self) -> Result<(), FetchError> {
+        let kept = self.checker.take_kept();
         self.file
-            .write_all(piece)
+            .write_all(&kept)
             .map_err(|source| FetchError::Disk {
-                name: name(),
+                name: self.name.clone(),
                 source,
             })
     }
 
-    fn finish(self) -> Result<(RemoveOnDrop, Summary), FetchError> {
-        let Self {
-            name,
-            path,
-            checker,
-            ..
-        } = self;
-        match checker.finish() {
-            Ok(summary) => Ok((path, summary)),
-            Err(reason) => Err(FetchError::Refused { name, reason }),
+    fn finish(mut self) -> Result<(RemoveOnDrop, Summary), FetchError> {
+        match self.checker.finish() {
+            Ok(summary) => {
+                self.write_kept()?;
+                Ok((self.path, summary))
+            }
+            Err(reason) => Err(FetchError::Refused {
+                name: self.name,
+                reason,
+            }),
         }
     }
 }

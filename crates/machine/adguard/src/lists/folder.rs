@@ -1,7 +1,9 @@
 //! The folder of the lists: each list's file, and the state of its last fetch.
+//! Containers read the lists through a mount, each as a user of its own, so folder and
+//! lists are readable for all who get there. (The folder above is ours alone.)
 
-use super::list::{List, ListState};
-use hostfs::{create_private_dir, write_private_file};
+use super::list::{CHECK_VERSION, List, ListState};
+use hostfs::{create_shared_dir, share_file, write_private_file};
 use provisioning::ports::PortResult;
 use std::{fs, path::PathBuf};
 
@@ -22,7 +24,7 @@ impl ListFolder {
     /// # Errors
     /// `DiskUnavailable`.
     pub(super) fn create(&self) -> PortResult<()> {
-        create_private_dir(&self.dir)
+        create_shared_dir(&self.dir)
     }
 
     /// Returns the path of a list's file.
@@ -46,10 +48,18 @@ impl ListFolder {
     /// `DiskUnavailable`.
     pub(super) fn write_if_missing(&self, list: &List, text: &[u8]) -> PortResult<()> {
         let path = self.path(list);
-        if path.exists() {
-            return Ok(());
+        if !path.exists() {
+            write_private_file(&path, text)?;
         }
-        write_private_file(&path, text)
+        Ok(())
+    }
+
+    /// Lets containers read a list's file, if it exists.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`.
+    pub(super) fn share(&self, list: &List) -> PortResult<()> {
+        share_file(&self.path(list))
     }
 
     /// Returns the stored state of a list. Returns the default, which costs a
@@ -58,8 +68,8 @@ impl ListFolder {
         let read = || -> Option<ListState> {
             let text = fs::read(self.state_path(list)).ok()?;
             let state: ListState = serde_json::from_slice(&text).ok()?;
-            (state.source.as_ref() == Some(&list.source) && self.path(list).exists())
-                .then_some(state)
+            let is_same = state.source.as_ref() == Some(&list.source);
+            (is_same && state.checked == CHECK_VERSION && self.path(list).exists()).then_some(state)
         };
         read().unwrap_or_default()
     }

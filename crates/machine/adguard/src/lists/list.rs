@@ -63,11 +63,18 @@ pub struct ListStatus {
     pub problem: Option<Message>,
 }
 
+/// Grows whenever a list that was fetched before has to be checked again.
+pub(super) const CHECK_VERSION: u32 = 1;
+
 /// What is stored about a list's last fetch, in `.<id>.json` beside the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ListState {
     /// The source it was fetched from. Another source makes the rest invalid.
     pub(super) source: Option<ListSource>,
+    /// The [`CHECK_VERSION`] that it was checked by. An older one makes the rest
+    /// invalid.
+    #[serde(default)]
+    pub(super) checked: u32,
     /// The source's entity tag (RFC 9110, 8.8.3).
     pub(super) etag: Option<String>,
     pub(super) fetched_at: Option<Timestamp>,

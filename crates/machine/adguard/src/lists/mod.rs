@@ -7,6 +7,7 @@ mod check;
 mod fetch;
 mod folder;
 mod list;
+mod rule;
 
 #[doc(hidden)]
 pub use check::Checker;
@@ -76,19 +77,20 @@ impl Lists {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// Creates the folder. If the first list's file does not exist, writes the
-    /// starter list in its place.
+    /// Creates the folder, and lets containers read it. If the first list's file does
+    /// not exist, writes the starter list in its place.
     ///
     /// # Errors
     /// `DiskUnavailable`.
     pub fn install_starter(&self) -> PortResult<()> {
         self.folder().create()?;
-        match self.lists.first() {
-            Some(list) => self
-                .folder()
-                .write_if_missing(list, STARTER_LIST.as_bytes()),
-            None => Ok(()),
+        if let Some(list) = self.lists.first() {
+            self.folder()
+                .write_if_missing(list, STARTER_LIST.as_bytes())?;
         }
+        self.lists
+            .iter()
+            .try_for_each(|list| self.folder().share(list))
     }
 
     /// Returns the status of each list.

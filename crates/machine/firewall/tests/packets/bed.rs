@@ -12,7 +12,10 @@
 //! The rules match interface names, so veths named `wg1` and `wg2` replace tunnels:
 //! they carry the packets that WireGuard would have decrypted.
 
-use nix::sched::{CloneFlags, unshare};
+use nix::{
+    sched::{CloneFlags, unshare},
+    sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket},
+};
 use std::{
     io::{Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
@@ -33,6 +36,10 @@ pub const HOST: &str = "10.88.1.1 10.88.2.1 10.92.0.1 192.168.77.1 198.51.100.1"
 /// metadata services.
 pub const INTERNET: &str =
     "198.51.100.2 203.0.113.80 203.0.113.53 169.254.169.254 100.100.100.200 168.63.129.16";
+
+/// The MAC addresses of the containers, derived from their IPv4 addresses.
+pub const MAC1: &str = "02:42:0a:5c:01:01";
+pub const MAC2: &str = "02:42:0a:5c:01:02";
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -222,7 +229,6 @@ pub fn send(stream: &mut TcpStream, text: &str) -> Option<String> {
 }
 
 fn ping(target: IpAddr) -> Option<String> {
-    use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
     let fd: OwnedFd = socket(
         AddressFamily::Inet,
         SockType::Datagram,
@@ -323,11 +329,12 @@ impl Bed {
         self.host.ip("link add mn0 type bridge");
         self.host.ip("addr add 10.92.0.1/21 dev mn0");
         self.host.ip("link set mn0 up");
-        for (ns, link, address) in [
-            (&self.container1, "c1", "10.92.1.1"),
-            (&self.container2, "c2", "10.92.1.2"),
+        for (ns, link, address, mac) in [
+            (&self.container1, "c1", "10.92.1.1", MAC1),
+            (&self.container2, "c2", "10.92.1.2", MAC2),
         ] {
             self.host.connect(link, ns, "eth0");
+            ns.ip(&format!("link set eth0 address {mac}"));
             self.host.ip(&format!("link set {link} master mn0"));
             ns.ip(&format!("addr add {address}/21 dev eth0"));
             ns.ip("route add default via 10.92.0.1");

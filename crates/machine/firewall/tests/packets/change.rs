@@ -46,7 +46,7 @@ fn dns_follows_the_configured_server() {
     let bed = served();
     let firewall = TestFirewall::new(&bed.host, FirewallSettings::default());
     let to = |dns: [u8; 4]| FirewallTenant {
-        dns: dns.into(),
+        dns: Some(dns.into()),
         ..tenant(1, &[])
     };
     firewall.rebuild(&[to([203, 0, 113, 53])]);

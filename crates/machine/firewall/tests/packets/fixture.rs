@@ -94,8 +94,17 @@ pub fn tenant(n: u16, mesh: &[u8]) -> FirewallTenant {
         slot,
         subnet: plan.subnet(slot),
         gateway: plan.gateway(slot),
-        dns: plan.container(slot),
+        dns: Some(plan.container(slot)),
         mesh: mesh.iter().map(|&h| plan.device(slot, h)).collect(),
+        stopped: false,
+    }
+}
+
+/// Returns a tenant whose data are used up.
+pub fn stopped(n: u16, mesh: &[u8]) -> FirewallTenant {
+    FirewallTenant {
+        stopped: true,
+        ..tenant(n, mesh)
     }
 }
 
@@ -113,7 +122,7 @@ pub fn served() -> Bed {
     for d in [&bed.alice, &bed.ally, &bed.bob] {
         d.serve("0.0.0.0", 9000);
     }
-    for port in [53, 80, 443] {
+    for port in [25, 53, 80, 443] {
         bed.internet.serve(INTERNET, port);
         bed.neighbour.serve("0.0.0.0", port);
     }

@@ -5,8 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod base;
 mod bed;
 mod change;
 mod external_changes;
 mod fixture;
+mod icmp;
+mod limits;
+mod neighbours;
+mod raw;
 mod reach;

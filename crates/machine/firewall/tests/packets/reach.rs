@@ -4,7 +4,7 @@ use crate::{
     bed::{Bed, Namespace},
     fixture::{TestFirewall, served, tenant},
 };
-use firewall::FirewallSettings;
+use firewall::{FirewallLimits, FirewallSettings};
 use std::{
     net::{Ipv4Addr, UdpSocket},
     time::Duration,
@@ -60,6 +60,8 @@ fn forbidden(bed: &Bed) -> Vec<(&'static str, &Namespace, Vec<&'static str>)> {
                 "tcp 169.254.169.254:80",
                 "tcp 100.100.100.200:80",
                 "tcp 168.63.129.16:80",
+                // mail to servers
+                "tcp 203.0.113.80:25",
                 // IPv6, to the host and out
                 "tcp [fd00:1::1]:8080",
                 "udp [fd00:2::2]:443",
@@ -81,6 +83,15 @@ fn forbidden(bed: &Bed) -> Vec<(&'static str, &Namespace, Vec<&'static str>)> {
                 "tcp 192.168.77.1:8080",
                 "tcp 192.168.77.2:80",
                 "tcp 169.254.169.254:80",
+                // port 53 of resolvers that the operator has not named
+                "udp 192.168.77.2:53",
+                "tcp 192.168.77.2:53",
+                "udp 169.254.169.254:53",
+                "tcp 169.254.169.254:53",
+                "udp 168.63.129.16:53",
+                "udp 100.100.100.200:53",
+                // mail to servers
+                "tcp 203.0.113.80:25",
             ],
         ),
         ("the internet", &bed.internet, outside.clone()),
@@ -119,7 +130,15 @@ fn the_table_blocks_all_forbidden_targets() {
 #[test]
 fn allowed_traffic_passes_with_the_right_source() {
     let bed = served();
-    let firewall = TestFirewall::new(&bed.host, FirewallSettings::default());
+    let settings = FirewallSettings {
+        resolvers: vec![[192, 168, 77, 2].into()],
+        limits: FirewallLimits {
+            smtp_open: true,
+            ..FirewallLimits::default()
+        },
+        ..FirewallSettings::default()
+    };
+    let firewall = TestFirewall::new(&bed.host, settings);
     firewall.rebuild(&[tenant(1, &[]), tenant(2, &[])]);
     // DNS reaches the container with the device's own address, by UDP and TCP.
     for (ns, gateway, own) in [
@@ -131,22 +150,29 @@ fn allowed_traffic_passes_with_the_right_source() {
         assert_eq!(ns.ask(&format!("tcp {gateway}:53")).as_deref(), Some(own));
         assert!(ns.ask(&format!("ping {gateway}")).is_some());
         // Packets to the internet are masqueraded.
-        for out in ["udp 203.0.113.80:443", "tcp 203.0.113.80:443"] {
+        for out in [
+            "udp 203.0.113.80:443",
+            "tcp 203.0.113.80:443",
+            "tcp 203.0.113.80:25",
+        ] {
             assert_eq!(ns.ask(out).as_deref(), Some("198.51.100.1"));
         }
         assert!(ns.ask("ping 203.0.113.80").is_some());
     }
-    // Containers reach the internet, and upstream DNS even in the LAN; the host's
+    // Containers reach the internet, and a named resolver even in the LAN; the host's
     // proxy reaches their UI.
     let out = bed.container1.probe(&[
         "tcp 203.0.113.80:443",
         "udp 203.0.113.53:53",
         "udp 192.168.77.2:53",
         "tcp 192.168.77.2:53",
+        "tcp 192.168.77.2:443",
+        "tcp 192.168.77.2:80",
+        "udp 169.254.169.254:53",
     ]);
     let seen: Vec<_> = out.iter().map(Option::as_deref).collect();
     let (wan, lan) = (Some("198.51.100.1"), Some("192.168.77.1"));
-    assert_eq!(seen, [wan, wan, lan, lan]);
+    assert_eq!(seen, [wan, wan, lan, lan, lan, None, None]);
     assert!(bed.host.ask("tcp 10.92.1.1:3000").is_some());
 }
 
@@ -210,6 +236,7 @@ fn allowed_private_ranges_open_nothing_else() {
         bed.container1.ask("tcp 192.168.77.2:80").as_deref(),
         Some("192.168.77.1")
     );
+    assert_eq!(bed.container1.ask("udp 192.168.77.2:53"), None);
     // Allowing 10/8 opens neither host, tunnels nor containers.
     let blocked = [
         "tcp 192.168.77.1:8080",

@@ -5,7 +5,7 @@ use crate::expected;
 use domain::ErrorCode;
 use provisioning::{
     observed::{ContainerState, ObservedDns},
-    ports::PortResult,
+    ports::{DnsPart, PortResult},
     spec::{DnsClient, DnsInstance},
 };
 use std::{collections::BTreeMap, path::Path};
@@ -37,6 +37,13 @@ impl Machine {
         });
         folder.config = Some(config);
         Ok(())
+    }
+
+    /// Sets a part aside; a damaged one no longer keeps AdGuard Home from starting.
+    pub(in crate::sim) fn set_aside(&mut self, dns: &DnsInstance, part: DnsPart) -> bool {
+        let folder = self.folders.get_mut(&folder_of(&dns.conf_dir));
+        let damaged = folder.and_then(|f| f.damaged.take_if(|damaged| *damaged == part));
+        damaged.is_some()
     }
 
     /// Finds the container that answers at an address.

@@ -5,7 +5,7 @@ use domain::{ErrorCode, PublicKey};
 use provisioning::{
     observed::{ContainerState, ObservedContainer, ObservedContainers},
     ports::PortResult,
-    spec::ContainerSpec,
+    spec::{ContainerSpec, docker_name},
 };
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
@@ -38,11 +38,10 @@ impl Machine {
     }
 
     pub(in crate::sim) fn start(&mut self, spec: &ContainerSpec, extent: Extent) -> PortResult<()> {
-        let name = spec.tenant.container();
-        if self.foreign_containers.contains(&name) {
+        if self.foreign_containers.contains(&spec.docker_name()) {
             return refuse(ErrorCode::NameForeign, "the container is not ours");
         }
-        if !self.containers.iter().any(|c| c.observed.name == name) {
+        if !self.containers.iter().any(|c| c.owner == spec.owner) {
             if !self.image {
                 return refuse(ErrorCode::ImageMissing, "no image");
             }
@@ -50,7 +49,7 @@ impl Machine {
             self.containers.push(Container {
                 observed: ObservedContainer {
                     id: format!("c{}", self.next_id),
-                    name: name.clone(),
+                    name: spec.tenant.container(),
                     slot: Some(spec.slot),
                     revision: spec.revision(),
                     state: ContainerState::Stopped,
@@ -67,15 +66,15 @@ impl Machine {
         if self
             .containers
             .iter()
-            .any(|c| c.observed.name == name && outdated(c))
+            .any(|c| c.owner == spec.owner && outdated(c))
         {
             return refuse(ErrorCode::Busy, "it was made from another spec");
         }
         let uses_address = |c: &Container| {
-            c.address == spec.address && c.observed.name != name && c.serving.is_some()
+            c.address == spec.address && c.owner != spec.owner && c.serving.is_some()
         };
         let taken = self.containers.iter().any(uses_address);
-        let Some(c) = self.containers.iter_mut().find(|c| c.observed.name == name) else {
+        let Some(c) = self.containers.iter_mut().find(|c| c.owner == spec.owner) else {
             return interrupted();
         };
         match c.observed.state {
@@ -89,6 +88,10 @@ impl Machine {
                 let Some(folder) = folder else {
                     return refuse(ErrorCode::DnsUnavailable, "bind source does not exist");
                 };
+                if folder.damaged.is_some() {
+                    // It starts, and ends at once.
+                    return Ok(());
+                }
                 // Without a configuration it serves an install wizard without
                 // a password.
                 c.serving = Some(folder.config.clone().unwrap_or(Config {
@@ -107,7 +110,7 @@ impl Machine {
         if self.foreign_containers.contains(id) {
             return refuse(ErrorCode::NameForeign, "the container is not ours");
         }
-        let is = |c: &Container| c.observed.id == id || c.observed.name == id;
+        let is = |c: &Container| c.observed.id == id || docker_name(&c.owner) == id;
         if let Extent::Partial(rng) = &mut extent {
             // It is stopped and not removed, or the engine is still removing it
             // (see `end_removals`).

@@ -19,6 +19,7 @@ enum Element {
     Net(ipnet::Ipv4Net),
     Mesh(Ipv4Addr),
     Dns(Ipv4Addr),
+    Stopped,
 }
 
 fn elements(slot: Slot, t: &ObservedFirewallTenant) -> BTreeSet<(Slot, Element)> {
@@ -27,6 +28,7 @@ fn elements(slot: Slot, t: &ObservedFirewallTenant) -> BTreeSet<(Slot, Element)>
         .chain(t.subnets.iter().map(|n| Element::Net(*n)))
         .chain(t.mesh.iter().map(|a| Element::Mesh(*a)))
         .chain(t.dns.map(Element::Dns))
+        .chain(t.stopped.then_some(Element::Stopped))
         .map(|e| (slot, e))
         .collect()
 }
@@ -41,6 +43,7 @@ fn tenants_of(all: &BTreeSet<(Slot, Element)>) -> BTreeMap<Slot, ObservedFirewal
             Element::Net(n) => drop(t.subnets.insert(n)),
             Element::Mesh(a) => drop(t.mesh.insert(a)),
             Element::Dns(a) => t.dns = Some(a),
+            Element::Stopped => t.stopped = true,
         }
     }
     tenants

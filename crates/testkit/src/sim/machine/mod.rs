@@ -4,19 +4,26 @@
 //! ports included.
 
 mod adguard;
+mod connections;
 mod containers;
 mod firewall;
 mod folders;
+mod shaping;
 mod wireguard;
 
 use super::rng::SplitMix64;
 pub use containers::Container;
-use domain::{ErrorCode, Message, Slot};
+use domain::{ErrorCode, Message, PublicKey, Slot};
 use provisioning::{
-    observed::{ObservedDnsClient, ObservedFirewall, ObservedFolder, ObservedInterface},
-    ports::{PortError, PortResult},
+    observed::{
+        ObservedDnsClient, ObservedFirewall, ObservedFolder, ObservedInterface, ObservedSpeed,
+    },
+    ports::{DnsPart, PortError, PortResult},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 /// How much of a call's effect happens.
 #[derive(Clone, Debug)]
@@ -45,6 +52,10 @@ pub struct Folder {
     pub conf_dir: bool,
     /// AdGuard Home's configuration file.
     pub config: Option<Config>,
+    /// The part of AdGuard Home's data with which it cannot start.
+    pub damaged: Option<DnsPart>,
+    /// Whether a part was damaged before.
+    pub was_damaged: bool,
 }
 
 /// See the module.
@@ -59,6 +70,11 @@ pub struct Machine {
     /// Slots whose elements an external change removed and that do not have
     /// them again yet: until then an interface may be unfiltered.
     pub flushed: BTreeSet<Slot>,
+    /// Speed limits, by slot.
+    pub speeds: BTreeMap<Slot, ObservedSpeed>,
+    /// Tracked connections by the device's address, with the tunnel's and the
+    /// device's key at their beginning.
+    pub connections: BTreeMap<Ipv4Addr, (PublicKey, PublicKey)>,
     /// Slots with an unanswered tunnel call from a process that has died.
     pub orphaned_calls: BTreeSet<Slot>,
     /// Whether the image exists.

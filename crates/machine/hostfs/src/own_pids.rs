@@ -1,5 +1,5 @@
-//! The process ids of our own commands, so that their changes of the ruleset are
-//! not reported as external changes.
+//! The process ids of our own commands, so that their changes of the machine
+//! are not reported as external changes.
 
 use std::{
     collections::VecDeque,
@@ -10,16 +10,16 @@ use std::{
 const CAPACITY: usize = 32;
 
 /// The process ids of the last commands. A netlink notification names the port
-/// of the socket that made the change, which for `nft` and `iptables` is their
+/// of the socket that made the change, which for `nft`, `iptables` and `tc` is their
 /// process id. Where it is not (another process id namespace, a port that was in
 /// use), our own change is reported too, which costs one read that finds nothing
 /// to do.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct OwnPids(Arc<Mutex<VecDeque<u32>>>);
+pub struct OwnPids(Arc<Mutex<VecDeque<u32>>>);
 
 impl OwnPids {
     /// Remembers a command of ours.
-    pub(crate) fn add(&self, pid: u32) {
+    pub fn add(&self, pid: u32) {
         let mut pids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if pids.len() == CAPACITY {
             pids.pop_front();
@@ -28,7 +28,7 @@ impl OwnPids {
     }
 
     /// Returns whether a netlink port is the process id of a command of ours.
-    pub(crate) fn contains(&self, port: u32) -> bool {
+    pub fn contains(&self, port: u32) -> bool {
         let pids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pids.contains(&port)
     }

@@ -1,0 +1,278 @@
+//! The messages of ctnetlink: reads entries from a dump, and writes requests.
+
+use netlink_packet_core::{
+    DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST,
+    NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable, NlaBuffer, NlasIterator,
+};
+use std::net::Ipv4Addr;
+
+/// `NFNL_SUBSYS_CTNETLINK << 8`.
+const SUBSYSTEM: u16 = 1 << 8;
+/// `IPCTNL_MSG_CT_NEW`, the type of an entry in a dump.
+pub const NEW: u16 = SUBSYSTEM;
+/// `IPCTNL_MSG_CT_GET`.
+const GET: u16 = SUBSYSTEM | 1;
+/// `IPCTNL_MSG_CT_DELETE`.
+const DELETE: u16 = SUBSYSTEM | 2;
+/// `IPCTNL_MSG_CT_GET_STATS`.
+const GET_STATISTICS: u16 = SUBSYSTEM | 5;
+
+/// `struct nfgenmsg`: family, version and a number, before the attributes.
+const HEADER: usize = 4;
+const AF_INET: u8 = 2;
+
+/// `enum ctattr_type`.
+const CTA_TUPLE_ORIG: u16 = 1;
+const CTA_TUPLE_REPLY: u16 = 2;
+const CTA_ID: u16 = 12;
+const CTA_ZONE: u16 = 18;
+/// `enum ctattr_tuple`.
+const CTA_TUPLE_IP: u16 = 1;
+/// `enum ctattr_ip`.
+const CTA_IP_V4_SRC: u16 = 1;
+const CTA_IP_V4_DST: u16 = 2;
+
+/// The two ends of one direction of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Direction {
+    /// The sender of its packets.
+    pub source: Ipv4Addr,
+    /// Their receiver.
+    pub destination: Ipv4Addr,
+}
+
+/// A tracked connection, as it lies in a dump.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// The packets of the end that began, as that end sent them.
+    pub original: Direction,
+    /// The packets of the other end, as that end sends them: after address
+    /// translation its destination is not the first sender.
+    pub reply: Direction,
+    /// The attribute `CTA_TUPLE_ORIG`.
+    tuple: &'a [u8],
+    id: &'a [u8],
+    zone: Option<&'a [u8]>,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads the body of a message of the type [`NEW`].
+    ///
+    /// # Errors
+    /// If a part is missing or malformed: an entry that cannot be read could not be
+    /// removed either.
+    pub fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let attributes = body.get(HEADER..).unwrap_or_default();
+        let (mut original, mut reply, mut id, mut zone) = (None, None, None, None);
+        for attribute in NlasIterator::new(attributes) {
+            let attribute = attribute?;
+            match attribute.kind() {
+                CTA_TUPLE_ORIG => original = Some(value(&attribute)),
+                CTA_TUPLE_REPLY => reply = Some(value(&attribute)),
+                CTA_ID => id = Some(value(&attribute)),
+                CTA_ZONE => zone = Some(value(&attribute)),
+                _ => {}
+            }
+        }
+        let missing = || DecodeError::from("an entry lacks a tuple or its id");
+        let (tuple, reply) = (original.ok_or_else(missing)?, reply.ok_or_else(missing)?);
+        Ok(Self {
+            original: direction(tuple)?,
+            reply: direction(reply)?,
+            tuple,
+            id: id.ok_or_else(missing)?,
+            zone,
+        })
+    }
+
+    /// Returns the addresses of all ends. After address translation the two
+    /// directions name different ones.
+    pub fn ends(&self) -> [Ipv4Addr; 4] {
+        let (original, reply) = (self.original, self.reply);
+        [
+            original.source,
+            original.destination,
+            reply.source,
+            reply.destination,
+        ]
+    }
+
+    /// Appends the request to delete this entry and no other one. The kernel deletes
+    /// the whole table for a request without a tuple, so it is always named.
+    pub fn write_deletion(&self, buffer: &mut Vec<u8>) {
+        let mut attributes = vec![
+            DefaultNla::new(CTA_TUPLE_ORIG | NLA_F_NESTED, self.tuple.to_vec()),
+            DefaultNla::new(CTA_ID, self.id.to_vec()),
+        ];
+        let zone = self.zone.map(|z| DefaultNla::new(CTA_ZONE, z.to_vec()));
+        attributes.extend(zone);
+        write(DELETE, NLM_F_ACK, attributes, buffer);
+    }
+}
+
+/// Appends the request for all entries of IPv4.
+pub fn write_dump(buffer: &mut Vec<u8>) {
+    write(GET, NLM_F_DUMP, vec![], buffer);
+}
+
+/// Appends the request for the table's statistics.
+pub(crate) fn write_statistics(buffer: &mut Vec<u8>) {
+    write(GET_STATISTICS, NLM_F_ACK, vec![], buffer);
+}
+
+/// Appends a request. Its length is a multiple of four, as the next one needs it.
+fn write(kind: u16, flags: u16, attributes: Vec<DefaultNla>, buffer: &mut Vec<u8>) {
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | flags;
+    let payload = NetlinkPayload::InnerMessage(Request { kind, attributes });
+    let mut message = NetlinkMessage::new(header, payload);
+    message.finalize();
+    let start = buffer.len();
+    buffer.resize(start + message.buffer_len(), 0);
+    if let Some(place) = buffer.get_mut(start..) {
+        message.serialize(place);
+    }
+}
+
+/// A request of ctnetlink, without the header of netlink.
+struct Request {
+    kind: u16,
+    attributes: Vec<DefaultNla>,
+}
+
+impl NetlinkSerializable for Request {
+    fn message_type(&self) -> u16 {
+        self.kind
+    }
+
+    fn buffer_len(&self) -> usize {
+        HEADER + self.attributes.as_slice().buffer_len()
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        let (header, attributes) = buffer.split_at_mut(HEADER);
+        header.copy_from_slice(&[AF_INET, 0, 0, 0]);
+        self.attributes.as_slice().emit(attributes);
+    }
+}
+
+/// Returns an attribute's value with the lifetime of the datagram, which
+/// `NlaBuffer::value` does not give.
+fn value<'a>(attribute: &NlaBuffer<&'a [u8]>) -> &'a [u8] {
+    let length = usize::from(attribute.length());
+    attribute.into_inner().get(4..length).unwrap_or_default()
+}
+
+/// Reads the addresses of a tuple.
+fn direction(tuple: &[u8]) -> Result<Direction, DecodeError> {
+    let (mut source, mut destination) = (None, None);
+    for part in NlasIterator::new(tuple) {
+        let part = part?;
+        if part.kind() != CTA_TUPLE_IP {
+            continue;
+        }
+        for address in NlasIterator::new(value(&part)) {
+            let address = address?;
+            match address.kind() {
+                CTA_IP_V4_SRC => source = ipv4(value(&address)),
+                CTA_IP_V4_DST => destination = ipv4(value(&address)),
+                _ => {}
+            }
+        }
+    }
+    match (source, destination) {
+        (Some(source), Some(destination)) => Ok(Direction {
+            source,
+            destination,
+        }),
+        _ => Err(DecodeError::from("a tuple lacks an address of IPv4")),
+    }
+}
+
+fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
+    <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn nla(kind: u16, value: &[u8]) -> Vec<u8> {
+        let nla = DefaultNla::new(kind, value.to_vec());
+        let mut bytes = vec![0; nla.buffer_len()];
+        nla.emit(&mut bytes);
+        bytes
+    }
+
+    fn tuple(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
+        let addresses = [nla(1, &source), nla(2, &destination)].concat();
+        let protocol = [nla(1, &[17]), nla(2, &[0, 53]), nla(3, &[1, 2])].concat();
+        [
+            nla(1 | NLA_F_NESTED, &addresses),
+            nla(2 | NLA_F_NESTED, &protocol),
+        ]
+        .concat()
+    }
+
+    fn entry() -> Vec<u8> {
+        [
+            vec![AF_INET, 0, 0, 0],
+            nla(1 | NLA_F_NESTED, &tuple([10, 88, 1, 2], [203, 0, 113, 80])),
+            nla(
+                2 | NLA_F_NESTED,
+                &tuple([203, 0, 113, 80], [198, 51, 100, 1]),
+            ),
+            nla(7, &[0, 0, 0, 30]),
+            nla(12, &[1, 2, 3, 4]),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn an_entry_has_both_directions() {
+        let bytes = entry();
+        let entry = Entry::parse(&bytes).unwrap();
+        let ends = entry.ends().map(|a| a.to_string());
+        let [a, b, c, d] = ["10.88.1.2", "203.0.113.80", "203.0.113.80", "198.51.100.1"];
+        assert_eq!(ends, [a, b, c, d]);
+    }
+
+    #[test]
+    fn a_deletion_names_tuple_and_id() {
+        let bytes = entry();
+        let mut request = Vec::new();
+        Entry::parse(&bytes).unwrap().write_deletion(&mut request);
+        assert_eq!(request.len() % 4, 0);
+        assert_eq!(request[4..6], DELETE.to_ne_bytes());
+        let tuple = &bytes[4..4 + usize::from(u16::from_ne_bytes([bytes[4], bytes[5]]))];
+        assert!(request.windows(tuple.len()).any(|w| w == tuple));
+        assert!(request.ends_with(&nla(12, &[1, 2, 3, 4])));
+    }
+
+    #[test]
+    fn an_entry_without_a_part_is_refused() {
+        let bytes = entry();
+        for end in (0..bytes.len()).step_by(4) {
+            assert!(Entry::parse(&bytes[..end]).is_err(), "{end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(entry) = Entry::parse(&bytes) {
+                entry.write_deletion(&mut Vec::new());
+            }
+        }
+
+        #[test]
+        fn no_changed_byte_makes_it_panic(at in 0..entry().len(), byte in any::<u8>()) {
+            let mut bytes = entry();
+            bytes[at] = byte;
+            if let Ok(entry) = Entry::parse(&bytes) {
+                entry.write_deletion(&mut Vec::new());
+            }
+        }
+    }
+}

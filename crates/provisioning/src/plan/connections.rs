@@ -1,0 +1,67 @@
+//! Plans the end of tracked connections whose devices have left. The kernel tracks a
+//! connection for up to days after its device is gone, and gives what still arrives
+//! for it to whoever has the address then.
+
+use super::{
+    step::Step,
+    tunnel::departing_peers,
+    view::{View, is_ours},
+};
+use crate::{derive::TenantSpecExt, observed::Observation};
+use domain::Slot;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+/// Plans the lane of the table of connections.
+pub(super) fn plan(v: &View) -> Vec<Step> {
+    if v.observed.wireguard.value().is_none() {
+        return vec![];
+    }
+    if v.pending.unswept {
+        return vec![Step::SweepConnections(held(v))];
+    }
+    let stale = v.pending.stale_connections.iter();
+    let ready = stale.filter(|(slot, _)| carries_nothing_stale(v, **slot));
+    let ready: BTreeMap<_, _> = ready.map(|(slot, of)| (*slot, of.clone())).collect();
+    match ready.is_empty() {
+        true => vec![],
+        false => vec![Step::EndConnections(ready)],
+    }
+}
+
+/// Returns whether no packet of a device that has left can pass the slot's interface
+/// any more, so that what is ended now stays ended.
+fn carries_nothing_stale(v: &View, slot: Slot) -> bool {
+    let Observation::Read(interfaces) = &v.observed.wireguard else {
+        return false;
+    };
+    let gone = match (interfaces.get(&slot).filter(|i| is_ours(i)), v.active(slot)) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(i), Some(t)) => {
+            !v.has_earlier_tenants_interface(slot)
+                && departing_peers(&t.interface(v.settings), i).is_empty()
+        }
+    };
+    gone && !v.pending.tunnels.contains(&slot)
+}
+
+/// Returns the addresses whose connections are their present holders': ours, and those
+/// of the devices and the container behind an interface that is already its tenant's.
+fn held(v: &View) -> BTreeSet<Ipv4Addr> {
+    let interfaces = v.observed.wireguard.value();
+    let tenants = v.spec.tenants.values().filter(|t| {
+        let present = interfaces.and_then(|w| w.get(&t.slot));
+        !t.suspended
+            && present.is_some_and(|i| is_ours(i) && i.public_key == Some(t.private_key.public()))
+    });
+    let addresses = tenants.flat_map(|t| {
+        let devices = t.devices.values().map(|d| d.address);
+        let ranges = &v.settings.addresses;
+        devices.chain([ranges.gateway(t.slot), ranges.container(t.slot)])
+    });
+    let bridge = [v.settings.addresses.bridge()];
+    addresses.chain(bridge).collect()
+}

@@ -1,0 +1,4 @@
+//! Plans hold: what the operator's form says is what a device gets through its tunnel.
+
+mod quota;
+mod speed;

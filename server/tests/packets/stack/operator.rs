@@ -1,0 +1,73 @@
+//! The operator: a browser that is signed in to the panel, and the plans' forms.
+
+use super::{PORT, Stack};
+use crate::browser::{Browser, Page};
+
+/// Signs the operator in with the password of the first start, which the log has.
+pub fn operator(stack: &Stack) -> Browser {
+    let log = stack.log();
+    let line = log
+        .lines()
+        .find(|l| l.contains("Operator") && l.contains("password"));
+    let line = line.unwrap_or_else(|| panic!("no operator in the log: {log}"));
+    let password = line.rsplit(' ').next().expect("a password");
+    let mut browser = Browser::new(PORT);
+    let form = [("name", "admin"), ("password", password)];
+    let page = browser.post("http://admin.localhost:8085/operator/sign-in", &form);
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(!page.url.contains("sign-in"), "{}", page.body);
+    browser
+}
+
+/// What a test's plan gives. Speeds are in Mb/s and data in MB; empty is no limit.
+#[derive(Clone, Copy)]
+pub struct TestPlan {
+    pub down: &'static str,
+    pub up: &'static str,
+    pub data: &'static str,
+    pub at_limit: &'static str,
+    pub slow: &'static str,
+}
+
+impl TestPlan {
+    /// A plan without any limit.
+    pub const UNLIMITED: Self = Self {
+        down: "",
+        up: "",
+        data: "",
+        at_limit: "slow",
+        slow: "1",
+    };
+}
+
+/// Changes a plan by the panel's form, with the step that tells whom it touches.
+pub fn change_plan(operator: &mut Browser, id: &str, plan: TestPlan) {
+    let form = [
+        ("id", id),
+        ("name", "Test"),
+        ("devices", "20"),
+        ("data", plan.data),
+        ("data_unit", "MB"),
+        ("down", plan.down),
+        ("down_unit", "Mb/s"),
+        ("up", plan.up),
+        ("up_unit", "Mb/s"),
+        ("at_limit", plan.at_limit),
+        ("slow", plan.slow),
+        ("slow_unit", "Mb/s"),
+        ("month_day", "1"),
+        ("visible", "on"),
+        ("confirmed", "true"),
+    ];
+    let page = operator.post("http://admin.localhost:8085/do/change_plan", &form);
+    is_saved(&page);
+}
+
+fn is_saved(page: &Page) {
+    assert!(
+        page.status == 200 && page.url.contains("saved"),
+        "{}: {}",
+        page.url,
+        page.body
+    );
+}
