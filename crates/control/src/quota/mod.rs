@@ -206,10 +206,10 @@ impl Quotas {
             .is_none_or(|k| k.quota.limit_bytes.is_some())
     }
 
-    /// Returns the time to the next reading, where it should be as soon as possible and
-    /// the last one took so long.
+    /// Returns the time to the next reading, where a request waits for it and the last
+    /// one took so long: only the share of the time that readings take is bounded.
     pub(crate) fn pause_after(&self, took: Duration) -> Duration {
-        reading_interval::bounded(Duration::ZERO, took)
+        reading_interval::pause(took)
     }
 
     /// Computes when the nodes have to be read next. A reading took so long.

@@ -61,7 +61,12 @@ impl MeasuredSpeed {
 
 /// Returns the time until the next reading, if the last one took so long.
 pub(super) fn bounded(interval: Duration, took: Duration) -> Duration {
-    interval.max(MIN_INTERVAL).max(took * MAX_DUTY_DIVISOR)
+    interval.max(MIN_INTERVAL).max(pause(took))
+}
+
+/// Returns the least time between two readings of which the first took so long.
+pub(super) fn pause(took: Duration) -> Duration {
+    took * MAX_DUTY_DIVISOR
 }
 
 #[cfg(test)]
@@ -143,5 +148,14 @@ mod tests {
         assert_eq!(bounded(0, 0), 250);
         assert_eq!(bounded(700, 50), 700);
         assert_eq!(bounded(300, 400), 1_600);
+    }
+
+    #[test]
+    fn a_request_waits_only_as_long_as_readings_cost() {
+        let quick = Duration::from_millis(2);
+        assert_eq!(pause(quick), Duration::from_millis(8));
+        assert_eq!(bounded(Duration::ZERO, quick), MIN_INTERVAL);
+        let slow = Duration::from_millis(100);
+        assert_eq!(bounded(Duration::ZERO, slow), pause(slow));
     }
 }
