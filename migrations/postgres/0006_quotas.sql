@@ -27,7 +27,7 @@ ALTER TABLE tenant_traffic ADD COLUMN period_end BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE tenant_traffic ADD COLUMN period_bytes BIGINT NOT NULL DEFAULT 0;
 
 -- The slot and the host part that were given last: what is free is given in a circle,
--- so that nobody gets at once what another one has just left.
+-- so that no tenant gets at once what another has just left.
 ALTER TABLE nodes ADD COLUMN last_slot BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN last_host BIGINT NOT NULL DEFAULT 0;
 UPDATE nodes SET last_slot = COALESCE((SELECT MAX(slot) FROM users WHERE users.node_id = nodes.id), 0);

@@ -60,10 +60,10 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AtLimit {
-    /// The network is slower until the month begins anew.
+    /// The network is slower until the next month begins.
     #[default]
     Slow,
-    /// The devices reach DNS and each other only, until the month begins anew.
+    /// The devices reach DNS and each other only, until the next month begins.
     Stop,
 }
 

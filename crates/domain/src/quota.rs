@@ -19,7 +19,7 @@ pub enum QuotaState {
     Open,
     /// [`WARNING_PERCENT`] or more is used.
     Warned,
-    /// All is used, and the network is slower until the month begins anew.
+    /// All is used, and the network is slower until the next month begins.
     Slowed,
     /// All is used, and the devices reach DNS and each other only.
     Stopped,

@@ -52,7 +52,7 @@ fn containers_have_a_user_of_their_own_and_say_no_name() {
         assert_eq!(status(&pid, "NoNewPrivs:"), ["1"], "{name}");
         users.insert(uid);
 
-        // Its files belong to it and to nobody else.
+        // Its files belong to it alone.
         let data = stack.root().join(format!("users/user_{name}/adguard_data"));
         for part in ["conf", "work"] {
             use std::os::unix::fs::MetadataExt;

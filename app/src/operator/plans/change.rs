@@ -126,7 +126,7 @@ mod tests {
         let mut after = before.clone();
         after.name = "Family".to_owned();
         after.visible = false;
-        assert_eq!(changes(&before, &after), [], "nobody is touched");
+        assert_eq!(changes(&before, &after), [], "no tenant is touched");
         after.down_bps = Some(50_000_000);
         after.at_limit = AtLimit::Stop;
         let listed = changes(&before, &after);

@@ -33,7 +33,7 @@ pub fn ConfirmPlanPage() -> impl IntoView {
         let title = format!("Change {}?", before.name);
         let back = edit_url(&input);
         let whom = match impact.tenants {
-            0 => "No tenant has this plan; nobody is touched.".to_owned(),
+            0 => "No tenant has this plan, so no tenant is touched.".to_owned(),
             1 => "1 tenant has this plan. The change holds for it at once.".to_owned(),
             n => format!(
                 "{} have this plan. The change holds for all of them at once.",

@@ -30,7 +30,7 @@ pub fn PlansPage() -> impl IntoView {
                 <EmptyState
                     glyph=Glyph::Tag
                     title="No plan yet"
-                    text="Nobody can sign up without one. Make one with the button above."
+                    text="Visitors cannot sign up without one. Make one with the button above."
                 />
             }
             .into_any()
@@ -59,7 +59,7 @@ pub fn PlansPage() -> impl IntoView {
                         view! {
                             <p class="banner banner-warn">
                                 <Icon glyph=Glyph::Alert/>
-                                "No plan is visible: nobody can sign up."
+                                "No plan is visible: visitors cannot sign up."
                             </p>
                         }
                     })}

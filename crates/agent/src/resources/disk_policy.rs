@@ -205,7 +205,7 @@ impl DiskPolicy {
 
     /// Returns the tenants to measure now. A quarter of the places is for those who grow
     /// fast. The rest goes to the largest, once, after the disk has become nearly full,
-    /// and to those whose last reading is the oldest: nobody waits long for others.
+    /// and to those whose last reading is the oldest: no tenant waits long for others.
     pub(super) fn due(&self, now: Instant, most: usize) -> Vec<(Slot, TenantName)> {
         let due = self.tenants.iter().filter(|(_, t)| t.due <= now);
         let (mut growing, mut rest): (Vec<_>, Vec<_>) = due.partition(|(_, t)| t.is_growing);

@@ -1,4 +1,4 @@
-//! Quotas: plans that hold without anybody's act.
+//! Quotas: plans that hold by themselves.
 //!
 //! After each recorded reading, the tenants whose bytes have changed are looked at; the
 //! store decides and stores what follows ([`store::Store::settle_quotas`]), and the

@@ -1,5 +1,5 @@
 //! Plans hold: what a tenant uses is counted, announced, and slower or stopped at the
-//! limit, and its month begins anew without anybody's act.
+//! limit, and its next month begins by itself.
 
 use crate::rig::{Options, Rig, code, device};
 use domain::{
@@ -117,7 +117,7 @@ async fn data_are_warned_of_and_then_slower() {
         (QuotaState::Slowed, 10 * MB)
     );
 
-    // The month begins anew by itself.
+    // The next month begins by itself.
     rig.clock.advance(DECEMBER.0 - 1_795_478_400_000);
     let open = until(&rig, &lina, |d| d.state == QuotaState::Open).await;
     assert_eq!((open.used_bytes, open.until), (0, None));

@@ -3,7 +3,7 @@
 //!
 //! # Why
 //! An entry outlives the device it belongs to, for up to days. What still arrives for
-//! it is rewritten and delivered to whoever has the address then, and passes rules
+//! it is rewritten and delivered to the next holder of the address, and passes rules
 //! that accept answers. So the entries of a device or of a tenant are removed before
 //! an address is given again.
 //!

@@ -33,7 +33,7 @@ pub(crate) const STOP_SECS: i32 = 1;
 const CPU_SHARES: i64 = 256;
 
 /// What Docker's resolver in a container (127.0.0.11) asks for names that it does not
-/// know: an address nobody answers at (RFC 5737). Otherwise it would ask the host's
+/// know: an address without a host (RFC 5737). Otherwise it would ask the host's
 /// resolvers, where those are on loopback from the host's own network, past the
 /// firewall. AdGuard Home does not use Docker's resolver.
 const NO_RESOLVER: &str = "192.0.2.53";

@@ -1,6 +1,6 @@
 //! Plans the end of tracked connections whose devices have left. The kernel tracks a
 //! connection for up to days after its device is gone, and gives what still arrives
-//! for it to whoever has the address then.
+//! for it to the next holder of the address.
 
 use super::{
     step::Step,

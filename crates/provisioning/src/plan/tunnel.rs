@@ -75,7 +75,7 @@ fn has_other_key(wanted: &InterfaceSpec, i: &ObservedInterface) -> bool {
 }
 
 /// Returns the peers that may send from an address that is no longer theirs. Behind
-/// another key all may, whoever their devices belong to now.
+/// another key all may, even if their devices are the tenant's now.
 pub(super) fn departing_peers(wanted: &InterfaceSpec, i: &ObservedInterface) -> Vec<PublicKey> {
     let other_key = has_other_key(wanted, i);
     let departs = |key: &PublicKey, peer: &ObservedPeer| {

@@ -88,8 +88,8 @@ pub fn is_ours(i: &ObservedInterface) -> bool {
 }
 
 /// Returns where a tenant's DNS queries should be sent: to its container, or, while
-/// there is no image to create one from or it cannot run, to a plain resolver. To
-/// nobody while the slot has a container that is not the tenant's.
+/// there is no image to create one from or it cannot run, to a plain resolver. Nowhere
+/// while the slot has a container that is not the tenant's.
 fn dns_target(
     t: &TenantSpec,
     o: &Observed,

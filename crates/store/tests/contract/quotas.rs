@@ -166,8 +166,8 @@ pub async fn a_crossing_that_was_not_settled_is_found(db: &TestDatabase) {
     let changes = store.settle_quotas(LOCAL_NODE, &[s.tenant()], NOW).await;
     assert_eq!(changes.unwrap().len(), 1);
     assert_eq!(events(&store, &s).await, ["quota.reached"]);
-    let nobody = store.settle_quotas(LOCAL_NODE, &[TenantId(99)], NOW).await;
-    assert_eq!(nobody.unwrap(), []);
+    let unknown = store.settle_quotas(LOCAL_NODE, &[TenantId(99)], NOW).await;
+    assert_eq!(unknown.unwrap(), []);
 }
 
 pub async fn a_changed_day_ends_the_month_sooner(db: &TestDatabase) {

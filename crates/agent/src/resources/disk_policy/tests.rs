@@ -447,7 +447,7 @@ proptest! {
                 prop_assert!(holds.contains(&slot(n)));
             }
             if what == 4 && free < 3 {
-                prop_assert_eq!(holds.len(), 4, "nobody writes");
+                prop_assert_eq!(holds.len(), 4, "no tenant writes");
             }
             if free >= 7 {
                 prop_assert!(!rig.policy.low);

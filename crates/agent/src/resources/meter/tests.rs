@@ -301,7 +301,7 @@ async fn a_nearly_full_disk_is_a_problem_of_the_node() {
     assert_eq!(rig.meter.problem().unwrap().code, ErrorCode::DiskLow);
     assert!(rig.meter.space().unwrap().low);
     assert!(rig.codes().is_empty() && rig.has_container(1));
-    // Whoever writes is stopped, the others are not.
+    // A tenant that writes is stopped, the others are not.
     rig.write(2, 0, 40);
     tokio::time::sleep(INTERVAL * 2).await;
     assert_eq!(rig.codes(), ["disk.held 2"]);

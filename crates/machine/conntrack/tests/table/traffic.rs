@@ -172,7 +172,7 @@ fn a_former_peers_packets_do_not_reach_the_next_holder() {
     let alice = connect(&bed, &bed.alice, 9001);
     let mut bob = connect(&bed, &bed.bob, 9002);
     assert_eq!(counts(&bed.host), [(1, 3), (2, 3)].into());
-    // What this is about: the table alone decides, whoever has the address.
+    // What this is about: the table alone decides, for any holder of the address.
     let mut alice = alice.with_next_holder(&bed.alice);
     assert!(alice.datagram_arrives() && alice.stream_arrives());
 
