@@ -159,6 +159,25 @@ fn internal() -> Failure {
     Failure::new(ErrorCode::Internal, Message::Unexpected)
 }
 
+/// Returns whether another connection held SQLite's lock.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    sqlite_code(error).is_some_and(|code| matches!(code, SQLITE_BUSY | SQLITE_LOCKED))
+}
+
+/// Primary result codes (sqlite.org/rescode.html).
+const SQLITE_BUSY: u32 = 5;
+const SQLITE_LOCKED: u32 = 6;
+
+/// Returns the primary result code of an error of SQLite, which is the low byte
+/// of an extended one.
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let sqlx::Error::Database(e) = error else {
+        return None;
+    };
+    e.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
+    Some(e.code()?.parse::<u32>().ok()? & 0xff)
+}
+
 enum Outage {
     Disk,
     Unreachable,
@@ -173,11 +192,10 @@ fn outage(error: &sqlx::Error) -> Option<Outage> {
         }
         E::Database(e) => {
             let code = e.code()?;
-            match e.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
-                // The low byte of an extended code is the primary one (sqlite.org/rescode.html).
-                Some(_) => match code.parse::<u32>().ok()? & 0xff {
-                    8 | 10 | 13 => Some(Outage::Disk),       // READONLY, IOERR, FULL
-                    5 | 6 | 14 => Some(Outage::Unreachable), // BUSY, LOCKED, CANTOPEN
+            match sqlite_code(error) {
+                Some(code) => match code {
+                    8 | 10 | 13 => Some(Outage::Disk), // READONLY, IOERR, FULL
+                    SQLITE_BUSY | SQLITE_LOCKED | 14 => Some(Outage::Unreachable), // CANTOPEN
                     _ => None,
                 },
                 // PostgreSQL's appendix A: classes 08 (connection), 53

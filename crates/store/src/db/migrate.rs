@@ -9,12 +9,14 @@ use super::{Db, Either, fetch_optional};
 use crate::{Result, StoreError};
 use sqlx::migrate::{MigrateError, Migrator};
 use std::time::Duration;
+use tokio::time::Instant;
 
 static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 
-/// How often SQLite's migrations are attempted, and how long apart.
-const ATTEMPTS: u32 = 10;
+/// How long SQLite's migrations are attempted, and how long apart: another process
+/// applies them meanwhile, on a disk that may be slow.
+const TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// Applies missing migrations. On PostgreSQL a second process waits for an
@@ -23,13 +25,12 @@ const RETRY_DELAY: Duration = Duration::from_millis(50);
 pub(crate) async fn run(db: &Db) -> Result<()> {
     let (migrator, result) = match db.writer() {
         Either::Sqlite(pool) => {
-            let mut attempts = 1;
+            let deadline = Instant::now() + TIMEOUT;
             let result = loop {
                 match SQLITE.run(pool).await {
                     Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
-                        if attempts < ATTEMPTS =>
+                        if Instant::now() < deadline =>
                     {
-                        attempts += 1;
                         tokio::time::sleep(RETRY_DELAY).await;
                     }
                     result => break result,

@@ -23,7 +23,10 @@ use std::{
     fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc,
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 /// A value for each kind of database.
 pub(crate) enum Either<S, P> {
@@ -94,6 +97,8 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long SQLite waits for the writer of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait before a busy SQLite file is opened again.
+const BUSY_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// The open pools.
 #[derive(Clone, Debug)]
@@ -120,6 +125,12 @@ impl Db {
     /// counts an open transaction on it: SQLite ends a transaction by itself when
     /// the disk is full (sqlite.org/lang_transaction.html), the rollback then
     /// fails, and sqlx would refuse every further transaction.
+    ///
+    /// The first opening switches the file to WAL mode. SQLite's busy handler is
+    /// not called while a connection that reads waits to write
+    /// (sqlite.org/c3ref/busy_handler.html), and that switch is such a wait: two
+    /// processes that open a new file at once would see `SQLITE_BUSY`. Opening is
+    /// therefore attempted again for as long as a writer would wait.
     async fn sqlite(path: &Path) -> Result<Self> {
         create_private(path)?;
         let options = SqliteConnectOptions::new()
@@ -132,11 +143,20 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let write = pool(1)
-            .before_acquire(|c, _| Box::pin(async { Ok(!c.is_in_transaction()) }))
-            .connect_with(options.clone())
-            .await;
-        let write = write.map_err(|e| unopenable(format!("the database {}", path.display()), e))?;
+        let deadline = Instant::now() + BUSY_TIMEOUT;
+        let write = loop {
+            let opened = pool(1)
+                .before_acquire(|c, _| Box::pin(async { Ok(!c.is_in_transaction()) }))
+                .connect_with(options.clone())
+                .await;
+            match opened {
+                Ok(pool) => break pool,
+                Err(e) if error::is_busy(&e) && Instant::now() < deadline => {
+                    tokio::time::sleep(BUSY_RETRY_DELAY).await;
+                }
+                Err(e) => return Err(unopenable(format!("the database {}", path.display()), e)),
+            }
+        };
         let read = pool(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "1"));
         Ok(Self::Sqlite { read, write })
     }

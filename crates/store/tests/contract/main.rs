@@ -112,6 +112,7 @@ const ON_DISK: &[Case] = cases! {
         traffic_of_an_older_schema_is_continued
         a_newer_schema_is_refused_with_a_message
         two_concurrent_opens_both_succeed
+        a_file_that_another_process_is_opening_is_opened
         an_unopenable_database_is_reported_without_password;
     secrets: sealed_columns_contain_no_clear_text
         another_key_is_refused_at_opening

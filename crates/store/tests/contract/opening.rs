@@ -3,7 +3,8 @@
 use crate::test_database::{KEY, NOW, TestDatabase, new_device, scope, sign_up};
 use domain::{AddressPlan, ErrorCode, Message, Span, Timestamp};
 use seal::Sealer;
-use std::collections::BTreeSet;
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+use std::{collections::BTreeSet, time::Duration};
 use store::{DatabaseUrl, LOCAL_NODE, StatSample, Store, StoreError};
 
 const DAY: i64 = 86_400_000;
@@ -206,6 +207,33 @@ pub async fn two_concurrent_opens_both_succeed(db: &TestDatabase) {
     sign_up(&a, "abcd").await;
     sign_up(&b, "efgh").await;
     assert_eq!(a.load_spec(LOCAL_NODE).await.unwrap().tenants.len(), 2);
+}
+
+/// Opens a new file that another process is about to switch to WAL mode. SQLite
+/// does not let the second switch wait, so opening has to.
+pub async fn a_file_that_another_process_is_opening_is_opened(db: &TestDatabase) {
+    let DatabaseUrl::Sqlite(_) = db.url() else {
+        // There, an advisory lock makes the second migration wait.
+        let store = Store::open(db.url(), Sealer::from_key(KEY)).await;
+        store.unwrap().close().await;
+        return;
+    };
+    let path = db.dir.path().join("new.sqlite");
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true);
+    let mut other = options.connect().await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE; CREATE TABLE other (n INTEGER)")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let url = DatabaseUrl::Sqlite(path);
+    let opening = tokio::spawn(async move { Store::open(&url, Sealer::from_key(KEY)).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!opening.is_finished(), "it waits for the other process");
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    opening.await.unwrap().unwrap().close().await;
 }
 
 pub async fn an_unopenable_database_is_reported_without_password(db: &TestDatabase) {
