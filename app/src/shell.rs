@@ -206,6 +206,21 @@ pub fn App() -> impl IntoView {
                     ssr=SsrMode::Async
                 />
                 <Route
+                    path=path!("/nodes")
+                    view=only_on!(HostKind::Operator, operator::nodes::NodesPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/nodes/join")
+                    view=only_on!(HostKind::Operator, operator::nodes::JoinPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/nodes/:id")
+                    view=only_on!(HostKind::Operator, operator::nodes::NodePage)
+                    ssr=SsrMode::Async
+                />
+                <Route
                     path=path!("/tenants/:id/plan")
                     view=only_on!(HostKind::Operator, operator::tenant_plan::TenantPlanPage)
                     ssr=SsrMode::Async

@@ -1,7 +1,7 @@
 //! What `maliknode serve` prints on standard output: what to open, and what of
 //! the machine is ready.
 
-use crate::config::Config;
+use crate::{config::Config, worker::Membership};
 use agent::Backends;
 use domain::Secret;
 use provisioning::{Containers, PortError, PortResult};
@@ -43,6 +43,22 @@ pub(crate) fn print_addresses(config: &Config, store: &Store, operator: Option<&
         config.root.display(),
         store.kind()
     ));
+}
+
+/// Prints which node this worker is, of which control planes.
+pub(crate) fn print_worker(config: &Config, membership: &Membership) {
+    let Membership {
+        node,
+        name,
+        control_planes,
+        ..
+    } = membership;
+    print_line(&format!(
+        "MalikNode {}: worker {name}, node {node} of {}",
+        env!("CARGO_PKG_VERSION"),
+        control_planes.join(", ")
+    ));
+    print_line(&format!("  Data       {}", config.root.display()));
 }
 
 /// Prints which WireGuard is used, and why.

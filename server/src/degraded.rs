@@ -19,7 +19,7 @@ use axum::{
     response::IntoResponse,
 };
 use std::{io, time::Duration};
-use store::Store;
+use store::{LOCAL_NODE, Store};
 use tokio::{net::TcpListener, sync::watch};
 
 /// The time between two attempts to open the database.
@@ -41,7 +41,7 @@ pub(crate) fn usable_checkpoint(
     if !unavailable.is_database_unavailable() {
         return Err(unavailable);
     }
-    let checkpoint = spec_checkpoint(config)?;
+    let checkpoint = spec_checkpoint(config, LOCAL_NODE)?;
     match checkpoint.read() {
         Ok(Some(spec)) => {
             tracing::error!(error = ?unavailable, generation = spec.generation, tenants = spec.tenants.len(), "no database: starting from the last spec");

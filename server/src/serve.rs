@@ -7,20 +7,20 @@
 use crate::{
     accept,
     config::Config,
-    console, degraded, doctor,
+    console, degraded,
+    local_node::{LocalNode, SHUTDOWN_TIMEOUT, prepare_machine, stop},
+    node_port::NodePort,
     shutdown::{ShutdownSignals, closed},
     start_error::StartError,
     storage,
     web::{WebParts, hosts::Site, web},
-    wiring::{self, agent_settings},
+    wiring,
 };
 use agent::Backends;
 use std::{io, time::Duration};
-use store::{Sessions, Store};
+use store::{LOCAL_NODE, Sessions, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-/// How long open requests, and then the node, may take to finish on shutdown.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often expired sessions are removed.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -35,28 +35,37 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| StartError::Listen { address, source })?;
-    accept::raise_file_limit();
-    let _lock = storage::lock_root(&config)?;
-    let backends = Backends::new(agent_settings(&config))?;
-    let Some(store) = open_or_wait(&config, &backends, &listener, &mut signals).await? else {
+    storage::refuse_worker(&config)?;
+    let port = NodePort::bind(&config).await?;
+    let local = LocalNode::open(&config, LOCAL_NODE)?;
+    let backends = &local.backends;
+    let Some(store) = open_or_wait(&config, backends, &listener, &mut signals).await? else {
         return Ok(());
     };
     prepare_machine(&config);
-
-    let wireguard = backends.wireguard.detect().await;
-    if let Err(e) = backends.lists.install_starter() {
-        tracing::warn!(error = ?e, "the first block list cannot be written");
+    if let Some(problem) = config.proxy_problem() {
+        tracing::warn!("{}", texts::english().message(&problem));
     }
-    let checkpoint = storage::spec_checkpoint(&config)?;
-    let (agent, control) = wiring::core(&config, &backends, store.clone(), Some(checkpoint));
+    let wireguard = local.prepare().await;
+    let checkpoint = storage::spec_checkpoint(&config, LOCAL_NODE)?;
+    let (agent, control) = wiring::core(
+        &config,
+        backends,
+        store.clone(),
+        Some(checkpoint),
+        port.as_ref(),
+    );
     let operator = control.operators().ensure_first().await?;
 
     let (close, closing) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let node = tokio::spawn(agent.run(closed(closing.clone())));
-    let (core, lists) = (control.clone(), backends.lists.clone());
+    if let Some(port) = port {
+        port.start(&control, &store, closing.clone(), &mut tasks)
+            .await?;
+    }
+    let node = local.start(agent, &closing, &mut tasks);
+    let core = control.clone();
     tasks.spawn(async move { core.run().await });
-    tasks.spawn(async move { lists.run().await });
     tasks.spawn(prune_sessions(Sessions::new(store.clone())));
 
     let web = web(WebParts {
@@ -83,7 +92,8 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
 
     console::print_addresses(&config, &store, operator.as_ref());
     console::print_wireguard(&wireguard);
-    tasks.spawn(async move { console::print_docker(&config, &backends).await });
+    let docker = local.backends.clone();
+    tasks.spawn(async move { console::print_docker(&config, &docker).await });
 
     tokio::select! {
         ended = &mut server => {
@@ -101,9 +111,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         server.abort();
     }
     tasks.abort_all();
-    if tokio::time::timeout(SHUTDOWN_TIMEOUT, node).await.is_err() {
-        tracing::warn!("the node did not stop in time");
-    }
+    stop(node).await;
     store.close().await;
     console::print_line("MalikNode has stopped. Tunnels and DNS filters stay up.");
     Ok(())
@@ -124,30 +132,6 @@ async fn open_or_wait(
     let checkpoint = degraded::usable_checkpoint(config, unavailable)?;
     prepare_machine(config);
     Ok(degraded::run_without_database(config, backends, checkpoint, listener, signals).await)
-}
-
-/// Sets the kernel's switches, which last until the next boot, and warns of
-/// what does not fit this machine.
-fn prepare_machine(config: &Config) {
-    if let Err(e) = hostfs::create_private_dir(&config.runtime_dir) {
-        tracing::warn!(error = ?e, "the runtime folder cannot be created");
-    }
-    if let Err(e) = firewall::enable_forwarding() {
-        tracing::warn!(error = ?e, "IPv4 forwarding is off, so tunnels do not reach the internet");
-    }
-    if let Err(e) = wireguard::reserve_ports() {
-        tracing::warn!(error = %e, "the tunnels' UDP ports cannot be reserved");
-    }
-    for refused in wiring::kernel_limits(config).apply() {
-        let (path, wanted) = (refused.path.display(), refused.wanted);
-        tracing::warn!(error = %refused.cause, %path, wanted, "a limit of the kernel's table of connections cannot be set");
-    }
-    if let Some(problem) = config.proxy_problem() {
-        tracing::warn!("{}", texts::english().message(&problem));
-    }
-    for clash in doctor::network_clashes(&config.addresses) {
-        tracing::warn!("{}", texts::english().message(&clash));
-    }
 }
 
 async fn prune_sessions(sessions: Sessions) {

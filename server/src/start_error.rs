@@ -2,6 +2,7 @@
 //! what to do, and each error has its cause.
 
 use domain::{Failure, Message, NameError};
+use link::worker::LinkError;
 use provisioning::PortError;
 use seal::SealError;
 use std::{io, net::SocketAddr};
@@ -84,6 +85,21 @@ impl From<PortError> for StartError {
 impl From<Failure> for StartError {
     fn from(failure: Failure) -> Self {
         Self::Failure(texts::english().failure(&failure))
+    }
+}
+
+impl From<&Message> for StartError {
+    fn from(message: &Message) -> Self {
+        Self::Failure(texts::english().message(message))
+    }
+}
+
+impl From<LinkError> for StartError {
+    fn from(e: LinkError) -> Self {
+        Self::Port {
+            message: texts::english().message(&e.message()),
+            cause: Some(e.into()),
+        }
     }
 }
 

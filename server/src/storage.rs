@@ -3,9 +3,10 @@
 
 use crate::{config::Config, start_error::StartError};
 use agent::SpecCheckpoint;
+use domain::{Message, NodeId};
 use seal::Sealer;
 use std::fs::{File, TryLockError};
-use store::{LOCAL_NODE, Store};
+use store::Store;
 
 /// Opens the database with its key; creates folder, key and file where they do
 /// not exist.
@@ -13,18 +14,34 @@ use store::{LOCAL_NODE, Store};
 /// # Errors
 /// The message says what to do.
 pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+    refuse_worker(config)?;
     create_folders(config)?;
     Ok(Store::open(&config.database_url, sealer(config)?).await?)
 }
 
-/// Returns the file with the last spec. It is beside the database and sealed
-/// with the same key.
+/// Refuses to use a database where this machine is a worker: a node of its own and the
+/// one of the control plane would each remove what the other has.
+///
+/// # Errors
+/// What to do instead.
+pub(crate) fn refuse_worker(config: &Config) -> Result<(), StartError> {
+    let folder = config.worker();
+    match folder.exists() {
+        true => Err(StartError::from(&Message::WorkerDoesNotServe {
+            path: folder.display().to_string(),
+        })),
+        false => Ok(()),
+    }
+}
+
+/// Returns the file with the last spec of the node that this machine is. It is beside
+/// the database, where there is one, and sealed with the same key.
 ///
 /// # Errors
 /// The key file cannot be used.
-pub fn spec_checkpoint(config: &Config) -> Result<SpecCheckpoint, StartError> {
+pub fn spec_checkpoint(config: &Config, node: NodeId) -> Result<SpecCheckpoint, StartError> {
     let path = config.central().join("last_spec");
-    Ok(SpecCheckpoint::new(path, sealer(config)?, LOCAL_NODE))
+    Ok(SpecCheckpoint::new(path, sealer(config)?, node))
 }
 
 fn sealer(config: &Config) -> Result<Sealer, StartError> {

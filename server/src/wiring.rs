@@ -1,27 +1,29 @@
 //! Wires the parts of the program: the node's process on this machine, and the
 //! core that sees it through the port `Nodes`.
 
-use crate::{accept, config::Config};
+use crate::{accept, config::Config, node_port::NodePort, workers};
 use adguard::AdGuardSettings;
 use agent::{Agent, AgentSettings, Backends, DiskLimits, SpecCheckpoint};
 use conntrack::KernelLimits;
 use containers::ContainerSettings;
 use control::{Control, ControlParts, ControlSettings, Entropy, StoreSpecs};
-use domain::SystemClock;
+use domain::{NodeId, SystemClock};
 use firewall::{FirewallLimits, FirewallSettings};
-use provisioning::NodeSettings;
+use protocol::Nodes;
+use provisioning::{NodeSettings, spec::PacketRate};
 use std::{path::PathBuf, sync::Arc};
 use store::{LOCAL_NODE, Store};
 
-/// Returns the settings of the node's process.
-pub(crate) fn agent_settings(config: &Config) -> AgentSettings {
+/// Returns the settings of the process of the node that this machine is.
+pub(crate) fn agent_settings(config: &Config, node: NodeId) -> AgentSettings {
     AgentSettings {
-        node: LOCAL_NODE,
+        node,
         engine: NodeSettings {
             addresses: config.addresses,
             root: config.root.clone(),
             dns_memory_bytes: config.dns.memory_mb << 20,
             dns_cpu_thousandths: config.limits.dns_cpu_thousandths(),
+            tunnel_packets: PacketRate::at_least(config.limits.tunnel_packets.into()),
             image: config.dns.image.clone(),
             fallback_dns: config.dns.plain_fallback(),
         },
@@ -99,25 +101,32 @@ pub(crate) fn container_settings(config: &Config) -> ContainerSettings {
 
 /// Builds the node's process on the backends, and the core that sees it. Neither
 /// works until [`Agent::run`] and [`Control::run`] are called. The specs from the
-/// database are saved in `checkpoint`, if there is one.
+/// database are saved in `checkpoint`, if there is one. Workers are seen through `port`.
 pub(crate) fn core(
     config: &Config,
     backends: &Backends,
     store: Store,
     checkpoint: Option<SpecCheckpoint>,
+    port: Option<&NodePort>,
 ) -> (Agent, Control) {
     let clock = Arc::new(SystemClock);
     let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, clock.clone());
     let agent = backends.agent(Arc::new(feed), checkpoint);
+    let local: Arc<dyn Nodes> = Arc::new(agent.nodes());
+    let nodes = match port {
+        Some(port) => port.beside(local),
+        None => local,
+    };
     let control = Control::new(ControlParts {
+        workers: workers::access(&store, config.nodes.address.clone()),
         store,
-        nodes: Arc::new(agent.nodes()),
+        nodes,
         clock,
         entropy: Entropy::system(),
         settings: ControlSettings {
             addresses: config.addresses,
             public_host: config.public_host.clone(),
-            node: LOCAL_NODE,
+            local: Some(LOCAL_NODE),
             excluded_slots: config.excluded_slots.clone(),
             max_tenants: config.max_tenants.map(u32::from),
             sign_ups_per_hour: config.sign_ups_per_hour,
@@ -136,8 +145,8 @@ mod tests {
     fn every_accepted_limit_suits_the_firewall() {
         for limits in [
             "",
-            "connections_per_device = 100\nconnections_per_tenant = 1000\nconnections_per_destination = 100\nnew_per_device = 10\nnew_per_tenant = 10\ndns_per_second = 5\ndns_burst = 5",
-            "connections_per_device = 65536\nconnections_per_tenant = 262144\nconnections_per_destination = 41560\nnew_per_device = 100000\nnew_per_tenant = 100000\ndns_per_second = 100000\ndns_burst = 1000000",
+            "connections_per_device = 100\nconnections_per_tenant = 1000\nconnections_per_destination = 100\nnew_per_device = 10\nnew_per_tenant = 10\ntunnel_packets = 1000\ndns_per_second = 5\ndns_burst = 5",
+            "connections_per_device = 65536\nconnections_per_tenant = 262144\nconnections_per_destination = 41560\nnew_per_device = 100000\nnew_per_tenant = 100000\ntunnel_packets = 8000000\ndns_per_second = 100000\ndns_burst = 1000000",
         ] {
             let text = format!("[limits]\n{limits}\n");
             let config = Config::from_text("/nowhere".into(), "config.toml".into(), &text);

@@ -78,6 +78,7 @@ def start_bypass(devices, mbps):
     for namespace, link, address in ((HOSTILE, "by0", "198.19.0.1"), (BYPASS, "by0", "198.19.0.2"), (BYPASS, "by1", "198.19.1.1"), (WAN, "by1", "198.19.1.2")):
         output("ip", "-n", namespace, "addr", "add", f"{address}/24", "dev", link)
         output("ip", "-n", namespace, "link", "set", link, "up")
+    output("ip", "-n", HOSTILE, "link", "set", "dev", "by0", "gso_max_segs", "1")  # as the bed's other links (topology.sh)
     output(*inside(BYPASS), "sysctl", "-qw", "net.ipv4.ip_forward=1")
     keys = [(key := output("wg", "genkey").strip(), public_key(key)) for _ in range(len(devices) + 1)]
     addresses = [f"192.0.2.{10 + n}" for n in range(len(devices))]

@@ -23,6 +23,12 @@ suite_packets() {
   run_tests as_root_with_env bash "$BED" -- "${PACKET_TESTS[@]}"
 }
 
+suite_nodes() {
+  build_tests
+  build_for_bed
+  run_tests as_root_with_env bash "$BED" -- "${NODE_TESTS[@]}"
+}
+
 # faults PART: runs one part of server/tests/faults. A part without a test is an error.
 faults() {
   local line program

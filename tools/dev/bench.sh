@@ -31,7 +31,7 @@ TEXT
 # Builds the example that fills a node, with the flags of the product.
 build_full_node() {
   cd "$ROOT"
-  cargo build "${LOCKED[@]}" --release -p control --example full_node
+  RUSTFLAGS=$RELEASE_FLAGS cargo build "${LOCKED[@]}" --release -p control --example full_node
 }
 
 cmd_bench() {

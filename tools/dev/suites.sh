@@ -7,6 +7,7 @@
 PORT_TESTS=('wireguard/*' 'firewall/*' 'shaping/*' 'conntrack/*' 'containers/*' 'adguard/*')
 PACKET_TESTS=('server/packets')
 FAULT_TESTS=('server/faults')
+NODE_TESTS=('server/nodes')
 STORE_TESTS=('store/*')
 
 suite_lint() { lint_all; }
@@ -71,7 +72,7 @@ suite_unit() {
   local rc=0 crate target folder program pattern elsewhere
   while IFS=$'\t' read -r crate target folder program; do
     elsewhere=0
-    for pattern in "${PORT_TESTS[@]}" "${PACKET_TESTS[@]}" "${FAULT_TESTS[@]}" "${STORE_TESTS[@]}"; do
+    for pattern in "${PORT_TESTS[@]}" "${PACKET_TESTS[@]}" "${FAULT_TESTS[@]}" "${NODE_TESTS[@]}" "${STORE_TESTS[@]}"; do
       # shellcheck disable=SC2053 # the right side is a pattern
       if [ "$target" != unit ] && [[ $crate/$target == $pattern ]]; then elsewhere=1; fi
     done

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Runs the suites one after another, each with its own log. Ends with one line: N passed, N failed.
 
-SUITES=(lint unit store ports kernel packets kills drift boot e2e)
+SUITES=(lint unit store ports kernel packets nodes kills drift boot e2e)
 
 help_test() {
   cat <<TEXT
@@ -13,6 +13,7 @@ help_test() {
              tracked connections, Docker, AdGuard Home
   kernel     the contract tests of the WireGuard port with the kernel's WireGuard, in a virtual machine
   packets    the real binary, Docker, AdGuard Home and WireGuard clients in a hermetic bed
+  nodes      a control plane on PostgreSQL and workers on machines of their own, with real clients
   kills      SIGKILL of server, tunnels, Docker and containers during changes (12 times)
   drift      external changes: each is corrected within 10 s, and no other tenant is affected
   boot       cold starts, no database, full and read-only disks, overlapping ranges, corrupt files

@@ -22,6 +22,8 @@ ALLOWED = {
     "protocol": {"domain"},
     "texts": {"domain"},
     "provisioning": {"domain", "protocol"},
+    "pki": {"domain"},
+    "link": {"domain", "pki", "protocol"},
     "seal": {"domain"},
     "store": {"domain", "protocol", "seal"},
     "hostfs": {"domain", "provisioning"},
@@ -32,9 +34,9 @@ ALLOWED = {
     "control": {"domain", "protocol", "seal", "store"},
     "app": {"domain", "control", "texts"},
     "frontend": {"app"},
-    "server": {"agent", "domain", "protocol", "provisioning", "seal", "store", "control", "app", "texts", "hostfs", "memory", *REAL_SIDES},
+    "server": {"agent", "domain", "link", "pki", "protocol", "provisioning", "seal", "store", "control", "app", "texts", "hostfs", "memory", *REAL_SIDES},
     "testkit": {"domain", "protocol", "provisioning"},
-    "fuzzing": {"domain", "protocol", "provisioning", "seal", "server", *REAL_SIDES},
+    "fuzzing": {"domain", "pki", "protocol", "provisioning", "seal", "server", *REAL_SIDES},
 }
 
 

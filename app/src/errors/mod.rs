@@ -3,6 +3,11 @@
 
 #[cfg(feature = "ssr")]
 pub mod page;
+#[cfg(feature = "ssr")]
+mod status;
+
+#[cfg(feature = "ssr")]
+pub use status::{heading, status};
 
 #[cfg(feature = "ssr")]
 use crate::ui::format::escape;

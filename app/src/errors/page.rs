@@ -1,5 +1,6 @@
 //! Error pages inside the app.
 
+use super::status::{heading, status};
 use crate::{context, forms::set_status, ui::Centered};
 use domain::{ErrorCode, Failure};
 use leptos::prelude::*;
@@ -31,7 +32,7 @@ fn ErrorPage(code: ErrorCode, message: String) -> impl IntoView {
     view! {
         <Centered title=heading>
             <div class="grid gap-2">
-                <p class="xs num">{code.status()}</p>
+                <p class="xs num">{status(code).as_u16()}</p>
                 <h1 class="text-2xl">{heading}</h1>
                 <p class="text-ink-2">{message}</p>
             </div>
@@ -43,19 +44,5 @@ fn ErrorPage(code: ErrorCode, message: String) -> impl IntoView {
                 }}
             </div>
         </Centered>
-    }
-}
-
-/// Returns a heading for each kind of failure; the message below has the details.
-const fn heading(code: ErrorCode) -> &'static str {
-    match code.status() {
-        401 => "Signed out",
-        403 => "Not allowed",
-        404 => "Not found",
-        421 => "Unknown address",
-        429 => "Too many tries",
-        503 => "Not now",
-        500.. => "Something went wrong",
-        _ => "That did not work",
     }
 }

@@ -25,6 +25,7 @@ const fn category_label(category: EventCategory) -> (Tone, &'static str) {
         EventCategory::Drift => (Tone::Warn, "Noticed"),
         EventCategory::Failed => (Tone::Bad, "Failed"),
         EventCategory::Recovered => (Tone::Live, "Works again"),
+        EventCategory::Limit => (Tone::Warn, "Limit"),
         EventCategory::Note => (Tone::Plain, "Note"),
     }
 }
@@ -64,12 +65,7 @@ mod tests {
 
     #[test]
     fn every_category_has_a_word() {
-        let all = [
-            EventCategory::Drift,
-            EventCategory::Failed,
-            EventCategory::Recovered,
-            EventCategory::Note,
-        ];
+        let all = EventCategory::ALL;
         let rows = all.map(|category| EventText {
             at: Timestamp::from_secs(60),
             category,

@@ -3,7 +3,7 @@
 
 use super::Refusal;
 use crate::context;
-use domain::{DeviceLabel, ErrorCode, Failure, Field, Message, TenantName};
+use domain::{DeviceLabel, ErrorCode, Failure, Field, Message, NodeHost, TenantName};
 use leptos::{
     prelude::*,
     server_fn::{codec::JsonEncoding, error::ServerFnErrorErr},
@@ -97,9 +97,8 @@ pub fn refuse(failure: Failure, page: &str, typed: &[(&str, &str)]) -> AppError 
 
 /// Sets the HTTP status of the answer from a code.
 pub fn set_status(code: ErrorCode) {
-    let status = axum::http::StatusCode::from_u16(code.status());
-    if let (Some(response), Ok(status)) = (use_context::<leptos_axum::ResponseOptions>(), status) {
-        response.set_status(status);
+    if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
+        response.set_status(crate::errors::status(code));
     }
 }
 
@@ -143,7 +142,7 @@ pub fn url_with(page: &str, typed: &[(&str, &str)]) -> String {
 }
 
 /// Every field that a query may name.
-const FIELDS: [Field; 15] = [
+const FIELDS: [Field; 16] = [
     Field::Name,
     Field::Password,
     Field::Plan,
@@ -159,6 +158,7 @@ const FIELDS: [Field; 15] = [
     Field::Slow,
     Field::MonthDay,
     Field::TimeZone,
+    Field::Host,
 ];
 
 /// Returns a field's name in queries and in the `name` of inputs.
@@ -179,6 +179,7 @@ pub const fn field_name(field: Field) -> &'static str {
         Field::Slow => "slow",
         Field::MonthDay => "month_day",
         Field::TimeZone => "time_zone",
+        Field::Host => "host",
     }
 }
 
@@ -193,6 +194,9 @@ pub fn refusal_from_query(get: impl Fn(&str) -> Option<String>) -> Option<Refusa
         ErrorCode::NameMalformed | ErrorCode::NameReserved => {
             let parsed = TenantName::parse(&get("name").unwrap_or_default());
             parsed.err().map(Failure::from)
+        }
+        ErrorCode::NodeMalformed if field == Some(Field::Host) => {
+            NodeHost::parse(&get("host").unwrap_or_default()).err()
         }
         ErrorCode::LabelMalformed => DeviceLabel::parse(&get("label").unwrap_or_default()).err(),
         _ => None,

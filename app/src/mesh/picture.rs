@@ -51,7 +51,8 @@ pub fn MeshPicture(
             role=if links { "group" } else { "img" }
             aria-label=move || summary.get()
             node_ref=svg
-            inner_html=picture.with(Picture::html)
+            // The first drawing: the effect above changes it.
+            inner_html=picture.with_untracked(Picture::html)
             on:mouseover=move |event| select(event.target())
             on:focusin=move |event| select(event.target())
         ></svg>

@@ -7,22 +7,38 @@ use domain::{
 use leptos::prelude::*;
 use texts::Texts;
 
-/// Returns the node's own problems, then the first problem of each tenant with the
+/// A problem with what it is about.
+pub struct Item {
+    /// The name of the tenant, or of the node where there are several.
+    about: Option<String>,
+    /// Whether it is a node's, which is worse.
+    is_node: bool,
+    problem: ProblemView,
+}
+
+/// Returns the nodes' own problems, then the first problem of each tenant with the
 /// tenant's name, as the operator reads them.
-pub fn problems(view: &OperatorView, texts: &Texts) -> Vec<(Option<String>, ProblemView)> {
-    let own = view.problems.iter().map(|p| (None, texts.problem(p)));
+pub fn problems(view: &OperatorView, texts: &Texts) -> Vec<Item> {
+    let own = view.problems.iter().map(|p| Item {
+        about: p.node.clone(),
+        is_node: true,
+        problem: texts.problem(&p.problem),
+    });
     let tenants = view.tenants.iter().filter_map(|t| {
         let problem = t.status.problem()?;
         // Suspending is the operator's own decision; the table shows it.
-        (problem.code != ErrorCode::Suspended)
-            .then(|| (Some(t.name.clone()), texts.problem(problem)))
+        (problem.code != ErrorCode::Suspended).then(|| Item {
+            about: Some(t.name.clone()),
+            is_node: false,
+            problem: texts.problem(problem),
+        })
     });
     own.chain(tenants).collect()
 }
 
 /// The card with all problems; it is absent if there are none.
 #[component]
-pub fn Attention(problems: Vec<(Option<String>, ProblemView)>) -> impl IntoView {
+pub fn Attention(problems: Vec<Item>) -> impl IntoView {
     let count = problems.len();
     (count > 0).then(|| {
         view! {
@@ -34,11 +50,9 @@ pub fn Attention(problems: Vec<(Option<String>, ProblemView)>) -> impl IntoView 
                 <ul>
                     {problems
                         .into_iter()
-                        .map(|(tenant, problem)| {
-                            let (dot, about) = match tenant {
-                                Some(name) => ("dot dot-warn", format!("{name}: ")),
-                                None => ("dot dot-bad", String::new()),
-                            };
+                        .map(|Item { about, is_node, problem }| {
+                            let dot = if is_node { "dot dot-bad" } else { "dot dot-warn" };
+                            let about = about.map(|name| format!("{name}: "));
                             view! {
                                 <li class="flex items-center gap-3 border-t border-line px-4.5 py-3">
                                     <span class=dot aria-hidden="true"></span>

@@ -47,9 +47,25 @@ impl Figure {
                 "Room for more",
                 u64::from(view.capacity.more),
                 "tenants".to_owned(),
-                capacity_note(&view.capacity),
+                match view.nodes {
+                    0 | 1 => capacity_note(&view.capacity),
+                    nodes => nodes_note(nodes, &view.capacity),
+                },
             ),
         ]
+    }
+}
+
+/// Explains how many more tenants fit on several nodes; the page *Nodes* has the rest.
+fn nodes_note(nodes: u32, capacity: &CapacityView) -> String {
+    let nodes = format::thousands(nodes.into());
+    match &capacity.memory {
+        Some(m) => format!(
+            "on {nodes} nodes; memory: {} of {} free",
+            format::bytes(m.free_bytes),
+            format::bytes(m.total_bytes)
+        ),
+        None => format!("on {nodes} nodes"),
     }
 }
 

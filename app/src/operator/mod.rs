@@ -1,9 +1,11 @@
 //! The operator's pages: problems, figures, the tenants, the plans, who uses what, the
-//! logs. They are plain pages and forms and need no script.
+//! nodes, the logs. They are plain pages and forms and need no script.
 
 mod attention;
 mod figures;
+mod listing;
 mod logs;
+pub mod nodes;
 pub mod page;
 pub mod plans;
 pub mod tenant_plan;

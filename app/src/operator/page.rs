@@ -4,6 +4,7 @@
 use super::{
     attention::{Attention, problems},
     figures::{Figure, Figures},
+    listing::Wanted,
     logs::{Audit, Events},
     tenants::Tenants,
 };
@@ -28,7 +29,7 @@ pub fn OperatorPage() -> impl IntoView {
     load(async move {
         let (control, scope) = ready?;
         let view = control.operators().overview(&scope).await?;
-        let search = query.get("q").unwrap_or_default();
+        let wanted = Wanted::from_query(|key| query.get(key));
         let who = scope.name().to_owned();
         let (problems, figures) = (problems(&view, texts), Figure::all(&view));
         let OperatorView {
@@ -42,7 +43,10 @@ pub fn OperatorPage() -> impl IntoView {
         let events = events.into_iter().map(|row| EventText {
             at: row.at,
             category: row.category,
-            text: texts.message(&row.message),
+            text: match row.node {
+                Some(node) => format!("{node}: {}", texts.message(&row.message)),
+                None => texts.message(&row.message),
+            },
         });
         let events: Vec<_> = events.collect();
         Ok::<_, Failure>(view! {
@@ -53,7 +57,7 @@ pub fn OperatorPage() -> impl IntoView {
                 <TopError message=Signal::stored(message)/>
                 <Attention problems=problems/>
                 <Figures figures=figures/>
-                <Tenants tenants=tenants search=search/>
+                <Tenants tenants=tenants wanted=wanted/>
                 <Events rows=events now=now/>
                 <Audit rows=audit now=now/>
             </PageShell>

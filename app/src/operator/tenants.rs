@@ -1,5 +1,6 @@
 //! The operator's table of tenants.
 
+use super::listing::{Page, SortKey, Wanted, heading, pages, search};
 use crate::{
     tenant::data,
     ui::{
@@ -13,16 +14,97 @@ use domain::{
 };
 use leptos::prelude::*;
 
-/// The tenants that match `search` (name, address or plan), with their actions.
+/// The page with the table.
+const PATH: &str = "/";
+
+/// By what the tenants are sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortBy {
+    #[default]
+    Slot,
+    Name,
+    Plan,
+    Devices,
+    Data,
+    SignUp,
+}
+
+impl SortKey for SortBy {
+    fn all() -> Vec<Self> {
+        vec![
+            Self::Name,
+            Self::Slot,
+            Self::Plan,
+            Self::Devices,
+            Self::Data,
+            Self::SignUp,
+        ]
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Slot => "slot",
+            Self::Name => "name",
+            Self::Plan => "plan",
+            Self::Devices => "devices",
+            Self::Data => "data",
+            Self::SignUp => "new",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Slot => "Slot",
+            Self::Name => "Tenant",
+            Self::Plan => "Plan",
+            Self::Devices => "Devices",
+            Self::Data => "This month",
+            Self::SignUp => "Newest",
+        }
+    }
+
+    fn is_ascending(self) -> bool {
+        matches!(self, Self::Slot | Self::Name | Self::Plan)
+    }
+
+    fn is_number(self) -> bool {
+        matches!(self, Self::Devices | Self::Data)
+    }
+}
+
+/// Returns the page of the tenants that match, in the order that is asked for.
+fn page(mut tenants: Vec<TenantRow>, wanted: &Wanted<SortBy>) -> Page<TenantRow> {
+    tenants.retain(|t| matches(t, &wanted.search));
+    tenants.sort_by(|a, b| {
+        let order = match wanted.sort {
+            SortBy::Slot => std::cmp::Ordering::Equal,
+            SortBy::Name => a.name.cmp(&b.name),
+            SortBy::Plan => a.plan.cmp(&b.plan),
+            SortBy::Devices => b.devices.cmp(&a.devices),
+            SortBy::Data => b.data.used_bytes.cmp(&a.data.used_bytes),
+            SortBy::SignUp => b.created_at.cmp(&a.created_at),
+        };
+        // Every order is the same at each request.
+        order.then(a.slot.cmp(&b.slot)).then(a.id.cmp(&b.id))
+    });
+    if wanted.turned {
+        tenants.reverse();
+    }
+    Page::of(tenants, wanted.page)
+}
+
+/// A page of the tenants that match a search (name, address or plan), with their actions.
 #[component]
-pub fn Tenants(tenants: Vec<TenantRow>, search: String) -> impl IntoView {
-    let wanted = search.trim().to_lowercase();
-    let none = tenants.is_empty();
-    let matching: Vec<_> = tenants
-        .into_iter()
-        .filter(|t| matches(t, &wanted))
-        .collect();
-    let body = if none {
+pub fn Tenants(tenants: Vec<TenantRow>, wanted: Wanted<SortBy>) -> impl IntoView {
+    let total = tenants.len();
+    let page = page(tenants, &wanted);
+    let count = match wanted.search.is_empty() {
+        true => format::thousands(total as u64),
+        false => format!("{} of {total}", page.matching),
+    };
+    let links = pages(&page, &wanted, PATH);
+    let head = |sort| heading(sort, &wanted, PATH);
+    let body = if total == 0 {
         view! {
             <EmptyState
                 glyph=Glyph::People
@@ -31,14 +113,14 @@ pub fn Tenants(tenants: Vec<TenantRow>, search: String) -> impl IntoView {
             />
         }
         .into_any()
-    } else if matching.is_empty() {
+    } else if page.rows.is_empty() {
         view! {
             <EmptyState
                 glyph=Glyph::People
-                title=format!("Nothing matches “{}”", search.trim())
+                title=format!("Nothing matches “{}”", wanted.search)
                 text="Search for a part of a name, an address or a plan."
             >
-                <a class="btn mt-2" href="/">"Show all"</a>
+                <a class="btn mt-2" href=PATH>"Show all"</a>
             </EmptyState>
         }
         .into_any()
@@ -48,17 +130,17 @@ pub fn Tenants(tenants: Vec<TenantRow>, search: String) -> impl IntoView {
                 <table class="table cards">
                     <thead>
                         <tr>
-                            <th scope="col">"Tenant"</th>
-                            <th scope="col">"Slot"</th>
-                            <th scope="col">"Plan"</th>
-                            <th scope="col" class="e">"Devices"</th>
-                            <th scope="col" class="e">"This month"</th>
+                            {head(SortBy::Name)}
+                            {head(SortBy::Slot)}
+                            {head(SortBy::Plan)}
+                            {head(SortBy::Devices)}
+                            {head(SortBy::Data)}
                             <th scope="col">"State"</th>
                             <th scope="col"><span class="sr-only">"Actions"</span></th>
                         </tr>
                     </thead>
                     <tbody>
-                        {matching.into_iter().map(|t| view! { <Row tenant=t/> }).collect_view()}
+                        {page.rows.into_iter().map(|t| view! { <Row tenant=t/> }).collect_view()}
                     </tbody>
                 </table>
             </div>
@@ -69,19 +151,11 @@ pub fn Tenants(tenants: Vec<TenantRow>, search: String) -> impl IntoView {
         <section class="card" aria-labelledby="tenants">
             <div class="hd">
                 <h2 id="tenants">"Tenants"</h2>
-                <form method="get" action="/" role="search" class="ms-auto">
-                    <label class="sr-only" for="q">"Search tenants"</label>
-                    <input
-                        id="q"
-                        class="field w-[220px]!"
-                        type="search"
-                        name="q"
-                        value=search
-                        placeholder="Name, address, plan"
-                    />
-                </form>
+                <span class="chip num">{count}</span>
+                {search(&wanted, PATH, "Name, address, plan")}
             </div>
             {body}
+            {links}
         </section>
     }
 }
@@ -213,6 +287,7 @@ mod tests {
             plan: "Home".into(),
             plan_id: "home".into(),
             data: domain::view::DataView::default(),
+            node: None,
             slot: 1,
             subnet: "10.88.1.0/24".into(),
             devices: 6,
@@ -228,6 +303,41 @@ mod tests {
             assert!(matches(&row(), hit), "{hit}");
         }
         assert!(!matches(&row(), "lina"));
+    }
+
+    #[test]
+    fn tenants_are_drawn_by_the_page_in_their_order() {
+        let tenants: Vec<TenantRow> = (1..=250)
+            .map(|n| TenantRow {
+                id: TenantId(n),
+                name: format!("tenant-{n:03}"),
+                slot: n as u16,
+                devices: (n % 7) as u32,
+                ..row()
+            })
+            .collect();
+        let slots = |sort, turned, number| {
+            let wanted = Wanted {
+                sort,
+                turned,
+                search: String::new(),
+                page: number,
+            };
+            let page = page(tenants.clone(), &wanted);
+            page.rows.iter().map(|t| t.slot).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            slots(SortBy::Slot, false, 2),
+            (201..=250).collect::<Vec<_>>()
+        );
+        assert_eq!(slots(SortBy::Name, true, 0)[..2], [250, 249]);
+        assert_eq!(slots(SortBy::Devices, false, 0)[..3], [6, 13, 20]);
+        assert_eq!(slots(SortBy::Devices, true, 0)[..2], [245, 238]);
+        let mut all: Vec<u16> = (0..3)
+            .flat_map(|n| slots(SortBy::Devices, false, n))
+            .collect();
+        all.sort_unstable();
+        assert_eq!(all, (1..=250).collect::<Vec<_>>(), "each one once");
     }
 
     #[test]

@@ -159,6 +159,15 @@ impl<T: PartialEq + Send + Sync + 'static> Derived<T> {
         return self.0.with_value(read);
     }
 
+    /// Calls `read` with the value as it is now, for what is drawn once: the caller does not
+    /// run again.
+    pub fn with_untracked<U>(self, read: impl FnOnce(&T) -> U) -> U {
+        #[cfg(feature = "hydrate")]
+        return self.0.with_untracked(read);
+        #[cfg(not(feature = "hydrate"))]
+        return self.0.with_value(read);
+    }
+
     /// Returns a copy of the value.
     pub fn get(self) -> T
     where

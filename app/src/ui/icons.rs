@@ -44,6 +44,8 @@ pub enum Glyph {
     Tag,
     /// A gauge: use.
     Gauge,
+    /// A rack: nodes.
+    Server,
 }
 
 impl Glyph {
@@ -74,6 +76,7 @@ impl Glyph {
             Self::Back => "g-back",
             Self::Tag => "g-tag",
             Self::Gauge => "g-gauge",
+            Self::Server => "g-server",
         }
     }
 
@@ -155,6 +158,7 @@ mod tests {
             Glyph::Back,
             Glyph::Tag,
             Glyph::Gauge,
+            Glyph::Server,
         ] {
             assert!(
                 STYLE.contains(&format!(".{} {{", glyph.class())),

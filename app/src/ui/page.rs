@@ -28,6 +28,8 @@ pub enum NavItem {
     Plans,
     /// Who uses how much of what.
     Use,
+    /// The machines.
+    Nodes,
     /// The operator's event log.
     Log,
     /// The operator's audit log.
@@ -52,7 +54,7 @@ const TENANT: [NavLink; 6] = [
     (Some(NavItem::Account), Glyph::Person, "/account", "Account"),
 ];
 
-const OPERATOR: [NavLink; 6] = [
+const OPERATOR: [NavLink; 7] = [
     (Some(NavItem::Home), Glyph::Home, "/", "Home"),
     (
         Some(NavItem::Tenants),
@@ -62,6 +64,7 @@ const OPERATOR: [NavLink; 6] = [
     ),
     (Some(NavItem::Plans), Glyph::Tag, "/plans", "Plans"),
     (Some(NavItem::Use), Glyph::Gauge, "/use", "Use"),
+    (Some(NavItem::Nodes), Glyph::Server, "/nodes", "Nodes"),
     (Some(NavItem::Log), Glyph::Alert, "/#events", "Events"),
     (Some(NavItem::Audit), Glyph::Log, "/#audit", "Audit log"),
 ];

@@ -66,15 +66,22 @@ impl Backends {
         let (settings, ports) = (&self.settings, self.ports(source.clone()));
         Agent::following(settings.node, ports, settings.engine.clone(), &source)
             .measuring(Arc::new(self.memory()), settings.memory_reserve)
-            .watching(Arc::new(self.resources()), settings.disk)
+            .watching(
+                Arc::new(self.resources()),
+                settings.disk,
+                settings.firewall.limits.connections_per_tenant,
+            )
     }
 
     /// Builds the process of a node without a control plane: it holds what the
     /// checkpoint says.
     pub fn agent_from(&self, checkpoint: SpecCheckpoint) -> Agent {
         let (settings, ports) = (&self.settings, self.ports(Arc::new(checkpoint)));
-        Agent::new(settings.node, ports, settings.engine.clone())
-            .watching(Arc::new(self.resources()), settings.disk)
+        Agent::new(settings.node, ports, settings.engine.clone()).watching(
+            Arc::new(self.resources()),
+            settings.disk,
+            settings.firewall.limits.connections_per_tenant,
+        )
     }
 
     /// Returns a reader of what tenants use of this machine.

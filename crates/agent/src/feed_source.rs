@@ -1,19 +1,31 @@
 //! The engine's source of specs: a control plane's feed. Each spec is stored in
 //! the checkpoint, and each is compared with the one before: what it revokes
 //! removes the checkpoint first, and what a restored database brings back is
-//! reported.
+//! reported. A tenant that cannot be read keeps what the one before has for it, also
+//! after a restart.
+//!
+//! Until the feed has answered for the first time, the checkpoint of an earlier process
+//! is the spec: a worker that boots while no control plane answers brings up everything
+//! from its own disk, and follows the control plane later in the same process.
 
 mod compare;
 
 use crate::spec_checkpoint::{CheckpointWriter, SpecCheckpoint};
 use async_trait::async_trait;
 use compare::{returned, revokes};
+use domain::Slot;
 use protocol::{EventKind, NodeSpec, SpecAnswer, SpecFeed};
 use provisioning::{
     SpecSource,
     ports::{PortError, PortResult},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tokio::sync::{OnceCell, broadcast};
 
 /// Events that wait for a slow reader. A restore is rare.
@@ -28,8 +40,11 @@ pub struct FeedSource {
     /// The spec that was loaded last. At the beginning it is the one that an
     /// earlier process stored: the machine may still hold it.
     last: Mutex<Option<NodeSpec>>,
-    /// The generation that was stored last, or is about to be.
-    stored: Mutex<Option<u64>>,
+    /// The generation that was stored last, or is about to be, and the slots whose
+    /// tenant could not be read then.
+    stored: Mutex<Option<(u64, BTreeSet<Slot>)>>,
+    /// Whether the feed has answered in this process.
+    answered: AtomicBool,
     events: broadcast::Sender<EventKind>,
 }
 
@@ -42,6 +57,7 @@ impl FeedSource {
             begun: OnceCell::new(),
             last: Mutex::default(),
             stored: Mutex::default(),
+            answered: AtomicBool::new(false),
             events: broadcast::Sender::new(BUFFERED_EVENTS),
         }
     }
@@ -69,10 +85,28 @@ impl SpecSource for FeedSource {
         let before = self.before().await;
         let known = before.as_ref().map_or(0, |spec| spec.generation);
         let loaded = self.feed.load(in_force.max(known)).await;
-        let SpecAnswer { spec, restored } =
-            loaded.map_err(|problem| PortError::new(problem.code, problem.message))?;
+        let SpecAnswer { mut spec, restored } = match (loaded, &before) {
+            (Ok(answer), _) => answer,
+            // Nothing that was revoked is in it: a revocation removes it first.
+            (Err(problem), Some(before)) if !self.answered.load(Ordering::Relaxed) => {
+                if in_force == 0 {
+                    let (code, generation) = (problem.code, before.generation);
+                    let tenants = before.tenants.len();
+                    tracing::warn!(%code, generation, tenants, "the control plane has not answered yet: starting from the last spec");
+                }
+                return Ok(before.clone());
+            }
+            (Err(problem), _) => return Err(PortError::new(problem.code, problem.message)),
+        };
+        before
+            .iter()
+            .for_each(|before| spec.keep_unreadable(before));
         if let Some(checkpoint) = &self.checkpoint {
-            if lock(&self.stored).replace(spec.generation) != Some(spec.generation) {
+            let state = (
+                spec.generation,
+                spec.unreadable.keys().copied().collect::<BTreeSet<_>>(),
+            );
+            if lock(&self.stored).replace(state.clone()) != Some(state) {
                 checkpoint.schedule(&spec);
             }
             let revokes = |before: &NodeSpec| revokes(before, &spec);
@@ -83,6 +117,7 @@ impl SpecSource for FeedSource {
         // Last, and without a wait: a caller that is cancelled loads again, and
         // must come to the same decisions.
         *lock(&self.last) = Some(spec.clone());
+        self.answered.store(true, Ordering::Relaxed);
         if let Some(before) = before.filter(|_| restored) {
             let (tenants, devices) = returned(&before, &spec);
             let (was, generation) = (before.generation, spec.generation);

@@ -6,7 +6,7 @@ use crate::{
     link::local::LocalNodes,
     resources::{DiskLimits, ResourceMeter, Resources},
 };
-use domain::NodeId;
+use domain::{NodeId, ResourceLimits};
 use provisioning::{Node, NodePorts, NodeSettings, capacity::Memory};
 use std::{future::Future, sync::Arc};
 use tokio::task::JoinSet;
@@ -17,20 +17,29 @@ pub struct Agent {
     capacity: Arc<CapacityMeter>,
     resources: Arc<ResourceMeter>,
     nodes: LocalNodes,
+    /// What a tenant's container may use.
+    container_limits: ResourceLimits,
 }
 
 impl Agent {
     /// Builds the process of a node whose specs come from `ports.specs` alone.
     pub fn new(node: NodeId, ports: NodePorts, settings: NodeSettings) -> Self {
+        let container_limits = ResourceLimits {
+            memory_bytes: Some(settings.dns_memory_bytes),
+            cpu_percent: Some(f64::from(settings.dns_cpu_thousandths) / 10.0),
+            ..ResourceLimits::default()
+        };
         let (engine, handle) = Node::new(ports, settings);
         let capacity = Arc::new(CapacityMeter::new(None, None, handle.clone()));
-        let resources = ResourceMeter::new(None, DiskLimits::default(), handle.clone());
+        let (disk, limits) = (DiskLimits::default(), ResourceLimits::default());
+        let resources = ResourceMeter::new(None, disk, limits, handle.clone());
         let resources = Arc::new(resources);
         Self {
             engine,
             nodes: LocalNodes::new(node, handle, capacity.clone(), resources.clone()),
             capacity,
             resources,
+            container_limits,
         }
     }
 
@@ -58,11 +67,22 @@ impl Agent {
     }
 
     /// Makes the process measure what tenants use, and keep what they use of the disk
-    /// within these limits.
+    /// within these limits. A tenant may have so many `connections`.
     #[must_use]
-    pub fn watching(mut self, resources: Arc<dyn Resources>, limits: DiskLimits) -> Self {
+    pub fn watching(
+        mut self,
+        resources: Arc<dyn Resources>,
+        disk: DiskLimits,
+        connections: u32,
+    ) -> Self {
         let handle = self.nodes.engine().clone();
-        self.resources = Arc::new(ResourceMeter::new(Some(resources), limits, handle));
+        let limits = ResourceLimits {
+            disk_bytes: Some(disk.hard_bytes),
+            connections: Some(connections.into()),
+            ..self.container_limits
+        };
+        let meter = ResourceMeter::new(Some(resources), disk, limits, handle);
+        self.resources = Arc::new(meter);
         self.nodes.set_resources(self.resources.clone());
         self
     }

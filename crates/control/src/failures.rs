@@ -27,7 +27,7 @@ pub(crate) fn store_failure(e: StoreError) -> Failure {
     if failure.code == ErrorCode::Internal {
         return internal(&e, |incident| Message::InternalError { incident });
     }
-    if failure.code.status() >= 500 {
+    if e.is_outage() {
         tracing::error!(error = ?e, "the database failed a request");
     }
     failure

@@ -4,6 +4,7 @@ use crate::{
     auth::{Hasher, Limits},
     entropy::Entropy,
     events::{EventWriter, Timing},
+    nodes::WorkerAccess,
     parts::{ControlParts, ControlSettings},
     quota::Quotas,
     traffic::Meter,
@@ -20,6 +21,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Entropy,
     pub(crate) settings: ControlSettings,
+    pub(crate) workers: WorkerAccess,
     pub(crate) hasher: Hasher,
     pub(crate) limits: Limits,
     pub(crate) meter: Arc<Meter>,
@@ -36,6 +38,7 @@ impl Inner {
             clock,
             entropy,
             settings,
+            workers,
         } = parts;
         let notifier = Arc::<TenantNotifier>::default();
         let quotas = Quotas::new(
@@ -63,6 +66,7 @@ impl Inner {
             clock,
             entropy,
             settings,
+            workers,
         }
     }
 }

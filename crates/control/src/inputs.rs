@@ -3,7 +3,7 @@
 use domain::{
     FilterPolicy, OperatorScope, Routing, Secret, TenantName, TenantScope, view::DeviceView,
 };
-use std::net::SocketAddr;
+use protocol::Location;
 use store::SessionKey;
 
 /// The content of a sign-up form.
@@ -104,11 +104,13 @@ pub struct DeviceChange {
     pub mesh: Option<bool>,
 }
 
-/// Where the proxy reaches a tenant's AdGuard Home, and how it signs in there.
+/// A tenant's AdGuard Home, and how the proxy signs in there.
 #[derive(Clone, Debug)]
 pub struct DnsTarget {
-    /// Address and port of its API and UI.
-    pub address: SocketAddr,
+    /// Where the tenant is.
+    pub at: Location,
+    /// The tenant.
+    pub name: TenantName,
     /// The user, for Basic authentication.
     pub user: String,
     /// The password.

@@ -36,7 +36,9 @@ pub use inputs::{
     Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorSession, RedeemedTicket,
     SignInTicket, SignUp,
 };
-pub use nodes::{NodesHandle, StoreSpecs};
+pub use nodes::{
+    Certificates, IssuedCertificate, JoinToken, NewToken, NodesHandle, StoreSpecs, WorkerAccess,
+};
 pub use operators::Operators;
 pub use parts::{ControlParts, ControlSettings};
 pub use plans::Plans;

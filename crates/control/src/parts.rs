@@ -1,6 +1,6 @@
 //! The parts that the core is built from, and the operator's settings.
 
-use crate::entropy::Entropy;
+use crate::{entropy::Entropy, nodes::WorkerAccess};
 use domain::{AddressPlan, Clock, NodeId, Slot};
 use protocol::Nodes;
 use std::{collections::BTreeSet, sync::Arc};
@@ -18,6 +18,8 @@ pub struct ControlParts {
     pub entropy: Entropy,
     /// The operator's settings.
     pub settings: ControlSettings,
+    /// Whether machines may become workers.
+    pub workers: WorkerAccess,
 }
 
 /// The operator's settings.
@@ -25,13 +27,14 @@ pub struct ControlParts {
 pub struct ControlSettings {
     /// The address ranges, which are the same as the node's.
     pub addresses: AddressPlan,
-    /// The host that devices connect to, e.g. `vpn.example.org` or an address.
+    /// The host that devices of the local node connect to, e.g. `vpn.example.org` or an
+    /// address.
     pub public_host: String,
-    /// The node that new tenants are placed on.
-    pub node: NodeId,
-    /// Slots that are never assigned.
+    /// The node in this process, if there is one.
+    pub local: Option<NodeId>,
+    /// Slots of the local node that are never assigned.
     pub excluded_slots: BTreeSet<Slot>,
-    /// The limit on the number of tenants of a node; `None` means as many as fit.
+    /// The limit on the number of the local node's tenants; `None` means as many as fit.
     pub max_tenants: Option<u32>,
     /// Sign-ups allowed per hour from one address; 0 means no limit.
     pub sign_ups_per_hour: u32,

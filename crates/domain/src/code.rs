@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Defines each code's documentation, JSON name and HTTP status in one list, so
-/// that the three cannot contradict each other.
+/// Defines each code's documentation and JSON name in one list, so that the two cannot
+/// contradict each other.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident $text:literal $status:literal,)*) => {
+    ($($(#[$doc:meta])* $name:ident $text:literal,)*) => {
         /// A stable, documented code. Scripts compare it; pages never show it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
@@ -22,95 +22,106 @@ macro_rules! codes {
             pub const fn as_str(self) -> &'static str {
                 match self { $(ErrorCode::$name => $text,)* }
             }
-
-            /// Returns the HTTP status of a response with this code.
-            pub const fn status(self) -> u16 {
-                match self { $(ErrorCode::$name => $status,)* }
-            }
         }
     };
 }
 
 codes! {
     /// A tenant name of the wrong form.
-    NameMalformed "name_malformed" 422,
+    NameMalformed "name_malformed",
     /// A tenant name that is reserved for the installation.
-    NameReserved "name_reserved" 422,
+    NameReserved "name_reserved",
     /// A tenant name that is in use.
-    NameTaken "name_taken" 409,
+    NameTaken "name_taken",
     /// A password that is too short or too easily guessed.
-    PasswordWeak "password_weak" 422,
+    PasswordWeak "password_weak",
     /// A plan that does not exist, or no longer does.
-    PlanUnknown "plan_unknown" 422,
+    PlanUnknown "plan_unknown",
     /// A plan with a value that cannot be kept.
-    PlanMalformed "plan_malformed" 422,
+    PlanMalformed "plan_malformed",
     /// A plan's id that is in use.
-    PlanTaken "plan_taken" 409,
+    PlanTaken "plan_taken",
     /// A plan that tenants have and that cannot be deleted.
-    PlanInUse "plan_in_use" 409,
+    PlanInUse "plan_in_use",
     /// A time zone that does not exist.
-    TimeZoneUnknown "time_zone_unknown" 422,
+    TimeZoneUnknown "time_zone_unknown",
     /// A device label of the wrong form.
-    LabelMalformed "label_malformed" 422,
+    LabelMalformed "label_malformed",
     /// A device label the tenant already uses.
-    LabelTaken "label_taken" 409,
+    LabelTaken "label_taken",
     /// The plan allows no further device.
-    DeviceLimit "device_limit" 409,
+    DeviceLimit "device_limit",
     /// A filter policy, routing or other choice that does not exist.
-    ChoiceUnknown "choice_unknown" 422,
+    ChoiceUnknown "choice_unknown",
     /// No further tenant fits on the node: its slots or its memory are used up,
     /// or the operator's limit is reached.
-    NodeFull "node_full" 503,
+    NodeFull "node_full",
+    /// A node's name or host of the wrong form.
+    NodeMalformed "node_malformed",
+    /// A node's name that is in use.
+    NodeTaken "node_taken",
+    /// A node that has tenants and that cannot be removed.
+    NodeInUse "node_in_use",
+    /// A change that this node does not allow, because it is local or revoked.
+    NodeFixed "node_fixed",
+    /// This installation takes no workers: it has SQLite, or no address for them.
+    WorkersUnavailable "workers_unavailable",
     /// Wrong name or password.
-    SignInRefused "sign_in_refused" 401,
+    SignInRefused "sign_in_refused",
     /// Too many attempts; the client has to wait.
-    TooManyTries "too_many_tries" 429,
+    TooManyTries "too_many_tries",
     /// The request has no valid session.
-    SignedOut "signed_out" 401,
+    SignedOut "signed_out",
     /// A one-time ticket that was used, has expired or never existed.
-    TicketInvalid "ticket_invalid" 401,
+    TicketInvalid "ticket_invalid",
     /// The object does not exist, or belongs to another tenant.
-    NotFound "not_found" 404,
+    NotFound "not_found",
     /// A changing request from another origin.
-    WrongOrigin "wrong_origin" 403,
+    WrongOrigin "wrong_origin",
     /// A host this installation does not serve.
-    UnknownHost "unknown_host" 421,
+    UnknownHost "unknown_host",
     /// A request that is too large or has the wrong form.
-    BadRequest "bad_request" 400,
+    BadRequest "bad_request",
     /// An invalid configuration file or flag.
-    BadConfiguration "bad_configuration" 500,
+    BadConfiguration "bad_configuration",
     /// The AdGuard Home image has not been pulled yet.
-    ImageMissing "image_missing" 503,
+    ImageMissing "image_missing",
     /// Docker does not answer.
-    DockerUnavailable "docker_unavailable" 503,
+    DockerUnavailable "docker_unavailable",
     /// nftables cannot be used.
-    FirewallUnavailable "firewall_unavailable" 503,
+    FirewallUnavailable "firewall_unavailable",
     /// Traffic control, which limits speeds, cannot be used.
-    ShapingUnavailable "shaping_unavailable" 503,
+    ShapingUnavailable "shaping_unavailable",
     /// WireGuard, kernel or userspace, cannot be used.
-    WireguardUnavailable "wireguard_unavailable" 503,
+    WireguardUnavailable "wireguard_unavailable",
     /// Another program uses a UDP port of a tunnel.
-    PortTaken "port_taken" 503,
+    PortTaken "port_taken",
     /// An interface or container that MalikNode did not create has a name it needs.
-    NameForeign "name_foreign" 503,
+    NameForeign "name_foreign",
     /// The tenant's DNS container does not start or answer.
-    DnsUnavailable "dns_unavailable" 503,
+    DnsUnavailable "dns_unavailable",
     /// The disk is full or read-only.
-    DiskUnavailable "disk_unavailable" 503,
+    DiskUnavailable "disk_unavailable",
     /// So little of the node's disk is free that tenants may write no more.
-    DiskLow "disk_low" 503,
+    DiskLow "disk_low",
     /// The machine's memory cannot be read.
-    MemoryUnknown "memory_unknown" 503,
+    MemoryUnknown "memory_unknown",
     /// The database does not answer.
-    DatabaseUnavailable "database_unavailable" 503,
+    DatabaseUnavailable "database_unavailable",
+    /// A tenant's data cannot be read; what it has in force stays.
+    TenantUnreadable "tenant_unreadable",
     /// The tenant is suspended by the operator.
-    Suspended "suspended" 403,
+    Suspended "suspended",
     /// The server is overloaded; the client should try again.
-    Busy "busy" 503,
+    Busy "busy",
+    /// The node's machine is not connected or does not answer.
+    NodeUnreachable "node_unreachable",
+    /// A machine whose certificate, or whose token, is not valid here.
+    NodeRefused "node_refused",
     /// The change is saved, but the node has not confirmed yet that it is in force.
-    NotYetInForce "not_yet_in_force" 503,
+    NotYetInForce "not_yet_in_force",
     /// An unforeseen error; the message contains an id to quote.
-    Internal "internal" 500,
+    Internal "internal",
 }
 
 impl fmt::Display for ErrorCode {
@@ -129,7 +140,6 @@ mod tests {
             let json = serde_json::to_string(code).unwrap();
             assert_eq!(json, format!("\"{code}\""));
             assert_eq!(serde_json::from_str::<ErrorCode>(&json).unwrap(), *code);
-            assert!((400..600).contains(&code.status()));
         }
     }
 }

@@ -36,6 +36,8 @@ pub enum Field {
     MonthDay,
     /// A tenant's time zone.
     TimeZone,
+    /// The host that a node's devices connect to.
+    Host,
 }
 
 /// Why a request failed.

@@ -15,11 +15,13 @@ pub mod id;
 pub mod key;
 pub mod marks;
 pub mod message;
+pub mod node;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod period;
 pub mod plan;
 pub mod policy;
 pub mod quota;
+pub mod resources;
 pub mod scope;
 pub mod secret;
 pub mod slot;
@@ -39,11 +41,13 @@ pub use failure::{Failure, Field};
 pub use id::{DeviceId, NodeId, TenantId};
 pub use key::{PresharedKey, PrivateKey, PublicKey};
 pub use message::Message;
+pub use node::{NodeHost, NodeName, NodeStanding};
 #[cfg(not(target_arch = "wasm32"))]
 pub use period::{Period, PeriodRule};
 pub use plan::{AtLimit, Plan};
 pub use policy::FilterPolicy;
 pub use quota::QuotaState;
+pub use resources::ResourceLimits;
 pub use scope::{OperatorScope, TenantScope};
 pub use secret::Secret;
 pub use slot::{AddressPlan, Slot};

@@ -14,6 +14,9 @@ pub const BRIDGE: &str = "mn0";
 /// The TCP port of AdGuard Home's UI and API inside its container.
 pub const DNS_UI_PORT: u16 = 3000;
 
+/// The only user of a tenant's AdGuard Home.
+pub const DNS_USER: &str = "tenant";
+
 /// Added to a slot's number, this is the user and the group that its container's
 /// processes run as on the host. They own the container's files and nothing else.
 /// 300001 to 301000 are outside of what `useradd(8)` gives out (up to 60000) and of

@@ -59,6 +59,15 @@ impl Slot {
             51_800 + (self.0 - 981)
         }
     }
+
+    /// Returns the slot whose tunnel listens on this UDP port.
+    pub const fn of_port(port: u16) -> Option<Self> {
+        match port {
+            51_821..=52_800 => Self::new(port - 51_820),
+            51_800..=51_819 => Self::new(port - 51_800 + 981),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Slot {
@@ -214,6 +223,7 @@ mod tests {
             assert!((51_800..=52_800).contains(&s.listen_port()));
             assert!(plan.subnet(s).contains(&plan.device(s, 254)));
             assert_eq!(Slot::of_interface(&s.interface()), Some(s));
+            assert_eq!(Slot::of_port(s.listen_port()), Some(s));
             assert!(seen.0.insert(plan.subnet(s)));
             assert!(seen.1.insert(plan.container(s)));
             assert!(seen.2.insert(s.listen_port()));

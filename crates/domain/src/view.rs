@@ -1,6 +1,10 @@
 //! The data that pages and the REST API show. Views contain no secrets, so they
 //! can be serialised into a page as they are.
 
+mod nodes;
+
+pub use nodes::{NodeFigures, NodeProblem, NodeRow, NodesView, WorkersAllowed};
+
 use crate::{
     client_config::Routing,
     code::ErrorCode,
@@ -9,7 +13,8 @@ use crate::{
     plan::{AtLimit, Plan},
     policy::FilterPolicy,
     quota::QuotaState,
-    status::{Problem, TenantStatus},
+    resources::ResourceLimits,
+    status::TenantStatus,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -334,6 +339,8 @@ pub struct TenantRow {
     pub plan_id: String,
     /// The data of the month.
     pub data: DataView,
+    /// The name of its node; `None` where there is only one node.
+    pub node: Option<String>,
     /// The number of the slot.
     pub slot: u16,
     pub subnet: String,
@@ -354,11 +361,13 @@ pub struct OperatorView {
     pub now: Timestamp,
     /// The WireGuard implementation in use, in words.
     pub wireguard: String,
-    /// How many more tenants fit on the node.
+    /// The number of nodes.
+    pub nodes: u32,
+    /// How many more tenants fit on all nodes together.
     pub capacity: CapacityView,
-    /// The node's own problems, the most severe first.
-    pub problems: Vec<Problem>,
-    /// All tenants, ordered by slot.
+    /// The nodes' own problems, of each node the most severe first.
+    pub problems: Vec<NodeProblem>,
+    /// All tenants, ordered by node and slot.
     pub tenants: Vec<TenantRow>,
     /// The newest events, newest first.
     pub events: Vec<EventRow>,
@@ -373,6 +382,8 @@ pub struct ResourceRow {
     pub name: String,
     /// The name of the plan.
     pub plan: String,
+    /// The name of its node; `None` where there is only one node.
+    pub node: Option<String>,
     /// The number of the slot.
     pub slot: u16,
     /// Bytes of the disk that its AdGuard Home's files take up.
@@ -384,20 +395,20 @@ pub struct ResourceRow {
     pub cpu_percent: Option<f64>,
     /// Entries of the node's connection table.
     pub connections: Option<u64>,
+    /// How much of these the tenant may use.
+    pub limits: ResourceLimits,
     /// The data of the month.
     pub data: DataView,
 }
 
-/// Who uses how much of the node.
+/// Who uses how much of the nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResourcesView {
     /// The server's time when this was created.
     pub now: Timestamp,
-    /// The disk with the tenants' folders; `None` if it is not measured.
-    pub disk: Option<DiskView>,
-    /// Why the node's figures are missing, if it said so.
-    pub problem: Option<Problem>,
-    /// All tenants, ordered by slot.
+    /// The nodes, by id.
+    pub nodes: Vec<NodeFigures>,
+    /// All tenants, ordered by node and slot.
     pub rows: Vec<ResourceRow>,
 }
 
@@ -420,8 +431,37 @@ pub enum EventCategory {
     Failed,
     /// Something that had failed works again.
     Recovered,
+    /// A limit of the plan or of the disk is near or reached.
+    Limit,
     /// Anything else.
     Note,
+}
+
+impl EventCategory {
+    /// Every category, in the order in which pages offer them.
+    pub const ALL: [Self; 5] = [
+        Self::Drift,
+        Self::Failed,
+        Self::Recovered,
+        Self::Limit,
+        Self::Note,
+    ];
+
+    /// Returns its name in addresses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drift => "drift",
+            Self::Failed => "failed",
+            Self::Recovered => "recovered",
+            Self::Limit => "limit",
+            Self::Note => "note",
+        }
+    }
+
+    /// Parses the name in addresses.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.as_str() == text)
+    }
 }
 
 /// One entry of the event log, for the operator.
@@ -429,6 +469,8 @@ pub enum EventCategory {
 pub struct EventRow {
     /// The time of the event.
     pub at: Timestamp,
+    /// The name of the node that it happened on; `None` where there is only one node.
+    pub node: Option<String>,
     pub category: EventCategory,
     /// What happened.
     pub message: Message,

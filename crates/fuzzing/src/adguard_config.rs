@@ -14,8 +14,8 @@ use adguard::{
     config_owner::{ConfigOwner, owner_of},
     stored_config,
 };
-use domain::{AddressPlan, FilterPolicy, Secret, Slot};
-use provisioning::spec::{DNS_USER, DnsClient, DnsInstance};
+use domain::{AddressPlan, FilterPolicy, Secret, Slot, marks::DNS_USER};
+use provisioning::spec::{DnsClient, DnsInstance};
 use serde_json::Value;
 
 pub(crate) fn run(data: &[u8]) {
@@ -69,6 +69,8 @@ pub(crate) fn run(data: &[u8]) {
     if let Some(mut config) = stored_config::parse(file) {
         stored_config::enforce(&mut config);
         assert!(!stored_config::enforce(&mut config));
+        stored_config::set_login(&mut config, dns.user, &hash);
+        assert!(!stored_config::set_login(&mut config, dns.user, &hash));
         stored_config::remove_own_lists(&mut config, &lists, "/lists");
         assert!(!stored_config::remove_own_lists(
             &mut config,

@@ -48,6 +48,7 @@ pub(crate) fn run(data: &[u8]) {
         root: root.path().to_owned(),
         dns_memory_bytes: 0,
         dns_cpu_thousandths: 0,
+        tunnel_packets: provisioning::spec::PacketRate::at_least(100_000),
         image: String::new(),
         fallback_dns: Ipv4Addr::LOCALHOST,
     });

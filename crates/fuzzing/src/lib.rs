@@ -9,6 +9,7 @@ mod adguard_clients;
 mod adguard_config;
 mod block_list;
 mod bytes;
+mod certificates;
 mod configuration;
 mod control_socket;
 mod docker;
@@ -44,6 +45,7 @@ targets!(
     adguard_clients,
     adguard_config,
     block_list,
+    certificates,
     configuration,
     control_socket,
     docker,

@@ -51,9 +51,8 @@ pub(crate) fn run(data: &[u8]) {
             judge(method, uri.path()),
             Verdict::Forward | Verdict::Check(_)
         ) {
-            let address = ([10, 92, 1, 1], 3000).into();
-            let out = uri_at(address, &uri).expect("a forwarded path is a valid URI");
-            assert_eq!(out.authority().map(|a| a.as_str()), Some("10.92.1.1:3000"));
+            let out = uri_at("1-7.alice", &uri).expect("a forwarded path is a valid URI");
+            assert_eq!(out.authority().map(|a| a.as_str()), Some("1-7.alice"));
             assert_eq!(out.scheme_str(), Some("http"));
             assert_eq!((out.path(), out.query()), (uri.path(), uri.query()));
         }

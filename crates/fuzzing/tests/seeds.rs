@@ -172,6 +172,7 @@ each!(
     adguard_clients,
     adguard_config,
     block_list,
+    certificates,
     configuration,
     control_socket,
     docker,

@@ -64,6 +64,8 @@ pub enum DriftKind {
     ListsDamaged,
     /// AdGuard Home kept ending: its configuration was set aside.
     DnsConfDamaged,
+    /// AdGuard Home refused our password: its container ran with another one.
+    DnsPasswordChanged,
 }
 
 impl DriftKind {
@@ -91,6 +93,7 @@ impl DriftKind {
             Self::QueryLogDamaged => "query_log_damaged",
             Self::ListsDamaged => "lists_damaged",
             Self::DnsConfDamaged => "dns_conf_damaged",
+            Self::DnsPasswordChanged => "dns_password_changed",
         }
     }
 
@@ -140,6 +143,7 @@ impl DriftKind {
             Self::QueryLogDamaged => Message::DriftQueryLogDamaged { name },
             Self::ListsDamaged => Message::DriftListsDamaged { name },
             Self::DnsConfDamaged => Message::DriftDnsConfDamaged { name },
+            Self::DnsPasswordChanged => Message::DriftDnsPasswordChanged { name },
         }
     }
 }
@@ -237,11 +241,15 @@ pub enum EventKind {
     /// The database was restored from an earlier state, and the node follows it:
     /// so many are in force again that were not before.
     DatabaseRestored { tenants: u64, devices: u64 },
+    /// A second machine with a node's certificate connected, and was refused.
+    NodeCopied { address: String },
+    /// A node reported an event of a tenant that another node holds; it was refused.
+    ForeignTenant { name: TenantName },
 }
 
 impl EventKind {
     /// The codes of the events that concern a tenant.
-    pub const TENANT_CODES: [&str; 33] = [
+    pub const TENANT_CODES: [&str; 34] = [
         "drift.interface_gone",
         "drift.key_changed",
         "drift.port_changed",
@@ -261,6 +269,7 @@ impl EventKind {
         "drift.query_log_damaged",
         "drift.lists_damaged",
         "drift.dns_conf_damaged",
+        "drift.dns_password_changed",
         "disk.trimmed",
         "disk.full",
         "disk.held",
@@ -296,6 +305,8 @@ impl EventKind {
             Self::QuotaReset { .. } => "quota.reset".to_owned(),
             Self::EventsLost { .. } => "events.lost".to_owned(),
             Self::DatabaseRestored { .. } => "database.restored".to_owned(),
+            Self::NodeCopied { .. } => "node.copied".to_owned(),
+            Self::ForeignTenant { .. } => "node.foreign_tenant".to_owned(),
         }
     }
 
@@ -316,7 +327,9 @@ impl EventKind {
             Self::NodeFailed { .. }
             | Self::NodeBack { .. }
             | Self::EventsLost { .. }
-            | Self::DatabaseRestored { .. } => None,
+            | Self::DatabaseRestored { .. }
+            | Self::NodeCopied { .. }
+            | Self::ForeignTenant { .. } => None,
         }
     }
 
@@ -398,6 +411,12 @@ impl EventKind {
                 tenants: *tenants,
                 devices: *devices,
             },
+            Self::NodeCopied { address } => Message::WorkerCopied {
+                address: address.clone(),
+            },
+            Self::ForeignTenant { name } => Message::WorkerForeignTenant {
+                name: name.to_string(),
+            },
         }
     }
 
@@ -428,7 +447,9 @@ impl EventKind {
             | Self::QuotaReached { .. }
             | Self::QuotaReset { .. }
             | Self::EventsLost { .. }
-            | Self::DatabaseRestored { .. } => {}
+            | Self::DatabaseRestored { .. }
+            | Self::NodeCopied { .. }
+            | Self::ForeignTenant { .. } => {}
         }
         self
     }

@@ -7,7 +7,8 @@
 //! sees nodes through [`Nodes`], and a node gets its spec from a [`SpecFeed`].
 //!
 //! Compatibility: the bytes carry a version. A field that is added needs a
-//! default; unknown fields are ignored; a field is never given a new meaning.
+//! default; unknown fields are ignored; a field is never given a new meaning. A
+//! tenant with a value that is unknown here refuses itself, not the whole spec.
 //! Golden files in `tests/golden/` hold the bytes of each version.
 
 mod event;
@@ -16,12 +17,17 @@ mod feed;
 mod nodes;
 mod report;
 mod spec;
+mod tenant_spec;
+mod unreadable;
+pub mod wire;
 
 pub use event::{DriftKind, EventKind, EventTenant, MAX_DETAIL_BYTES, PartKind, recorded_message};
 pub use feed::{SpecAnswer, SpecFeed};
-pub use nodes::{DnsEndpoint, Location, Nodes, Reported};
+pub use nodes::{DnsLogin, DnsStream, Duplex, Location, Nodes, Reported};
 pub use report::{
     CapacityEstimate, DiskSpace, MachineState, NodeState, PeerStatistics, ResourceUsage,
     TenantState,
 };
-pub use spec::{DeviceSpec, NodeSpec, SpecError, SpeedLimits, TenantLimits, TenantSpec};
+pub use spec::{NodeSpec, SpecError};
+pub use tenant_spec::{DeviceSpec, SpeedLimits, TenantLimits, TenantSpec};
+pub use unreadable::UnreadableTenant;

@@ -8,10 +8,8 @@ use async_trait::async_trait;
 use domain::{NodeId, Problem, Secret, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Where a tenant is: a slot of a node. A slot alone identifies no tenant once
 /// there is a second node.
@@ -21,15 +19,21 @@ pub struct Location {
     pub slot: Slot,
 }
 
-/// How a tenant's AdGuard Home is reached by the control plane's proxy.
+/// How the control plane's proxy signs in at a tenant's AdGuard Home.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DnsEndpoint {
-    /// The address of its API and UI; the port is the same everywhere.
-    pub address: Ipv4Addr,
+pub struct DnsLogin {
     /// The user, for Basic authentication.
     pub user: String,
     pub password: Secret,
 }
+
+/// A connection to the API and UI of a tenant's AdGuard Home, which speaks HTTP/1.1.
+pub type DnsStream = Box<dyn Duplex>;
+
+/// A stream of bytes in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// What a node reports besides states.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,9 +98,16 @@ pub trait Nodes: Send + Sync + 'static {
     /// Why they are not known.
     async fn resources(&self, node: NodeId) -> Result<Vec<ResourceUsage>, Problem>;
 
-    /// Returns how a tenant's AdGuard Home is reached; `None` where the spec in
+    /// Returns how to sign in at a tenant's AdGuard Home; `None` where the spec in
     /// force does not have the tenant under this name, or has it suspended.
-    fn dns_endpoint(&self, at: Location, name: &TenantName) -> Option<DnsEndpoint>;
+    fn dns_login(&self, at: Location, name: &TenantName) -> Option<DnsLogin>;
+
+    /// Connects to a tenant's AdGuard Home.
+    ///
+    /// # Errors
+    /// `DnsUnavailable` where the spec in force does not have the tenant under this
+    /// name, has it suspended, or where nothing answers in time.
+    async fn dns_connect(&self, at: Location, name: &TenantName) -> Result<DnsStream, Problem>;
 
     /// Reads the counters of a tenant's AdGuard Home for the last 24 hours.
     ///

@@ -1,7 +1,9 @@
 //! What a node reports: the state of its tenants, its own, and its machine's.
 //! Values, so that they can go over a wire: a field that is added has a default.
 
-use domain::{Problem, PublicKey, Slot, TenantName, TenantStatus, Timestamp, view::MemoryView};
+use domain::{
+    Problem, PublicKey, ResourceLimits, Slot, TenantName, TenantStatus, Timestamp, view::MemoryView,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -71,6 +73,9 @@ pub struct ResourceUsage {
     pub cpu_percent: Option<f64>,
     /// Entries of the connection table that belong to it.
     pub connections: Option<u64>,
+    /// How much of each it may use.
+    #[serde(default)]
+    pub limits: ResourceLimits,
 }
 
 /// How many tenants a machine can hold.

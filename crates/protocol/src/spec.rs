@@ -1,12 +1,13 @@
 //! What a node should hold, whole, with a generation number, and its bytes.
 
-use crate::exposed;
-use domain::{
-    DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
-    TenantName,
+use crate::{
+    tenant_spec::TenantSpec,
+    unreadable::{UnreadableTenant, read_tenants},
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use std::{collections::BTreeMap, io, net::Ipv4Addr, sync::Arc};
+use domain::{Slot, TenantName};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::{collections::BTreeMap, io, sync::Arc};
 use zeroize::Zeroizing;
 
 /// The version that [`NodeSpec::to_bytes`] writes.
@@ -14,88 +15,19 @@ const VERSION: u32 = 2;
 
 /// Everything a node should hold. The node removes what carries our name or
 /// label and is not in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NodeSpec {
     /// Grows with every change.
     pub generation: u64,
     /// The tenants, by slot. A tenant that has not changed since the last spec
     /// is the same `Arc`.
-    #[serde(with = "by_slot")]
+    #[serde(serialize_with = "as_list")]
     pub tenants: BTreeMap<Slot, Arc<TenantSpec>>,
-}
-
-/// One tenant on a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TenantSpec {
-    /// Unique in the installation.
-    pub name: TenantName,
-    /// The slot the tenant holds on this node.
-    pub slot: Slot,
-    /// The tunnel's private key.
-    #[serde(with = "exposed")]
-    pub private_key: PrivateKey,
-    /// A suspended tenant keeps its slot and its files, and has no tunnel, no
-    /// firewall elements and no container.
-    pub suspended: bool,
-    /// The password our proxy presents to the tenant's AdGuard Home.
-    #[serde(with = "exposed")]
-    pub dns_password: Secret,
-    /// The bcrypt hash of `dns_password`, as AdGuard Home stores it.
-    pub dns_password_hash: String,
-    /// What its plan and its use allow it at present. A spec of an older version has
-    /// no limits.
-    #[serde(default)]
-    pub limits: TenantLimits,
-    /// The devices, by their id in the database.
-    pub devices: BTreeMap<DeviceId, DeviceSpec>,
-}
-
-/// What a tenant is allowed at present. A node knows no plans and no months: the
-/// control plane has already decided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TenantLimits {
-    /// The speed of all its devices together.
-    pub speed: SpeedLimits,
-    /// Whether its data are used up and its plan stops it then: its devices reach
-    /// each other and DNS, and not the internet.
-    pub stopped: bool,
-}
-
-/// Speed limits, in bits per second; `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct SpeedLimits {
-    /// Towards the devices.
-    pub down_bps: Option<u64>,
-    /// From the devices.
-    pub up_bps: Option<u64>,
-}
-
-impl SpeedLimits {
-    /// Returns whether neither direction is limited.
-    pub fn is_unlimited(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// One device of a tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceSpec {
-    /// The name the tenant gave it.
-    pub label: DeviceLabel,
-    /// Its address inside the tunnel.
-    pub address: Ipv4Addr,
-    /// The WireGuard public key, which identifies the peer.
-    pub public_key: PublicKey,
-    /// The WireGuard preshared key.
-    #[serde(with = "exposed")]
-    pub preshared_key: PresharedKey,
-    /// Whether the tenant's other mesh devices may reach it, and it them.
-    pub mesh: bool,
-    /// Which of AdGuard Home's filters apply.
-    pub policy: FilterPolicy,
-    /// The id that marks its persistent client in AdGuard Home as ours
-    /// (`peers.adguard_client_id`, e.g. `mn-3f9a`).
-    pub client_id: String,
+    /// The slots whose tenant could not be read. What such a tenant has on the node
+    /// stays as it is. Where the node still knows what is in force for it, that is in
+    /// `tenants` under the same slot ([`keep_unreadable`](Self::keep_unreadable)).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unreadable: BTreeMap<Slot, UnreadableTenant>,
 }
 
 /// Why bytes are no spec. Holds no secret.
@@ -116,7 +48,10 @@ pub enum SpecError {
 }
 
 impl SpecError {
-    fn damaged(e: &serde_json::Error) -> Self {
+    /// A slot is held twice.
+    const TWICE: Self = Self::Damaged { line: 0, column: 0 };
+
+    pub(crate) fn damaged(e: &serde_json::Error) -> Self {
         Self::Damaged {
             line: e.line(),
             column: e.column(),
@@ -136,7 +71,54 @@ struct Version {
     version: u32,
 }
 
+/// What is read before its tenants, so that one of them that cannot be read does not
+/// make the others unreadable.
+#[derive(Deserialize)]
+struct Read<'a> {
+    generation: u64,
+    #[serde(borrow)]
+    tenants: Vec<&'a RawValue>,
+    #[serde(default)]
+    unreadable: BTreeMap<Slot, UnreadableTenant>,
+}
+
 impl NodeSpec {
+    /// Completes this spec from the one before it: a tenant that cannot be read keeps
+    /// what the earlier spec has for it.
+    pub fn keep_unreadable(&mut self, before: &NodeSpec) {
+        let lost: Vec<(Slot, Arc<TenantSpec>)> = self
+            .unknown_tenants()
+            .filter_map(|(slot, unreadable)| {
+                let kept = before.tenants.get(&slot)?;
+                let stays = unreadable.may_be(kept) && !self.has_elsewhere(&kept.name, slot);
+                stays.then(|| (slot, kept.clone()))
+            })
+            .collect();
+        self.tenants.extend(lost);
+    }
+
+    /// Returns whether another slot's tenant has the name. Names are unique, so the
+    /// slot's tenant of that name has left.
+    fn has_elsewhere(&self, name: &TenantName, slot: Slot) -> bool {
+        let mut read = self.tenants.values();
+        let mut unread = self.unreadable.iter();
+        read.any(|t| t.slot != slot && t.name == *name)
+            || unread.any(|(s, t)| *s != slot && t.name.as_ref() == Some(name))
+    }
+
+    /// Returns the slot's unreadable tenant of which nothing else is known either.
+    pub fn unknown(&self, slot: Slot) -> Option<&UnreadableTenant> {
+        let unreadable = self.unreadable.get(&slot)?;
+        (!self.tenants.contains_key(&slot)).then_some(unreadable)
+    }
+
+    /// Returns every unreadable tenant of which nothing else is known either.
+    pub fn unknown_tenants(&self) -> impl Iterator<Item = (Slot, &UnreadableTenant)> {
+        let unreadable = self.unreadable.iter();
+        let unknown = unreadable.filter(|(slot, _)| !self.tenants.contains_key(slot));
+        unknown.map(|(slot, t)| (*slot, t))
+    }
+
     /// Returns the spec as JSON with its version. Holds every private key.
     ///
     /// # Errors
@@ -154,10 +136,12 @@ impl NodeSpec {
         Ok(bytes)
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) of this version or an older one wrote.
+    /// Reads what [`to_bytes`](Self::to_bytes) of this version or an older one wrote. A
+    /// tenant that cannot be read, because it has a policy of a newer control plane or
+    /// is damaged, is in [`unreadable`](Self::unreadable).
     ///
     /// # Errors
-    /// [`SpecError`] for anything else.
+    /// [`SpecError`] for anything else, and where a tenant's slot cannot be read.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SpecError> {
         // The version first: a newer one may differ in everything else.
         let Version { version } =
@@ -165,7 +149,15 @@ impl NodeSpec {
         if version > VERSION {
             return Err(SpecError::Newer(version));
         }
-        serde_json::from_slice(bytes).map_err(|e| SpecError::damaged(&e))
+        let damaged = |e: &serde_json::Error| SpecError::damaged(e);
+        let read: Read<'_> = serde_json::from_slice(bytes).map_err(|e| damaged(&e))?;
+        let (tenants, unreadable) = read_tenants(&read.tenants, read.unreadable)
+            .map_err(|e| e.map_or(SpecError::TWICE, |e| damaged(&e)))?;
+        Ok(Self {
+            generation: read.generation,
+            tenants,
+            unreadable,
+        })
     }
 }
 
@@ -183,24 +175,10 @@ impl io::Write for ByteCount {
     }
 }
 
-/// The tenants as a list: each holds its slot itself.
-mod by_slot {
-    use super::*;
-
-    type Tenants = BTreeMap<Slot, Arc<TenantSpec>>;
-
-    pub(super) fn serialize<S: Serializer>(tenants: &Tenants, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(tenants.values().map(Arc::as_ref))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tenants, D::Error> {
-        let mut tenants = Tenants::new();
-        for tenant in Vec::<TenantSpec>::deserialize(from)? {
-            let slot = tenant.slot;
-            if tenants.insert(slot, Arc::new(tenant)).is_some() {
-                return Err(D::Error::custom(format!("slot {slot} is held twice")));
-            }
-        }
-        Ok(tenants)
-    }
+/// Writes the tenants as a list: each holds its slot itself.
+fn as_list<S: Serializer>(
+    tenants: &BTreeMap<Slot, Arc<TenantSpec>>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_seq(tenants.values().map(Arc::as_ref))
 }

@@ -55,6 +55,7 @@ fn all() -> Vec<EventKind> {
         DriftKind::QueryLogDamaged,
         DriftKind::ListsDamaged,
         DriftKind::DnsConfDamaged,
+        DriftKind::DnsPasswordChanged,
     ];
     let parts = [PartKind::Firewall, PartKind::Tunnel, PartKind::Dns];
     let parts = parts.into_iter().flat_map(|part| {
@@ -112,6 +113,10 @@ fn all() -> Vec<EventKind> {
             tenants: 1,
             devices: 3,
         },
+        EventKind::NodeCopied {
+            address: "203.0.113.7".to_owned(),
+        },
+        EventKind::ForeignTenant { name: lina().name },
     ];
     drifts
         .map(drift)

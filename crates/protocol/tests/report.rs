@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use domain::{
-    ErrorCode, Message, NodeId, Part, Problem, PublicKey, Slot, TenantName, TenantStatus, Timestamp,
+    ErrorCode, Message, NodeId, Part, Problem, PublicKey, ResourceLimits, Slot, TenantName,
+    TenantStatus, Timestamp,
 };
 use protocol::{
     CapacityEstimate, DiskSpace, EventKind, Location, MachineState, NodeState, PeerStatistics,
@@ -68,6 +69,11 @@ fn reports_survive_a_wire() {
         memory_bytes: Some(30 << 20),
         cpu_percent: Some(12.5),
         connections: None,
+        limits: ResourceLimits {
+            disk_bytes: Some(512 << 20),
+            cpu_percent: Some(50.0),
+            ..ResourceLimits::default()
+        },
     });
     assert_survives(&PeerStatistics {
         slot: Slot::FIRST,

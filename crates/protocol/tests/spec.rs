@@ -4,14 +4,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use domain::{
-    DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, Secret, Slot, TenantName,
+    DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
+    TenantName,
 };
-use protocol::{DeviceSpec, NodeSpec, SpecError, SpeedLimits, TenantLimits, TenantSpec};
+use protocol::{
+    DeviceSpec, NodeSpec, SpecError, SpeedLimits, TenantLimits, TenantSpec, UnreadableTenant,
+};
 use std::{collections::BTreeMap, sync::Arc};
 
 const GOLDEN: &str = include_str!("golden/spec-2-limits.json");
 /// Of the same version, before tenants had limits.
 const WITHOUT_LIMITS: &str = include_str!("golden/spec-2.json");
+/// Of the same version, with a tenant that the writer could not read.
+const UNREADABLE: &str = include_str!("golden/spec-2-unreadable.json");
 
 fn device(n: u8, policy: FilterPolicy) -> DeviceSpec {
     let key = PrivateKey::from_random([n; 32]);
@@ -62,18 +67,34 @@ fn sample() -> NodeSpec {
     NodeSpec {
         generation: 42,
         tenants: tenants.map(|t| (t.slot, Arc::new(t))).into(),
+        unreadable: BTreeMap::new(),
     }
 }
 
+/// The sample without its first tenant, whose row could not be read.
+fn with_unreadable() -> NodeSpec {
+    let mut spec = sample();
+    let (slot, lina) = spec.tenants.pop_first().unwrap();
+    let lost = UnreadableTenant {
+        name: Some(lina.name.clone()),
+        owner: Some(lina.private_key.public()),
+        place: "users.quota_state of user 7".to_owned(),
+    };
+    spec.unreadable.insert(slot, lost);
+    spec
+}
+
 #[test]
-fn the_bytes_are_those_of_the_golden_file() {
-    let bytes = sample().to_bytes().unwrap();
-    let written: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-    let text = serde_json::to_string_pretty(&written).unwrap() + "\n";
-    assert_eq!(
-        text, GOLDEN,
-        "a new form needs a new golden file, and a new version unless what is new has a default"
-    );
+fn the_bytes_are_those_of_the_golden_files() {
+    for (spec, golden) in [(sample(), GOLDEN), (with_unreadable(), UNREADABLE)] {
+        let bytes = spec.to_bytes().unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let text = serde_json::to_string_pretty(&written).unwrap() + "\n";
+        assert_eq!(
+            text, golden,
+            "a new form needs a new golden file, and a new version unless what is new has a default"
+        );
+    }
 }
 
 #[test]
@@ -89,6 +110,80 @@ fn a_spec_without_limits_is_read() {
 #[test]
 fn golden_bytes_are_read() {
     assert_eq!(NodeSpec::from_bytes(GOLDEN.as_bytes()).unwrap(), sample());
+    let read = NodeSpec::from_bytes(UNREADABLE.as_bytes()).unwrap();
+    assert_eq!(read, with_unreadable());
+}
+
+#[test]
+fn an_unknown_policy_refuses_its_tenant_only() {
+    let lina = &sample().tenants[&Slot::FIRST];
+    let key = lina.private_key.expose().to_string();
+    let with_newer = GOLDEN.replacen("\"strict\"", "\"telepathy\"", 1);
+    for (text, name, owner) in [
+        (with_newer.clone(), true, true),
+        (GOLDEN.replacen("\"lina\"", "\"-\"", 1), false, true),
+        (GOLDEN.replacen(&key, &key[1..], 1), true, false),
+        (
+            GOLDEN.replacen("\"mesh\": true", "\"mesh\": {\"a\": []}", 1),
+            true,
+            true,
+        ),
+    ] {
+        let read = NodeSpec::from_bytes(text.as_bytes()).unwrap();
+        assert_eq!(read.tenants.len(), 1, "the other tenant is read");
+        let refused = &read.unreadable[&Slot::FIRST];
+        let lina = (lina.name.clone(), lina.private_key.public());
+        assert_eq!(refused.name, name.then_some(lina.0));
+        assert_eq!(refused.owner, owner.then_some(lina.1));
+        let shown = format!("{refused:?} {}", refused.problem(Slot::FIRST).message);
+        assert!(
+            !shown.contains("telepathy") && !shown.contains(&key[1..]),
+            "{shown}"
+        );
+        assert!(shown.contains("line "), "{shown}");
+        // What could not be read is still unreadable to the next reader.
+        let again = NodeSpec::from_bytes(&read.to_bytes().unwrap()).unwrap();
+        assert_eq!(again, read);
+    }
+}
+
+#[test]
+fn an_unreadable_tenant_keeps_what_was_in_force() {
+    let before = sample();
+    let mut now = with_unreadable();
+    assert!(now.unknown(Slot::FIRST).is_some());
+    now.keep_unreadable(&before);
+    assert!(Arc::ptr_eq(
+        &now.tenants[&Slot::FIRST],
+        &before.tenants[&Slot::FIRST]
+    ));
+    assert_eq!(now.unknown(Slot::FIRST), None);
+    // The next spec, and one that came over a wire.
+    let mut next = with_unreadable();
+    next.keep_unreadable(&NodeSpec::from_bytes(&now.to_bytes().unwrap()).unwrap());
+    assert_eq!(next, now);
+
+    // Another tenant of the slot has left, even one of the same name.
+    let kept = |change: &dyn Fn(&mut UnreadableTenant)| {
+        let mut now = with_unreadable();
+        change(now.unreadable.get_mut(&Slot::FIRST).unwrap());
+        now.keep_unreadable(&before);
+        now.tenants.contains_key(&Slot::FIRST)
+    };
+    let other = TenantName::parse("later").unwrap();
+    assert!(!kept(&|t| t.owner = Some(PublicKey::from_bytes([9; 32]))));
+    assert!(kept(&|t| t.owner = None));
+    assert!(!kept(&|t| (t.owner, t.name) = (None, Some(other.clone()))));
+    assert!(kept(&|t| (t.owner, t.name) = (None, None)));
+    // Names are unique: the slot's earlier tenant is another slot's now.
+    let mut now = with_unreadable();
+    let lost = now.unreadable.get_mut(&Slot::FIRST).unwrap();
+    (lost.owner, lost.name) = (None, None);
+    let mut moved = TenantSpec::clone(&before.tenants[&Slot::FIRST]);
+    moved.slot = Slot::new(2).unwrap();
+    now.tenants.insert(moved.slot, Arc::new(moved));
+    now.keep_unreadable(&before);
+    assert!(now.unknown(Slot::FIRST).is_some());
 }
 
 #[test]
@@ -112,12 +207,12 @@ fn damaged_bytes_are_refused_without_their_secrets() {
     let key = PrivateKey::from_random([1; 32]).expose().to_string();
     assert!(GOLDEN.contains(&key));
     let twice = GOLDEN.replacen("\"slot\": 1000", "\"slot\": 1", 1);
-    let bad_key = GOLDEN.replacen(&key, &key[1..], 1);
     let cut = &GOLDEN[..GOLDEN.len() / 2];
     let slot = GOLDEN.replacen("\"slot\": 1000", "\"slot\": 1001", 1);
-    let policy = GOLDEN.replacen("\"strict\"", "\"telepathy\"", 1);
+    // Another tenant's slot, and one that cannot be read.
+    let bad_twice = twice.replacen(&key, &key[1..], 1);
     for bad in [
-        "", "{}", "[]", "null", "\u{0}", cut, &twice, &bad_key, &slot, &policy,
+        "", "{}", "[]", "null", "\u{0}", cut, &twice, &slot, &bad_twice,
     ] {
         let refused = NodeSpec::from_bytes(bad.as_bytes()).unwrap_err();
         let shown = format!("{refused} {refused:?}");

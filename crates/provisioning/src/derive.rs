@@ -2,12 +2,15 @@
 //! and equal settings always give an equal result.
 
 use crate::spec::{
-    ContainerSpec, DNS_USER, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, NodeSettings,
+    ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, NodeSettings, PacketRate,
     PeerSpec,
 };
-use domain::{Secret, marks::INTERFACE_ALIAS_PREFIX};
+use domain::{
+    Secret,
+    marks::{DNS_USER, INTERFACE_ALIAS_PREFIX},
+};
 use ipnet::Ipv4Net;
-use protocol::TenantSpec;
+use protocol::{SpeedLimits, TenantSpec};
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 /// What the engine derives from a [`TenantSpec`].
@@ -66,6 +69,7 @@ impl TenantSpecExt for TenantSpec {
             dns,
             mesh: mesh.map(|d| d.address).collect(),
             stopped: self.limits.stopped,
+            tunnel_packets: tunnel_packets(&self.limits.speed, s.tunnel_packets),
         }
     }
 
@@ -127,5 +131,61 @@ impl TenantSpecExt for TenantSpec {
             ));
         }
         Secret::new(text)
+    }
+}
+
+/// Of the speed from the devices, so much is reached also with small packets, in bits per
+/// second.
+const SMALL_PACKETS_BPS: u64 = 20_000_000;
+/// The size of small packets in bytes. Calls have 200.
+const SMALL_PACKET: u64 = 200;
+/// The size of other packets in bytes: a segment of TCP in the tunnel.
+const FULL_PACKET: u64 = 1_380;
+/// Packets per second for the rest, such as DNS, handshakes and keepalives.
+const OTHER_PACKETS: u64 = 1_000;
+
+/// Returns how many encrypted packets a tenant's devices may send per second: enough for
+/// its speed in both directions, with an acknowledgement for every second segment (RFC
+/// 9293, 3.8.6.3). A direction without a limit needs `unlimited`. More small packets are
+/// not granted, because each costs a processor some 10 microseconds whatever its size.
+fn tunnel_packets(speed: &SpeedLimits, unlimited: PacketRate) -> PacketRate {
+    let (up, down) = (speed.up_bps.unwrap_or(0), speed.down_bps.unwrap_or(0));
+    let small = up.min(SMALL_PACKETS_BPS);
+    let packets = small / 8 / SMALL_PACKET
+        + (up - small) / 8 / FULL_PACKET
+        + down / 8 / (2 * FULL_PACKET)
+        + OTHER_PACKETS;
+    let rate = PacketRate::at_least(packets);
+    match (speed.up_bps, speed.down_bps) {
+        (Some(_), Some(_)) => rate,
+        _ => rate.max(unlimited),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packets(up_bps: Option<u64>, down_bps: Option<u64>) -> u32 {
+        let unlimited = PacketRate::at_least(100_000);
+        tunnel_packets(&SpeedLimits { down_bps, up_bps }, unlimited).per_second()
+    }
+
+    #[test]
+    fn tunnel_packets_suffice_for_the_speed_of_the_plan() {
+        const MBPS: u64 = 1_000_000;
+        // 20 Mb/s of packets of 200 bytes, 50 Mb/s of acknowledgements, and 1,000: 15,764.
+        assert_eq!(packets(Some(20 * MBPS), Some(50 * MBPS)), 16_000);
+        assert_eq!(packets(Some(50 * MBPS), Some(50 * MBPS)), 22_624);
+        // Userspace WireGuard takes some 100,000 on a processor.
+        assert!(packets(Some(1_000 * MBPS), Some(1_000 * MBPS)) > 140_000);
+        // What is not limited needs what the operator set, and never less than the rest.
+        assert_eq!(packets(None, None), 128_000);
+        assert_eq!(packets(None, Some(50 * MBPS)), 128_000);
+        assert!(packets(Some(3_000 * MBPS), None) > 200_000);
+        // Absurd plans.
+        assert_eq!(packets(Some(1), Some(0)), 1_000);
+        assert_eq!(packets(Some(u64::MAX), Some(u64::MAX)), 8_192_000);
+        assert_eq!(packets(Some(u64::MAX), None), 8_192_000);
     }
 }

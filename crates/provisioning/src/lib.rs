@@ -16,6 +16,7 @@ mod error;
 pub mod hash;
 pub mod node;
 pub mod observed;
+mod packet_rate;
 pub mod pending;
 pub mod plan;
 pub mod ports;

@@ -15,10 +15,12 @@ mod handle;
 mod in_doubt;
 mod message;
 mod node_ports;
+mod node_state;
 mod observe;
 mod observer;
 mod port_poll;
 mod predict;
+mod refusals;
 mod stale_connections;
 mod status;
 mod status_publisher;
@@ -38,8 +40,9 @@ use domain::{ErrorCode, Slot};
 use executor::Executor;
 use handle::Shared;
 use message::Message;
+use node_state::NodeStateInputs;
 use observer::Observer;
-use protocol::{EventKind, NodeSpec, NodeState};
+use protocol::{DriftKind, EventKind, NodeSpec};
 use stale_connections::StaleConnections;
 use status_publisher::{StatusInputs, StatusPublisher};
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
@@ -146,7 +149,7 @@ impl Node {
                 }
                 () = self.shared.nudge.notified() => {
                     self.spec_wanted = true;
-                    self.dns_guard.set_disk_full(self.shared.disk_full());
+                    self.dns_guard.set_disk_holds(self.shared.disk_holds());
                 }
                 () = sleep_until(retry) => {}
                 Some(message) = self.inbox.recv() => self.handle(message),
@@ -190,21 +193,31 @@ impl Node {
     /// AdGuard Home.
     fn guard_dns(&mut self, of: Option<Option<Slot>>) {
         let observed = self.observer.observed();
-        match (of, &self.spec) {
-            (Some(None), Some(spec)) => self.dns_guard.containers_read(spec, observed),
-            (Some(Some(slot)), _) => self.dns_guard.dns_read(slot, observed),
-            _ => {}
+        let Some(spec) = &self.spec else {
+            return;
+        };
+        match of {
+            Some(None) => self.dns_guard.containers_read(spec, observed),
+            Some(Some(slot)) => {
+                let kind = self.dns_guard.dns_read(slot, spec, observed);
+                kind.into_iter()
+                    .for_each(|kind| self.report_repair(slot, spec, kind));
+            }
+            None => {}
         }
     }
 
     fn apply_spec(&mut self, result: PortResult<NodeSpec>) {
         self.spec_loading = false;
         match result {
-            Ok(spec) => {
+            Ok(mut spec) => {
                 self.spec_error = None;
                 if let Some(old) = &self.spec {
-                    let addresses = &self.settings.addresses;
-                    self.stale_connections.spec_changed(old, &spec, addresses);
+                    spec.keep_unreadable(old);
+                    let (observed, addresses) =
+                        (self.observer.observed(), &self.settings.addresses);
+                    self.stale_connections
+                        .spec_changed(old, &spec, observed, addresses);
                 }
                 self.observer.spec_changed(self.spec.as_deref(), &spec);
                 self.spec = Some(Arc::new(spec));
@@ -270,9 +283,14 @@ impl Node {
 
     /// Tells the guard of a step that succeeded, and reports what it set aside.
     fn report_set_aside(&mut self, step: &Step, spec: &NodeSpec) {
-        if let Some((slot, kind)) = self.dns_guard.step_done(step, spec)
-            && let Some(t) = spec.tenants.get(&slot)
-        {
+        if let Some((slot, kind)) = self.dns_guard.step_done(step, spec) {
+            self.report_repair(slot, spec, kind);
+        }
+    }
+
+    /// Reports what was found damaged of a tenant's AdGuard Home.
+    fn report_repair(&self, slot: Slot, spec: &NodeSpec, kind: DriftKind) {
+        if let Some(t) = spec.tenants.get(&slot) {
             let tenant = Some((slot, t.name.clone()));
             self.shared.publish_drift(Drift { tenant, kind });
         }
@@ -300,7 +318,7 @@ impl Node {
         let mut pending = self.executor.pending();
         self.observer.add_in_doubt(&mut pending);
         self.stale_connections.add_to(&mut pending);
-        pending.dns_holds.clone_from(self.dns_guard.holds());
+        self.dns_guard.add_to(&mut pending);
         let dirty = self.observer.take_dirty();
         let observed = self.observer.observed();
         let planned = self
@@ -354,36 +372,19 @@ impl Node {
         if self.checked {
             self.publisher.check(&inputs);
         }
-        let observed = self.observer.observed();
-        // Interfaces of tenants who left, or of an earlier tenant in a slot that is
-        // in use again. The earlier one may even have the same name; its keys and
-        // peers are still to be replaced.
-        let leaving = observed.wireguard.value().map(|w| {
-            let tunnels = self.planner.plan().keys().filter_map(|lane| match lane {
-                Lane::Tunnel(slot) => Some(*slot),
-                _ => None,
-            });
-            tunnels
-                .filter(|slot| w.get(slot).is_some_and(is_ours))
-                .chain(pending.tunnels.iter().copied())
-                .collect()
-        });
+        let inputs = NodeStateInputs {
+            spec,
+            observed: self.observer.observed(),
+            plan: self.planner.plan(),
+            pending,
+            foreign: &self.foreign,
+        };
         let mut problems: Vec<_> = self.spec_error.iter().map(PortError::problem).collect();
-        let mut add = |e: Option<&PortError>| problems.extend(e.map(PortError::problem));
-        add(observed.firewall.error());
-        add(observed.wireguard.error());
-        add(observed.shaping.error());
-        add(observed.containers.error());
-        add(observed.folders.error());
+        problems.extend(inputs.unreadable());
         problems.extend(self.executor.problems(spec));
         // "Not read yet" is not a problem that a person could solve.
         problems.retain(|p| p.code != ErrorCode::Busy);
-        self.shared.set_node(NodeState {
-            generation: spec.generation,
-            problems,
-            foreign_slots: self.foreign.clone(),
-            leaving,
-        });
+        self.shared.set_node(inputs.state(problems));
     }
 }
 

@@ -1,7 +1,10 @@
 //! What a node holds, as far as it could be read. What could not be read is
 //! *unreadable*, never empty: nothing is deleted because a socket did not answer.
 
-use crate::{error::PortError, spec::FirewallTenant};
+use crate::{
+    error::PortError,
+    spec::{FirewallTenant, PacketRate},
+};
 use domain::{FilterPolicy, PresharedKey, PublicKey, Slot};
 use ipnet::IpNet;
 use protocol::SpeedLimits;
@@ -115,6 +118,8 @@ pub struct ObservedFirewallTenant {
     pub listed: bool,
     /// Whether its interface is in the set of those that are stopped.
     pub stopped: bool,
+    /// Encrypted packets per second to its port, if they are limited.
+    pub tunnel_packets: Option<PacketRate>,
 }
 
 impl ObservedFirewallTenant {
@@ -127,6 +132,7 @@ impl ObservedFirewallTenant {
             mesh: t.mesh.clone(),
             listed: true,
             stopped: t.stopped,
+            tunnel_packets: Some(t.tunnel_packets),
         }
     }
 }

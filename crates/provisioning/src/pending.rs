@@ -29,6 +29,8 @@ pub struct Pending {
     pub unswept: bool,
     /// AdGuard Homes that keep ending, or that must not run.
     pub dns_holds: BTreeMap<Slot, DnsHold>,
+    /// Containers, by id, whose AdGuard Home refuses our password and that are replaced.
+    pub dns_refused: BTreeMap<Slot, String>,
 }
 
 /// Why a tenant's queries go to the fallback resolver although there is an image.
@@ -38,8 +40,17 @@ pub enum DnsHold {
     Repair(Option<DnsPart>),
     /// It keeps ending although everything was set aside; it rests for a while.
     Rest,
-    /// It uses more of the disk than it may: it is stopped.
-    DiskFull,
+    /// Because of the disk it must not run: it is stopped.
+    Disk(DiskHold),
+}
+
+/// Why a tenant's AdGuard Home must not run because of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskHold {
+    /// It uses more of the disk than it may.
+    Full,
+    /// The node's disk is nearly full: nothing more is written there.
+    Low,
 }
 
 impl Pending {

@@ -2,7 +2,7 @@
 //!
 //! Invariants
 //! * What is unreadable is left alone: no step is planned for a port that could not
-//!   be read.
+//!   be read, and a tenant that cannot be read keeps what it has.
 //! * Revocations come first, and none of them waits for a creation.
 //! * An interface of ours is never up without its elements in the firewall: it is
 //!   created only once they are observed there, and they are removed only once it is
@@ -28,11 +28,13 @@ mod planner;
 mod speed;
 pub(crate) mod step;
 mod tunnel;
+mod unreadable;
 mod view;
 
 pub use planner::Planner;
 pub use step::{Lane, Plan, Step};
 pub use tunnel::peer_change;
+pub(crate) use unreadable::is_others_interface;
 pub use view::is_ours;
 pub(crate) use view::{ContainerIndex, wanted_elements};
 

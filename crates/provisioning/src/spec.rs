@@ -1,6 +1,8 @@
 //! What each port needs of a node's spec, and the settings of the node itself. Made from
 //! a tenant of the spec by [`crate::derive`].
 
+pub use crate::packet_rate::PacketRate;
+
 use crate::hash::content_hash;
 use domain::{
     AddressPlan, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot, TenantName,
@@ -24,6 +26,9 @@ pub struct NodeSettings {
     pub dns_memory_bytes: u64,
     /// A container's limit on CPU time, in thousandths of a CPU; 0 sets none.
     pub dns_cpu_thousandths: u32,
+    /// Encrypted packets per second of a tenant whose plan leaves a direction's speed
+    /// unlimited.
+    pub tunnel_packets: PacketRate,
     /// The AdGuard Home image, with its tag.
     pub image: String,
     /// The plain resolver that tunnels use for DNS while there is no image.
@@ -88,6 +93,8 @@ pub struct FirewallTenant {
     pub mesh: BTreeSet<Ipv4Addr>,
     /// Whether nothing of it goes out to the internet, because its data are used up.
     pub stopped: bool,
+    /// Encrypted packets per second that its devices may send together.
+    pub tunnel_packets: PacketRate,
 }
 
 /// The container a tenant should have.
@@ -200,6 +207,14 @@ pub fn is_fitting_revision(wanted: &str, found: &str, image: bool) -> bool {
     found == wanted || !image && same_but_image
 }
 
+/// Returns whether a container of this revision belongs to the tenant whose tunnel has
+/// this key; `None` for a revision of an older version, which names no tenant.
+pub fn is_owners_revision(owner: &PublicKey, revision: &str) -> Option<bool> {
+    let (of, _) = revision.split_once('-')?;
+    let own = format!("{:016x}", content_hash(owner.to_string().as_bytes()));
+    Some(of == own)
+}
+
 /// Returns whether two containers of these revisions belong to the same tenant. A
 /// revision of an older version names no tenant and belongs to none.
 pub fn is_same_tenants_revision(a: &str, b: &str) -> bool {
@@ -247,9 +262,6 @@ pub struct DnsClient {
     /// Its filter policy.
     pub policy: FilterPolicy,
 }
-
-/// The only user of a tenant's AdGuard Home.
-pub const DNS_USER: &str = "tenant";
 
 /// Returns the path of a tenant's `wg<n>.conf`.
 pub fn wg_conf_path(tenant_dir: &Path, slot: Slot) -> PathBuf {

@@ -1,11 +1,12 @@
 //! Runs the node's loop against a machine that fails on demand, in simulated time.
 #![allow(clippy::unwrap_used)]
 
-use domain::{ErrorCode, Slot};
+use domain::{ErrorCode, Message, Slot};
 use folders::DiskFolders;
 use protocol::DriftKind;
 use provisioning::{
     Node, NodeHandle, NodePorts, NodeSettings,
+    pending::DiskHold,
     ports::DnsPart,
     spec::{docker_name, wg_conf_path},
 };
@@ -580,7 +581,8 @@ async fn an_adguard_home_that_uses_too_much_of_the_disk_is_stopped() {
     let fixture = fixture();
     fixture.add(1, 1).await;
     fixture.ready(1).await;
-    fixture.node.set_disk_full([slot(1)].into());
+    let holds = [(slot(1), DiskHold::Full)].into();
+    fixture.node.set_disk_holds(holds);
     let dns = || {
         let s = fixture.machine.state();
         s.firewall.tenants.get(&slot(1)).and_then(|t| t.dns)
@@ -593,7 +595,21 @@ async fn an_adguard_home_that_uses_too_much_of_the_disk_is_stopped() {
         .await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(fixture.machine.state().containers.ours.is_empty());
-    fixture.node.set_disk_full(Default::default());
+    let status = || {
+        let state = fixture.node.tenant(slot(1)).unwrap();
+        state.status.dns.problem().cloned().unwrap()
+    };
+    let full = (ErrorCode::DnsUnavailable, Message::DnsDiskFull);
+    assert_eq!((status().code, status().message), full);
+    let holds = [(slot(1), DiskHold::Low)].into();
+    fixture.node.set_disk_holds(holds);
+    fixture
+        .until("it says that the disk is", || {
+            (status().code, status().message) == (ErrorCode::DiskLow, Message::DnsDiskHeld)
+        })
+        .await;
+    assert!(fixture.machine.state().containers.ours.is_empty());
+    fixture.node.set_disk_holds(Default::default());
     fixture.ready(1).await;
     assert_eq!(dns(), Some(fixture.settings.addresses.container(slot(1))));
 }

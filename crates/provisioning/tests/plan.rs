@@ -4,9 +4,9 @@
 
 mod arbitrary;
 
-use arbitrary::{any_observed, any_spec, settings};
+use arbitrary::{SLOTS, any_observed, any_spec, settings};
 use proptest::prelude::*;
-use protocol::NodeSpec;
+use protocol::{NodeSpec, UnreadableTenant};
 use provisioning::{
     Observation, Observed, Pending, TenantSpecExt,
     hash::content_hash,
@@ -17,6 +17,7 @@ use provisioning::{
     plan::{Step, is_ours, plan},
 };
 use std::{collections::BTreeMap, net::IpAddr};
+use testkit::samples;
 
 /// Applies a step to a model of the machine.
 fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
@@ -191,7 +192,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn plans_lead_from_any_state_to_the_spec(spec in any_spec(), mut observed in any_observed()) {
+    fn plans_lead_from_any_state_to_the_spec(mut spec in any_spec(), mut observed in any_observed()) {
+        spec.unreadable.clear();
         let s = settings();
         let foreign: Vec<_> = observed.wireguard.value().unwrap().iter().filter(|(_, i)| !is_ours(i)).map(|(s, i)| (*s, i.clone())).collect();
         let mut passes = 0;
@@ -227,6 +229,52 @@ proptest! {
         }
         prop_assert_eq!(d.len(), spec.tenants.len());
         prop_assert_eq!(c.ours.len(), spec.tenants.values().filter(|t| !t.suspended).count());
+    }
+
+    #[test]
+    fn a_tenant_that_cannot_be_read_keeps_what_it_has(spec in any_spec(), mut observed in any_observed()) {
+        let s = settings();
+        // One in each slot without a tenant, each with its key and its name.
+        let mut spec = spec;
+        for n in SLOTS {
+            let t = samples::tenant(&s, n, 0);
+            let lost = UnreadableTenant {
+                name: Some(t.name.clone()),
+                owner: Some(t.private_key.public()),
+                place: "a row".to_owned(),
+            };
+            spec.unreadable.insert(t.slot, lost);
+        }
+        let before = observed.clone();
+        for _ in 0..8 {
+            for step in plan(&spec, &observed, &Pending::default(), &s).values().flatten() {
+                apply(step, &spec, &mut observed);
+            }
+        }
+        prop_assert!(plan(&spec, &observed, &Pending::default(), &s).is_empty());
+        let readable = |o: &Observed| (o.wireguard.value().unwrap().clone(), o.firewall.value().unwrap().clone(), o.containers.value().unwrap().clone(), o.folders.value().unwrap().clone());
+        let ((w, f, c, d), (w_now, f_now, c_now, d_now)) = (readable(&before), readable(&observed));
+        for (slot, _) in spec.unknown_tenants() {
+            let t = samples::tenant(&s, slot.get(), 0);
+            let own = |i: &ObservedInterface| i.owner == Some(t.owner()) && i.public_key == Some(t.private_key.public());
+            match w.get(&slot) {
+                Some(i) if !is_ours(i) || own(i) => prop_assert_eq!(w_now.get(&slot), Some(i)),
+                _ => prop_assert_eq!(w_now.get(&slot), None, "another tenant's interface stays"),
+            }
+            if f.complete && w.get(&slot).is_none_or(own)
+                && let Some(elements) = f.tenants.get(&slot)
+            {
+                let now = &f_now.tenants[&slot];
+                prop_assert_eq!((&now.mesh, now.dns, now.stopped), (&elements.mesh, elements.dns, elements.stopped));
+            }
+            let own = |x: &&ObservedContainer| x.slot == Some(slot) && x.name == t.name.container();
+            for x in c.ours.iter().filter(own) {
+                prop_assert!(c_now.ours.contains(x), "its container stays");
+            }
+            let folder = t.name.folder();
+            prop_assert_eq!(d_now.get(&folder), d.get(&folder));
+            prop_assert_eq!(observed.shaping.value().unwrap().get(&slot), before.shaping.value().unwrap().get(&slot));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use provisioning::{
     Observation, Observed, Pending, PortError, TenantSpecExt,
     dirty_set::DirtySet,
     observed::{ObservedDns, ObservedDnsClient},
-    pending::DnsHold,
+    pending::{DiskHold, DnsHold},
     plan::{Planner, plan},
     ports::DnsPart,
 };
@@ -37,7 +37,8 @@ fn any_hold() -> impl Strategy<Value = DnsHold> {
         Just(DnsHold::Repair(None)),
         Just(DnsHold::Repair(Some(DnsPart::Lists))),
         Just(DnsHold::Rest),
-        Just(DnsHold::DiskFull),
+        Just(DnsHold::Disk(DiskHold::Full)),
+        Just(DnsHold::Disk(DiskHold::Low)),
     ]
 }
 
@@ -49,16 +50,20 @@ prop_compose! {
         starts in prop::collection::vec(prop::bool::weighted(0.2), 4),
         stale in prop::collection::vec(prop::bool::weighted(0.2), 4),
         holds in prop::collection::vec(prop::option::weighted(0.2, any_hold()), 4),
+        refused in prop::collection::vec(prop::option::weighted(0.2, 0u8..2), 4),
         all_elements in prop::bool::weighted(0.1),
         unswept in prop::bool::weighted(0.1),
     ) -> Pending {
         let starts = SLOTS.zip(starts).filter(|(_, there)| *there);
         let holds = SLOTS.filter_map(Slot::new).zip(holds);
+        let refused = SLOTS.filter_map(Slot::new).zip(refused);
+        let refused = refused.filter_map(|(slot, nth)| Some((slot, format!("c{slot}-{}", nth?))));
         let subnet = |slot: Slot| (slot, [settings().addresses.subnet(slot)].into());
         Pending {
             stale_connections: slots(&stale).into_iter().map(subnet).collect(),
             unswept,
             dns_holds: holds.filter_map(|(slot, hold)| Some((slot, hold?))).collect(),
+            dns_refused: refused.collect(),
             tunnels: slots(&tunnels),
             elements: slots(&elements),
             all_elements,
@@ -174,6 +179,10 @@ impl State {
                 Some(t) => drop(spec.tenants.insert(*slot, t.clone())),
                 None => drop(spec.tenants.remove(slot)),
             }
+            match change.spec.unreadable.get(slot) {
+                Some(t) => drop(spec.unreadable.insert(*slot, t.clone())),
+                None => drop(spec.unreadable.remove(slot)),
+            }
         }
         spec.generation += 1;
         move_names(&mut spec, change.moved);
@@ -281,6 +290,7 @@ fn one_changed_tenant_replans_one_slot() {
     let mut spec = NodeSpec {
         generation: 1,
         tenants,
+        ..NodeSpec::default()
     };
     let now = empty();
     let mut planner = Planner::default();

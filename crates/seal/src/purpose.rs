@@ -15,6 +15,9 @@ pub enum Purpose {
     DevicePresharedKey,
     /// A node's last specification on disk; its identity is the node's number.
     LastSpec,
+    /// The private key of the installation's certificate authority; its identity is the
+    /// authority's certificate.
+    AuthorityKey,
     /// A fixed word, which shows whether a key file belongs to a database.
     Check,
 }
@@ -29,6 +32,7 @@ impl Purpose {
             Self::DeviceKey => "peers.private_key",
             Self::DevicePresharedKey => "peers.preshared_key",
             Self::LastSpec => "last_spec",
+            Self::AuthorityKey => "settings.node_authority",
             Self::Check => "settings.seal_check",
         }
     }

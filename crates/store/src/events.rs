@@ -43,6 +43,8 @@ pub struct NewEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub at: Timestamp,
+    /// The node that it happened on.
+    pub node: NodeId,
     /// The tenant concerned, if it still existed when the event was recorded.
     pub tenant: Option<TenantId>,
     /// The kind for programs.
@@ -51,10 +53,10 @@ pub struct Event {
     pub detail: String,
 }
 
-pub(crate) const NEWEST_OF_TENANT: &str = "SELECT at, user_id, kind, detail FROM events \
+pub(crate) const NEWEST_OF_TENANT: &str = "SELECT at, node_id, user_id, kind, detail FROM events \
      WHERE user_id = $1 ORDER BY id DESC LIMIT $2";
 pub(crate) const NEWEST: &str =
-    "SELECT at, user_id, kind, detail FROM events ORDER BY id DESC LIMIT $1";
+    "SELECT at, node_id, user_id, kind, detail FROM events ORDER BY id DESC LIMIT $1";
 pub(crate) const PRUNE_OLD: &str = "DELETE FROM events WHERE id IN \
      (SELECT id FROM events WHERE at < $1 LIMIT $2)";
 pub(crate) const PRUNE_EXCESS: &str =
@@ -64,11 +66,12 @@ const PRUNE_PER_TENANT: &str = "DELETE FROM events WHERE id IN (SELECT id FROM \
      (SELECT id, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY id DESC) AS recency \
       FROM events WHERE user_id IS NOT NULL) AS ranked WHERE recency > $1 LIMIT $2)";
 
-type Row = (i64, Option<i64>, String, String);
+type Row = (i64, i64, Option<i64>, String, String);
 
-fn event((at, tenant, kind, detail): Row) -> Event {
+fn event((at, node, tenant, kind, detail): Row) -> Event {
     Event {
         at: Timestamp(at),
+        node: NodeId(node),
         tenant: tenant.map(TenantId),
         kind,
         detail,

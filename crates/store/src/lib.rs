@@ -46,7 +46,10 @@ pub use db::{
 };
 pub use devices::{DeviceChange, DeviceRecord, DeviceSecret, NewDevice};
 pub use events::{Event, NewEvent};
-pub use nodes::LOCAL_NODE;
+pub use nodes::{
+    AuthorityPem, CertificateRecord, EndpointHost, JoiningNode, LOCAL_NODE, NewJoinToken,
+    NodeRecord,
+};
 pub use operators::{OperatorId, OperatorRecord};
 pub use overview::Overview;
 pub use plans::ChangedPlan;
@@ -190,6 +193,12 @@ impl Store {
     /// merges its write-ahead log into the file.
     pub async fn close(&self) {
         self.db.close().await;
+    }
+
+    /// Returns whether the database is SQLite, which processes on one machine alone can
+    /// use.
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.db.reader(), Either::Sqlite(_))
     }
 
     /// Returns "SQLite" or "PostgreSQL".

@@ -1,4 +1,6 @@
-//! Reads a node's spec: everything it should run, in one snapshot.
+//! Reads a node's spec: everything it should run, in one snapshot. A tenant whose rows
+//! cannot be read is told from one that does not exist: the node leaves what such a
+//! tenant has as it is, and the others go on.
 
 use crate::{
     Result, Store, StoreError, TenantState,
@@ -7,8 +9,9 @@ use crate::{
     nodes::{generation_in, parse_slot},
 };
 use domain::{DeviceId, DeviceLabel, NodeId, PrivateKey, PublicKey, QuotaState, Slot, TenantName};
-use protocol::{DeviceSpec, NodeSpec, SpeedLimits, TenantLimits, TenantSpec};
+use protocol::{DeviceSpec, NodeSpec, SpeedLimits, TenantLimits, TenantSpec, UnreadableTenant};
 use seal::Purpose;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -21,6 +24,8 @@ pub struct SpecChanges {
     pub generation: u64,
     /// New and changed tenants, complete, ordered by slot.
     pub changed: Vec<Arc<TenantSpec>>,
+    /// New and changed tenants that cannot be read.
+    pub unreadable: BTreeMap<Slot, UnreadableTenant>,
     /// Slots of the earlier spec that are free now.
     pub removed: BTreeSet<Slot>,
 }
@@ -30,9 +35,64 @@ impl SpecChanges {
     /// not changed stays the same `Arc`.
     pub fn apply(self, spec: &mut NodeSpec) {
         spec.generation = self.generation;
-        spec.tenants.retain(|slot, _| !self.removed.contains(slot));
+        for slot in self.removed.iter().chain(self.unreadable.keys()) {
+            spec.tenants.remove(slot);
+        }
+        let read = self.changed.iter().map(|t| &t.slot);
+        for slot in self.removed.iter().chain(read) {
+            spec.unreadable.remove(slot);
+        }
+        spec.unreadable.extend(self.unreadable);
         spec.tenants
             .extend(self.changed.into_iter().map(|t| (t.slot, t)));
+    }
+}
+
+/// A tenant's row. Only its id and its slot have to be readable: a file that was
+/// damaged may hold bytes in a column that are no text.
+struct TenantRow {
+    id: i64,
+    slot: i64,
+    username: Option<String>,
+    wg_public_key: Option<String>,
+    row: sqlx::Result<TenantSpecRow>,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for TenantRow
+where
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    TenantSpecRow: FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            slot: row.try_get("slot")?,
+            username: row.try_get("username").ok(),
+            wg_public_key: row.try_get("wg_public_key").ok(),
+            row: TenantSpecRow::from_row(row),
+        })
+    }
+}
+
+/// A device's row, of which only the tenant has to be readable.
+struct DeviceRow {
+    user_id: i64,
+    row: sqlx::Result<DeviceSpecRow>,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for DeviceRow
+where
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    DeviceSpecRow: FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        Ok(Self {
+            user_id: row.try_get("user_id")?,
+            row: DeviceSpecRow::from_row(row),
+        })
     }
 }
 
@@ -40,7 +100,6 @@ impl SpecChanges {
 struct TenantSpecRow {
     id: i64,
     username: String,
-    slot: i64,
     wg_private_key: String,
     wg_public_key: String,
     state: String,
@@ -55,7 +114,6 @@ struct TenantSpecRow {
 #[derive(sqlx::FromRow)]
 struct DeviceSpecRow {
     id: i64,
-    user_id: i64,
     device_label: String,
     vpn_ip: String,
     public_key: String,
@@ -68,7 +126,7 @@ struct DeviceSpecRow {
 pub(crate) const TENANTS: &str = "SELECT users.id, users.username, users.slot, \
      users.wg_private_key, users.wg_public_key, users.state, users.dns_password, \
      users.dns_password_hash, users.quota_state, plans.down_bps, plans.up_bps, plans.slow_bps \
-     FROM users JOIN plans ON plans.id = users.plan \
+     FROM users LEFT JOIN plans ON plans.id = users.plan \
      WHERE users.node_id = $1 AND users.generation >= $2 ORDER BY users.slot";
 
 pub(crate) const DEVICES: &str = "SELECT peers.id, peers.user_id, peers.device_label, \
@@ -97,14 +155,35 @@ fn limits(r: &TenantSpecRow) -> Option<TenantLimits> {
     })
 }
 
+/// The tenants of a reading, by slot.
+#[derive(Default)]
+struct Tenants {
+    read: BTreeMap<Slot, Arc<TenantSpec>>,
+    unreadable: BTreeMap<Slot, UnreadableTenant>,
+}
+
+/// Returns what is known of a tenant, by its name and its public key, that cannot be
+/// read.
+fn unreadable(
+    (name, public_key): (Option<String>, Option<String>),
+    e: &StoreError,
+) -> UnreadableTenant {
+    let name = name.and_then(|name| TenantName::parse(&name).ok());
+    let owner = public_key.and_then(|key| PublicKey::parse(&key).ok());
+    let place = match e {
+        StoreError::Corrupt(place) => place.clone(),
+        other => other.to_string(),
+    };
+    UnreadableTenant { name, owner, place }
+}
+
 impl Store {
-    /// Reads the node's complete specification in one snapshot. A single
-    /// unreadable row fails the call: without that tenant, the node would delete
-    /// the tenant's tunnel.
+    /// Reads the node's complete specification in one snapshot. A tenant of which a
+    /// row cannot be read is in [`NodeSpec::unreadable`].
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] for an unknown node, and
-    /// [`StoreError::Seal`] or [`StoreError::Corrupt`] for an unreadable row.
+    /// [`StoreError::Corrupt`] for a tenant whose slot is unreadable.
     pub async fn load_spec(&self, node: NodeId) -> Result<NodeSpec> {
         let mut tx = self.db.snapshot().await?;
         let generation = generation_in(&mut tx, node).await?;
@@ -112,16 +191,17 @@ impl Store {
         tx.commit().await?;
         Ok(NodeSpec {
             generation,
-            tenants: tenants.into_iter().map(|t| (t.slot, t)).collect(),
+            tenants: tenants.read,
+            unreadable: tenants.unreadable,
         })
     }
 
     /// Reads the changes since a spec of generation `since` with the slots
-    /// `known`. A change stores its generation with its tenant while it holds the
-    /// node's row, so no change is missed between two reads; deleted tenants are
-    /// detected by counting. If the database's generation is below `since`, a
-    /// backup was restored and the earlier spec is useless: the result is that
-    /// generation and no changes ([`raise_generation`](Self::raise_generation)).
+    /// `known`, the unreadable ones included. A change stores its generation with its
+    /// tenant while it holds the node's row, so no change is missed between two reads;
+    /// deleted tenants are detected by counting. If the database's generation is below
+    /// `since`, a backup was restored and the earlier spec is useless: the result is
+    /// that generation and no changes ([`raise_generation`](Self::raise_generation)).
     ///
     /// # Errors
     /// Returns the errors of [`load_spec`](Self::load_spec).
@@ -137,12 +217,14 @@ impl Store {
             return Ok(SpecChanges {
                 generation,
                 changed: Vec::new(),
+                unreadable: BTreeMap::new(),
                 removed: BTreeSet::new(),
             });
         }
         let from = i64::try_from(since).unwrap_or(i64::MAX).saturating_add(1);
         let changed = self.spec_tenants(&mut tx, node, from).await?;
-        let new = changed.iter().filter(|t| !known.contains(&t.slot)).count();
+        let slots = changed.read.keys().chain(changed.unreadable.keys());
+        let new = slots.filter(|slot| !known.contains(slot)).count();
         let count =
             fetch_optional!(tx.connection(), (i64,), TENANT_COUNT, node.0)?.map_or(0, |(n,)| n);
         let mut removed = BTreeSet::new();
@@ -156,43 +238,69 @@ impl Store {
         tx.commit().await?;
         Ok(SpecChanges {
             generation,
-            changed,
+            changed: changed.read.into_values().collect(),
+            unreadable: changed.unreadable,
             removed,
         })
     }
 
     /// Reads the node's tenants that changed at generation `from` or later.
-    async fn spec_tenants(
-        &self,
-        tx: &mut Tx,
-        node: NodeId,
-        from: i64,
-    ) -> Result<Vec<Arc<TenantSpec>>> {
-        let tenants = fetch_all!(tx.connection(), TenantSpecRow, TENANTS, node.0, from)?;
-        let devices = fetch_all!(tx.connection(), DeviceSpecRow, DEVICES, node.0, from)?;
+    async fn spec_tenants(&self, tx: &mut Tx, node: NodeId, from: i64) -> Result<Tenants> {
+        let tenants = fetch_all!(tx.connection(), TenantRow, TENANTS, node.0, from)?;
+        let devices = fetch_all!(tx.connection(), DeviceRow, DEVICES, node.0, from)?;
         // Both lists are ordered by slot, so the devices of a tenant are
         // consecutive.
         let mut devices = devices.into_iter().peekable();
-        let mut spec = Vec::with_capacity(tenants.len());
-        for row in tenants {
-            let id = row.id;
-            let mut tenant = self.tenant_spec(row)?;
-            while let Some(d) = devices.next_if(|d| d.user_id == id) {
-                tenant.devices.insert(DeviceId(d.id), self.device_spec(d)?);
+        let mut spec = Tenants::default();
+        for t in tenants {
+            let slot = parse_slot(t.slot)
+                .ok_or_else(|| StoreError::Corrupt(format!("users.slot of user {}", t.id)))?;
+            let rows: Vec<DeviceRow> =
+                std::iter::from_fn(|| devices.next_if(|d| d.user_id == t.id)).collect();
+            let identity = (t.username, t.wg_public_key);
+            match self.whole_tenant(t.id, slot, t.row, rows) {
+                Ok(tenant) => drop(spec.read.insert(slot, Arc::new(tenant))),
+                Err(e) => {
+                    tracing::warn!(%slot, tenant = t.id, error = ?e, "a tenant cannot be read");
+                    spec.unreadable.insert(slot, unreadable(identity, &e));
+                }
             }
-            spec.push(Arc::new(tenant));
         }
         Ok(spec)
     }
 
-    fn tenant_spec(&self, r: TenantSpecRow) -> Result<TenantSpec> {
+    fn whole_tenant(
+        &self,
+        id: i64,
+        slot: Slot,
+        row: sqlx::Result<TenantSpecRow>,
+        devices: Vec<DeviceRow>,
+    ) -> Result<TenantSpec> {
+        let undecoded = |table: &str, e: &sqlx::Error| match e {
+            sqlx::Error::ColumnDecode { index, .. } => {
+                let column = index.trim_matches('"');
+                StoreError::Corrupt(format!("{table}.{column} of user {id}"))
+            }
+            _ => StoreError::Corrupt(format!("a row in {table} of user {id}")),
+        };
+        let row = row.map_err(|e| undecoded("users", &e))?;
+        let mut tenant = self.tenant_spec(row, slot)?;
+        for device in devices {
+            let row = device.row.map_err(|e| undecoded("peers", &e))?;
+            let id = DeviceId(row.id);
+            tenant.devices.insert(id, self.device_spec(row)?);
+        }
+        Ok(tenant)
+    }
+
+    fn tenant_spec(&self, r: TenantSpecRow, slot: Slot) -> Result<TenantSpec> {
         let bad = |column| StoreError::Corrupt(format!("users.{column} of user {}", r.id));
         let key = self.open_key(Purpose::TunnelKey, &r.wg_public_key, &r.wg_private_key)?;
         let state = TenantState::parse(&r.state).ok_or_else(|| bad("state"))?;
         let limits = limits(&r).ok_or_else(|| bad("quota_state"))?;
         Ok(TenantSpec {
             name: TenantName::parse(&r.username).map_err(|_| bad("username"))?,
-            slot: parse_slot(r.slot).ok_or_else(|| bad("slot"))?,
+            slot,
             private_key: PrivateKey::from_random(*key),
             suspended: state == TenantState::Suspended,
             dns_password: self.open_dns_password(&r.username, &r.dns_password)?,

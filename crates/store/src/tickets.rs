@@ -23,6 +23,11 @@ impl TokenHash {
     pub fn of(token: &Secret) -> Self {
         Self(STANDARD.encode(Sha256::digest(token.expose())))
     }
+
+    /// Returns the hash as it is stored.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The account that a ticket signs in.

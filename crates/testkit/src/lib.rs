@@ -4,6 +4,7 @@
 
 pub mod expected;
 pub mod fakes;
+pub mod namespace;
 pub mod samples;
 pub mod sim;
 pub mod wait;

@@ -4,7 +4,7 @@ use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, Secret, Slot, TenantName,
 };
 use protocol::{DeviceSpec, TenantSpec};
-use provisioning::spec::NodeSettings;
+use provisioning::spec::{NodeSettings, PacketRate};
 use std::{collections::BTreeMap, path::Path};
 
 /// Returns a private key that depends on these two numbers only.
@@ -53,6 +53,7 @@ pub fn settings(root: &Path) -> NodeSettings {
         root: root.to_owned(),
         dns_memory_bytes: 256 << 20,
         dns_cpu_thousandths: 500,
+        tunnel_packets: PacketRate::at_least(100_000),
         image: "adguard/adguardhome:test".to_owned(),
         fallback_dns: std::net::Ipv4Addr::new(9, 9, 9, 9),
     }

@@ -9,13 +9,13 @@ use crate::{
 use agent::Backends;
 use control::Control;
 use domain::{Clock, ErrorCode, Failure, Message, SystemClock, TenantName};
-use store::{Store, TenantListing};
+use store::{LOCAL_NODE, Store, TenantListing};
 
 /// Opens the database and builds the core; its node never runs.
 pub(super) async fn core(config: &Config) -> Result<(Store, Control), StartError> {
     let store = open_store(config).await?;
-    let backends = Backends::new(agent_settings(config))?;
-    let (_, control) = wiring::core(config, &backends, store.clone(), None);
+    let backends = Backends::new(agent_settings(config, LOCAL_NODE))?;
+    let (_, control) = wiring::core(config, &backends, store.clone(), None, None);
     Ok((store, control))
 }
 

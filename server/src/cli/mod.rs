@@ -9,9 +9,11 @@ mod database;
 mod doctor;
 mod events;
 mod firewall;
+mod node;
 mod operator;
 mod tenant;
 mod wg_userspace;
+mod worker;
 
 use crate::{
     config::{Config, Flags},
@@ -64,6 +66,16 @@ enum Command {
         #[command(subcommand)]
         command: tenant::TenantCommand,
     },
+    /// Manage the nodes: the machines that hold tenants
+    Node {
+        #[command(subcommand)]
+        command: node::NodeCommand,
+    },
+    /// Workers: machines that hold tunnels and DNS filters for a control plane on another one
+    Worker {
+        #[command(subcommand)]
+        command: worker::WorkerCommand,
+    },
     /// Run the userspace WireGuard; `serve` starts it where it is needed
     WgUserspace(wg_userspace::Arguments),
 }
@@ -104,6 +116,8 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Operator { command } => exit_code(operator::run(&config, &command).await),
             Command::Events(arguments) => exit_code(events::run(&config, &arguments).await),
             Command::Tenant { command } => exit_code(tenant::run(&config, &command).await),
+            Command::Node { command } => exit_code(node::run(&config, &command).await),
+            Command::Worker { command } => exit_code(worker::run(config, command).await),
             // Handled above, before there was a runtime.
             Command::WgUserspace(_) => ExitCode::SUCCESS,
         }

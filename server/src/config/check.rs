@@ -8,6 +8,7 @@ use super::{
 };
 use domain::{AddressPlan, Slot};
 use ipnet::{IpNet, Ipv4Net};
+use link::worker::ControlPlane;
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
@@ -25,6 +26,23 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, ConfigError> {
             ),
         )
     })
+}
+
+pub(super) fn nodes_listen(text: &str) -> Result<SocketAddr, ConfigError> {
+    text.parse().map_err(|_| {
+        bad(
+            "nodes.listen",
+            format!("{text:?} is not an address with a port, such as 0.0.0.0:8443."),
+        )
+    })
+}
+
+/// Returns the address in the form in which `maliknode worker token` prints it.
+pub(super) fn nodes_address(text: &str) -> Result<String, ConfigError> {
+    let parsed: Result<ControlPlane, _> = text.parse();
+    parsed
+        .map(|address| address.to_string())
+        .map_err(|e| bad("nodes.address", format!("{text:?} is {e}.")))
 }
 
 pub(super) fn scheme(text: &str) -> Result<&'static str, ConfigError> {

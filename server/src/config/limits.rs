@@ -63,6 +63,18 @@ pub struct Limits {
     )]
     pub new_per_tenant: u32,
 
+    /// Encrypted packets a second that a tenant's devices may send together, a quarter of a
+    /// second's worth of them at once, where its plan has no limit on speed; other plans have
+    /// what their speed needs [default: 100000]
+    #[arg(
+        id = "limits.tunnel_packets",
+        long = "limits-tunnel-packets",
+        global = true,
+        env = "MALIKNODE_LIMITS_TUNNEL_PACKETS",
+        value_name = "N"
+    )]
+    pub tunnel_packets: u32,
+
     /// How long a TCP connection is remembered that is established and idle, for the whole
     /// machine, seconds; a longer setting of the kernel is lowered [default: 7440]
     #[arg(
@@ -165,6 +177,7 @@ impl Default for Limits {
             connections_per_destination: 4000,
             new_per_device: 200,
             new_per_tenant: 500,
+            tunnel_packets: 100_000,
             // RFC 5382, REQ-5: at least two hours and four minutes. Keepalives are sent
             // every two hours.
             established_seconds: 7440,
@@ -207,6 +220,12 @@ impl Limits {
             ),
             ("limits.new_per_device", self.new_per_device, 10..=100_000),
             ("limits.new_per_tenant", self.new_per_tenant, 10..=100_000),
+            // Userspace WireGuard decrypts some 100,000 on a processor.
+            (
+                "limits.tunnel_packets",
+                self.tunnel_packets,
+                1000..=8_000_000,
+            ),
             (
                 "limits.established_seconds",
                 self.established_seconds,
@@ -325,6 +344,7 @@ mod tests {
             ("connections_per_destination", "0 99 41561"),
             ("new_per_device", "0 9 100001"),
             ("new_per_tenant", "0 9 100001"),
+            ("tunnel_packets", "0 999 8000001"),
             ("established_seconds", "0 299 432001 \"2h\""),
             ("dns_per_second", "0 4 100001 \"∞\""),
             ("dns_burst", "0 1000001"),

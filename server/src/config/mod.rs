@@ -15,8 +15,8 @@ mod settings;
 pub use base::Base;
 pub use error::ConfigError;
 pub use limits::Limits;
-pub use model::{Config, DnsConfig};
-pub use settings::{AddressSettings, DnsSettings, Flags, ListSetting, Settings};
+pub use model::{Config, DnsConfig, NodesConfig};
+pub use settings::{AddressSettings, DnsSettings, Flags, ListSetting, NodesSettings, Settings};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::{
     file,
     limits::Limits,
     redacted, resolvers,
-    settings::{DnsSettings, Flags, Settings},
+    settings::{DnsSettings, Flags, NodesSettings, Settings},
 };
 use domain::{AddressPlan, Message, Slot};
 use ipnet::{IpNet, Ipv4Net};
@@ -48,6 +48,8 @@ pub struct Config {
     pub addresses: AddressPlan,
     #[serde(serialize_with = "redacted::choice")]
     pub wireguard: Choice,
+    /// Where workers are answered.
+    pub nodes: NodesConfig,
     pub dns: DnsConfig,
     /// How much of what all share one tenant may take.
     pub limits: Limits,
@@ -71,6 +73,27 @@ pub struct Config {
     pub max_tenants: Option<u16>,
     /// The time zone in which the months of new tenants begin.
     pub time_zone: String,
+}
+
+/// The settings in `[nodes]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodesConfig {
+    /// The address on which workers are answered; `None` means nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Where workers reach it; `None` where there are none.
+    pub address: Option<String>,
+}
+
+impl NodesConfig {
+    fn resolve(s: &NodesSettings, public_host: &str) -> Result<Self, ConfigError> {
+        let listen = s.listen.as_deref().map(check::nodes_listen).transpose()?;
+        let reached = listen.map(|listen| format!("https://{public_host}:{}", listen.port()));
+        let address = s.address.as_deref().map(check::nodes_address).transpose()?;
+        Ok(Self {
+            listen,
+            address: address.or(reached),
+        })
+    }
 }
 
 /// The settings in `[dns]`.
@@ -157,6 +180,7 @@ impl Config {
             Some(url) => check::database_url(url.expose())?,
             None => DatabaseUrl::Sqlite(root.join("central_api/database.sqlite")),
         };
+        let nodes = NodesConfig::resolve(&s.nodes, &public_host)?;
         Ok(Self {
             root,
             listen,
@@ -167,6 +191,7 @@ impl Config {
             database_url,
             addresses: check::addresses(&s.addresses)?,
             wireguard: check::wireguard(&s.wireguard)?,
+            nodes,
             dns: DnsConfig::resolve(s.dns)?,
             limits: s.limits.check()?,
             docker_host: s.docker_host,
@@ -213,6 +238,11 @@ impl Config {
     /// Returns the folder of database, key and configuration.
     pub fn central(&self) -> PathBuf {
         self.root.join("central_api")
+    }
+
+    /// Returns the folder of what a worker stores of itself. Only a worker has it.
+    pub fn worker(&self) -> PathBuf {
+        self.root.join("worker")
     }
 
     /// Returns the control socket of the userspace WireGuard.

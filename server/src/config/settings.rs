@@ -142,6 +142,9 @@ pub struct Settings {
     pub addresses: AddressSettings,
 
     #[command(flatten)]
+    pub nodes: NodesSettings,
+
+    #[command(flatten)]
     pub dns: DnsSettings,
 
     #[command(flatten)]
@@ -169,6 +172,7 @@ impl Default for Settings {
             max_tenants: None,
             time_zone: "UTC".to_owned(),
             addresses: AddressSettings::default(),
+            nodes: NodesSettings::default(),
             dns: DnsSettings::default(),
             limits: Limits::default(),
         }
@@ -208,6 +212,31 @@ impl Default for AddressSettings {
             containers: plan.containers.to_string(),
         }
     }
+}
+
+/// `[nodes]`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct NodesSettings {
+    /// Address on which workers are answered, e.g. 0.0.0.0:8443; needs PostgreSQL [default: none]
+    #[arg(
+        id = "nodes.listen",
+        long = "nodes-listen",
+        global = true,
+        env = "MALIKNODE_NODES_LISTEN",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: Option<String>,
+
+    /// Where workers reach it [default: https://<public_host>:<port of nodes.listen>]
+    #[arg(
+        id = "nodes.address",
+        long = "nodes-address",
+        global = true,
+        env = "MALIKNODE_NODES_ADDRESS",
+        value_name = "https://HOST:PORT"
+    )]
+    pub address: Option<String>,
 }
 
 /// `[dns]`.

@@ -174,6 +174,8 @@ fn the_help_names_every_default() {
         "trusted_proxies",
         "database_url",
         "docker_host",
+        "nodes.listen",
+        "nodes.address",
         "site",
         "excluded_slots",
         "allowed_private",

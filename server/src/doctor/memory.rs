@@ -6,6 +6,7 @@ use agent::Backends;
 use domain::{Message, Slot};
 use protocol::CapacityEstimate;
 use provisioning::capacity::{Memory, estimate};
+use store::LOCAL_NODE;
 
 const NAME: Message = Message::CheckMemory;
 
@@ -16,7 +17,7 @@ pub(super) async fn check(config: &Config) -> Check {
             return Check::warn(NAME, e.message, Message::FixMemoryUnread);
         }
     };
-    let reading = match Backends::new(agent_settings(config)) {
+    let reading = match Backends::new(agent_settings(config, LOCAL_NODE)) {
         Ok(backends) => backends.memory().read().await,
         Err(e) => Err(e),
     };

@@ -10,6 +10,7 @@ mod database;
 mod disk;
 mod inotify;
 mod kernel;
+mod link;
 mod memory;
 mod network;
 mod report;
@@ -19,22 +20,45 @@ mod web;
 pub use network::network_clashes;
 pub use report::{Check, Report, State};
 
-use crate::config::Config;
+use crate::{config::Config, worker::Membership};
 
-/// Runs all checks.
+/// Runs all checks that apply to this machine.
 pub async fn examine(config: &Config) -> Report {
+    match Membership::load(config) {
+        Ok(None) => examine_server(config).await,
+        Ok(Some(membership)) => {
+            let mut config = config.clone();
+            config.addresses = membership.addresses;
+            let link = link::check(&config, &membership).await;
+            examine_node(&config, link).await
+        }
+        Err(e) => {
+            let check = link::unusable(&e);
+            examine_node(config, vec![check]).await
+        }
+    }
+}
+
+/// Runs the checks of a control plane with a node of its own.
+async fn examine_server(config: &Config) -> Report {
+    let (listen, database) = tokio::join!(web::listen(config), database::check(config));
+    let own = vec![listen, web::proxies(config), database, web::pages(config)];
+    examine_node(config, own).await
+}
+
+/// Runs the checks of a node. `more` are those of what else this machine is.
+async fn examine_node(config: &Config, more: Vec<Check>) -> Report {
     let mut checks = vec![
         system::rights(),
         system::folders(config),
         disk::check(config),
     ];
     // The checks that may have to wait run at the same time.
-    let (wireguard, nft, docker, memory, database) = tokio::join!(
+    let (wireguard, nft, docker, memory) = tokio::join!(
         backends::wireguard(config),
         backends::nft(config),
         backends::docker(config),
-        memory::check(config),
-        database::check(config)
+        memory::check(config)
     );
     checks.push(wireguard);
     checks.push(backends::tun());
@@ -46,13 +70,10 @@ pub async fn examine(config: &Config) -> Report {
     checks.push(memory);
     checks.push(inotify::check(config));
     checks.push(network::check(&config.addresses));
-    checks.push(web::listen(config).await);
-    checks.push(web::proxies(config));
     checks.push(network::tunnel_ports());
     checks.push(kernel::reserved_ports());
-    checks.push(database);
     checks.push(backends::lists(config));
-    checks.push(web::pages(config));
+    checks.extend(more);
     checks.push(system::time());
     Report { checks }
 }

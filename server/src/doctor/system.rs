@@ -68,7 +68,9 @@ fn open_to_others(root: &Path) -> Option<(String, u32)> {
     let central = root.join("central_api");
     let inside =
         ["config.toml", "config.json", "seal.key", "database.sqlite"].map(|f| central.join(f));
-    let all = [root.to_owned(), central, root.join("users")]
+    let worker = root.join("worker");
+    let key = worker.join("identity.pem");
+    let all = [root.to_owned(), central, root.join("users"), worker, key]
         .into_iter()
         .chain(inside);
     all.filter_map(|path| {

@@ -31,17 +31,12 @@ fn with_id(status: StatusCode, title: &str, message: &str, id: Option<&str>) -> 
 
 /// Returns the page for a failure of the core.
 pub fn failure(f: &Failure) -> Response {
-    let status = StatusCode::from_u16(f.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let title = match status.as_u16() {
-        401 => "Signed out",
-        403 => "Not allowed",
-        404 => "Not found",
-        429 => "Too many tries",
-        503 => "Not now",
-        500.. => "Something went wrong",
-        _ => "That did not work",
-    };
-    page(status, title, &language::texts().failure(f))
+    let message = language::texts().failure(f);
+    page(
+        app::errors::status(f.code),
+        app::errors::heading(f.code),
+        &message,
+    )
 }
 
 /// Returns the page for an unexpected error. The cause is logged with an id that the

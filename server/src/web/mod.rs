@@ -83,13 +83,13 @@ pub fn web(parts: WebParts) -> Web {
     let leptos = leptos_options(&parts.files);
     let state = WebState {
         sessions: Sessions::new(parts.store.clone()),
+        proxy: proxy::Client::new(parts.control.clone()),
         control: parts.control,
         store: parts.store,
         site: Arc::new(parts.site),
         leptos,
         streams: PerTenantLimit::new(live::MAX_STREAMS),
         forwarded: PerTenantLimit::new(proxy::MAX_REQUESTS),
-        proxy: proxy::Client::new(),
         closing: parts.closing,
     };
     let sessions = session::layer(state.sessions.clone(), tls);

@@ -37,15 +37,28 @@ pub fn measure(
     flows: u8,
     seconds: u8,
 ) -> Measurement {
+    let mut options = format!("-t {seconds} -P {flows}");
+    if direction == Direction::Down {
+        options.push_str(" -R");
+    }
+    start(namespace, port, &options)
+}
+
+/// Starts a measurement of UDP from the device: datagrams of so many bytes at a speed in
+/// Mb/s. `port` is not used by another one at the same time.
+pub fn measure_udp(namespace: &str, port: u16, mbps: f64, bytes: u16, seconds: u8) -> Measurement {
+    let options = format!("-u -b {mbps}M -l {bytes} -t {seconds}");
+    start(namespace, port, &options)
+}
+
+fn start(namespace: &str, port: u16, options: &str) -> Measurement {
     let to = netns::var("MALIKNODE_BED_INTERNET");
     let wan = netns::var("MALIKNODE_BED_WAN");
-    let mut line = format!("iperf3 -c {to} -p {port} -J -O 1 -t {seconds} -P {flows}");
-    if direction == Direction::Down {
-        line.push_str(" -R");
-    }
+    let line = format!("iperf3 -c {to} -p {port} -J -O 1 {options}");
     let server = Command::new("nsenter")
         .arg(format!("--net=/run/netns/{wan}"))
-        .args(["iperf3", "-s", "-1", "-p", &port.to_string()])
+        // By UDP it would answer from the interface's address.
+        .args(["iperf3", "-s", "-1", "-B", &to, "-p", &port.to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -80,10 +93,15 @@ impl Measurement {
     /// Waits for the end and returns the Mb/s that were received.
     pub fn mbps(self) -> f64 {
         let report = self.report();
-        let sum = &report["end"]["sum_received"]["bits_per_second"];
-        sum.as_f64()
-            .unwrap_or_else(|| panic!("no complete measurement: {}", report["error"]))
-            / 1e6
+        // For UDP there is one sum: what was sent, and how much of it was lost.
+        let (received, udp) = (&report["end"]["sum_received"], &report["end"]["sum"]);
+        let share = |lost: f64| 1.0 - lost / 100.0;
+        let of_udp = udp["lost_percent"].as_f64().map(share);
+        let speed = match of_udp {
+            Some(share) => udp["bits_per_second"].as_f64().map(|sent| sent * share),
+            None => received["bits_per_second"].as_f64(),
+        };
+        speed.unwrap_or_else(|| panic!("no complete measurement: {}", report["error"])) / 1e6
     }
 
     /// Waits for the end and returns the Mb/s of each second.

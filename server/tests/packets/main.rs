@@ -10,9 +10,11 @@ mod boot_table;
 #[allow(dead_code, reason = "the fault tests use the rest")]
 mod browser;
 mod containers;
+mod crowd;
 mod dns;
 mod iperf;
 mod neighbours;
+mod neighbours_tunnel;
 mod netns;
 mod plans;
 mod raw;

@@ -12,13 +12,14 @@ use crate::{
 use std::{
     fs,
     net::{Ipv4Addr, UdpSocket},
+    ops::RangeInclusive,
     sync::Once,
     thread,
     time::{Duration, Instant},
 };
 
-/// Sends an empty UDP datagram from each port, 1..=`last`, and returns how long it took.
-fn flood(device: &Device, port: u16, last: u16) -> Duration {
+/// Sends an empty UDP datagram from each of these ports, and returns how long it took.
+pub fn flood(device: &Device, port: u16, from: RangeInclusive<u16>) -> Duration {
     let begun = Instant::now();
     let datagram = |from: u16| {
         let mut d = from.to_be_bytes().to_vec();
@@ -26,13 +27,13 @@ fn flood(device: &Device, port: u16, last: u16) -> Duration {
         d.extend([0, 8, 0, 0]);
         d
     };
-    let all = (1..=last).map(datagram).collect();
+    let all = from.map(datagram).collect();
     raw::send(&device.namespace, device.address, internet(), 17, all);
     begun.elapsed()
 }
 
 /// Returns how many of 20 new flows are answered, each asked once.
-fn answered(device: &Device, port: u16) -> usize {
+pub fn answered(device: &Device, port: u16) -> usize {
     let to = at(internet(), port);
     inside(&device.namespace, move || {
         let sockets: Vec<UdpSocket> = (0..20)
@@ -51,7 +52,7 @@ fn answered(device: &Device, port: u16) -> usize {
 }
 
 /// Returns the number of the host's connections from an address.
-fn connections(from: Ipv4Addr) -> usize {
+pub fn connections(from: Ipv4Addr) -> usize {
     let table = fs::read_to_string("/proc/thread-self/net/nf_conntrack").expect("the table");
     // The first source is that of the request.
     let source = format!("src={from}");
@@ -92,7 +93,7 @@ fn what_a_device_does_reaches_no_neighbour() {
 
 fn ports_and_connections_are_left_to_others(phone: &Device, laptop: &Device, bobs: &Device) {
     // The echo server answers, so that these connections count as established.
-    let took = flood(phone, ECHO, u16::MAX);
+    let took = flood(phone, ECHO, 1..=u16::MAX);
     let open = connections(phone.address);
     let others = answered(bobs, ECHO);
     println!(
@@ -259,7 +260,7 @@ fn configured_limits_are_in_force() {
     println!("{answers} of 50 queries at once, where 5 are allowed, and 5 more a second");
     assert!((5..=10).contains(&answers), "{answers}");
 
-    flood(&phone, ECHO, 5_000);
+    flood(&phone, ECHO, 1..=5_000);
     let open = connections(phone.address);
     println!("{open} connections, where 100 are allowed");
     assert!((50..=130).contains(&open), "{open}");

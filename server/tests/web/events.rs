@@ -60,6 +60,42 @@ async fn the_operator_sees_all_events_as_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_may_see_events_of_one_category_alone() {
+    let s = Stack::new().await;
+    let alice = s.sign_up("alice").await;
+    s.record_event(Some(&alice), "quota.warned", "").await;
+    s.record_event(Some(&alice), "quota.reached", "").await;
+    s.record_event(Some(&alice), "quota.reset", "").await;
+    // The newest hundred are of another category.
+    for _ in 0..120 {
+        s.record_event(Some(&alice), "part.dns.failed", "").await;
+    }
+    let (limit, failed, back) = ("has used 80 %", "Your DNS filter failed", "has data again");
+    for (path, shown) in [
+        ("/events?show=limit", [true, false, false]),
+        ("/events?show=failed", [false, true, false]),
+        ("/events?show=recovered", [false, false, true]),
+        ("/events?show=%3Cscript%3E", [false, true, false]),
+    ] {
+        let page = s.get("alice.localhost:8085", path, Some(&alice.cookie));
+        let page = page.await;
+        assert_eq!(
+            [limit, failed, back].map(|t| page.contains(t)),
+            shown,
+            "{path}"
+        );
+        let is_filtered = page.contains("aria-current=\"page\">Limit<");
+        assert_eq!(is_filtered, path.ends_with("limit"), "{path}");
+    }
+    let none = s.get(
+        "alice.localhost:8085",
+        "/events?show=drift",
+        Some(&alice.cookie),
+    );
+    assert!(none.await.contains("Nothing of this kind"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_events_has_a_limit() {
     let s = Stack::new().await;
     let alice = s.sign_up("alice").await;

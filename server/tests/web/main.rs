@@ -11,6 +11,7 @@ mod client;
 mod edges;
 mod events;
 mod live;
+mod nodes;
 mod pages;
 mod plans;
 mod sessions;
@@ -42,7 +43,7 @@ fn is_refusal(answer: &Answer) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_reach_no_route_of_a_tenant() {
-    let s = Stack::new().await;
+    let s = Stack::with_worker().await;
     let [alice, mallory] = [s.sign_up("alice").await, s.sign_up("mallory").await];
     let device = s.add_device(&alice, "alices-phone").await;
     let theirs = s.add_device(&mallory, "mallorys-phone").await;
@@ -146,7 +147,7 @@ async fn strangers_reach_no_route_of_a_tenant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permitted_client_reaches_every_route() {
-    let s = Stack::new().await;
+    let s = Stack::with_worker().await;
     let alice = s.sign_up("alice").await;
     let device = s.add_device(&alice, "alices-phone").await;
     let operator = s.operator().await;
@@ -215,7 +216,7 @@ async fn every_route_is_in_the_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_needs_the_same_origin() {
-    let s = Stack::new().await;
+    let s = Stack::with_worker().await;
     let alice = s.sign_up("alice").await;
     let device = s.add_device(&alice, "alices-phone").await;
     let before = s.snapshot().await;

@@ -3,15 +3,18 @@
 use agent::{Agent, FeedSource};
 use control::{
     Control, ControlParts, ControlSettings, DeviceChange, Entropy, NewDevice, SignUp, StoreSpecs,
+    WorkerAccess,
 };
 use domain::{
-    AddressPlan, Clock, FilterPolicy, Routing, Secret, SystemClock, TenantName, TenantScope,
-    Timestamp,
+    AddressPlan, Clock, FilterPolicy, OperatorScope, Routing, Secret, SystemClock, TenantName,
+    TenantScope, Timestamp,
 };
+use protocol::wire::JoinRequest;
 use provisioning::NodePorts;
 use server::{
     config::Base,
     web::{Web, WebParts, hosts::Site, web},
+    workers::PkiCertificates,
 };
 use std::{sync::Arc, time::Duration};
 use store::{LOCAL_NODE, NewEvent, StatSample, Store};
@@ -51,8 +54,39 @@ impl Stack {
         Self::with(AddressPlan::default(), None).await
     }
 
+    /// Starts a node in an installation that has a worker, `worker-1`, which has joined and
+    /// was not heard of since.
+    pub async fn with_worker() -> Self {
+        let workers = WorkerAccess::Allowed {
+            address: "https://192.0.2.1:8443".to_owned(),
+            certificates: Arc::new(PkiCertificates),
+        };
+        let stack = Self::build(AddressPlan::default(), None, workers).await;
+        let nodes = stack.control.nodes();
+        let operator = OperatorScope::issue("test");
+        let made = nodes.create_token(&operator, None).await.unwrap();
+        let token: pki::JoinToken = made.token.expose().parse().unwrap();
+        let request = JoinRequest {
+            token: token.credential(),
+            csr: pki::NodeKey::generate().unwrap().csr().unwrap(),
+            name: "worker-1".to_owned(),
+            host: "worker-1.example".to_owned(),
+            version: "1.0".to_owned(),
+        };
+        nodes.join(request).await.unwrap();
+        stack
+    }
+
     /// Starts a node with these address ranges and a limit of tenants.
     pub async fn with(addresses: AddressPlan, max_tenants: Option<u32>) -> Self {
+        Self::build(addresses, max_tenants, WorkerAccess::NeedsPostgres).await
+    }
+
+    async fn build(
+        addresses: AddressPlan,
+        max_tenants: Option<u32>,
+        workers: WorkerAccess,
+    ) -> Self {
         let root = tempfile::tempdir().unwrap();
         let store = Store::memory().await.unwrap();
         let machine = Arc::new(FakeMachine::new());
@@ -82,12 +116,13 @@ impl Stack {
             settings: ControlSettings {
                 addresses,
                 public_host: "vpn.example".to_owned(),
-                node: LOCAL_NODE,
+                local: Some(LOCAL_NODE),
                 excluded_slots: Default::default(),
                 max_tenants,
                 sign_ups_per_hour: 0,
                 time_zone: "UTC".to_owned(),
             },
+            workers,
         });
         let (_, operator) = control.operators().ensure_first().await.unwrap().unwrap();
         let (close, closing) = watch::channel(false);
@@ -112,6 +147,10 @@ impl Stack {
             close,
             _root: root,
         }
+    }
+
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Tells the router that the server shuts down.

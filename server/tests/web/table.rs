@@ -95,6 +95,9 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
             Operator,
         ),
         (Method::GET, "/use", String::new(), Operator),
+        (Method::GET, "/nodes", String::new(), Operator),
+        (Method::GET, "/nodes/join", String::new(), Operator),
+        (Method::GET, "/nodes/{id}", String::new(), Operator),
         // Other routes than pages.
         (Method::GET, "/arrive", String::new(), Public),
         (
@@ -186,6 +189,31 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         ),
         (
             Method::POST,
+            "/do/create_join_token",
+            String::new(),
+            Operator,
+        ),
+        (
+            Method::POST,
+            "/do/open_node",
+            "id=2&open=false".into(),
+            Operator,
+        ),
+        (
+            Method::POST,
+            "/do/set_node_host",
+            "id=2&host=planted.example".into(),
+            Operator,
+        ),
+        (Method::POST, "/do/revoke_node", "id=2".into(), Operator),
+        (
+            Method::POST,
+            "/do/remove_node",
+            "id=2&name=worker-1".into(),
+            Operator,
+        ),
+        (
+            Method::POST,
             "/do/suspend_tenant",
             format!("id={tenant}&suspended=true"),
             Operator,
@@ -202,6 +230,7 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
             let id = match path {
                 _ if path.starts_with("/tenants") => tenant,
                 _ if path.starts_with("/plans") => "home",
+                _ if path.starts_with("/nodes") => "1",
                 _ => device,
             };
             let mut url = path.replace("{id}", id);

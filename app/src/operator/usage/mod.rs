@@ -7,15 +7,16 @@ mod table;
 use crate::{
     context,
     loader::load,
+    operator::listing::Wanted,
     ui::{Area, Banner, NavItem, PageHead, PageShell, Tone, format},
 };
 use domain::{
     Failure,
-    view::{DiskView, ResourceRow, ResourcesView},
+    view::{DiskView, NodeFigures, ResourceRow, ResourcesView},
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
-use rows::{Measure, UseRow, Wanted, page};
+use rows::{Measure, UseRow, page};
 use table::Table;
 
 /// Renders the tenants with what they use.
@@ -28,16 +29,20 @@ pub fn UsePage() -> impl IntoView {
     load(async move {
         let (control, operator) = ready?;
         let view = control.operators().resources(&operator).await?;
-        let ResourcesView {
-            disk,
-            problem,
-            rows,
-            ..
-        } = view;
+        let ResourcesView { nodes, rows, .. } = view;
         let rows: Vec<UseRow> = rows.into_iter().map(row).collect();
         let total = rows.len();
         let page = page(rows, &wanted);
-        let problem = problem.map(|p| texts.problem(&p));
+        let about = |node: &NodeFigures| node.node.clone().unwrap_or_default();
+        let disks = nodes
+            .iter()
+            .filter_map(|n| Some(disk_chip(about(n), n.disk?)));
+        let disks = disks.collect_view();
+        let problems = nodes.iter().filter_map(|n| {
+            let problem = texts.problem(n.problem.as_ref()?);
+            Some(view! { <Banner problem=problem about=about(n)/> })
+        });
+        let problems = problems.collect_view();
         Ok::<_, Failure>(view! {
             <PageShell
                 area=Area::Operator
@@ -45,23 +50,24 @@ pub fn UsePage() -> impl IntoView {
                 who=operator.name().to_owned()
                 title="Use"
             >
-                <PageHead title="Use">{disk.map(disk_chip)}</PageHead>
-                {problem.map(|problem| view! { <Banner problem=problem/> })}
+                <PageHead title="Use">{disks}</PageHead>
+                {problems}
                 <Table page=page wanted=wanted total=total/>
             </PageShell>
         })
     })
 }
 
-/// Says how much of the node's disk is free. The operator's home page says what to do.
-fn disk_chip(disk: DiskView) -> impl IntoView {
+/// Says how much of a node's disk is free. The operator's home page says what to do.
+fn disk_chip(node: String, disk: DiskView) -> impl IntoView {
     let (tone, text) = if disk.low {
         (Tone::Bad, "Disk nearly full: ")
     } else {
         (Tone::Plain, "Disk: ")
     };
     let text = format!(
-        "{text}{} of {} free",
+        "{node}{}{text}{} of {} free",
+        if node.is_empty() { "" } else { ": " },
         format::bytes(disk.free_bytes),
         format::bytes(disk.total_bytes)
     );
@@ -69,23 +75,20 @@ fn disk_chip(disk: DiskView) -> impl IntoView {
 }
 
 fn row(row: ResourceRow) -> UseRow {
-    let unlimited = |used| Measure { used, limit: None };
+    let of = |used, limit| Measure { used, limit };
+    let limits = row.limits;
     // Tenths of a percent: finite, and far below the greatest number.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let tenths = |percent: f64| (percent.max(0.0) * 10.0).round() as u64;
-    let data = Measure {
-        used: Some(row.data.used_bytes),
-        limit: row.data.limit_bytes,
-    };
     UseRow {
         id: row.id,
         name: row.name,
         measures: [
-            data,
-            unlimited(row.disk_bytes),
-            unlimited(row.cpu_percent.map(tenths)),
-            unlimited(row.memory_bytes),
-            unlimited(row.connections),
+            of(Some(row.data.used_bytes), row.data.limit_bytes),
+            of(row.disk_bytes, limits.disk_bytes),
+            of(row.cpu_percent.map(tenths), limits.cpu_percent.map(tenths)),
+            of(row.memory_bytes, limits.memory_bytes),
+            of(row.connections, limits.connections),
         ],
     }
 }

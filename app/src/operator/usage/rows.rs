@@ -1,10 +1,10 @@
-//! The rows of the page that says who uses how much of what: their order, and the
-//! part of them that is drawn. Pure.
+//! The rows of the page that says who uses how much of what, and their order. Pure.
 
+use crate::operator::listing::{Page, SortKey, Wanted};
 use domain::TenantId;
 
-/// The most rows that are drawn at a time.
-pub const PAGE_ROWS: usize = 100;
+/// The page's path.
+pub(super) const PATH: &str = "/use";
 
 /// Something that tenants use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +64,15 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// Returns the share of the limit in millionths, rounded down.
+    fn share(self) -> Option<u64> {
+        let (used, limit) = (u128::from(self.used?), u128::from(self.limit?));
+        u64::try_from(used * 1_000_000 / limit.max(1)).ok()
+    }
+
     /// Returns the share of the limit in whole per cent, rounded down.
     pub fn percent(self) -> Option<u64> {
-        let (used, limit) = (self.used?, self.limit?);
-        Some(used.saturating_mul(100) / limit.max(1))
+        Some(self.share()? / 10_000)
     }
 }
 
@@ -86,14 +91,17 @@ impl UseRow {
         self.measures[resource as usize]
     }
 
-    /// Returns the resource whose limit is closest, with the share that is used.
-    pub fn closest(&self) -> Option<(Resource, u64)> {
-        let shares = Resource::ALL.into_iter().filter_map(|r| {
-            let percent = self.measure(r).percent()?;
-            Some((r, percent))
-        });
+    /// Returns the resource whose limit is closest.
+    pub fn closest(&self) -> Option<Resource> {
+        let limited = Resource::ALL.into_iter();
+        let limited = limited.filter(|r| self.measure(*r).share().is_some());
         // Of equals the first.
-        shares.rev().max_by_key(|(_, percent)| *percent)
+        limited.rev().max_by_key(|r| self.measure(*r).share())
+    }
+
+    /// Returns the share of that limit, in millionths.
+    fn closest_share(&self) -> Option<u64> {
+        self.measure(self.closest()?).share()
     }
 }
 
@@ -107,15 +115,16 @@ pub enum SortBy {
     Resource(Resource),
 }
 
-impl SortBy {
-    /// Returns every order there is.
-    pub fn all() -> impl Iterator<Item = Self> {
+impl SortKey for SortBy {
+    fn all() -> Vec<Self> {
         let resources = Resource::ALL.into_iter().map(Self::Resource);
-        [Self::Name, Self::Closest].into_iter().chain(resources)
+        [Self::Name, Self::Closest]
+            .into_iter()
+            .chain(resources)
+            .collect()
     }
 
-    /// Returns its name in addresses.
-    pub const fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Closest => "closest",
             Self::Name => "name",
@@ -123,8 +132,7 @@ impl SortBy {
         }
     }
 
-    /// Returns the heading of its column.
-    pub const fn title(self) -> &'static str {
+    fn title(self) -> &'static str {
         match self {
             Self::Closest => "Closest to a limit",
             Self::Name => "Tenant",
@@ -132,107 +140,29 @@ impl SortBy {
         }
     }
 
-    /// Parses the name in addresses.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::all().find(|s| s.as_str() == text)
-    }
-}
-
-/// What a query asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    pub sort: SortBy,
-    /// Whether the usual order is turned around: numbers have the greatest first,
-    /// names the first of the alphabet.
-    pub turned: bool,
-    /// A part of a name.
-    pub search: String,
-    /// The page, from 0.
-    pub page: usize,
-}
-
-impl Wanted {
-    /// Reads a query. What cannot be read counts as not given.
-    pub fn from_query(get: impl Fn(&str) -> Option<String>) -> Self {
-        let page = get("page").and_then(|p| p.parse::<usize>().ok());
-        Self {
-            sort: get("sort")
-                .and_then(|s| SortBy::parse(&s))
-                .unwrap_or_default(),
-            turned: get("order").is_some_and(|o| o == "turned"),
-            search: get("q").unwrap_or_default().trim().to_lowercase(),
-            page: page.unwrap_or(1).saturating_sub(1),
-        }
+    fn is_ascending(self) -> bool {
+        self == Self::Name
     }
 
-    /// Returns the address of these rows.
-    pub fn url(&self) -> String {
-        let page = (self.page + 1).to_string();
-        let order = if self.turned { "turned" } else { "" };
-        let all = [
-            ("sort", self.sort.as_str(), self.sort == SortBy::default()),
-            ("order", order, order.is_empty()),
-            ("q", self.search.as_str(), self.search.is_empty()),
-            ("page", page.as_str(), self.page == 0),
-        ];
-        let given: Vec<_> = all
-            .iter()
-            .filter(|(.., is_usual)| !is_usual)
-            .map(|(name, value, _)| (*name, *value))
-            .collect();
-        if given.is_empty() {
-            return "/use".to_owned();
-        }
-        crate::forms::url_with("/use", &given)
+    fn is_number(self) -> bool {
+        matches!(self, Self::Resource(_))
     }
-
-    /// Returns the rows of another order, from the first page on; of the present
-    /// order, turned around.
-    pub fn sorted_by(&self, sort: SortBy) -> Self {
-        Self {
-            sort,
-            turned: sort == self.sort && !self.turned,
-            search: self.search.clone(),
-            page: 0,
-        }
-    }
-}
-
-/// The rows that are drawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    pub rows: Vec<UseRow>,
-    /// The number of rows that match the search.
-    pub matching: usize,
-    /// This page, from 0; the last one if there are not so many.
-    pub page: usize,
-    /// The number of pages, at least 1.
-    pub pages: usize,
 }
 
 /// Returns the rows of the page that is asked for.
-pub fn page(mut rows: Vec<UseRow>, wanted: &Wanted) -> Page {
+pub fn page(mut rows: Vec<UseRow>, wanted: &Wanted<SortBy>) -> Page<UseRow> {
     rows.retain(|r| r.name.contains(&wanted.search));
     // Names are unique, so every order is the same at each request.
     rows.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     match wanted.sort {
         SortBy::Name => {}
-        SortBy::Closest => rows.sort_by_key(|r| std::cmp::Reverse(r.closest().map(|c| c.1))),
+        SortBy::Closest => rows.sort_by_key(|r| std::cmp::Reverse(r.closest_share())),
         SortBy::Resource(by) => rows.sort_by_key(|r| std::cmp::Reverse(r.measure(by).used)),
     }
     if wanted.turned {
         rows.reverse();
     }
-    let matching = rows.len();
-    let pages = matching.div_ceil(PAGE_ROWS).max(1);
-    let page = wanted.page.min(pages - 1);
-    let rows = rows.into_iter().skip(page * PAGE_ROWS).take(PAGE_ROWS);
-    Page {
-        rows: rows.collect(),
-        matching,
-        page,
-        pages,
-    }
+    Page::of(rows, wanted.page)
 }
 
 #[cfg(test)]
@@ -252,7 +182,7 @@ mod tests {
         }
     }
 
-    fn ids(page: &Page) -> Vec<i64> {
+    fn ids(page: &Page<UseRow>) -> Vec<i64> {
         page.rows.iter().map(|r| r.id.0).collect()
     }
 
@@ -265,7 +195,8 @@ mod tests {
         ];
         let closest = page(rows.clone(), &Wanted::default());
         assert_eq!(ids(&closest), [2, 1, 3]);
-        assert_eq!(closest.rows[0].closest(), Some((Resource::Disk, 99)));
+        assert_eq!(closest.rows[0].closest(), Some(Resource::Disk));
+        assert_eq!(closest.rows[0].measure(Resource::Disk).percent(), Some(99));
         assert_eq!(closest.rows[2].closest(), None);
         let by = |sort, turned| {
             let wanted = Wanted {
@@ -283,47 +214,39 @@ mod tests {
     }
 
     #[test]
+    fn every_limited_resource_counts_by_its_share() {
+        let mut rows: Vec<UseRow> = (1..=5).map(|id| row(id, 0, None)).collect();
+        for (i, resource) in Resource::ALL.into_iter().enumerate() {
+            let used = 900_000 + i as u64;
+            // The fourth decimal decides, and not how large the numbers are.
+            let factor = 10_u64.pow(i as u32);
+            rows[i].measures[resource as usize] = Measure {
+                used: Some(used * factor),
+                limit: Some(1_000_000 * factor),
+            };
+        }
+        let sorted = page(rows, &Wanted::default());
+        assert_eq!(ids(&sorted), [5, 4, 3, 2, 1]);
+        let closest: Vec<_> = sorted.rows.iter().filter_map(UseRow::closest).collect();
+        let mut all = Resource::ALL;
+        all.reverse();
+        assert_eq!(closest, all);
+    }
+
+    #[test]
     fn no_more_than_a_hundred_of_a_thousand_are_drawn() {
         let rows: Vec<UseRow> = (1..=1_000)
             .map(|i| row(i, 1_000 - i as u64, None))
             .collect();
         let mut wanted = Wanted {
             sort: SortBy::Name,
+            page: 9,
             ..Wanted::default()
         };
-        let mut seen = Vec::new();
-        for number in 0..10 {
-            wanted.page = number;
-            let drawn = page(rows.clone(), &wanted);
-            assert_eq!((drawn.rows.len(), drawn.pages), (PAGE_ROWS, 10));
-            seen.extend(ids(&drawn));
-        }
-        assert_eq!(seen, (1..=1_000).collect::<Vec<_>>(), "each one once");
-        wanted.page = 4_711;
-        assert_eq!(page(rows.clone(), &wanted).page, 9);
+        let drawn = page(rows.clone(), &wanted);
+        assert_eq!(ids(&drawn), (901..=1_000).collect::<Vec<_>>());
         wanted.search = "0999".to_owned();
         let found = page(rows, &wanted);
         assert_eq!((found.matching, ids(&found)), (1, vec![999]));
-        assert_eq!(page(Vec::new(), &wanted).pages, 1);
-    }
-
-    #[test]
-    fn an_address_says_which_rows() {
-        assert_eq!(Wanted::default().url(), "/use");
-        let wanted = Wanted {
-            sort: SortBy::Resource(Resource::Memory),
-            turned: true,
-            search: "a&b".to_owned(),
-            page: 2,
-        };
-        let url = wanted.url();
-        let request = leptos_router::location::RequestUrl::new(&url);
-        let parsed = request.parse().unwrap();
-        let read = Wanted::from_query(|key| parsed.search_params().get(key));
-        assert_eq!(read, wanted);
-        let again = wanted.sorted_by(SortBy::Resource(Resource::Memory));
-        assert_eq!((again.turned, again.page), (false, 0));
-        let odd = Wanted::from_query(|key| (key == "page").then(|| "-1".to_owned()));
-        assert_eq!(odd, Wanted::default());
     }
 }

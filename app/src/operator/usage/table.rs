@@ -1,7 +1,10 @@
 //! The table of the page that says who uses how much of what.
 
-use super::rows::{Measure, Page, Resource, SortBy, UseRow, Wanted};
-use crate::ui::{EmptyState, Glyph, format};
+use super::rows::{Measure, PATH, Resource, SortBy, UseRow};
+use crate::{
+    operator::listing::{Page, SortKey, Wanted, heading, pages, search},
+    ui::{EmptyState, Glyph, format},
+};
 use leptos::prelude::*;
 
 /// From this share of a limit on a figure is marked, in percent.
@@ -10,8 +13,8 @@ const MARKED_PERCENT: u64 = 80;
 /// The rows, with what to sort them by, a search and the pages.
 #[component]
 pub fn Table(
-    page: Page,
-    wanted: Wanted,
+    page: Page<UseRow>,
+    wanted: Wanted<SortBy>,
     /// The number of tenants in all.
     total: usize,
 ) -> impl IntoView {
@@ -20,8 +23,7 @@ pub fn Table(
     } else {
         format!("{} of {total}", page.matching)
     };
-    let links = (page.pages > 1)
-        .then(|| view! { <Pages page=page.page pages=page.pages wanted=wanted.clone()/> });
+    let links = pages(&page, &wanted, PATH);
     let body = if total == 0 {
         view! {
             <EmptyState
@@ -38,7 +40,7 @@ pub fn Table(
                 title=format!("Nobody is called “{}”", wanted.search)
                 text="Search for a part of a name."
             >
-                <a class="btn mt-2" href="/use">"Show all"</a>
+                <a class="btn mt-2" href=PATH>"Show all"</a>
             </EmptyState>
         }
         .into_any()
@@ -47,7 +49,7 @@ pub fn Table(
             <div class="scroll">
                 <table class="table cards">
                     <thead>
-                        <tr>{SortBy::all().map(|sort| heading(sort, &wanted)).collect_view()}</tr>
+                        <tr>{SortBy::all().into_iter().map(|sort| heading(sort, &wanted, PATH)).collect_view()}</tr>
                     </thead>
                     <tbody>{page.rows.into_iter().map(row).collect_view()}</tbody>
                 </table>
@@ -60,7 +62,7 @@ pub fn Table(
             <div class="hd">
                 <h2 id="use-title">"Tenants"</h2>
                 <span class="chip num">{count}</span>
-                <Search wanted=wanted/>
+                {search(&wanted, PATH, "Name")}
             </div>
             {body}
             {links}
@@ -68,63 +70,9 @@ pub fn Table(
     }
 }
 
-/// The search, and the order where there are no headings: on a phone.
-#[component]
-fn Search(wanted: Wanted) -> impl IntoView {
-    let options = SortBy::all().map(|sort| {
-        view! {
-            <option value=sort.as_str() selected=sort == wanted.sort>
-                {sort.title()}
-            </option>
-        }
-    });
-    let options = options.collect_view();
-    view! {
-        <form method="get" action="/use" role="search" class="row ms-auto max-md:w-full">
-            <label class="sr-only" for="q">"Search tenants"</label>
-            <input
-                id="q"
-                class="field md:w-[220px]!"
-                type="search"
-                name="q"
-                value=wanted.search
-                placeholder="Name"
-                maxlength="40"
-            />
-            <label class="s" for="sort">"Sort by"</label>
-            <select id="sort" class="field w-auto!" name="sort" autocomplete="off">
-                {options}
-            </select>
-            <button class="btn">"Show"</button>
-        </form>
-    }
-}
-
-/// A heading that sorts by its column; by the present one, it turns the order around.
-fn heading(sort: SortBy, wanted: &Wanted) -> impl IntoView + use<> {
-    let is_current = sort == wanted.sort;
-    let ascending = wanted.turned != (sort == SortBy::Name);
-    let (order, arrow) = match (is_current, ascending) {
-        (false, _) => (None, ""),
-        (true, true) => (Some("ascending"), " ↑"),
-        (true, false) => (Some("descending"), " ↓"),
-    };
-    let class = match sort {
-        SortBy::Resource(_) => "e",
-        _ => "",
-    };
-    view! {
-        <th scope="col" class=class aria-sort=order>
-            <a class="hover:underline" href=wanted.sorted_by(sort).url()>
-                {sort.title()}
-                <span aria-hidden="true">{arrow}</span>
-            </a>
-        </th>
-    }
-}
-
 fn row(row: UseRow) -> impl IntoView {
-    let closest = row.closest().map(|(resource, percent)| {
+    let closest = row.closest().map(|resource| {
+        let percent = row.measure(resource).percent().unwrap_or(0);
         let class = match percent {
             100.. => "chip chip-bad",
             MARKED_PERCENT.. => "chip chip-warn",
@@ -174,26 +122,5 @@ fn cell(resource: Resource, measure: Measure) -> impl IntoView {
             {used}
             <span class=class>{of}</span>
         </td>
-    }
-}
-
-#[component]
-fn Pages(page: usize, pages: usize, wanted: Wanted) -> impl IntoView {
-    let to = |page: usize| {
-        Wanted {
-            page,
-            ..wanted.clone()
-        }
-        .url()
-    };
-    let before = (page > 0).then(|| view! { <a class="btn btn-s" href=to(page - 1)>"Before"</a> });
-    let next =
-        (page + 1 < pages).then(|| view! { <a class="btn btn-s" href=to(page + 1)>"Next"</a> });
-    view! {
-        <nav class="row border-t border-line px-[18px] py-3" aria-label="Pages">
-            {before}
-            <span class="s num">{format!("Page {} of {pages}", page + 1)}</span>
-            <span class="ms-auto">{next}</span>
-        </nav>
     }
 }

@@ -20,7 +20,7 @@ pub fn LandingPage() -> impl IntoView {
     load(async move {
         let (control, context) = ready?;
         let plans = control.plans().list().await?;
-        let full = control.nodes().is_full();
+        let full = control.nodes().is_full().await?;
         Ok::<_, Failure>(view! { <Landing base=context.base rules=rules plans=plans full=full/> })
     })
 }

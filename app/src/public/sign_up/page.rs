@@ -33,7 +33,7 @@ pub fn SignUpPage() -> impl IntoView {
         }
         // The form's failure may say already that the node is full.
         let refused = failure.as_ref().map(|f| f.code);
-        let full = control.nodes().is_full() && refused != Some(ErrorCode::NodeFull);
+        let full = control.nodes().is_full().await? && refused != Some(ErrorCode::NodeFull);
         let plan = initial_plan(&plans, query.get("plan").as_deref());
         Ok::<_, Failure>(view! {
             <Centered title="Sign up" wide=true>

@@ -22,6 +22,7 @@ fn spec(generation: u64, tenants: u16) -> NodeSpec {
     NodeSpec {
         generation,
         tenants: tenants.collect(),
+        ..NodeSpec::default()
     }
 }
 
@@ -149,6 +150,45 @@ async fn a_revocation_while_no_process_ran_removes_the_file() {
     assert!(checkpoint.read().unwrap().is_none());
 }
 
+/// A feed that answers once the test has set something.
+#[derive(Default)]
+struct SilentFeed(Mutex<Option<SpecAnswer>>);
+
+#[async_trait]
+impl SpecFeed for SilentFeed {
+    async fn load(&self, _in_force: u64) -> Result<SpecAnswer, Problem> {
+        self.0.lock().unwrap().clone().ok_or(Problem {
+            code: domain::ErrorCode::Internal,
+            message: domain::Message::Unexpected,
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_checkpoint_is_in_force_until_the_feed_answers() {
+    let root = tempfile::tempdir().unwrap();
+    let checkpoint = checkpoint_in(root.path());
+    let feed = Arc::new(SilentFeed::default());
+    let source = FeedSource::new(feed.clone(), Some(checkpoint.clone()));
+    assert!(source.load(0).await.is_err(), "there is no checkpoint");
+
+    checkpoint.write(&spec(7, 3)).unwrap();
+    let source = FeedSource::new(feed.clone(), Some(checkpoint.clone()));
+    assert_eq!(source.load(0).await.unwrap(), spec(7, 3));
+    assert_eq!(source.load(7).await.unwrap(), spec(7, 3), "at every tick");
+
+    let (spec, restored) = (spec(8, 2), false);
+    *feed.0.lock().unwrap() = Some(SpecAnswer {
+        spec: spec.clone(),
+        restored,
+    });
+    assert_eq!(source.load(7).await.unwrap(), spec);
+    assert!(checkpoint.read().unwrap().is_none(), "a tenant was deleted");
+    // From now on an error is one: the engine has the newer spec in force.
+    *feed.0.lock().unwrap() = None;
+    assert!(source.load(8).await.is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_damaged_file_is_written_again() {
     let root = tempfile::tempdir().unwrap();
@@ -204,4 +244,39 @@ async fn what_a_restored_database_brings_back_is_reported_once() {
     // Nothing was revoked with it, so the file stays until it is written again.
     assert!(checkpoint.read().unwrap().is_some());
     until_written(&checkpoint, &restored).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreadable_tenant_is_kept_after_a_restart() {
+    let root = tempfile::tempdir().unwrap();
+    let checkpoint = checkpoint_in(root.path());
+    checkpoint.write(&spec(7, 2)).unwrap();
+    let feed = Feed::new(spec(8, 2));
+    let (slot, lost) = (Slot::FIRST, spec(8, 2).tenants[&Slot::FIRST].clone());
+    let unreadable = protocol::UnreadableTenant {
+        name: Some(lost.name.clone()),
+        owner: Some(lost.private_key.public()),
+        place: "a row".to_owned(),
+    };
+    feed.set(|spec| {
+        spec.tenants.remove(&slot);
+        spec.unreadable.insert(slot, unreadable);
+    });
+    let mut kept = feed.spec();
+    kept.tenants.insert(slot, lost);
+    let source = feed.source(&checkpoint);
+    assert_eq!(source.load(0).await.unwrap(), kept);
+    // Nothing is revoked, so the file stays; and it holds what is kept.
+    assert!(checkpoint.read().unwrap().is_some());
+    until_written(&checkpoint, &kept).await;
+    assert_eq!(feed.source(&checkpoint).load(0).await.unwrap(), kept);
+
+    // Once the row can be read, what it says is in force and stored, even if its
+    // generation is the same.
+    feed.answer.lock().unwrap().spec = NodeSpec {
+        generation: kept.generation,
+        ..spec(0, 2)
+    };
+    assert_eq!(source.load(9).await.unwrap(), feed.spec());
+    until_written(&checkpoint, &feed.spec()).await;
 }

@@ -3,18 +3,27 @@
 
 use crate::{capacity::CapacityMeter, resources::ResourceMeter};
 use async_trait::async_trait;
-use domain::{ErrorCode, Message, NodeId, Problem, Slot, TenantName, view::QueryCounts};
+use domain::{
+    ErrorCode, Message, NodeId, Problem, Slot, TenantName, marks::DNS_UI_PORT, view::QueryCounts,
+};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
-    DnsEndpoint, EventKind, Location, MachineState, NodeState, Nodes, PeerStatistics, Reported,
-    ResourceUsage, TenantState,
+    DnsLogin, DnsStream, EventKind, Location, MachineState, NodeState, Nodes, PeerStatistics,
+    Reported, ResourceUsage, TenantState,
 };
 use provisioning::{NodeHandle, PortError};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    net::TcpStream,
+    sync::{broadcast, watch},
+};
+
+/// Containers are on this machine, so a connection takes no time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The node in this process. Cheap to clone.
 #[derive(Clone)]
@@ -90,6 +99,13 @@ where
         Some((report, events))
     })
     .boxed()
+}
+
+fn dns_unavailable() -> Problem {
+    Problem {
+        code: ErrorCode::DnsUnavailable,
+        message: Message::DnsUnanswered,
+    }
 }
 
 fn unknown_node() -> Problem {
@@ -185,14 +201,33 @@ impl Nodes for LocalNodes {
         self.resources.report()
     }
 
-    fn dns_endpoint(&self, at: Location, name: &TenantName) -> Option<DnsEndpoint> {
+    fn dns_login(&self, at: Location, name: &TenantName) -> Option<DnsLogin> {
         self.is_own(at.node)?;
         let dns = self.engine.dns(at.slot, name)?;
-        Some(DnsEndpoint {
-            address: dns.address,
+        Some(DnsLogin {
             user: dns.user.to_owned(),
             password: dns.password,
         })
+    }
+
+    async fn dns_connect(&self, at: Location, name: &TenantName) -> Result<DnsStream, Problem> {
+        let known = self.is_own(at.node).and(self.engine.dns(at.slot, name));
+        let dns = known.ok_or_else(dns_unavailable)?;
+        let connecting = TcpStream::connect((dns.address, DNS_UI_PORT));
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(stream)) => {
+                // The proxy's requests are small and complete.
+                if let Err(e) = stream.set_nodelay(true) {
+                    tracing::debug!(error = %e, "TCP_NODELAY cannot be set");
+                }
+                Ok(Box::new(stream))
+            }
+            Ok(Err(e)) => {
+                tracing::debug!(tenant = %name, error = %e, "the DNS filter refuses the connection");
+                Err(dns_unavailable())
+            }
+            Err(_) => Err(dns_unavailable()),
+        }
     }
 
     async fn dns_counts(&self, at: Location, name: &TenantName) -> Result<QueryCounts, Problem> {

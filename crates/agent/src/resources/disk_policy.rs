@@ -14,6 +14,7 @@
 use super::limits::DiskLimits;
 use domain::{Slot, TenantName};
 use protocol::{DiskSpace, EventKind, EventTenant};
+use provisioning::pending::DiskHold;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -70,6 +71,15 @@ enum Hold {
     Full { rest: Duration },
     /// It wrote while little of the file system was free, or nearly nothing is.
     Low,
+}
+
+impl Hold {
+    const fn reason(self) -> DiskHold {
+        match self {
+            Self::Full { .. } => DiskHold::Full,
+            Self::Low => DiskHold::Low,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -167,10 +177,13 @@ impl DiskPolicy {
         &self.limits
     }
 
-    /// Returns the slots whose AdGuard Home must not run.
-    pub(super) fn holds(&self) -> BTreeSet<Slot> {
-        let held = self.tenants.iter().filter(|(_, t)| t.hold.is_some());
-        held.map(|(slot, _)| *slot).collect()
+    /// Returns the slots whose AdGuard Home must not run, and why.
+    pub(super) fn holds(&self) -> BTreeMap<Slot, DiskHold> {
+        let held = self.tenants.iter().filter_map(|(slot, t)| {
+            let (_, hold) = t.hold?;
+            Some((*slot, hold.reason()))
+        });
+        held.collect()
     }
 
     /// Returns the last reading of a slot's tenant, and when it was.

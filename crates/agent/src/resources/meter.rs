@@ -7,7 +7,7 @@ use super::{
     limits::DiskLimits,
     source::{ContainerUse, Resources},
 };
-use domain::{ErrorCode, Message, Problem, Slot, TenantName};
+use domain::{ErrorCode, Message, Problem, ResourceLimits, Slot, TenantName};
 use protocol::{DiskSpace, EventKind, ResourceUsage};
 use provisioning::{
     NodeHandle,
@@ -70,6 +70,8 @@ pub(crate) struct ResourceMeter {
     resources: Option<Arc<dyn Resources>>,
     engine: NodeHandle,
     policy: Mutex<DiskPolicy>,
+    /// What each tenant may use.
+    limits: ResourceLimits,
     last: Mutex<LastReadings>,
     /// Whether too little of the file system is free.
     low: watch::Sender<bool>,
@@ -79,13 +81,15 @@ pub(crate) struct ResourceMeter {
 impl ResourceMeter {
     pub(crate) fn new(
         resources: Option<Arc<dyn Resources>>,
-        limits: DiskLimits,
+        disk: DiskLimits,
+        limits: ResourceLimits,
         engine: NodeHandle,
     ) -> Self {
         Self {
             resources,
             engine,
-            policy: Mutex::new(DiskPolicy::new(limits)),
+            policy: Mutex::new(DiskPolicy::new(disk)),
+            limits,
             last: Mutex::default(),
             low: watch::Sender::new(false),
             events: broadcast::Sender::new(BUFFERED_EVENTS),
@@ -143,6 +147,7 @@ impl ResourceMeter {
                 memory_bytes: container.map(|c| c.map_or(0, |c| c.memory_bytes)),
                 cpu_percent: container.and_then(|c| c.map_or(Some(0.0), |c| c.cpu.percent())),
                 connections: connections.map(|all| all.get(&slot).copied().unwrap_or(0)),
+                limits: self.limits,
                 name,
             }
         };
@@ -178,7 +183,7 @@ impl ResourceMeter {
                 lock(&self.policy).set_tenants(&holders, Instant::now());
                 self.measure(resources.as_ref(), &mut waiting).await;
             }
-            self.engine.set_disk_full(lock(&self.policy).holds());
+            self.engine.set_disk_holds(lock(&self.policy).holds());
             while running.len() < MAX_ACTIONS
                 && let Some(action) = waiting.pop_front()
             {

@@ -1,7 +1,7 @@
 //! A node's last spec, stored on its disk: after a reboot the node starts from
 //! it if the database does not answer. It holds the bytes of
 //! [`NodeSpec::to_bytes`], sealed, because they contain every private key. The
-//! file is replaced by rename, some seconds after a change, so that a burst of
+//! file is replaced by rename, soon after a change, but seldom enough that a burst of
 //! changes is written once and no request waits for the disk.
 //!
 //! What was revoked must not return with it: a change that takes something away

@@ -16,6 +16,7 @@ fn spec(generation: u64, tenants: u16) -> NodeSpec {
     NodeSpec {
         generation,
         tenants: tenants.collect(),
+        ..NodeSpec::default()
     }
 }
 

@@ -1,4 +1,5 @@
-//! Writes the checkpoint some seconds after a change, and removes it at once.
+//! Writes the checkpoint soon after a change, in a burst of changes every few seconds,
+//! and removes it at once.
 
 use super::SpecCheckpoint;
 use protocol::NodeSpec;
@@ -6,15 +7,23 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
 
-/// How long changes are gathered before the file is written.
-const GATHER: Duration = Duration::from_secs(3);
+/// How long changes are gathered before the file is written. A worker that ends
+/// meanwhile, and starts while no control plane answers, has the state before; after a
+/// revocation it has none.
+const GATHER: Duration = Duration::from_millis(200);
+/// Shortest time between two writes: a burst of changes does not write the spec of a
+/// thousand tenants again and again.
+const INTERVAL: Duration = Duration::from_secs(3);
 
 /// The writer of one checkpoint.
 pub(crate) struct CheckpointWriter {
     checkpoint: SpecCheckpoint,
     /// The spec that waits to be written.
     pending: Arc<Mutex<Option<NodeSpec>>>,
+    /// When the last write was scheduled for.
+    last_write: Arc<Mutex<Option<Instant>>>,
     /// Locked by the task that writes or removes the file.
     file: Arc<Mutex<()>>,
 }
@@ -24,6 +33,7 @@ impl CheckpointWriter {
         Self {
             checkpoint,
             pending: Arc::default(),
+            last_write: Arc::default(),
             file: Arc::default(),
         }
     }
@@ -56,8 +66,15 @@ impl CheckpointWriter {
             self.pending.clone(),
             self.file.clone(),
         );
+        let soon = Instant::now() + GATHER;
+        let at = {
+            let mut last = lock(&self.last_write);
+            let at = last.map_or(soon, |last| soon.max(last + INTERVAL));
+            *last = Some(at);
+            at
+        };
         tokio::spawn(async move {
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep_until(at).await;
             let write = move || {
                 // Locked before the spec is taken, so that no other task removes
                 // the file in between.

@@ -158,11 +158,26 @@ fn tenant(
         dns: Some(now.dns.ok_or("a tenant without DNS in the firewall")?),
         mesh: now.mesh.clone(),
         stopped: now.stopped,
+        tunnel_packets: now
+            .tunnel_packets
+            .ok_or("a tenant without a limit on packets")?,
     })
 }
 
 fn element(verb: &str, slot: Slot, address: Ipv4Addr) -> String {
     format!("{verb} element inet maliknode mesh {{ \"wg{slot}\" . {address} }}\n")
+}
+
+/// Removes the firewall's tables, as if there had never been any.
+pub fn remove_tables() -> Outcome<()> {
+    let tables = [
+        "inet maliknode",
+        "inet maliknode_limits",
+        "bridge maliknode",
+    ];
+    // An added table exists, so that its deletion does not fail.
+    let text = tables.map(|t| format!("add table {t}\ndelete table {t}\n"));
+    run_nft(&text.concat()).map(drop)
 }
 
 /// Runs `nft` as a script would.

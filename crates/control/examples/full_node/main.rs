@@ -143,7 +143,7 @@ async fn make(root: &Path, tenants: u16, devices: u8) -> Outcome<()> {
     // From nothing: there is not even a child process or a table.
     rig.stop().await?;
     Userspace::stop(&rig::socket(root)).await?;
-    rig.firewall.remove_all().await?;
+    changes::remove_tables()?;
 
     figures.print_new();
     say("rows of all");

@@ -86,6 +86,7 @@ fn core(store: &Store, ports: &NodePorts, settings: &NodeSettings) -> (Agent, No
         clock: Arc::new(SystemClock),
         entropy: Entropy::system(),
         settings: control_settings(BTreeSet::new()),
+        workers: control::WorkerAccess::NeedsPostgres,
     });
     (agent, handle, control)
 }
@@ -110,6 +111,7 @@ impl Rig {
             root: root.to_owned(),
             dns_memory_bytes: 256 << 20,
             dns_cpu_thousandths: 500,
+            tunnel_packets: provisioning::spec::PacketRate::at_least(100_000),
             image: "adguard/adguardhome:simulated".to_owned(),
             fallback_dns: [9, 9, 9, 9].into(),
         };

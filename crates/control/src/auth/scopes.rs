@@ -10,8 +10,8 @@ use crate::{failures::store_failure, inputs::Audience};
 use domain::{Failure, OperatorScope, TenantId, TenantName, TenantScope, Timestamp};
 use store::{SessionKey, Sessions};
 
-/// The actor that the audit log names for the command line.
-const COMMAND_LINE: &str = "operator:cli";
+/// The operator that the audit log names for the command line.
+const COMMAND_LINE: &str = "cli";
 
 /// What a tenant's session stores.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +119,14 @@ impl Auth<'_> {
         let found = self.0.store.tenant_by_name(name).await;
         let found = found.map_err(store_failure)?;
         let tenant = found.ok_or_else(Failure::not_found)?;
-        Ok(TenantScope::issue(tenant.id, tenant.name, COMMAND_LINE))
+        let actor = self.command_line_operator().actor();
+        Ok(TenantScope::issue(tenant.id, tenant.name, actor))
+    }
+
+    /// Issues the permission to administer the installation at the command line, where
+    /// there is nothing to check either.
+    pub fn command_line_operator(self) -> OperatorScope {
+        OperatorScope::issue(COMMAND_LINE)
     }
 
     /// Issues a tenant's own permission, if that tenant still has that name.

@@ -4,30 +4,27 @@ use super::Devices;
 use crate::failures::store_failure;
 use domain::{ClientConfig, DeviceId, ErrorCode, Failure, Message, TenantScope, view::DeviceView};
 use std::net::IpAddr;
-use store::AuditEntry;
+use store::{AuditEntry, EndpointHost};
 
 impl Devices<'_> {
     /// Returns a device's configuration.
     ///
     /// # Errors
     /// `NotFound`, also for another tenant's device and if this server never had
-    /// the key.
+    /// the key; `NodeUnreachable` if the tenant's node has no host.
     pub async fn config(self, scope: &TenantScope, id: DeviceId) -> Result<ClientConfig, Failure> {
         let inner = self.0;
-        let (tenant, device, secret) = tokio::try_join!(
+        let (tenant, device, secret, endpoint) = tokio::try_join!(
             inner.store.tenant(scope),
             inner.store.device(scope, id),
-            inner.store.device_secret(scope, id)
+            inner.store.device_secret(scope, id),
+            inner.store.endpoint_host(scope)
         )
         .map_err(store_failure)?;
         let private_key = secret
             .private_key
             .ok_or_else(|| Failure::new(ErrorCode::NotFound, Message::DeviceKeyUnknown))?;
-        let host = &inner.settings.public_host;
-        let host = match host.parse::<IpAddr>() {
-            Ok(IpAddr::V6(a)) => format!("[{a}]"),
-            _ => host.clone(),
-        };
+        let host = self.host(endpoint)?;
         Ok(ClientConfig {
             private_key,
             address: device.address,
@@ -37,6 +34,24 @@ impl Devices<'_> {
             preshared_key: secret.preshared_key,
             endpoint: format!("{host}:{}", tenant.slot.listen_port()),
             routing: device.routing,
+        })
+    }
+
+    /// Returns the host of an endpoint, as it is before `:port`: the node's own. The
+    /// setting is the local node's alone; a tenant elsewhere would never be reached by it.
+    fn host(self, endpoint: EndpointHost) -> Result<String, Failure> {
+        let settings = &self.0.settings;
+        let host = match endpoint.host {
+            Some(host) => host,
+            None if settings.local == Some(endpoint.node) => settings.public_host.clone(),
+            None => {
+                let message = Message::NodeHostUnknown;
+                return Err(Failure::new(ErrorCode::NodeUnreachable, message));
+            }
+        };
+        Ok(match host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(a)) => format!("[{a}]"),
+            _ => host,
         })
     }
 

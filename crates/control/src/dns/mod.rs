@@ -1,7 +1,8 @@
 //! A tenant's DNS filter, which is an AdGuard Home of its own.
 
 use crate::{failures::store_failure, inner::Inner, inputs::DnsTarget, nodes::location};
-use domain::{ErrorCode, Failure, Message, TenantScope, marks::DNS_UI_PORT};
+use domain::{ErrorCode, Failure, Message, Problem, TenantName, TenantScope};
+use protocol::{DnsStream, Location};
 
 /// The handle on the tenants' DNS filters.
 #[derive(Clone, Copy)]
@@ -17,12 +18,13 @@ impl Dns<'_> {
         let status = self.0.status(&tenant);
         match (
             status.dns.is_ready(),
-            self.0.nodes.dns_endpoint(location(&tenant), &tenant.name),
+            self.0.nodes.dns_login(location(&tenant), &tenant.name),
         ) {
-            (true, Some(dns)) => Ok(DnsTarget {
-                address: (dns.address, DNS_UI_PORT).into(),
-                user: dns.user,
-                password: dns.password,
+            (true, Some(login)) => Ok(DnsTarget {
+                at: location(&tenant),
+                name: tenant.name,
+                user: login.user,
+                password: login.password,
             }),
             _ => {
                 let message =
@@ -35,5 +37,15 @@ impl Dns<'_> {
                 Err(Failure::new(ErrorCode::DnsUnavailable, message))
             }
         }
+    }
+
+    /// Connects to the AdGuard Home of the tenant that is there under this name.
+    /// Whether the caller may reach it was decided with its
+    /// [`target`](Self::target).
+    ///
+    /// # Errors
+    /// `DnsUnavailable`, as [`Nodes::dns_connect`](protocol::Nodes::dns_connect).
+    pub async fn connect(self, at: Location, name: &TenantName) -> Result<DnsStream, Problem> {
+        self.0.nodes.dns_connect(at, name).await
     }
 }

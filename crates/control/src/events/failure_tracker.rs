@@ -72,17 +72,20 @@ impl FailureTracker {
         }
     }
 
-    /// Checks a node and returns its events.
+    /// Checks a node and returns its events. `known` is a problem that the node itself
+    /// does not report.
     pub(super) fn check(
         &mut self,
         nodes: &dyn Nodes,
         node: NodeId,
+        known: Option<Problem>,
         now: Instant,
         wall: Timestamp,
     ) -> Vec<NewEvent> {
         // A node that has not reported yet has no problems to tell of.
-        let state = nodes.node(node).unwrap_or_default();
-        let mut events = self.check_node(node, &state.problems, (now, wall));
+        let mut problems = nodes.node(node).unwrap_or_default().problems;
+        problems.extend(known.filter(|k| problems.iter().all(|p| p.code != k.code)));
+        let mut events = self.check_node(node, &problems, (now, wall));
         // Before there is a spec, nothing is known of tenants.
         if let Some(holders) = nodes.holders(node) {
             for (slot, name) in &holders {
@@ -146,7 +149,8 @@ impl FailureTracker {
                 // The operator wanted this, or the disk did, which is an event of its
                 // own: it is no failure.
                 Part::Problem(p)
-                    if p.code == ErrorCode::Suspended || p.message == Message::DnsDiskFull =>
+                    if p.code == ErrorCode::Suspended
+                        || matches!(p.message, Message::DnsDiskFull | Message::DnsDiskHeld) =>
                 {
                     self.subjects.remove(&subject);
                 }
@@ -387,6 +391,7 @@ mod tests {
         for (code, message) in [
             (ErrorCode::Suspended, Message::NetworkSuspended),
             (ErrorCode::DnsUnavailable, Message::DnsDiskFull),
+            (ErrorCode::DiskLow, Message::DnsDiskHeld),
         ] {
             let mut tracker = FailureTracker::new(Timing::default());
             let stopped = TenantStatus {

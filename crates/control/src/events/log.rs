@@ -3,14 +3,16 @@
 use super::record::category;
 use crate::{failures::store_failure, inner::Inner};
 use domain::{
-    Failure, TenantScope,
-    view::{EventRow, EventsView, TenantEventRow},
+    Failure, NodeId, TenantScope,
+    view::{EventCategory, EventRow, EventsView, TenantEventRow},
 };
 use protocol::recorded_message;
 use store::Event;
 
 /// Events on a tenant's page.
-const TENANT_EVENTS: u32 = 100;
+const TENANT_EVENTS: usize = 100;
+/// Events that are read for them: more than the store keeps of a tenant.
+const READ_EVENTS: u32 = 1_000;
 /// Events on the operator's first page.
 pub(crate) const OPERATOR_EVENTS: u32 = 50;
 
@@ -19,34 +21,42 @@ pub(crate) const OPERATOR_EVENTS: u32 = 50;
 pub struct Events<'a>(pub(crate) &'a Inner);
 
 impl Events<'_> {
-    /// Returns what happened to the tenant's network, and its status now.
+    /// Returns what happened to the tenant's network, of one category or of all, and its
+    /// status now.
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn list(self, scope: &TenantScope) -> Result<EventsView, Failure> {
+    pub async fn list(
+        self,
+        scope: &TenantScope,
+        wanted: Option<EventCategory>,
+    ) -> Result<EventsView, Failure> {
         let store = &self.0.store;
-        let read = tokio::try_join!(
-            store.tenant(scope),
-            store.tenant_events(scope, TENANT_EVENTS)
-        );
+        let read = tokio::try_join!(store.tenant(scope), store.tenant_events(scope, READ_EVENTS));
         let (tenant, events) = read.map_err(store_failure)?;
         let row = |e: Event| TenantEventRow {
             at: e.at,
             category: category(&e.kind),
             kind: e.kind,
         };
+        let rows = newest_first(events).into_iter().map(row);
+        let rows = rows.filter(|r| wanted.is_none_or(|wanted| r.category == wanted));
         Ok(EventsView {
             now: self.0.clock.now(),
             status: self.0.status(&tenant),
-            rows: newest_first(events).into_iter().map(row).collect(),
+            rows: rows.take(TENANT_EVENTS).collect(),
         })
     }
 }
 
-/// Returns events as the operator reads them.
-pub(crate) fn for_operator(events: Vec<Event>) -> Vec<EventRow> {
+/// Returns events as the operator reads them, with what `node` returns of each one's node.
+pub(crate) fn for_operator(
+    events: Vec<Event>,
+    node: impl Fn(NodeId) -> Option<String>,
+) -> Vec<EventRow> {
     let row = |e: Event| EventRow {
         at: e.at,
+        node: node(e.node),
         category: category(&e.kind),
         message: recorded_message(&e.kind, &e.detail),
     };

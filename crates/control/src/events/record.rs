@@ -18,8 +18,10 @@ pub(super) fn row(event: &EventKind, at: Timestamp) -> NewEvent {
 pub(super) fn category(kind: &str) -> EventCategory {
     match kind.split('.').collect::<Vec<_>>()[..] {
         ["drift", _] => EventCategory::Drift,
+        // What stops a network is more than a limit that is near.
         [.., "failed"] | ["disk", "full" | "held"] => EventCategory::Failed,
-        [.., "back"] => EventCategory::Recovered,
+        [.., "back"] | ["quota", "reset"] => EventCategory::Recovered,
+        ["quota" | "disk", _] => EventCategory::Limit,
         _ => EventCategory::Note,
     }
 }
@@ -35,9 +37,10 @@ mod tests {
             let expected = match kind {
                 k if k.starts_with("drift.") => EventCategory::Drift,
                 "disk.full" | "disk.held" => EventCategory::Failed,
-                "disk.trimmed" | "disk.lists" => EventCategory::Note,
+                "disk.trimmed" | "disk.lists" | "quota.warned" | "quota.reached" => {
+                    EventCategory::Limit
+                }
                 k if k.ends_with(".failed") => EventCategory::Failed,
-                k if k.starts_with("quota.") => EventCategory::Note,
                 _ => EventCategory::Recovered,
             };
             assert_eq!(category(kind), expected, "{kind}");

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::test_node::{self, NOW};
 use agent::{Agent, LocalNodes};
-use domain::{Message, NodeId, Slot, TenantName, TenantScope};
+use domain::{Message, NodeHost, NodeId, NodeName, Secret, Slot, TenantName, TenantScope};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use store::{Event, LOCAL_NODE, Store};
+use store::{CertificateRecord, Event, JoiningNode, LOCAL_NODE, NewJoinToken, Store, StoreError};
 use testkit::{
     fakes::{FakeClock, FakeMachine},
     wait::NodeWait,
@@ -360,4 +360,56 @@ async fn a_report_before_the_jobs_begin_is_written() {
     let writer = rig.writer.clone();
     rig.running = tokio::spawn(async move { writer.run().await });
     assert_eq!(rig.log(1).await[0].kind, "drift.rules_gone");
+}
+
+/// Makes a worker of that name in the database.
+async fn worker(store: &Store, name: &str) -> NodeId {
+    let secret = Secret::new("secret");
+    let token = NewJoinToken {
+        id: name,
+        secret: &secret,
+        node: None,
+        actor: "test",
+        now: NOW,
+        expires: NOW.plus_millis(1),
+    };
+    store.create_join_token(token).await.unwrap();
+    let joining = JoiningNode {
+        token: name.to_owned(),
+        secret,
+        name: NodeName::parse(name).unwrap(),
+        host: NodeHost::parse(name).unwrap(),
+        version: "1".to_owned(),
+        now: NOW,
+    };
+    let certificate = CertificateRecord {
+        serial: name.to_owned(),
+        public_key: name.to_owned(),
+        expires: NOW,
+    };
+    let issue = |_| Ok::<_, StoreError>((certificate, ()));
+    store.join_node(joining, issue).await.unwrap().0
+}
+
+#[tokio::test]
+async fn a_workers_silence_and_its_end_are_events() {
+    let (rig, _) = Rig::with(16, Duration::ZERO).await;
+    let node = worker(&rig.store, "fra1").await;
+    let heard = worker(&rig.store, "fra2").await;
+    rig.store.note_heard(heard, "1", NOW).await.unwrap();
+    let writer = rig.writer.clone();
+    let running = tokio::spawn(async move { writer.run().await });
+    let log = rig.log(1).await;
+    assert_eq!(
+        (log[0].node, log[0].kind.as_str()),
+        (node, "node.node_unreachable.failed")
+    );
+    assert_eq!(message(&log[0]), Message::NodeNeverHeard);
+    rig.store.note_heard(node, "1", NOW).await.unwrap();
+    let log = rig.log(2).await;
+    assert_eq!(
+        (log[0].node, log[0].kind.as_str()),
+        (node, "node.node_unreachable.back")
+    );
+    running.abort();
 }

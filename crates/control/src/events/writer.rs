@@ -7,14 +7,16 @@
 //! them. A batch whose answer was lost may be written twice.
 
 use super::{Timing, failure_tracker::FailureTracker, record};
+use crate::nodes::worker_problem;
 use domain::{Clock, NodeId, Slot};
 use futures_util::{StreamExt, stream::BoxStream};
 use protocol::{EventKind, Nodes, Reported};
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use store::{NewEvent, Store};
+use store::{NewEvent, NodeRecord, Store};
 use tokio::{sync::Notify, time::Instant};
 
 /// Most events that wait to be written.
@@ -22,6 +24,8 @@ pub(super) const MAX_PENDING: usize = 4_096;
 /// Most events written in one transaction. Other writers wait a few hundredths
 /// of a second behind it.
 pub(super) const MAX_BATCH: usize = 1_000;
+/// How long a check waits for the database.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
 /// Number of remembered drifts above which those older than
 /// [`Timing::min_interval`] are forgotten.
 const MAX_REMEMBERED: usize = 20_000;
@@ -127,15 +131,30 @@ impl EventWriter {
     /// while and what has recovered.
     async fn record_failures(&self) {
         let mut tracker = FailureTracker::new(self.timing);
+        let mut workers = Vec::new();
         let mut ticks = tokio::time::interval(self.timing.check);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             ticks.tick().await;
-            for node in self.nodes.ids() {
+            self.read_workers(&mut workers).await;
+            let nodes = self.nodes.ids().into_iter();
+            let nodes: BTreeSet<_> = nodes.chain(workers.iter().map(|w| w.id)).collect();
+            for node in nodes {
                 let (now, wall) = (Instant::now(), self.clock.now());
-                let events = tracker.check(self.nodes.as_ref(), node, now, wall);
+                let worker = workers.iter().find(|w| w.id == node);
+                let known = worker.and_then(|w| worker_problem(w, wall));
+                let events = tracker.check(self.nodes.as_ref(), node, known, now, wall);
                 events.into_iter().for_each(|event| self.push(node, event));
             }
+        }
+    }
+
+    /// Reads what the database remembers of the workers. Where it does not answer at
+    /// once, what was read before stays.
+    async fn read_workers(&self, workers: &mut Vec<NodeRecord>) {
+        let read = tokio::time::timeout(READ_TIMEOUT, self.store.nodes()).await;
+        if let Ok(Ok(nodes)) = read {
+            *workers = nodes.into_iter().filter(NodeRecord::is_worker).collect();
         }
     }
 

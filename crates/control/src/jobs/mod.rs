@@ -11,6 +11,9 @@ const DAY_MILLIS: i64 = 86_400_000;
 /// How long a ticket is stored after it has expired: it is removed at the next
 /// run.
 const EXPIRED_TICKET_RETENTION_MILLIS: i64 = 0;
+/// How long a join token is stored after it has expired, so that a machine that comes
+/// late reads why it is refused.
+const EXPIRED_TOKEN_RETENTION_MILLIS: i64 = 30 * DAY_MILLIS;
 /// How long the audit log is stored: a year.
 const AUDIT_RETENTION_MILLIS: i64 = 365 * DAY_MILLIS;
 /// How long the event log is stored: a quarter.
@@ -35,12 +38,16 @@ async fn housekeeping(inner: &Inner) {
     }
 }
 
-/// Removes expired tickets, old audit entries and old events.
+/// Removes expired tickets and join tokens, old audit entries and old events.
 async fn remove_old_rows(inner: &Inner) {
     let now = inner.clock.now();
     let until = now.plus_millis(-EXPIRED_TICKET_RETENTION_MILLIS);
     if let Err(e) = inner.store.prune_tickets(until).await {
         tracing::warn!(error = ?e, "expired tickets could not be removed");
+    }
+    let until = now.plus_millis(-EXPIRED_TOKEN_RETENTION_MILLIS);
+    if let Err(e) = inner.store.prune_join_tokens(until).await {
+        tracing::warn!(error = ?e, "expired join tokens could not be removed");
     }
     let until = now.plus_millis(-AUDIT_RETENTION_MILLIS);
     if let Err(e) = inner.store.prune_audit(until).await {

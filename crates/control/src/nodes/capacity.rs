@@ -5,7 +5,6 @@
 
 use domain::{ErrorCode, Message, Problem, Slot, view::CapacityView};
 use protocol::MachineState;
-use std::collections::BTreeSet;
 
 /// How many tenants a node may hold.
 #[derive(Debug)]
@@ -37,13 +36,11 @@ impl Capacity {
         self.machine.disk.is_some_and(|disk| disk.low)
     }
 
-    /// Returns how many more tenants fit beside those that hold these slots.
-    /// `unusable` slots are not assigned, though a tenant may hold one already.
-    pub(crate) fn view(&self, held: &BTreeSet<Slot>, unusable: &BTreeSet<Slot>) -> CapacityView {
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let taken = count(held.union(unusable).count());
-        let slots_free = u32::from(Slot::LAST.get()).saturating_sub(taken);
-        let held = count(held.len());
+    /// Returns how many more tenants fit beside so many. `unassigned` is the number of
+    /// slots that no tenant holds and that none gets.
+    pub(crate) fn view(&self, held: u32, unassigned: u32) -> CapacityView {
+        let slots_free = u32::from(Slot::LAST.get()).saturating_sub(held);
+        let slots_free = slots_free.saturating_sub(unassigned);
         let below_limit = self
             .max_tenants()
             .map_or(u32::MAX, |max| max.saturating_sub(held));

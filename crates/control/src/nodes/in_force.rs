@@ -47,9 +47,13 @@ impl Inner {
     }
 
     /// Returns the slots of a node that are never assigned: by the operator's
-    /// settings, or because another program on the host has their interface.
+    /// settings, which are the local node's, or because another program on the host has
+    /// their interface.
     pub(crate) fn unusable_slots(&self, node: NodeId) -> BTreeSet<Slot> {
-        let mut slots = self.settings.excluded_slots.clone();
+        let mut slots = match self.settings.local == Some(node) {
+            true => self.settings.excluded_slots.clone(),
+            false => BTreeSet::new(),
+        };
         let foreign = self.nodes.node(node).map(|state| state.foreign_slots);
         slots.extend(foreign.into_iter().flatten());
         slots

@@ -1,39 +1,23 @@
-//! The nodes that tenants are placed on: how many tenants they hold, the spec
-//! they get, and whether a change is in force.
+//! The nodes that tenants are placed on: which there are, how many tenants they hold, the
+//! spec they get, and whether a change is in force.
 
 mod capacity;
+mod certificates;
+mod handle;
 mod in_force;
+mod known;
+mod operator;
+mod silence;
 mod specs;
 mod status;
+mod workers;
 
 pub(crate) use capacity::Capacity;
+pub use certificates::{Certificates, IssuedCertificate, JoinToken, WorkerAccess};
+pub use handle::NodesHandle;
+pub(crate) use known::{KnownNode, by_share};
+pub use operator::NewToken;
+pub(crate) use operator::disk_view;
+pub(crate) use silence::worker_problem;
 pub use specs::StoreSpecs;
 pub(crate) use status::location;
-
-use crate::inner::Inner;
-use domain::NodeId;
-
-/// The handle on the nodes.
-#[derive(Clone, Copy)]
-pub struct NodesHandle<'a>(pub(crate) &'a Inner);
-
-impl NodesHandle<'_> {
-    /// Returns whether no further tenant fits, as far as is known without a
-    /// query: pages say so before a visitor fills a form in.
-    pub fn is_full(self) -> bool {
-        let (inner, node) = (self.0, self.0.settings.node);
-        // The store decides; this is for an early answer.
-        let used = inner.nodes.used_slots(node);
-        let view = inner
-            .capacity(node)
-            .view(&used, &inner.unusable_slots(node));
-        view.more == 0
-    }
-}
-
-impl Inner {
-    /// Returns how many tenants a node may hold, as it reported last.
-    pub(crate) fn capacity(&self, node: NodeId) -> Capacity {
-        Capacity::new(self.nodes.machine(node), self.settings.max_tenants)
-    }
-}

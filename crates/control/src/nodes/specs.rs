@@ -22,6 +22,8 @@ use tokio::time::Instant;
 /// so that a row that was changed by hand, without a new generation, is not
 /// overlooked forever.
 const FULL_READ_INTERVAL: Duration = Duration::from_secs(600);
+/// The same while a tenant's rows cannot be read: they are corrected by hand.
+const UNREADABLE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Loads a node's spec from the store.
 pub struct StoreSpecs {
@@ -62,11 +64,16 @@ impl StoreSpecs {
     /// Updates the cached spec; `None` if it is too old, or newer than the
     /// database.
     async fn update(&self, mut cached: CachedSpec) -> Result<Option<CachedSpec>, StoreError> {
-        if cached.read_fully_at.elapsed() >= FULL_READ_INTERVAL {
+        let longest = match cached.spec.unreadable.is_empty() {
+            true => FULL_READ_INTERVAL,
+            false => UNREADABLE_INTERVAL,
+        };
+        if cached.read_fully_at.elapsed() >= longest {
             return Ok(None);
         }
         let spec = &mut cached.spec;
-        let slots = spec.tenants.keys().copied().collect();
+        let slots = spec.tenants.keys().chain(spec.unreadable.keys());
+        let slots = slots.copied().collect();
         let since = spec.generation;
         let changes = self.store.spec_changes(self.node, since, &slots).await?;
         if changes.generation < since {

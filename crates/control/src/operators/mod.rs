@@ -1,5 +1,6 @@
-//! The operator: the account and the overview of the node.
+//! The operator: the account and the overview of the nodes.
 
+mod names;
 mod overview;
 mod resources;
 

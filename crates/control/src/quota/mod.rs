@@ -102,7 +102,8 @@ impl Quotas {
     async fn refresh(&self) -> Result<(), StoreError> {
         let mut known = HashMap::new();
         let mut result = Ok(());
-        for node in self.nodes.ids() {
+        // Of workers that are away too: a month ends for their tenants all the same.
+        for node in self.store.nodes().await?.into_iter().map(|n| n.id) {
             let now = self.clock.now();
             match self.store.quotas(node, now).await {
                 Ok(mut quotas) => {
@@ -215,9 +216,10 @@ impl Quotas {
     /// Computes when the nodes have to be read next. A reading took so long.
     pub(crate) fn arm(&self, took: Duration) {
         let nearest = {
+            let now = Instant::now();
             let known = self.known();
             let open = known.values().filter(|k| !k.quota.state.is_used_up());
-            open.filter_map(|k| k.speed.interval(&k.quota)).min()
+            open.filter_map(|k| k.speed.interval(&k.quota, now)).min()
         };
         let sooner = nearest.filter(|interval| *interval < REGULAR_INTERVAL);
         let at = sooner.map(|interval| Instant::now() + reading_interval::bounded(interval, took));

@@ -7,8 +7,12 @@ use tokio::time::Instant;
 
 /// How often every tenant is read in any case.
 pub(super) const REGULAR_INTERVAL: Duration = Duration::from_secs(10);
-/// The shortest time between two readings.
-const MIN_INTERVAL: Duration = Duration::from_millis(250);
+/// The shortest time between two readings while a tenant near its limit sends or receives.
+const MIN_INTERVAL: Duration = Duration::from_millis(50);
+/// The shortest time between two readings while none does: one may stay there for weeks.
+const MIN_IDLE_INTERVAL: Duration = Duration::from_millis(250);
+/// A tenant whose bytes have not changed for so long is idle.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// The part of the limit that may pass above it before the reading: half of what is
 /// allowed. The node's apply time and queues take the rest.
 const OVERSHOOT_DIVISOR: u64 = 200;
@@ -37,16 +41,24 @@ impl MeasuredSpeed {
         self.last = Some((used_bytes, at));
     }
 
-    /// Returns after which time the tenant may be above its limit by the allowed part;
-    /// `None` without a limit.
-    pub(super) fn interval(&self, quota: &QuotaUse) -> Option<Duration> {
+    /// Returns after which time the tenant may be above its limit by the allowed part, at
+    /// least the shortest time between two readings; `None` without a limit.
+    pub(super) fn interval(&self, quota: &QuotaUse, now: Instant) -> Option<Duration> {
         let limit = quota.limit_bytes?;
         let left = limit.saturating_sub(quota.used_bytes);
         let bits = u128::from(left.saturating_add(limit / OVERSHOOT_DIVISOR)) * 8;
         let bps = self.max_bps(quota).max(1);
         let millis = bits.saturating_mul(1_000) / u128::from(bps);
         let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        Some(Duration::from_millis(millis))
+        Some(Duration::from_millis(millis).max(self.min_interval(now)))
+    }
+
+    fn min_interval(&self, now: Instant) -> Duration {
+        let is_busy = |(_, at): (u64, Instant)| now.saturating_duration_since(at) < IDLE_AFTER;
+        match self.last.is_some_and(is_busy) {
+            true => MIN_INTERVAL,
+            false => MIN_IDLE_INTERVAL,
+        }
     }
 
     /// Returns the speed that the tenant can reach, both directions together.
@@ -61,7 +73,7 @@ impl MeasuredSpeed {
 
 /// Returns the time until the next reading, if the last one took so long.
 pub(super) fn bounded(interval: Duration, took: Duration) -> Duration {
-    interval.max(MIN_INTERVAL).max(pause(took))
+    interval.max(pause(took))
 }
 
 /// Returns the least time between two readings of which the first took so long.
@@ -92,11 +104,12 @@ mod tests {
     fn a_large_plan_is_read_at_the_regular_interval() {
         let plan = |used| quota(used, Some(100_000_000_000), Some(50_000_000));
         for used in [0, 99_000_000_000, 99_999_999_999, 200_000_000_000] {
-            let interval = MeasuredSpeed::default().interval(&plan(used)).unwrap();
+            let interval = MeasuredSpeed::default().interval(&plan(used), Instant::now());
+            let interval = interval.unwrap();
             assert!(interval >= REGULAR_INTERVAL, "{used}: {interval:?}");
         }
         assert_eq!(
-            MeasuredSpeed::default().interval(&quota(1, None, None)),
+            MeasuredSpeed::default().interval(&quota(1, None, None), Instant::now()),
             None
         );
     }
@@ -105,18 +118,22 @@ mod tests {
     /// that notices it is below 1 %.
     #[test]
     fn a_small_plan_overshoots_by_less_than_a_hundredth() {
-        for (limit, bps) in [
-            (2_000_000_000_u64, 200_000_000_u64),
-            (10_000_000_000, 200_000_000),
-            (10_000_000_000, 1_000_000_000),
+        // The last is a node with many tenants.
+        for (limit, bps, took) in [
+            (400_000_000_u64, 200_000_000_u64, 5),
+            (2_000_000_000, 200_000_000, 50),
+            (10_000_000_000, 200_000_000, 50),
+            (10_000_000_000, 1_000_000_000, 50),
         ] {
+            let begin = Instant::now();
+            let mut speed = MeasuredSpeed::default();
+            speed.measure(0, begin);
             for start in (0..limit).step_by(usize::try_from(limit / 97).unwrap()) {
                 let mut used = start;
                 while used < limit {
-                    let interval =
-                        MeasuredSpeed::default().interval(&quota(used, Some(limit), Some(bps)));
+                    let interval = speed.interval(&quota(used, Some(limit), Some(bps)), begin);
                     let interval = interval.unwrap().min(REGULAR_INTERVAL);
-                    let interval = bounded(interval, Duration::from_millis(50));
+                    let interval = bounded(interval, Duration::from_millis(took));
                     let millis = u64::try_from(interval.as_millis()).unwrap();
                     used += 2 * bps / 8_000 * millis;
                 }
@@ -135,9 +152,24 @@ mod tests {
         assert_eq!(speed.measured_bps, 8_000_000_000);
         let near = quota(99_000_000_000, Some(100_000_000_000), None);
         // 1.5 GB at 16 Gb/s.
-        assert_eq!(speed.interval(&near), Some(Duration::from_millis(750)));
+        let interval = speed.interval(&near, begin);
+        assert_eq!(interval, Some(Duration::from_millis(750)));
         speed.measure(10_000_000_000, begin + Duration::from_secs(20));
-        assert_eq!(speed.interval(&near), Some(Duration::from_secs(12)));
+        let interval = speed.interval(&near, begin);
+        assert_eq!(interval, Some(Duration::from_secs(12)));
+    }
+
+    #[test]
+    fn a_busy_tenant_is_read_sooner_than_an_idle_one() {
+        let full = quota(1_000, Some(1_000), Some(1_000_000_000));
+        let mut speed = MeasuredSpeed::default();
+        let begin = Instant::now();
+        let interval = |speed: MeasuredSpeed, at| speed.interval(&full, at);
+        assert_eq!(interval(speed, begin), Some(MIN_IDLE_INTERVAL));
+        speed.measure(1_000, begin);
+        assert_eq!(interval(speed, begin), Some(MIN_INTERVAL));
+        let later = begin + IDLE_AFTER;
+        assert_eq!(interval(speed, later), Some(MIN_IDLE_INTERVAL));
     }
 
     #[test]
@@ -145,7 +177,7 @@ mod tests {
         let bounded = |interval, took| {
             bounded(Duration::from_millis(interval), Duration::from_millis(took)).as_millis()
         };
-        assert_eq!(bounded(0, 0), 250);
+        assert_eq!(bounded(50, 0), 50);
         assert_eq!(bounded(700, 50), 700);
         assert_eq!(bounded(300, 400), 1_600);
     }
@@ -154,7 +186,7 @@ mod tests {
     fn a_request_waits_only_as_long_as_readings_cost() {
         let quick = Duration::from_millis(2);
         assert_eq!(pause(quick), Duration::from_millis(8));
-        assert_eq!(bounded(Duration::ZERO, quick), MIN_INTERVAL);
+        assert_eq!(bounded(MIN_INTERVAL, quick), MIN_INTERVAL);
         let slow = Duration::from_millis(100);
         assert_eq!(bounded(Duration::ZERO, slow), pause(slow));
     }

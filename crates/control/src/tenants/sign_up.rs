@@ -5,7 +5,7 @@ use crate::{
     auth::{Auth, address_key, check_length, too_many},
     failures::store_failure,
     inputs::{SignInTicket, SignUp},
-    nodes::NodesHandle,
+    nodes::{NodesHandle, by_share},
 };
 use domain::{ErrorCode, Failure, Field, Message, TenantName};
 use std::net::IpAddr;
@@ -77,7 +77,7 @@ impl Tenants<'_> {
 
     async fn create_tenant(self, form: &SignUp, name: TenantName) -> Result<TenantRecord, Failure> {
         let inner = self.0;
-        if NodesHandle(inner).is_full() {
+        if NodesHandle(inner).is_full().await? {
             return Err(store_failure(StoreError::NodeFull));
         }
         inner
@@ -97,19 +97,30 @@ impl Tenants<'_> {
             time_zone: inner.settings.time_zone.clone(),
             now: inner.clock.now(),
         };
-        let node = inner.settings.node;
-        let placement = Placement {
-            node,
-            excluded: &inner.unusable_slots(node),
-            max_tenants: inner.capacity(node).max_tenants(),
-        };
-        let created = inner
-            .store
-            .create_tenant(new, &inner.settings.addresses, placement)
-            .await
-            .map_err(store_failure)?;
+        let created = self.place(new).await.map_err(store_failure)?;
         // What it uses is compared with its plan from the first reading on.
         inner.quotas.forget_all();
-        Ok(created.value)
+        Ok(created)
+    }
+
+    /// Creates a tenant on the emptiest node that takes it. A node may have become full
+    /// or closed meanwhile; the next one is tried then.
+    async fn place(self, new: NewTenant) -> Result<TenantRecord, StoreError> {
+        let inner = self.0;
+        for known in by_share(inner.known_nodes().await?) {
+            let node = known.record.id;
+            let placement = Placement {
+                node,
+                excluded: &inner.unusable_slots(node),
+                max_tenants: known.capacity.max_tenants(),
+            };
+            let addresses = &inner.settings.addresses;
+            let created = inner.store.create_tenant(new.clone(), addresses, placement);
+            match created.await {
+                Err(StoreError::NodeFull) => {}
+                created => return created.map(|c| c.value),
+            }
+        }
+        Err(StoreError::NodeFull)
     }
 }

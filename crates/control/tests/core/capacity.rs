@@ -46,7 +46,7 @@ async fn wait_until(rig: &Rig, condition: impl Fn(&OperatorView) -> bool) -> Cap
 }
 
 fn has_problem(view: &OperatorView, code: ErrorCode) -> bool {
-    view.problems.iter().any(|p| p.code == code)
+    view.problems.iter().any(|p| p.problem.code == code)
 }
 
 async fn sign_up(control: &Control, name: &str) -> Result<(), Failure> {
@@ -98,19 +98,20 @@ async fn concurrent_sign_ups_do_not_exceed_the_memory() {
     let problem = view
         .problems
         .iter()
-        .find(|p| p.code == ErrorCode::NodeFull)
+        .find(|p| p.problem.code == ErrorCode::NodeFull)
         .unwrap();
-    assert_eq!(problem.message, Message::NodeFullMemory);
+    assert_eq!(problem.node, None, "the only node has no need of a name");
+    assert_eq!(problem.problem.message, Message::NodeFullMemory);
 }
 
 #[tokio::test]
 async fn a_refused_sign_up_creates_nothing() {
     let rig = rig_with_memory_for(1).await;
-    assert!(!rig.control.nodes().is_full());
+    assert!(!rig.control.nodes().is_full().await.unwrap());
     sign_up(&rig.control, "lina").await.unwrap();
     let lina = rig.scope("lina").await;
     rig.wait_until_ready(&lina).await;
-    assert!(rig.control.nodes().is_full());
+    assert!(rig.control.nodes().is_full().await.unwrap());
     let before = created(&rig).await;
     assert_eq!(before.3.len(), 3, "{before:?}");
     let refused = sign_up(&rig.control, "omar").await;
@@ -141,7 +142,7 @@ async fn slots_decide_while_the_memory_is_unreadable() {
     let path = "/proc/meminfo".to_owned();
     let reason = Box::new(Message::MeminfoUnreadable { path });
     assert_eq!(
-        view.problems[0].message,
+        view.problems[0].problem.message,
         Message::MemoryUnmeasured { reason }
     );
     sign_up(&rig.control, "lina").await.unwrap();

@@ -19,7 +19,7 @@ async fn ready_tenant(rig: &Rig, name: &str) -> TenantScope {
 }
 
 async fn events(rig: &Rig, scope: &TenantScope) -> Vec<TenantEventRow> {
-    rig.control.events().list(scope).await.unwrap().rows
+    rig.control.events().list(scope, None).await.unwrap().rows
 }
 
 #[tokio::test]

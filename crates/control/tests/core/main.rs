@@ -21,3 +21,4 @@ mod sign_up;
 mod tenants;
 mod tickets;
 mod watch;
+mod workers;

@@ -106,17 +106,24 @@ async fn the_operator_sees_what_each_tenant_uses() {
     assert_eq!(first.disk_bytes, Some(48 * MIB));
     assert_eq!(first.memory_bytes, Some(30 * MIB));
     assert_eq!((first.connections, first.cpu_percent), (Some(17), None));
+    let limits = first.limits;
+    assert_eq!(limits.disk_bytes, Some(DiskLimits::default().hard_bytes));
+    assert_eq!(limits.connections, Some(16_000));
+    assert!(limits.memory_bytes.is_some() && limits.cpu_percent.is_some());
     assert_eq!(
         (second.name.as_str(), second.memory_bytes),
         ("omar", Some(0))
     );
     assert_eq!(second.connections, Some(0));
-    let disk = view.disk.unwrap();
+    let [node] = &view.nodes[..] else {
+        panic!("{view:?}");
+    };
+    let disk = node.disk.unwrap();
     assert_eq!(
         (disk.total_bytes, disk.free_bytes, disk.low),
         (100 * MIB, 50 * MIB, false)
     );
-    assert_eq!(view.problem, None);
+    assert_eq!((&node.node, &node.problem), (&None, &None));
 }
 
 #[tokio::test]
@@ -125,7 +132,7 @@ async fn a_node_that_measures_nothing_leaves_the_figures_out() {
     let lina = rig.tenant("lina").await;
     rig.wait_until_ready(&lina).await;
     let view = wait_until(&rig, |v| v.rows.len() == 1).await;
-    assert_eq!((view.disk, view.rows[0].disk_bytes), (None, None));
+    assert_eq!((view.nodes[0].disk, view.rows[0].disk_bytes), (None, None));
 }
 
 #[tokio::test]
@@ -134,26 +141,26 @@ async fn a_nearly_full_disk_refuses_sign_ups() {
     let lina = rig.tenant("lina").await;
     rig.wait_until_ready(&lina).await;
     machine.free_percent.store(4, Ordering::SeqCst);
-    wait_until(&rig, |v| v.disk.is_some_and(|d| d.low)).await;
-    assert!(rig.control.nodes().is_full());
+    wait_until(&rig, |v| v.nodes[0].disk.is_some_and(|d| d.low)).await;
+    assert!(rig.control.nodes().is_full().await.unwrap());
     let generation = rig.store.generation(LOCAL_NODE).await.unwrap();
     let refused = rig.control.tenants().sign_up(form("omar"), FROM).await;
     assert_eq!(code(refused), ErrorCode::NodeFull);
     assert_eq!(rig.store.generation(LOCAL_NODE).await.unwrap(), generation);
     let problems = rig.operator_view().await.problems;
-    let of = |code| problems.iter().find(|p| p.code == code);
+    let of = |code| problems.iter().find(|p| p.problem.code == code);
     assert_eq!(
-        of(ErrorCode::NodeFull).unwrap().message,
+        of(ErrorCode::NodeFull).unwrap().problem.message,
         Message::NodeFullDisk
     );
     let low = Message::DiskLow { percent: 5 };
-    assert_eq!(of(ErrorCode::DiskLow).unwrap().message, low);
+    assert_eq!(of(ErrorCode::DiskLow).unwrap().problem.message, low);
     // Who is there stays, and there is room again at 7 %.
     machine.free_percent.store(6, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(rig.control.nodes().is_full());
+    assert!(rig.control.nodes().is_full().await.unwrap());
     machine.free_percent.store(7, Ordering::SeqCst);
-    wait_until(&rig, |v| v.disk.is_some_and(|d| !d.low)).await;
+    wait_until(&rig, |v| v.nodes[0].disk.is_some_and(|d| !d.low)).await;
     rig.tenant("omar").await;
     assert!(rig.operator_view().await.problems.is_empty());
 }

@@ -168,6 +168,7 @@ fn start_control(store: &Store, nodes: &Arc<dyn Nodes>) -> (Control, JoinHandle<
         entropy: Entropy::system(),
         // Two slots: the second is given again while the first is held.
         settings: control_settings(Slot::all().skip(2).collect()),
+        workers: control::WorkerAccess::NeedsPostgres,
     });
     let jobs = control.clone();
     (control, tokio::spawn(async move { jobs.run().await }))

@@ -6,11 +6,13 @@ pub mod settings;
 use agent::{Agent, DiskLimits, FeedSource, Resources};
 use control::{
     Audience, Control, ControlParts, ControlSettings, Entropy, NewDevice, SignUp, StoreSpecs,
+    WorkerAccess,
 };
 use domain::{
     Clock, ErrorCode, Failure, FilterPolicy, OperatorScope, Routing, Secret, Slot, SystemClock,
     TenantName, TenantScope, Timestamp, view::OperatorView,
 };
+use protocol::Nodes;
 use provisioning::{NodePorts, capacity::Memory};
 use settings::control_settings;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
@@ -26,6 +28,9 @@ pub const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 pub const PASSWORD: &str = "correct horse battery staple";
 /// How long tests wait for a condition.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Puts nodes beside the one of the rig.
+pub type WithNodes = Box<dyn FnOnce(Arc<dyn Nodes>) -> Arc<dyn Nodes> + Send>;
 
 /// What differs between rigs.
 pub struct Options {
@@ -43,6 +48,9 @@ pub struct Options {
     pub has_system_clock: bool,
     /// Whether the core's background jobs run.
     pub runs_jobs: bool,
+    pub workers: WorkerAccess,
+    /// Adds nodes to the one of the rig.
+    pub with_nodes: WithNodes,
 }
 
 impl Default for Options {
@@ -57,6 +65,8 @@ impl Default for Options {
             resources: None,
             has_system_clock: false,
             runs_jobs: false,
+            workers: WorkerAccess::NeedsPostgres,
+            with_nodes: Box::new(|nodes| nodes),
         }
     }
 }
@@ -104,9 +114,9 @@ impl Rig {
             agent = agent.measuring(memory, reserve);
         }
         if let Some((resources, limits)) = options.resources {
-            agent = agent.watching(resources, limits);
+            agent = agent.watching(resources, limits, 16_000);
         }
-        let nodes = Arc::new(agent.nodes());
+        let nodes = (options.with_nodes)(Arc::new(agent.nodes()));
         tokio::spawn(agent.run(std::future::pending()));
         let control = Control::new(ControlParts {
             store: store.clone(),
@@ -118,6 +128,7 @@ impl Rig {
                 sign_ups_per_hour: options.sign_ups_per_hour,
                 ..control_settings(options.excluded_slots)
             },
+            workers: options.workers,
         });
         let jobs = options.runs_jobs.then(|| {
             let control = control.clone();

@@ -10,7 +10,7 @@ pub fn control_settings(excluded: BTreeSet<Slot>) -> ControlSettings {
     ControlSettings {
         addresses: AddressPlan::default(),
         public_host: "vpn.example.org".to_owned(),
-        node: LOCAL_NODE,
+        local: Some(LOCAL_NODE),
         excluded_slots: excluded,
         max_tenants: None,
         sign_ups_per_hour: 0,

@@ -9,14 +9,17 @@ use super::{
     generator::Generator,
     model::{Context, Model},
     operations::{Answer, Operation, Request},
+    quota::Months,
     settings::control_settings,
     snapshot::Snapshot,
     specs::Specs,
     time::{TimeLapse, pause},
+    traffic::Traffic,
 };
 use agent::{Agent, FeedSource, SpecCheckpoint};
 use control::{Control, ControlParts, StoreSpecs};
 use domain::{Clock, Slot, Timestamp};
+use protocol::NodeSpec;
 use provisioning::{NodeHandle, NodePorts};
 use seal::Sealer;
 use std::{
@@ -54,6 +57,8 @@ pub struct Report {
     pub revoked: (u64, u64),
     /// Deaths of the process.
     pub deaths: u64,
+    /// Months that began, and quotas that were reached.
+    pub quotas: (u64, u64),
     /// Time from the last fault until the machine matched the spec, in
     /// simulated time.
     pub converged: Duration,
@@ -68,6 +73,8 @@ pub struct History {
     pub generator: Generator,
     pub secrets: Secrets,
     pub acknowledged: Acknowledged,
+    pub traffic: Traffic,
+    pub months: Months,
     pub time: TimeLapse,
     pub report: Report,
     /// The operations that are not explained yet.
@@ -103,6 +110,8 @@ impl History {
         key[..8].copy_from_slice(&rng.draw().to_be_bytes());
         Self {
             acknowledged: Acknowledged::new(&sim),
+            traffic: Traffic::new(sim.clone()),
+            months: Months::default(),
             sim,
             clock: FakeClock::at(Timestamp::from_secs(1_795_478_400)),
             slots: (1..=4).filter_map(Slot::new).collect(),
@@ -224,6 +233,7 @@ impl History {
         let source = Arc::new(FeedSource::new(Arc::new(feed), Some(self.checkpoint())));
         let ports = NodePorts {
             specs: Arc::new(Specs::new(source.clone(), self.sim.clone())),
+            wireguard: Arc::new(self.traffic.clone()),
             ..self.sim.ports()
         };
         let settings = samples::settings("/simulated".as_ref());
@@ -237,6 +247,7 @@ impl History {
             clock: Arc::new(self.clock.clone()),
             entropy: entropy::entropy(),
             settings: control_settings(excluded),
+            workers: control::WorkerAccess::NeedsPostgres,
         });
         let process = Process {
             store,
@@ -274,10 +285,17 @@ impl History {
         if let Some(violation) = snapshot.violation(&self.slots) {
             return Err(violation);
         }
+        let now = self.clock.now();
+        if let Some(violation) = self.months.violation(&snapshot, &self.traffic, now) {
+            return Err(violation);
+        }
+        let reached = snapshot.rows.iter().filter(|r| r.action == "quota.reached");
+        self.report.quotas = (self.months.begun, reached.count() as u64);
         self.acknowledged.drop_pending();
         let step = std::mem::take(&mut *self.step.lock().unwrap());
         let rows = snapshot.rows.get(self.lines..).unwrap_or_default();
-        let rows = rows.iter().filter(|r| !r.is_first_operator());
+        let rows = rows.iter();
+        let rows = rows.filter(|r| !r.is_first_operator() && !r.is_of_plan());
         let rows: Vec<_> = rows.cloned().collect();
         let context = Context {
             slots: &self.slots,
@@ -365,8 +383,16 @@ impl History {
         Ok(())
     }
 
-    /// Returns the first difference between the database and the model.
-    pub async fn database_difference(&self, process: &Process) -> Result<Option<String>, String> {
-        Ok(difference(&self.model, &self.read(process).await?))
+    /// Returns the first difference between the database and the model, and from what has
+    /// passed the tunnels.
+    pub async fn database_difference(
+        &self,
+        process: &Process,
+        spec: &NodeSpec,
+    ) -> Result<Option<String>, String> {
+        let snapshot = self.read(process).await?;
+        let now = self.clock.now();
+        let of_months = || self.months.difference(&snapshot, &self.traffic, spec, now);
+        Ok(difference(&self.model, &snapshot).or_else(of_months))
     }
 }

@@ -3,7 +3,8 @@
 //! and delete devices and delete their accounts, several at the same time; the
 //! operator suspends and deletes. Calls to the machine fail in every way, the
 //! process dies between any two polls, clients go away, another process locks
-//! the database, clocks jump. A reference model is compared with it
+//! the database, clocks jump. Devices' counters count and restart, months begin,
+//! and plans' limits change (`quota.rs`). A reference model is compared with it
 //! (`model.rs`): after every step there must be an order of its operations that
 //! explains every answer, every line of the audit log and every row
 //! (`explain.rs`). docs/reliability/testing.md describes the rest.
@@ -24,6 +25,7 @@
 mod settings;
 
 mod acknowledged;
+mod data;
 mod entropy;
 mod explain;
 mod generator;
@@ -31,11 +33,14 @@ mod history;
 mod model;
 mod operations;
 mod perform;
+mod plans;
+mod quota;
 mod snapshot;
 mod specs;
 mod step;
 mod tenant;
 mod time;
+mod traffic;
 
 use history::{History, Report};
 use std::{
@@ -105,6 +110,8 @@ struct Sum {
     answered: u64,
     revoked: (u64, u64),
     deaths: u64,
+    /// Months that began, and quotas that were reached.
+    quotas: (u64, u64),
     slowest: Duration,
 }
 
@@ -140,6 +147,8 @@ fn every_history_is_explained_by_the_model() {
                             sum.revoked.0 += r.revoked.0;
                             sum.revoked.1 += r.revoked.1;
                             sum.deaths += r.deaths;
+                            sum.quotas.0 += r.quotas.0;
+                            sum.quotas.1 += r.quotas.1;
                             sum.slowest = sum.slowest.max(r.converged);
                         }
                         Err(what) => sum.failed.push((seed, what)),
@@ -150,13 +159,15 @@ fn every_history_is_explained_by_the_model() {
     });
     let mut sum = sum.into_inner().unwrap();
     println!(
-        "{seeds} seeds in {:.1?}: {} operations, {} answered, {} revocations, {} acknowledged, {} deaths; slowest to converge {:?}",
+        "{seeds} seeds in {:.1?}: {} operations, {} answered, {} revocations, {} acknowledged, {} deaths, {} new months, {} quotas reached; slowest to converge {:?}",
         begun.elapsed(),
         sum.operations,
         sum.answered,
         sum.revoked.0,
         sum.revoked.1,
         sum.deaths,
+        sum.quotas.0,
+        sum.quotas.1,
         sum.slowest
     );
     sum.failed.sort();

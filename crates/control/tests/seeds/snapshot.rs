@@ -2,7 +2,8 @@
 //! that it must meet at any time.
 
 use domain::{
-    AddressPlan, DeviceId, FilterPolicy, PublicKey, Slot, TenantId, TenantScope, Timestamp,
+    AddressPlan, AtLimit, DeviceId, FilterPolicy, PublicKey, QuotaState, Slot, TenantId,
+    TenantScope, Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,6 +31,11 @@ impl AuditLine {
     pub fn is_written_alone(&self) -> bool {
         self.action.starts_with("session.") || self.action == "device.config"
     }
+
+    /// Returns whether it is about a plan or a quota, which the model does not have.
+    pub fn is_of_plan(&self) -> bool {
+        self.action.starts_with("plan.") || self.action.starts_with("quota.")
+    }
 }
 
 /// A tenant's row.
@@ -41,6 +47,17 @@ pub struct StoredTenant {
     pub plan: String,
     pub allowed: usize,
     pub suspended: bool,
+    /// The state of the month's data.
+    pub quota: QuotaState,
+    /// Bytes that were counted of the month that ends then.
+    pub period_bytes: u64,
+    pub period_end: Timestamp,
+    /// What the plan gives.
+    pub limit: Option<u64>,
+    pub at_limit: AtLimit,
+    pub down_bps: Option<u64>,
+    pub up_bps: Option<u64>,
+    pub slow_bps: u64,
     pub devices: BTreeMap<PublicKey, StoredDevice>,
 }
 
@@ -52,6 +69,8 @@ pub struct StoredDevice {
     pub address: Ipv4Addr,
     pub policy: FilterPolicy,
     pub mesh: bool,
+    /// Bytes that were counted of it, both directions together.
+    pub bytes: u64,
 }
 
 /// The whole content.
@@ -80,6 +99,7 @@ impl Snapshot {
                     address: d.address,
                     policy: d.policy,
                     mesh: d.mesh,
+                    bytes: d.rx_total + d.tx_total,
                 };
                 (d.public_key, device)
             };
@@ -88,6 +108,14 @@ impl Snapshot {
                 name: t.name.to_string(),
                 slot: t.slot,
                 allowed: usize::from(t.plan.devices),
+                quota: t.quota,
+                period_bytes: listing.used.bytes,
+                period_end: listing.used.period.end,
+                limit: t.plan.monthly_bytes,
+                at_limit: t.plan.at_limit,
+                down_bps: t.plan.down_bps,
+                up_bps: t.plan.up_bps,
+                slow_bps: t.plan.slow_bps,
                 plan: t.plan.id,
                 suspended: t.state == TenantState::Suspended,
                 devices: devices.into_iter().map(device).collect(),

@@ -48,7 +48,7 @@ fn moment() -> u64 {
 
 /// How an operation is interrupted, after a number of polls.
 #[derive(Clone, Copy, Debug)]
-enum Interruption {
+pub(super) enum Interruption {
     None,
     /// The client goes away: the server drops the operation.
     ClientLeaves(u64),
@@ -82,6 +82,7 @@ impl History {
         let interferes = rng.percent(40);
         pause(wait).await;
         self.move_clock();
+        self.use_data(process).await?;
         if interferes {
             self.sim.state().interfere();
         }
@@ -90,7 +91,9 @@ impl History {
         let may_die = !last && self.sim.state().faults.has(Fault::ProcessDies);
         let disturbance = self.disturbance(may_die);
         self.note(|| format!("{} concurrent operations, {disturbance:?}", step.len()));
-        let under_way = self.begin_all(process, step, may_die);
+        let mut under_way = self.begin_all(process, step, may_die);
+        under_way.push(tokio::spawn(self.more_data()));
+        under_way.extend(self.begin_plan_change(process, may_die));
         let disturbed = self.disturb(process, disturbance);
         let (ended, ()) = tokio::join!(join_all(under_way), disturbed);
         if let Some(Err(panic)) = ended.into_iter().find(Result::is_err) {
@@ -260,6 +263,7 @@ impl History {
         self.settle(process).await?;
         drop(slow_down);
         self.converge(process, Instant::now()).await?;
+        self.finish_month(process).await?;
         self.checkpoint_is_newest(process).await
     }
 
@@ -278,7 +282,7 @@ impl History {
 
     /// Waits until the machine matches the database, the database matches the
     /// model, and every tenant is reported as ready.
-    async fn converge(&self, process: &Process, begun: Instant) -> Result<(), String> {
+    pub(super) async fn converge(&self, process: &Process, begun: Instant) -> Result<(), String> {
         let newest = StoreSpecs::new(process.observer.clone(), LOCAL_NODE, Arc::new(SystemClock));
         let real = std::time::Instant::now();
         loop {
@@ -298,7 +302,7 @@ impl History {
                 machine.or_else(|| spec_difference(&self.model, &spec))
             };
             let difference = match difference {
-                None => self.database_difference(process).await?,
+                None => self.database_difference(process, &spec).await?,
                 difference => difference,
             };
             match difference {
@@ -318,13 +322,14 @@ impl History {
 
     async fn checkpoint_is_newest(&self, process: &Process) -> Result<(), String> {
         let newest = StoreSpecs::new(process.observer.clone(), LOCAL_NODE, Arc::new(SystemClock));
-        let loaded = newest.load(0).await;
-        let spec = loaded.map_err(|e| format!("{e:?}"))?.spec;
         // The file is written in real time, which passes more slowly here.
         let real = std::time::Instant::now();
         let mut pauses = 0;
         while pauses < 60 || real.elapsed() < MIN_REAL_TIME {
             pauses += 1;
+            // A late reading may still reach a limit.
+            let loaded = newest.load(0).await;
+            let spec = loaded.map_err(|e| format!("{e:?}"))?.spec;
             let stored = self.checkpoint().read().map_err(|e| e.to_string())?;
             if stored.as_ref() == Some(&spec) {
                 return Ok(());
@@ -350,7 +355,7 @@ fn unready(s: &testkit::sim::SimState, process: &Process) -> Option<String> {
 }
 
 /// Runs an operation until its interruption; `None` if there is no answer.
-async fn until<T>(
+pub(super) async fn until<T>(
     operation: impl Future<Output = T>,
     interruption: Interruption,
     sim: &testkit::sim::Sim,

@@ -6,7 +6,7 @@
 use crate::{
     config_owner::{ConfigOwner, owner_of},
     files::{MAX_ENTRIES, disk_error, private_dir, read_config},
-    stored_config::{parse, schema_version},
+    stored_config::{has_login, parse, schema_version},
 };
 use hostfs::{create_private_dir, write_private_file};
 use provisioning::{ports::PortResult, spec::DnsInstance};
@@ -29,13 +29,19 @@ fn path(dns: &DnsInstance) -> PathBuf {
     private_dir(dns, "kept").join(format!("{image}.yaml"))
 }
 
-/// Copies the configuration that AdGuard Home runs with, if it can be read.
+/// Copies the configuration that AdGuard Home runs with, if it can be read and lets us
+/// in.
 ///
 /// # Errors
 /// `DiskUnavailable`.
 pub(crate) fn keep(dns: &DnsInstance) -> PortResult<()> {
     let text = read_config(dns).map_err(|e| disk_error(&dns.conf_dir, e))?;
-    let Some(text) = text.filter(|t| parse(t).is_some()) else {
+    // Its user may have been changed while it runs.
+    let is_own = |text: &Vec<u8>| {
+        let config = parse(text);
+        config.is_some_and(|c| has_login(&c, dns.user, &dns.password_hash))
+    };
+    let Some(text) = text.filter(is_own) else {
         return Ok(());
     };
     let path = path(dns);
@@ -68,6 +74,16 @@ pub(crate) fn copy(dns: &DnsInstance) -> Option<Vec<u8>> {
     let text = fs::read(path(dns)).ok()?;
     let is_own = owner_of(&text, &dns.password_hash) == ConfigOwner::ThisTenant;
     (is_own && parse(&text).is_some()).then_some(text)
+}
+
+/// Returns whether there is a copy of the tenant's, for any image: then all data of the
+/// instance are the tenant's.
+pub(crate) fn has_copy(dns: &DnsInstance) -> bool {
+    let entries = fs::read_dir(private_dir(dns, "kept")).into_iter().flatten();
+    let mut copies = entries
+        .flatten()
+        .filter_map(|entry| fs::read(entry.path()).ok());
+    copies.any(|text| owner_of(&text, &dns.password_hash) == ConfigOwner::ThisTenant)
 }
 
 /// Returns the copy for the instance's image if the image cannot read the present

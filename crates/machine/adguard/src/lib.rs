@@ -3,8 +3,8 @@
 //!
 //! Invariants: a configuration is written before the first start. From then on it
 //! belongs to AdGuard Home and changes only through the API while that runs; before
-//! a start, only the few keys change that bound the load. A client
-//! in AdGuard Home is ours only if it has an id of ours (`mn-…`). The tenant's
+//! a start, only the few keys change that bound the load, and the user by which we sign
+//! in. A client in AdGuard Home is ours only if it has an id of ours (`mn-…`). The tenant's
 //! own clients are never changed, nor are settings that a tenant made on one of
 //! ours, apart from its policy.
 

@@ -1,7 +1,8 @@
 //! Makes a container's files ready for a start: its folders, a copy of each block list
 //! at AdGuard Home's own path, and the configuration. Without the copies, the first 5 s
 //! would be unfiltered. The configuration is written last, so if it exists, everything
-//! else does. An existing one stays, but for what bounds the load ([`stored_config`]).
+//! else does. An existing one stays, but for what bounds the load ([`stored_config`]), and
+//! for its user, by which we sign in.
 //!
 //! The container writes to these folders too, and an attacker may control it.
 //! So nothing here follows a symbolic link: this process is root, and a link
@@ -55,7 +56,7 @@ pub(crate) fn write(
 }
 
 /// Brings an existing configuration to what this image can read, bounds the load that
-/// it permits, and removes lists that it no longer names.
+/// it permits, corrects its user, and removes lists that it no longer names.
 fn refresh(dns: &DnsInstance) -> PortResult<()> {
     let path = config_path(dns);
     let present = read_config(dns).map_err(|e| disk_error(&path, e))?;
@@ -72,7 +73,11 @@ fn refresh(dns: &DnsInstance) -> PortResult<()> {
     let Some(mut config) = stored_config::parse(&text) else {
         return Ok(());
     };
-    if stored_config::enforce(&mut config) {
+    let is_corrected = stored_config::set_login(&mut config, dns.user, &dns.password_hash);
+    if is_corrected {
+        tracing::warn!(slot = %dns.slot, "AdGuard Home's user was changed in its configuration and is corrected");
+    }
+    if stored_config::enforce(&mut config) || is_corrected {
         let text = stored_config::render(&config);
         write_file_for(&path, text.as_bytes(), dns.file_owner())?;
     } else if is_older {
@@ -137,21 +142,16 @@ fn config_owner(dns: &DnsInstance) -> PortResult<ConfigOwner> {
     match read_config(dns) {
         Ok(None) => Ok(ConfigOwner::Absent),
         Ok(Some(text)) => Ok(match owner_of(&text, &dns.password_hash) {
-            // A damaged one need not have the password any more. The copy beside it,
-            // which the container cannot change, still says whose it is.
-            ConfigOwner::OtherTenant if is_damaged(&text) && kept::copy(dns).is_some() => {
-                ConfigOwner::ThisTenant
-            }
+            // A damaged one need not have the password any more, nor one that was edited.
+            // The copies beside it, which the container cannot change, still say whose
+            // it is.
+            ConfigOwner::OtherTenant if kept::has_copy(dns) => ConfigOwner::ThisTenant,
             owner => owner,
         }),
         // A link, a pipe, a folder.
         Err(_) if !is_file(&config_path(dns)) => Ok(ConfigOwner::OtherTenant),
         Err(e) => Err(disk_error(&config_path(dns), e)),
     }
-}
-
-fn is_damaged(text: &[u8]) -> bool {
-    stored_config::parse(text).is_none()
 }
 
 fn is_file(path: &Path) -> bool {

@@ -49,6 +49,32 @@ pub fn enforce(config: &mut Value) -> bool {
     *config != before
 }
 
+/// Returns whether the configuration lets this user in with the password of this hash.
+pub(crate) fn has_login(config: &Value, user: &str, hash: &str) -> bool {
+    let users = config.get("users").and_then(Value::as_array);
+    let mut named = users.into_iter().flatten().filter(|u| {
+        let name = u.get("name").and_then(Value::as_str);
+        name == Some(user)
+    });
+    // AdGuard Home takes the first of a name.
+    named
+        .next()
+        .is_some_and(|u| u.get("password").and_then(Value::as_str) == Some(hash))
+}
+
+/// Makes this user, with the password of this hash, the only one where it cannot sign
+/// in. Returns whether anything changed.
+pub fn set_login(config: &mut Value, user: &str, hash: &str) -> bool {
+    if has_login(config, user, hash) {
+        return false;
+    }
+    let users = json!([{"name": user, "password": hash}]);
+    let sections = config.as_object_mut();
+    sections
+        .map(|s| s.insert("users".to_owned(), users))
+        .is_some()
+}
+
 fn number(config: &Value, section: &str, key: &str) -> Option<u64> {
     config.get(section)?.get(key)?.as_u64()
 }
@@ -120,6 +146,35 @@ mod tests {
         assert_eq!(config["dns"]["blocked_hosts"], json!(["version.bind"]));
         assert_eq!(config["user_rules"][1], "null");
         assert_eq!(parse(render(&config).as_bytes()), Some(config));
+    }
+
+    #[test]
+    fn the_user_is_corrected_and_nothing_else() {
+        let mut config = parse(STORED.as_bytes()).unwrap();
+        let before = config.clone();
+        assert!(!set_login(&mut config, "tenant", "$2b$04$hash"));
+        assert_eq!(config, before);
+        for (user, hash) in [("tenant", "$2b$04$other"), ("root", "$2b$04$hash")] {
+            assert!(set_login(&mut config, user, hash), "{user}");
+            assert!(has_login(&config, user, hash));
+            assert!(!set_login(&mut config, user, hash), "it changed twice");
+        }
+        config["users"] = before["users"].clone();
+        assert_eq!(config, before);
+        for text in [
+            "a: 1",
+            "users: {}",
+            "users: [1, {name: tenant}]",
+            "users: text",
+        ] {
+            let mut config = parse(text.as_bytes()).unwrap();
+            assert!(set_login(&mut config, "tenant", "x"), "{text}");
+            assert!(has_login(&config, "tenant", "x"), "{text}");
+        }
+        // AdGuard Home takes the first.
+        let mut two = parse(b"users: [{name: t, password: a}, {name: t, password: b}]").unwrap();
+        assert!(has_login(&two, "t", "a") && !has_login(&two, "t", "b"));
+        assert!(set_login(&mut two, "t", "b") && has_login(&two, "t", "b"));
     }
 
     #[test]

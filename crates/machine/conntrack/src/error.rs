@@ -1,7 +1,7 @@
 //! Why the table of connections could not be read or changed.
 
 use domain::{ErrorCode, Message};
-use netlink_packet_core::DecodeError;
+use hostfs::netlink::DecodeError;
 use provisioning::ports::PortError;
 use std::io;
 

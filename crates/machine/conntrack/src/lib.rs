@@ -15,7 +15,7 @@
 //!   tuple is copied and not interpreted, so every protocol of layer 4 is covered. The
 //!   kernel makes the id of the entry's place in memory and the tuple, so a newer
 //!   connection with the same tuple stays, unless it got the very place.
-//! - Attributes are walked with `netlink-packet-core`, which rtnetlink brings already.
+//! - Attributes are walked with `netlink-packet-core` ([`hostfs::netlink`]).
 //!   `netlink-packet-netfilter` would allocate some thirty small vectors for each
 //!   entry, and does not know the entry's id.
 //!

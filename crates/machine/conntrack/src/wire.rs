@@ -1,8 +1,8 @@
 //! The messages of ctnetlink: reads entries from a dump, and writes requests.
 
-use netlink_packet_core::{
-    DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST,
-    NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable, NlaBuffer, NlasIterator,
+use hostfs::netlink::{
+    DecodeError, DefaultNla, NETFILTER_HEADER, NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, attributes,
+    write_netfilter_request,
 };
 use std::net::Ipv4Addr;
 
@@ -17,8 +17,6 @@ const DELETE: u16 = SUBSYSTEM | 2;
 /// `IPCTNL_MSG_CT_GET_STATS`.
 const GET_STATISTICS: u16 = SUBSYSTEM | 5;
 
-/// `struct nfgenmsg`: family, version and a number, before the attributes.
-const HEADER: usize = 4;
 const AF_INET: u8 = 2;
 
 /// `enum ctattr_type`.
@@ -62,15 +60,13 @@ impl<'a> Entry<'a> {
     /// If a part is missing or malformed: an entry that cannot be read could not be
     /// removed either.
     pub fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let attributes = body.get(HEADER..).unwrap_or_default();
         let (mut original, mut reply, mut id, mut zone) = (None, None, None, None);
-        for attribute in NlasIterator::new(attributes) {
-            let attribute = attribute?;
-            match attribute.kind() {
-                CTA_TUPLE_ORIG => original = Some(value(&attribute)),
-                CTA_TUPLE_REPLY => reply = Some(value(&attribute)),
-                CTA_ID => id = Some(value(&attribute)),
-                CTA_ZONE => zone = Some(value(&attribute)),
+        for attribute in attributes(body.get(NETFILTER_HEADER..).unwrap_or_default()) {
+            match attribute? {
+                (CTA_TUPLE_ORIG, value) => original = Some(value),
+                (CTA_TUPLE_REPLY, value) => reply = Some(value),
+                (CTA_ID, value) => id = Some(value),
+                (CTA_ZONE, value) => zone = Some(value),
                 _ => {}
             }
         }
@@ -120,62 +116,22 @@ pub(crate) fn write_statistics(buffer: &mut Vec<u8>) {
     write(GET_STATISTICS, NLM_F_ACK, vec![], buffer);
 }
 
-/// Appends a request. Its length is a multiple of four, as the next one needs it.
+/// Appends a request.
 fn write(kind: u16, flags: u16, attributes: Vec<DefaultNla>, buffer: &mut Vec<u8>) {
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | flags;
-    let payload = NetlinkPayload::InnerMessage(Request { kind, attributes });
-    let mut message = NetlinkMessage::new(header, payload);
-    message.finalize();
-    let start = buffer.len();
-    buffer.resize(start + message.buffer_len(), 0);
-    if let Some(place) = buffer.get_mut(start..) {
-        message.serialize(place);
-    }
-}
-
-/// A request of ctnetlink, without the header of netlink.
-struct Request {
-    kind: u16,
-    attributes: Vec<DefaultNla>,
-}
-
-impl NetlinkSerializable for Request {
-    fn message_type(&self) -> u16 {
-        self.kind
-    }
-
-    fn buffer_len(&self) -> usize {
-        HEADER + self.attributes.as_slice().buffer_len()
-    }
-
-    fn serialize(&self, buffer: &mut [u8]) {
-        let (header, attributes) = buffer.split_at_mut(HEADER);
-        header.copy_from_slice(&[AF_INET, 0, 0, 0]);
-        self.attributes.as_slice().emit(attributes);
-    }
-}
-
-/// Returns an attribute's value with the lifetime of the datagram, which
-/// `NlaBuffer::value` does not give.
-fn value<'a>(attribute: &NlaBuffer<&'a [u8]>) -> &'a [u8] {
-    let length = usize::from(attribute.length());
-    attribute.into_inner().get(4..length).unwrap_or_default()
+    write_netfilter_request(kind, flags, AF_INET, attributes, buffer);
 }
 
 /// Reads the addresses of a tuple.
 fn direction(tuple: &[u8]) -> Result<Direction, DecodeError> {
     let (mut source, mut destination) = (None, None);
-    for part in NlasIterator::new(tuple) {
-        let part = part?;
-        if part.kind() != CTA_TUPLE_IP {
+    for part in attributes(tuple) {
+        let (CTA_TUPLE_IP, addresses) = part? else {
             continue;
-        }
-        for address in NlasIterator::new(value(&part)) {
-            let address = address?;
-            match address.kind() {
-                CTA_IP_V4_SRC => source = ipv4(value(&address)),
-                CTA_IP_V4_DST => destination = ipv4(value(&address)),
+        };
+        for address in attributes(addresses) {
+            match address? {
+                (CTA_IP_V4_SRC, value) => source = ipv4(value),
+                (CTA_IP_V4_DST, value) => destination = ipv4(value),
                 _ => {}
             }
         }
@@ -196,6 +152,7 @@ fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use netlink_packet_core::Emitable;
     use proptest::prelude::*;
 
     fn nla(kind: u16, value: &[u8]) -> Vec<u8> {

@@ -6,6 +6,9 @@
 //! (`docker/<id>`, `system.slice/docker-<id>.scope`, …), but always contains the
 //! container's id. So the path is looked up for one container, in
 //! `/proc/<pid>/cgroup`, and follows for all others.
+//!
+//! It is parsed by hand: the crate `procfs` does not know `memory.stat` and `cpu.stat`, which
+//! are most of it, and fails for all mounts where it cannot read one of them.
 
 use std::{
     fs, io,

@@ -1,30 +1,21 @@
 //! Reads a table's chains, rules and sets' names over netlink
-//! (`linux/netfilter/nf_tables.h`), without the sets' elements. `nft` reads all
+//! (`linux/netfilter/nf_tables.h`), without the sets' elements, except those of the map. `nft` reads all
 //! elements of a table, even for a terse listing: 0.3 s of CPU time for the 100,000
 //! that the kernel may have made in the table of limits.
 
-use crate::{listing::Listing, model::LIMITS_TABLE};
-use hostfs::netlink::{Attributes, HEADER, Messages, open};
-use nix::{
-    errno::Errno,
-    sys::socket::{MsgFlags, SockProtocol, recv, send},
+use crate::{
+    dump_map,
+    listing::Listing,
+    model::LIMITS_TABLE,
+    netlink::{NFTABLES, ask},
 };
-use std::{io, os::fd::AsRawFd};
+use hostfs::netlink::{NLM_F_DUMP, NLM_F_DUMP_INTR, attribute};
+use std::io;
 
 /// `NFPROTO_INET`.
 const INET: u8 = 1;
-/// `NFNL_SUBSYS_NFTABLES << 8`.
-const NFTABLES: u16 = 10 << 8;
 /// `NFT_MSG_GETTABLE`, `GETCHAIN`, `GETRULE`, `GETSET`. The answer's type is one less.
 const GET: [u16; 4] = [1, 4, 7, 10];
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
-const REQUEST_DUMP: u16 = 0x301;
-/// `NLM_F_DUMP_INTR`: the ruleset changed during the dump.
-const INTERRUPTED: u16 = 0x10;
-/// `NLMSG_ERROR`.
-const ERROR: u16 = 2;
-/// `NLMSG_DONE`.
-const DONE: u16 = 3;
 /// How often a dump is begun again that a change has interrupted.
 const ATTEMPTS: usize = 5;
 
@@ -44,6 +35,7 @@ pub(crate) fn limits() -> io::Result<Listing> {
                 }
             })?;
         }
+        whole &= dump_map::add_to(&mut listing)?;
         if whole {
             return Ok(listing);
         }
@@ -53,65 +45,40 @@ pub(crate) fn limits() -> io::Result<Listing> {
 
 /// Requests all objects of a kind and calls `object` with the attributes of each.
 /// Returns whether the ruleset stayed the same meanwhile.
-fn dump(kind: u16, mut object: impl FnMut(&Attributes<'_>)) -> io::Result<bool> {
-    let fd = open(SockProtocol::NetlinkNetFilter, 0)?;
-    let mut message = Vec::with_capacity(HEADER + 4);
-    message.extend(20_u32.to_ne_bytes());
-    message.extend((NFTABLES | kind).to_ne_bytes());
-    message.extend(REQUEST_DUMP.to_ne_bytes());
-    message.extend([0; 8]); // sequence and port: unused on a one-request socket
-    message.extend([INET, 0, 0, 0]); // nfgenmsg
-    send(fd.as_raw_fd(), &message, MsgFlags::empty())?;
-    let mut buffer = vec![0; 1 << 16];
+fn dump(kind: u16, mut object: impl FnMut(&[u8])) -> io::Result<bool> {
     let mut whole = true;
-    loop {
-        // The kernel fills the answer within this call, so it does not block.
-        let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        for (header, body) in Messages(&buffer[..length]) {
-            whole &= header.flags & INTERRUPTED == 0;
-            match header.kind {
-                DONE => return Ok(whole),
-                ERROR => {
-                    let code = body.first_chunk().map_or(0, |c| i32::from_ne_bytes(*c));
-                    return Err(Errno::from_raw(code.wrapping_neg()).into());
-                }
-                other if other == NFTABLES | (kind - 1) => {
-                    object(&Attributes(body.get(4..).unwrap_or_default()));
-                }
-                _ => {}
-            }
+    ask(NFTABLES | kind, NLM_F_DUMP, INET, |message, attributes| {
+        whole &= message.flags() & NLM_F_DUMP_INTR == 0;
+        if message.message_type() == NFTABLES | (kind - 1) {
+            object(attributes);
         }
-    }
-}
-
-/// Returns the value of the first attribute of a kind.
-fn find<'a>(attributes: &Attributes<'a>, kind: u16) -> Option<&'a [u8]> {
-    attributes.clone().find(|a| a.0 == kind).map(|a| a.1)
+    })?;
+    Ok(whole)
 }
 
 /// Adds an object to the listing if it is in our table. Returns `None` for one that
 /// lacks an attribute.
-fn add(listing: &mut Listing, kind: u16, object: &Attributes<'_>) -> Option<()> {
-    let attribute = |number| find(object, number);
+fn add(listing: &mut Listing, kind: u16, object: &[u8]) -> Option<()> {
+    let find = |number| attribute(object, number);
     // The attributes' numbers differ by kind; the table's name is always 1.
-    if text(attribute(1)?)? != LIMITS_TABLE {
+    if text(find(1)?)? != LIMITS_TABLE {
         return Some(());
     }
     match kind {
         // NFTA_TABLE_FLAGS
-        1 => listing.add_table(attribute(2).is_some_and(|f| number(f) != Some(0))),
+        1 => listing.add_table(find(2).is_some_and(|f| number(f) != Some(0))),
         4 => {
             // NFTA_CHAIN_HOOK with NFTA_HOOK_HOOKNUM and NFTA_HOOK_PRIORITY,
             // NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE
-            let base = match attribute(4) {
+            let base = match find(4) {
                 None => None,
                 Some(hook) => {
-                    let hook = Attributes(hook);
-                    let priority = number(find(&hook, 2)?)?.cast_signed();
-                    let name = *HOOKS.get(usize::try_from(number(find(&hook, 1)?)?).ok()?)?;
-                    let accepts = number(attribute(5)?)? == 1;
+                    let priority = number(attribute(hook, 2)?)?.cast_signed();
+                    let index = usize::try_from(number(attribute(hook, 1)?)?).ok()?;
+                    let name = *HOOKS.get(index)?;
+                    let accepts = number(find(5)?)? == 1;
                     Some((
-                        text(attribute(7)?)?.to_owned(),
+                        text(find(7)?)?.to_owned(),
                         name.to_owned(),
                         i64::from(priority),
                         if accepts { "accept" } else { "drop" }.to_owned(),
@@ -119,15 +86,15 @@ fn add(listing: &mut Listing, kind: u16, object: &Attributes<'_>) -> Option<()> 
                 }
             };
             // NFTA_CHAIN_NAME
-            listing.add_chain(text(attribute(3)?)?.to_owned(), base);
+            listing.add_chain(text(find(3)?)?.to_owned(), base);
         }
         7 => {
             // NFTA_RULE_CHAIN, NFTA_RULE_USERDATA
-            let comment = attribute(7).and_then(comment);
-            listing.add_rule(text(attribute(2)?)?.to_owned(), comment);
+            let comment = find(7).and_then(comment);
+            listing.add_rule(text(find(2)?)?.to_owned(), comment);
         }
         // NFTA_SET_NAME
-        _ => listing.add_set(text(attribute(2)?)?.to_owned()),
+        _ => listing.add_set(text(find(2)?)?.to_owned()),
     }
     Some(())
 }
@@ -173,10 +140,10 @@ mod tests {
     fn objects_of_other_tables_are_skipped() {
         let mut listing = Listing::default();
         let other = b"\x0a\0\x01\0other\0\0\0";
-        assert_eq!(add(&mut listing, 10, &Attributes(other)), Some(()));
+        assert_eq!(add(&mut listing, 10, other), Some(()));
         assert!(!listing.has_set("other"));
         // A set without a name is unexpected.
         let ours = b"\x15\0\x01\0maliknode_limits\0\0\0\0";
-        assert_eq!(add(&mut listing, 10, &Attributes(ours)), None);
+        assert_eq!(add(&mut listing, 10, ours), None);
     }
 }

@@ -1,10 +1,13 @@
 //! Tenants as elements of our sets: the elements of each tenant, the smallest
 //! change between two states, and both as text for `nft`.
 
-use crate::model::TABLE;
+use crate::{
+    model::{LIMITS_TABLE, TABLE},
+    tunnels,
+};
 use domain::Slot;
 use ipnet::Ipv4Net;
-use provisioning::observed::ObservedFirewallTenant;
+use provisioning::{observed::ObservedFirewallTenant, spec::PacketRate};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
@@ -26,6 +29,9 @@ pub enum Element {
     Stopped(Slot),
     /// `dns`: the tenant's DNS server.
     Dns(Slot, Ipv4Addr),
+    /// `tunnels`, in the table of limits: the packets per second that the tenant's devices
+    /// may send to its port.
+    TunnelPackets(Slot, PacketRate),
 }
 
 impl Element {
@@ -37,6 +43,14 @@ impl Element {
             Element::Mesh(..) => "mesh",
             Element::Stopped(_) => "stopped",
             Element::Dns(..) => "dns",
+            Element::TunnelPackets(..) => tunnels::MAP,
+        }
+    }
+
+    fn table(self) -> &'static str {
+        match self {
+            Element::TunnelPackets(..) => LIMITS_TABLE,
+            _ => TABLE,
         }
     }
 
@@ -46,6 +60,9 @@ impl Element {
             Element::Gateway(s, a) | Element::Mesh(s, a) => format!("\"wg{s}\" . {a}"),
             Element::Net(s, n) => format!("\"wg{s}\" . {n}"),
             Element::Dns(s, a) => format!("\"wg{s}\" : {a}"),
+            Element::TunnelPackets(s, rate) => {
+                format!("{} : goto {}", s.listen_port(), tunnels::chain_of(rate))
+            }
         }
     }
 
@@ -56,7 +73,8 @@ impl Element {
             | Element::Gateway(s, _)
             | Element::Net(s, _)
             | Element::Mesh(s, _)
-            | Element::Dns(s, _) => s,
+            | Element::Dns(s, _)
+            | Element::TunnelPackets(s, _) => s,
         }
     }
 }
@@ -88,6 +106,8 @@ impl Elements {
             .extend(t.mesh.iter().map(|&a| Element::Mesh(slot, a)));
         self.0.extend(t.stopped.then_some(Element::Stopped(slot)));
         self.0.extend(t.dns.map(|a| Element::Dns(slot, a)));
+        self.0
+            .extend(t.tunnel_packets.map(|n| Element::TunnelPackets(slot, n)));
     }
 
     /// Returns the tenants that these elements describe.
@@ -102,6 +122,7 @@ impl Elements {
                 Element::Mesh(_, a) => drop(t.mesh.insert(a)),
                 Element::Stopped(_) => t.stopped = true,
                 Element::Dns(_, a) => t.dns = Some(a),
+                Element::TunnelPackets(_, n) => t.tunnel_packets = Some(n),
             }
         }
         all
@@ -156,7 +177,7 @@ fn commands(verb: &str, elements: &BTreeSet<Element>) -> String {
             let list: Vec<_> = of_set.iter().map(|e| e.text()).collect();
             format!(
                 "{verb} element inet {} {set} {{ {} }}\n",
-                TABLE,
+                of_set[0].table(),
                 list.join(", ")
             )
         })
@@ -175,16 +196,20 @@ mod tests {
         (
             any::<[bool; 4]>(),
             proptest::option::of(0..3u8),
+            proptest::option::of(1_000..3_000u64),
             proptest::collection::btree_set(2..9u8, 0..5),
         )
-            .prop_map(move |(has, dns, mesh)| ObservedFirewallTenant {
-                subnets: has[0].then(|| plan.subnet(slot)).into_iter().collect(),
-                gateways: has[1].then(|| plan.gateway(slot)).into_iter().collect(),
-                dns: dns.map(|n| Ipv4Addr::new(9, 9, 9, n)),
-                mesh: mesh.iter().map(|&h| plan.device(slot, h)).collect(),
-                listed: has[2],
-                stopped: has[3],
-            })
+            .prop_map(
+                move |(has, dns, tunnel_packets, mesh)| ObservedFirewallTenant {
+                    subnets: has[0].then(|| plan.subnet(slot)).into_iter().collect(),
+                    gateways: has[1].then(|| plan.gateway(slot)).into_iter().collect(),
+                    dns: dns.map(|n| Ipv4Addr::new(9, 9, 9, n)),
+                    mesh: mesh.iter().map(|&h| plan.device(slot, h)).collect(),
+                    listed: has[2],
+                    stopped: has[3],
+                    tunnel_packets: tunnel_packets.map(PacketRate::at_least),
+                },
+            )
     }
 
     fn node() -> impl Strategy<Value = BTreeMap<Slot, ObservedFirewallTenant>> {
@@ -215,7 +240,7 @@ mod tests {
             // It is the smallest: it touches no element that stays and does nothing twice.
             prop_assert!(change.removed.iter().all(|e| have.0.contains(e) && !want.0.contains(e)));
             prop_assert!(change.added.iter().all(|e| want.0.contains(e) && !have.0.contains(e)));
-            prop_assert!(change.commands().lines().count() <= 12);
+            prop_assert!(change.commands().lines().count() <= 14);
         }
     }
 
@@ -230,11 +255,13 @@ mod tests {
             mesh: [plan.device(slot, 2)].into(),
             listed: true,
             stopped: false,
+            tunnel_packets: Some(PacketRate::at_least(8_000)),
         };
         let mut after = before.clone();
         after.stopped = true;
         after.mesh.insert(plan.device(slot, 3));
         after.dns = Some(Ipv4Addr::new(9, 9, 9, 9));
+        after.tunnel_packets = Some(PacketRate::at_least(9_000));
         let change = Difference::between(
             &Elements::of([(&slot, &before)]),
             &Elements::of([(&slot, &after)]),
@@ -242,9 +269,11 @@ mod tests {
         assert_eq!(
             change.commands(),
             "delete element inet maliknode dns { \"wg1\" : 10.92.1.1 }\n\
+             delete element inet maliknode_limits tunnels { 51821 : goto at_8000 }\n\
              add element inet maliknode mesh { \"wg1\" . 10.88.1.3 }\n\
              add element inet maliknode stopped { \"wg1\" }\n\
-             add element inet maliknode dns { \"wg1\" : 9.9.9.9 }\n"
+             add element inet maliknode dns { \"wg1\" : 9.9.9.9 }\n\
+             add element inet maliknode_limits tunnels { 51821 : goto at_11312 }\n"
         );
     }
 }

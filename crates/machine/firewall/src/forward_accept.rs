@@ -11,7 +11,7 @@ use hostfs::{CommandError, OwnPids, run};
 /// Tailscale (16-23) and wg-quick (51820) do not use it.
 pub const PASS_MARK: u32 = 0x0100_0000;
 
-/// The rule's matches, as `-I` and `-D` expect them after the chain's name.
+/// The rule's matches, as `-I` expects them after the chain's name.
 const RULE: [&str; 8] = [
     "-m",
     "mark",
@@ -90,28 +90,6 @@ impl ForwardAccept {
             args.extend(RULE);
             args.extend(["-j", "ACCEPT"]);
             run("iptables", &args, "", own).await?;
-        }
-        Ok(())
-    }
-
-    /// Removes our rule from both chains.
-    pub(crate) async fn remove(own: &OwnPids) -> Result<(), CommandError> {
-        let dump = match run("iptables", &[WAIT[0], WAIT[1], "-S"], "", own).await {
-            Ok(dump) => dump,
-            Err(CommandError::NotInstalled { .. }) => return Ok(()),
-            Err(e) => return Err(e),
-        };
-        for line in String::from_utf8_lossy(&dump).lines() {
-            let chain = [DOCKER_CHAIN, FORWARD_CHAIN]
-                .into_iter()
-                .find(|c| line.starts_with(&format!("-A {c} ")));
-            if let Some(chain) = chain.filter(|_| is_ours(line)) {
-                let mut args = WAIT.to_vec();
-                args.extend(["-D", chain]);
-                args.extend(RULE);
-                args.extend(["-j", "ACCEPT"]);
-                run("iptables", &args, "", own).await?;
-            }
         }
         Ok(())
     }

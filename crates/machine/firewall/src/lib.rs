@@ -15,7 +15,8 @@
 //! not even by ARP, and nothing else in private ranges, because a tenant chooses the
 //! addresses from which its AdGuard Home fetches lists.
 //!
-//! What tenants share is divided: entries of the connection table and source ports by
+//! What tenants share is divided: the time for decryption by limits on packets
+//! (`tunnels.rs`), entries of the connection table and source ports by
 //! limits on connections, the resolvers' source ports by a range of the containers'
 //! own. WireGuard's ports are no source ports.
 //!
@@ -46,6 +47,7 @@ mod bridge;
 mod chains;
 mod command;
 mod dump;
+mod dump_map;
 // `elements`, `listing` and `rules` are public only for the fuzz targets
 // (crates/fuzzing).
 #[doc(hidden)]
@@ -63,6 +65,7 @@ mod ranges;
 #[doc(hidden)]
 pub mod rules;
 mod settings;
+mod tunnels;
 
 pub use forward_accept::PASS_MARK;
 pub use forwarding::enable_forwarding;

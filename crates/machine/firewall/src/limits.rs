@@ -1,7 +1,8 @@
 //! The table of limits: how much of what tenants share one of them may have.
 //!
 //! The rules are constant. The kernel makes the sets' elements, one for each device,
-//! tenant or destination that is active, and removes those without connections. They
+//! tenant or destination that is active, and removes those without connections; only the
+//! map of tenants' rates (`tunnels.rs`) has elements of ours. They
 //! are in a table of their own, because nft reads all elements of a table that it
 //! lists; this table is read without them (`dump.rs`). It is not of family `ip`,
 //! because iptables reads all elements of that.
@@ -22,6 +23,7 @@
 use crate::{
     model::{Chain, Rule, base, chain, rule},
     settings::FirewallSettings,
+    tunnels,
 };
 
 /// A limit's number of parts, and the bits of the source port that choose one.
@@ -72,8 +74,11 @@ const SETS: [&str; 10] = [
 
 /// Returns the declarations of the table's objects and sets.
 pub(crate) fn declarations(s: &FirewallSettings) -> Vec<String> {
-    let sets = SETS.map(str::to_owned);
-    timeout_policies(s).into_iter().chain(sets).collect()
+    timeout_policies(s)
+        .into_iter()
+        .chain(tunnels::declarations())
+        .chain(SETS.map(str::to_owned))
+        .collect()
 }
 
 /// The first packet of a connection.
@@ -93,7 +98,8 @@ pub(crate) fn chains(s: &FirewallSettings) -> Vec<Chain> {
             "a new connection of a container",
         ),
     ];
-    vec![
+    let mut chains = tunnels::chains();
+    chains.extend([
         base(
             "prerouting",
             "filter",
@@ -114,7 +120,8 @@ pub(crate) fn chains(s: &FirewallSettings) -> Vec<Chain> {
         chain("dns_flow", dns_flow(s)),
         chain("from_container", from_container(s)),
         chain("timeouts", timeouts()),
-    ]
+    ]);
+    chains
 }
 
 fn dns_rate(s: &FirewallSettings) -> Vec<Rule> {

@@ -131,7 +131,7 @@ impl Listing {
             && self.chains.len() == chains.len()
             && chains
                 .iter()
-                .all(|c| self.chains.get(c.name).is_some_and(|l| l.matches(c)))
+                .all(|c| self.chains.get(&*c.name).is_some_and(|l| l.matches(c)))
     }
 }
 

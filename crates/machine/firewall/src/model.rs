@@ -1,6 +1,8 @@
 //! Tables, chains and rules as data, for writing them and for comparing them with
 //! what `nft` lists.
 
+use std::borrow::Cow;
+
 /// The name of our tables with the filters: one of family `inet`, one of family
 /// `bridge`.
 pub const TABLE: &str = "maliknode";
@@ -29,7 +31,7 @@ pub struct Rule {
 /// A chain. One without a hook is only reached from other chains.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub hook: Option<Hook>,
     pub rules: Vec<Rule>,
 }
@@ -44,14 +46,14 @@ pub(crate) fn rule(text: impl Into<String>, comment: &'static str) -> Rule {
 
 /// Creates a base chain, which the kernel calls at a hook.
 pub(crate) fn base(
-    name: &'static str,
+    name: impl Into<Cow<'static, str>>,
     kind: &'static str,
     hook: &'static str,
     priority: i64,
     rules: Vec<Rule>,
 ) -> Chain {
     Chain {
-        name,
+        name: name.into(),
         hook: Some(Hook {
             kind,
             hook,
@@ -62,9 +64,9 @@ pub(crate) fn base(
 }
 
 /// Creates a chain that other chains call.
-pub(crate) fn chain(name: &'static str, rules: Vec<Rule>) -> Chain {
+pub(crate) fn chain(name: impl Into<Cow<'static, str>>, rules: Vec<Rule>) -> Chain {
     Chain {
-        name,
+        name: name.into(),
         hook: None,
         rules,
     }

@@ -6,20 +6,25 @@
 use futures_util::stream::BoxStream;
 use hostfs::{
     OwnPids,
-    netlink::{self, HEADER, Messages},
+    netlink::{
+        self, Channel, Message, Messages, NETFILTER_HEADER, NETLINK_NETFILTER, NLM_F_ACK,
+        attribute, write_netfilter_request,
+    },
 };
-use nix::sys::socket::{MsgFlags, SockProtocol, recv, send};
-use std::os::fd::AsRawFd;
+use std::io;
 
-const PROTOCOL: SockProtocol = SockProtocol::NetlinkNetFilter;
 /// `NFNLGRP_NFTABLES` is group 7; a netlink address contains groups as bits.
 const GROUP: u32 = 1 << (7 - 1);
-/// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN`.
-const NEWGEN: u16 = 10 << 8 | 15;
-/// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN`.
-const GETGEN: u16 = 10 << 8 | 16;
+/// `NFNL_SUBSYS_NFTABLES << 8`.
+pub(crate) const NFTABLES: u16 = 10 << 8;
+/// `NFT_MSG_NEWGEN`.
+const NEWGEN: u16 = NFTABLES | 15;
+/// `NFT_MSG_GETGEN`.
+const GETGEN: u16 = NFTABLES | 16;
 /// `NFTA_GEN_ID`.
 const GEN_ID: u16 = 1;
+/// `NFPROTO_UNSPEC`.
+const ANY_FAMILY: u8 = 0;
 /// The names whose changes are reported, as they are encoded in a message: our
 /// tables, and the chains of iptables that tenants' packets traverse.
 const WATCHED_NAMES: [&[u8]; 4] = [
@@ -29,54 +34,58 @@ const WATCHED_NAMES: [&[u8]; 4] = [
     b"FORWARD\0",
 ];
 
+/// Sends a request of nf_tables, for a dump or with `NLM_F_ACK`, in this thread's network
+/// namespace, and passes the messages of the answer on: each one and its attributes.
+///
+/// # Errors
+/// The kernel has no nf_tables, refuses, or answers something malformed.
+pub(crate) fn ask(
+    kind: u16,
+    flags: u16,
+    family: u8,
+    mut each: impl FnMut(&Message<'_>, &[u8]),
+) -> io::Result<()> {
+    let mut request = Vec::new();
+    write_netfilter_request(kind, flags, family, vec![], &mut request);
+    Channel::open(NETLINK_NETFILTER)?.ask(&request, |message| {
+        let attributes = message.payload().get(NETFILTER_HEADER..);
+        each(message, attributes.unwrap_or_default());
+        Ok(())
+    })
+}
+
 /// Returns the ruleset's generation in this thread's network namespace, or `None`
 /// if the kernel does not report it. It covers every table of nf_tables,
 /// including those of iptables-nft.
 pub(crate) fn generation() -> Option<u32> {
-    let request = || -> nix::Result<Vec<u8>> {
-        let fd = netlink::open(PROTOCOL, 0)?;
-        let mut message = Vec::with_capacity(HEADER + 4);
-        message.extend(20_u32.to_ne_bytes());
-        message.extend(GETGEN.to_ne_bytes());
-        message.extend(1_u16.to_ne_bytes()); // NLM_F_REQUEST
-        message.extend([0; 8]); // sequence and port: unused on a one-request socket
-        message.extend([0; 4]); // nfgenmsg: any family, version 0
-        send(fd.as_raw_fd(), &message, MsgFlags::empty())?;
-        // The kernel responds within the call above, so this does not block.
-        let mut response = vec![0; 1024];
-        let length = recv(fd.as_raw_fd(), &mut response, MsgFlags::empty())?;
-        response.truncate(length);
-        Ok(response)
-    };
-    let response = request().ok()?;
-    let (_, message) = Messages(&response).find(|(h, _)| h.kind == NEWGEN)?;
-    let mut attributes = message.get(4..)?;
-    while attributes.len() >= 8 {
-        let length = usize::from(u16::from_ne_bytes([attributes[0], attributes[1]]));
-        if u16::from_ne_bytes([attributes[2], attributes[3]]) == GEN_ID && length == 8 {
-            let id = attributes[4..8].try_into().ok()?;
-            return Some(u32::from_be_bytes(id));
+    let mut generation = None;
+    ask(GETGEN, NLM_F_ACK, ANY_FAMILY, |message, attributes| {
+        if message.message_type() == NEWGEN {
+            let id = attribute(attributes, GEN_ID).and_then(|id| id.try_into().ok());
+            generation = id.map(u32::from_be_bytes);
         }
-        attributes = attributes.get(length.max(4).next_multiple_of(4)..)?;
-    }
-    None
+    })
+    .ok()?;
+    generation
 }
 
 /// Returns whether a datagram announces an external change of a watched name.
 fn is_relevant(datagram: &[u8], own: &OwnPids) -> bool {
-    Messages(datagram).any(|(header, body)| {
+    Messages(datagram).map_while(Result::ok).any(|message| {
+        let body = message.payload();
         let mentions = |name: &&[u8]| body.windows(name.len()).any(|w| w == *name);
-        header.kind >> 8 == NEWGEN >> 8
-            && !own.contains(header.port)
+        message.message_type() >> 8 == NFTABLES >> 8
+            && !own.contains(message.port_number())
             && WATCHED_NAMES.iter().any(mentions)
     })
 }
 
 /// Returns a stream with an event, debounced, for external changes of our tables
 /// and of the chains that tenants' packets traverse. It never ends. Where the
-/// kernel does not report changes it stays silent.
+/// kernel does not report changes it stays silent. It must be called within a tokio
+/// runtime.
 pub(crate) fn changes(own: OwnPids) -> BoxStream<'static, ()> {
-    netlink::changes(PROTOCOL, GROUP, "the firewall", move |datagram| {
+    netlink::changes(NETLINK_NETFILTER, GROUP, "the firewall", move |datagram| {
         is_relevant(datagram, &own)
     })
 }
@@ -87,7 +96,7 @@ mod tests {
 
     fn message(kind: u16, port: u32, body: &[u8]) -> Vec<u8> {
         let mut m = Vec::new();
-        m.extend(((HEADER + body.len()) as u32).to_ne_bytes());
+        m.extend((16 + body.len() as u32).to_ne_bytes());
         m.extend(kind.to_ne_bytes());
         m.extend([0; 6]);
         m.extend(port.to_ne_bytes());

@@ -84,18 +84,6 @@ impl Nft {
         })
     }
 
-    /// Removes everything of ours: the tables, and the rule in `DOCKER-USER` or
-    /// FORWARD.
-    ///
-    /// # Errors
-    /// `FirewallUnavailable`; the tables may have been removed even then.
-    pub async fn remove_all(&self) -> PortResult<()> {
-        let mut last = self.last.lock().await;
-        *last = None;
-        self.transaction(&Ruleset::removal()).await?;
-        ForwardAccept::remove(&self.own).await.map_err(explain)
-    }
-
     /// Puts the tables in force without tenants, unless they are in force or have
     /// tenants: containers then reach nothing private, and nothing passes a tunnel.
     /// For the time at a boot before Docker and the server have started.
@@ -163,7 +151,13 @@ impl Nft {
                 && bridge.matches(&self.rules.bridge, &self.rules.version)
                 && bridge.has_pairs(&self.rules.pairs),
             packets_pass: forward.lets_packets_pass(),
-            elements: inet.elements,
+            elements: Elements(
+                inet.elements
+                    .0
+                    .into_iter()
+                    .chain(limits.elements.0)
+                    .collect(),
+            ),
         })
     }
 }

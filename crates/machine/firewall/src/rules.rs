@@ -85,13 +85,6 @@ impl Ruleset {
         text.push_str(&tenants.added());
         text
     }
-
-    /// Returns a transaction that removes all tables, whether or not they exist.
-    pub fn removal() -> String {
-        TABLES
-            .map(|(family, name)| format!("table {family} {name}\ndelete table {family} {name}\n"))
-            .concat()
-    }
 }
 
 /// Writes a chain in nft's syntax.
@@ -114,7 +107,7 @@ fn write_chain(chain: &Chain, text: &mut String) {
 mod tests {
     use super::*;
     use domain::{AddressPlan, Slot};
-    use provisioning::observed::ObservedFirewallTenant;
+    use provisioning::{observed::ObservedFirewallTenant, spec::PacketRate};
     use std::collections::BTreeMap;
 
     fn tenants(n: u16) -> Elements {
@@ -129,6 +122,7 @@ mod tests {
                     mesh: [plan.device(s, 2), plan.device(s, 3)].into(),
                     listed: true,
                     stopped: s.get() == 2,
+                    tunnel_packets: Some(PacketRate::at_least(18_028)),
                 };
                 (s, t)
             })
@@ -174,7 +168,7 @@ mod tests {
         );
         assert_eq!(
             many.strip_prefix(&none).map(|added| added.lines().count()),
-            Some(6)
+            Some(7)
         );
     }
 

@@ -242,6 +242,7 @@ mod tests {
             root: root.to_owned(),
             dns_memory_bytes: 0,
             dns_cpu_thousandths: 0,
+            tunnel_packets: provisioning::spec::PacketRate::at_least(100_000),
             image: "image".to_owned(),
             fallback_dns: std::net::Ipv4Addr::LOCALHOST,
         }

@@ -3,7 +3,7 @@
 //! renamed, so a reader never sees half of it.
 //!
 //! Nothing is flushed to the disk by force: each of these files can be written
-//! again from the database.
+//! again from the database. What cannot has [`write_durable_file`].
 
 use domain::{ErrorCode, Message};
 use provisioning::ports::{PortError, PortResult};
@@ -87,7 +87,21 @@ fn give(user: u32, to: impl FnOnce(Option<u32>) -> io::Result<()>) -> io::Result
 /// # Errors
 /// `DiskUnavailable`.
 pub fn write_private_file(path: &Path, content: &[u8]) -> PortResult<()> {
-    write_file(path, content, None)
+    write_file(path, content, None, false)
+}
+
+/// Writes a file that only we can read. It replaces the old file in one step, and after a
+/// power failure there is the old one or the new one.
+///
+/// # Errors
+/// `DiskUnavailable`.
+pub fn write_durable_file(path: &Path, content: &[u8]) -> PortResult<()> {
+    write_file(path, content, None, true)?;
+    let synced = match path.parent() {
+        Some(folder) => fs::File::open(folder).and_then(|folder| folder.sync_all()),
+        None => Ok(()),
+    };
+    synced.map_err(disk_error(DiskAction::Write, path))
 }
 
 /// Writes a file that only this user and we can read. It replaces the old file in one
@@ -96,10 +110,10 @@ pub fn write_private_file(path: &Path, content: &[u8]) -> PortResult<()> {
 /// # Errors
 /// `DiskUnavailable`.
 pub fn write_file_for(path: &Path, content: &[u8], user: u32) -> PortResult<()> {
-    write_file(path, content, Some(user))
+    write_file(path, content, Some(user), false)
 }
 
-fn write_file(path: &Path, content: &[u8], user: Option<u32>) -> PortResult<()> {
+fn write_file(path: &Path, content: &[u8], user: Option<u32>, durable: bool) -> PortResult<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.new"));
     // Always a new file: an existing one may be a link to somewhere else.
@@ -123,6 +137,9 @@ fn write_file(path: &Path, content: &[u8], user: Option<u32>) -> PortResult<()> 
             give(user, |user| fchown(&f, user, user))?;
         }
         f.write_all(content)?;
+        if durable {
+            f.sync_all()?;
+        }
         fs::rename(&temporary, path)
     };
     write().map_err(|e| {

@@ -6,15 +6,11 @@ use domain::Slot;
 use futures_util::stream::BoxStream;
 use hostfs::{
     OwnPids,
-    netlink::{self, Attributes, Header, Messages},
-};
-use nix::{
-    errno::Errno,
-    sys::socket::{MsgFlags, SockProtocol, recv, setsockopt, sockopt},
+    netlink::{self, Message, Messages, NETLINK_ROUTE, Socket, attribute},
 };
 use std::{
     collections::BTreeSet,
-    os::fd::{AsRawFd, OwnedFd},
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -45,18 +41,18 @@ enum Announced {
     Changed,
 }
 
-fn announced(header: Header, body: &[u8]) -> Option<Announced> {
+fn announced(message: &Message<'_>) -> Option<Announced> {
+    let (kind, body) = (message.message_type(), message.payload());
     // `struct ifinfomsg` and `struct tcmsg` both have the index at byte 4.
     let index = u32::from_ne_bytes(body.get(4..8)?.try_into().ok()?);
-    if TRAFFIC_CONTROL.contains(&header.kind) {
+    if TRAFFIC_CONTROL.contains(&kind) {
         return Some(Announced::Control(index));
     }
-    let attributes = body.get(LINK_HEADER..)?;
-    let (_, name) = Attributes(attributes).find(|(kind, _)| *kind == IFLA_IFNAME)?;
+    let name = attribute(body.get(LINK_HEADER..)?, IFLA_IFNAME)?;
     let name = std::str::from_utf8(name.strip_suffix(&[0])?).ok()?;
     let ifb = slot_of_ifb(name);
     let flags = u32::from_ne_bytes(body.get(8..12)?.try_into().ok()?);
-    match (header.kind, ifb) {
+    match (kind, ifb) {
         (_, None) if Slot::of_interface(name).is_none() => None,
         (DELLINK, _) => Some(Announced::Removed(index, ifb)),
         (NEWLINK, Some(slot)) if flags & UP == 0 => Some(Announced::Down(slot)),
@@ -64,6 +60,10 @@ fn announced(header: Header, body: &[u8]) -> Option<Announced> {
         _ => None,
     }
 }
+
+/// The journal's room for announcements in the kernel, in bytes: some thousand. An
+/// overrun costs a complete reading.
+const ROOM: i32 = 1 << 22;
 
 /// What is known of slots' links, to tell what an announcement concerns.
 #[derive(Clone, Debug, Default)]
@@ -107,9 +107,9 @@ impl KnownLinks {
 /// Returns whether a datagram announces an external change that may concern limits. A
 /// slot's interface that is created has no limits yet and is no such change.
 fn is_relevant(datagram: &[u8], own: &OwnPids, known: &KnownLinks) -> bool {
-    Messages(datagram).any(|(header, body)| {
-        !own.contains(header.port)
-            && match announced(header, body) {
+    Messages(datagram).map_while(Result::ok).any(|message| {
+        !own.contains(message.port_number())
+            && match announced(&message) {
                 Some(Announced::Control(index)) => known.lock().indices.contains(&index),
                 Some(Announced::Removed(_, None)) => true,
                 Some(Announced::Removed(_, Some(slot)) | Announced::Down(slot)) => {
@@ -120,14 +120,12 @@ fn is_relevant(datagram: &[u8], own: &OwnPids, known: &KnownLinks) -> bool {
     })
 }
 
-/// Returns a stream with an event, debounced, for external changes.
+/// Returns a stream with an event, debounced, for external changes. It must be called
+/// within a tokio runtime.
 pub(crate) fn changes(own: OwnPids, known: KnownLinks) -> BoxStream<'static, ()> {
-    netlink::changes(
-        SockProtocol::NetlinkRoute,
-        GROUPS,
-        "traffic control",
-        move |datagram| is_relevant(datagram, &own, &known),
-    )
+    netlink::changes(NETLINK_ROUTE, GROUPS, "traffic control", move |datagram| {
+        is_relevant(datagram, &own, &known)
+    })
 }
 
 /// What has changed since the last complete reading, by whomever.
@@ -152,40 +150,37 @@ impl Changed {
 /// that what has not changed is not read again.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    fd: Option<OwnedFd>,
+    socket: Option<Socket>,
     changed: Changed,
 }
 
 impl Journal {
     /// Opens the socket in the calling thread's network namespace.
     pub(crate) fn open() -> Self {
-        let fd = netlink::open(SockProtocol::NetlinkRoute, GROUPS).ok();
-        if let Some(fd) = &fd {
-            // Room for some thousand changes; an overrun costs a complete reading.
-            let _ = setsockopt(fd, sockopt::RcvBuf, &(1 << 22));
-        }
         Self {
-            fd,
+            socket: netlink::subscribe(NETLINK_ROUTE, GROUPS, ROOM).ok(),
             changed: Changed::default(),
         }
     }
 
     /// Returns what has changed since the journal was opened or cleared.
     pub(crate) fn changed(&mut self) -> &Changed {
-        let Some(fd) = &self.fd else {
+        let Some(socket) = &self.socket else {
             self.changed.lost = true;
             return &self.changed;
         };
-        let mut buffer = vec![0; 1 << 16];
+        let mut datagram = Vec::with_capacity(1 << 16);
         loop {
-            match recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Ok(length) => self.changed.add(&buffer[..length]),
-                Err(Errno::EAGAIN) => return &self.changed,
-                Err(Errno::EINTR) => {}
-                Err(Errno::ENOBUFS) => self.changed.lost = true,
-                Err(_) => {
+            datagram.clear();
+            match socket.recv(&mut datagram, 0) {
+                Ok(_) => self.changed.add(&datagram),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return &self.changed,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
                     self.changed.lost = true;
-                    return &self.changed;
+                    if !netlink::is_overrun(&e) {
+                        return &self.changed;
+                    }
                 }
             }
         }
@@ -200,8 +195,8 @@ impl Journal {
 
 impl Changed {
     fn add(&mut self, datagram: &[u8]) {
-        for (header, body) in Messages(datagram) {
-            match announced(header, body) {
+        for message in Messages(datagram).map_while(Result::ok) {
+            match announced(&message) {
                 Some(Announced::Control(index) | Announced::Removed(index, _)) => {
                     self.links.insert(index);
                 }

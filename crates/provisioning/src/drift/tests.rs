@@ -18,6 +18,7 @@ fn settings() -> NodeSettings {
         root: PathBuf::from("/nowhere"),
         dns_memory_bytes: 0,
         dns_cpu_thousandths: 0,
+        tunnel_packets: crate::spec::PacketRate::LEAST,
         image: "image".to_owned(),
         fallback_dns: std::net::Ipv4Addr::LOCALHOST,
     }
@@ -52,6 +53,7 @@ fn spec() -> NodeSpec {
         tenants: [1, 2]
             .map(|n| (Slot::new(n).unwrap(), tenant(n).into()))
             .into(),
+        ..NodeSpec::default()
     }
 }
 

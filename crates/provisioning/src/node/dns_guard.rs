@@ -2,9 +2,10 @@
 //! go to the fallback resolver, and before each further start one part that may be
 //! damaged is set aside: what is least missed first.
 
+use super::refusals::Refusals;
 use crate::{
     observed::{ContainerState, Observed},
-    pending::DnsHold,
+    pending::{DiskHold, DnsHold, Pending},
     plan::Step,
     ports::DnsPart,
 };
@@ -62,19 +63,27 @@ impl Guard {
 pub(super) struct DnsGuard {
     guards: BTreeMap<Slot, Guard>,
     holds: BTreeMap<Slot, DnsHold>,
-    disk_full: BTreeSet<Slot>,
+    disk_holds: BTreeMap<Slot, DiskHold>,
+    refusals: Refusals,
 }
 
 impl DnsGuard {
-    /// Returns the instances that are on hold.
-    pub fn holds(&self) -> &BTreeMap<Slot, DnsHold> {
-        &self.holds
+    /// Writes the instances on hold, and those that are replaced, into the changes under
+    /// way.
+    pub fn add_to(&self, pending: &mut Pending) {
+        pending.dns_holds.clone_from(&self.holds);
+        pending.dns_refused = self.refusals.containers();
     }
 
-    /// Sets the instances that must not run because they use too much of the disk.
-    pub fn set_disk_full(&mut self, slots: BTreeSet<Slot>) {
-        let all = self.disk_full.union(&slots).copied().collect::<Vec<_>>();
-        self.disk_full = slots;
+    /// Sets the instances that must not run because of the disk.
+    pub fn set_disk_holds(&mut self, holds: BTreeMap<Slot, DiskHold>) {
+        let all: BTreeSet<Slot> = self
+            .disk_holds
+            .keys()
+            .chain(holds.keys())
+            .copied()
+            .collect();
+        self.disk_holds = holds;
         all.into_iter().for_each(|slot| self.update(slot));
     }
 
@@ -93,6 +102,7 @@ impl DnsGuard {
                 Some((*slot, kind))
             }
             Step::StartContainer(slot) => {
+                self.refusals.started(*slot);
                 let owner = spec.tenants.get(slot)?.private_key.public();
                 let guard = self.guards.entry(*slot).or_insert(Guard {
                     owner,
@@ -121,6 +131,7 @@ impl DnsGuard {
         let Some(containers) = observed.containers.value() else {
             return;
         };
+        self.refusals.containers_read(is_owner, containers);
         let ended: BTreeSet<Slot> = containers
             .ours
             .iter()
@@ -151,8 +162,14 @@ impl DnsGuard {
         self.update_all();
     }
 
-    /// Follows a new reading of one AdGuard Home.
-    pub fn dns_read(&mut self, slot: Slot, observed: &Observed) {
+    /// Follows a new reading of one AdGuard Home. Returns what is wrong with it, if its
+    /// container is to be replaced for that.
+    pub fn dns_read(
+        &mut self,
+        slot: Slot,
+        spec: &NodeSpec,
+        observed: &Observed,
+    ) -> Option<DriftKind> {
         let running = observed.dns.get(&slot).and_then(|d| d.value());
         // The start may have failed, and have had its effect all the same.
         if let Some(guard) = self.guards.get_mut(&slot) {
@@ -161,6 +178,8 @@ impl DnsGuard {
                 false => guard.answers_since = None,
             }
         }
+        let is_refused = self.refusals.dns_read(slot, spec, observed);
+        is_refused.then_some(DriftKind::DnsPasswordChanged)
     }
 
     /// Lets instances go that have answered for a while, or rested long enough.
@@ -180,13 +199,13 @@ impl DnsGuard {
 
     fn update_all(&mut self) {
         let slots = self.guards.keys().chain(self.holds.keys());
-        let slots: BTreeSet<Slot> = slots.chain(&self.disk_full).copied().collect();
+        let slots: BTreeSet<Slot> = slots.chain(self.disk_holds.keys()).copied().collect();
         slots.into_iter().for_each(|slot| self.update(slot));
     }
 
     fn update(&mut self, slot: Slot) {
-        let full = self.disk_full.contains(&slot).then_some(DnsHold::DiskFull);
-        let hold = full.or_else(|| self.guards.get(&slot).and_then(Guard::hold));
+        let disk = self.disk_holds.get(&slot).copied().map(DnsHold::Disk);
+        let hold = disk.or_else(|| self.guards.get(&slot).and_then(Guard::hold));
         match hold {
             Some(hold) => drop(self.holds.insert(slot, hold)),
             None => drop(self.holds.remove(&slot)),

@@ -5,6 +5,7 @@ use super::node_ports::NodePorts;
 use crate::{
     derive::TenantSpecExt,
     drift::Drift,
+    pending::DiskHold,
     ports::{PortError, PortResult},
     spec::{DnsInstance, NodeSettings},
 };
@@ -31,7 +32,7 @@ pub(crate) struct Shared {
     node: watch::Sender<NodeState>,
     spec: watch::Sender<Option<Arc<NodeSpec>>>,
     drifts: broadcast::Sender<Drift>,
-    disk_full: watch::Sender<BTreeSet<Slot>>,
+    disk_holds: watch::Sender<BTreeMap<Slot, DiskHold>>,
 }
 
 impl Shared {
@@ -44,7 +45,7 @@ impl Shared {
             node: watch::Sender::new(NodeState::default()),
             spec: watch::Sender::new(None),
             drifts: broadcast::Sender::new(BUFFERED_DRIFTS),
-            disk_full: watch::Sender::new(BTreeSet::new()),
+            disk_holds: watch::Sender::new(BTreeMap::new()),
         }
     }
 
@@ -57,8 +58,8 @@ impl Shared {
         self.spec.subscribe()
     }
 
-    pub(crate) fn disk_full(&self) -> BTreeSet<Slot> {
-        self.disk_full.borrow().clone()
+    pub(crate) fn disk_holds(&self) -> BTreeMap<Slot, DiskHold> {
+        self.disk_holds.borrow().clone()
     }
 
     pub(crate) fn set_spec(&self, spec: Option<Arc<NodeSpec>>) {
@@ -146,15 +147,14 @@ impl NodeHandle {
         self.shared.nudge.notify_one();
     }
 
-    /// Sets the tenants whose AdGuard Home must not run because it uses more of the
-    /// disk than it may.
-    pub fn set_disk_full(&self, slots: BTreeSet<Slot>) {
-        let changed = |old: &mut BTreeSet<Slot>| {
-            let changed = *old != slots;
-            *old = slots;
+    /// Sets the tenants whose AdGuard Home must not run because of the disk.
+    pub fn set_disk_holds(&self, holds: BTreeMap<Slot, DiskHold>) {
+        let changed = |old: &mut BTreeMap<Slot, DiskHold>| {
+            let changed = *old != holds;
+            *old = holds;
             changed
         };
-        if self.shared.disk_full.send_if_modified(changed) {
+        if self.shared.disk_holds.send_if_modified(changed) {
             self.nudge();
         }
     }
@@ -208,11 +208,12 @@ impl NodeHandle {
         Some(holders.collect())
     }
 
-    /// Returns the slots with a tenant by the node's last spec; none before there is
-    /// a spec.
+    /// Returns the slots with a tenant by the node's last spec, one that cannot be read
+    /// included; none before there is a spec.
     pub fn used_slots(&self) -> BTreeSet<Slot> {
         let spec = self.shared.spec.borrow();
-        let used = spec.iter().flat_map(|s| s.tenants.keys());
+        let used = spec.iter();
+        let used = used.flat_map(|s| s.tenants.keys().chain(s.unreadable.keys()));
         used.copied().collect()
     }
 

@@ -5,14 +5,15 @@
 use crate::{
     observed::{Observation, Observed, ObservedInterface},
     pending::Pending,
-    plan::{Step, is_ours},
+    plan::{Step, is_others_interface, is_ours},
 };
 use domain::{AddressPlan, PublicKey, Slot};
 use ipnet::{IpNet, Ipv4Net};
 use protocol::{NodeSpec, TenantSpec};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
 };
 
 /// See the module.
@@ -46,10 +47,25 @@ impl StaleConnections {
     }
 
     /// Adds the addresses that another spec takes from their holders.
-    pub fn spec_changed(&mut self, old: &NodeSpec, new: &NodeSpec, addresses: &AddressPlan) {
+    pub fn spec_changed(
+        &mut self,
+        old: &NodeSpec,
+        new: &NodeSpec,
+        observed: &Observed,
+        addresses: &AddressPlan,
+    ) {
+        for (slot, before) in old.unknown_tenants() {
+            if new.unknown(slot) != Some(before) {
+                // What changed while it could not be read is not known.
+                let now = new.tenants.get(&slot).filter(|t| !t.suspended);
+                let interfaces = observed.wireguard.value();
+                let present = interfaces.and_then(|w| w.get(&slot));
+                self.add(slot, not_held(slot, now.zip(present), addresses));
+            }
+        }
         for (slot, before) in old.tenants.iter().filter(|(_, t)| !t.suspended) {
             match new.tenants.get(slot) {
-                Some(now) if std::sync::Arc::ptr_eq(before, now) => {}
+                Some(now) if Arc::ptr_eq(before, now) => {}
                 Some(now) if !now.suspended && is_same_tenant(before, now) => {
                     self.add(*slot, lost_addresses(before, now));
                 }
@@ -105,6 +121,11 @@ impl StaleConnections {
                 // Devices of an earlier tenant may still send.
                 let interfaces = observed.wireguard.value().into_iter().flatten();
                 for (slot, i) in interfaces.filter(|(_, i)| is_ours(i)) {
+                    // Those of one that cannot be read were left to it.
+                    let unknown = spec.unknown(*slot);
+                    if unknown.is_some_and(|t| !is_others_interface(t, i)) {
+                        continue;
+                    }
                     let tenant = spec.tenants.get(slot).filter(|t| !t.suspended);
                     let key = tenant.map(|t| t.private_key.public());
                     if key.is_none() || i.public_key != key {
@@ -151,6 +172,32 @@ fn whole(slot: Slot, addresses: &AddressPlan) -> BTreeSet<Ipv4Net> {
         Ipv4Net::from(addresses.container(slot)),
     ]
     .into()
+}
+
+/// Returns everything of a slot but the addresses that its tenant's devices already
+/// have on its interface.
+fn not_held(
+    slot: Slot,
+    present: Option<(&Arc<TenantSpec>, &ObservedInterface)>,
+    addresses: &AddressPlan,
+) -> BTreeSet<Ipv4Net> {
+    let own = present.filter(|(t, i)| i.public_key == Some(t.private_key.public()));
+    let Some((t, i)) = own else {
+        return whole(slot, addresses);
+    };
+    let has = |key: &PublicKey, address: Ipv4Addr| {
+        let peer = i.peers.get(key);
+        let net = IpNet::from(IpAddr::from(address));
+        peer.is_some_and(|peer| peer.allowed_ips.iter().all(|of| *of == net))
+    };
+    let held = t.devices.values();
+    let held = held.filter(|d| has(&d.public_key, d.address));
+    let mut held: BTreeSet<Ipv4Addr> = held.map(|d| d.address).collect();
+    held.insert(addresses.gateway(slot));
+    let all = addresses.subnet(slot).hosts();
+    all.filter(|at| !held.contains(at))
+        .map(Ipv4Net::from)
+        .collect()
 }
 
 fn is_same_tenant(a: &TenantSpec, b: &TenantSpec) -> bool {

@@ -4,7 +4,7 @@ use super::executor::Executor;
 use crate::{
     derive::TenantSpecExt,
     observed::{ContainerState, Observation, Observed, ObservedFirewallTenant},
-    pending::DnsHold,
+    pending::{DiskHold, DnsHold},
     plan::{ContainerIndex, Lane, is_ours, peer_change, wanted_elements},
     ports::PortError,
     spec::{NodeSettings, docker_name},
@@ -117,8 +117,11 @@ fn dns(t: &TenantSpec, s: &StatusSources<'_>) -> Part {
         Some(DnsHold::Repair(_) | DnsHold::Rest) => {
             return problem(ErrorCode::DnsUnavailable, Message::DnsKeepsEnding);
         }
-        Some(DnsHold::DiskFull) => {
+        Some(DnsHold::Disk(DiskHold::Full)) => {
             return problem(ErrorCode::DnsUnavailable, Message::DnsDiskFull);
+        }
+        Some(DnsHold::Disk(DiskHold::Low)) => {
+            return problem(ErrorCode::DiskLow, Message::DnsDiskHeld);
         }
         None => {}
     }

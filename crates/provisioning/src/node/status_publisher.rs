@@ -41,7 +41,9 @@ impl StatusInputs<'_> {
         let status = status::status(t, &sources);
         let readable = observed.wireguard.value().is_some() && observed.firewall.value().is_some();
         let waits = self.planner.waits_for_connections(t.slot);
+        // A tenant that cannot be read has an earlier generation in force.
         let applied = readable
+            && !self.spec.unreadable.contains_key(&t.slot)
             && (t.suspended || status.tunnel.is_ready() || !waits)
             && !self.observer.is_in_doubt(t.slot)
             && !self.executor.touches(t.slot, self.planner.plan());

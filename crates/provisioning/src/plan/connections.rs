@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{derive::TenantSpecExt, observed::Observation};
 use domain::Slot;
+use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
@@ -63,5 +64,24 @@ fn held(v: &View) -> BTreeSet<Ipv4Addr> {
         devices.chain([ranges.gateway(t.slot), ranges.container(t.slot)])
     });
     let bridge = [v.settings.addresses.bridge()];
-    addresses.chain(bridge).collect()
+    let unknown = v.spec.unknown_tenants();
+    let unknown = unknown.flat_map(|(slot, _)| unknown_held(v, slot));
+    addresses.chain(unknown).chain(bridge).collect()
+}
+
+/// Returns the same for a tenant of which nothing is known: what its interface has.
+fn unknown_held(v: &View, slot: Slot) -> Vec<Ipv4Addr> {
+    let interfaces = v.observed.wireguard.value();
+    let present = interfaces.and_then(|w| w.get(&slot)).filter(|i| is_ours(i));
+    let Some(i) = present.filter(|_| !v.has_earlier_tenants_interface(slot)) else {
+        return vec![];
+    };
+    let ranges = &v.settings.addresses;
+    let networks = i.peers.values().flat_map(|peer| &peer.allowed_ips);
+    let devices = networks.filter_map(|net| match net {
+        IpNet::V4(net) => Some(net.addr()),
+        IpNet::V6(_) => None,
+    });
+    let own = [ranges.gateway(slot), ranges.container(slot)];
+    devices.chain(own).collect()
 }

@@ -1,6 +1,6 @@
 //! Plans a slot's container and its AdGuard Home.
 
-use super::{step::Step, view::View};
+use super::{step::Step, unreadable::is_others_container, view::View};
 use crate::{
     derive::TenantSpecExt,
     observed::{ContainerState, DnsConf, Observation, ObservedDns},
@@ -18,14 +18,20 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
     let active = v.active(slot);
     let hold = v.pending.dns_holds.get(&slot);
     let (mut kept, mut removing, mut steps) = (None, false, vec![]);
+    let unknown = v.spec.unknown(slot);
+    let refused = v.pending.dns_refused.get(&slot);
     for x in v.containers.of_slot(slot, c) {
+        if unknown.is_some_and(|t| !is_others_container(t, x)) {
+            continue;
+        }
         let fits = kept.is_none()
             && active.is_some_and(|t| {
                 x.name == t.name.container()
                     && fits(v, slot, &x.revision, c.image)
                     && !matches!(x.state, ContainerState::Paused | ContainerState::Dead)
                     && !has_lost_its_conf(v, t, x.state)
-                    && hold != Some(&DnsHold::DiskFull)
+                    && !matches!(hold, Some(DnsHold::Disk(_)))
+                    && refused != Some(&x.id)
             });
         if fits {
             kept = Some(x.state);
@@ -69,7 +75,7 @@ fn start(slot: Slot, hold: Option<&DnsHold>) -> Vec<Step> {
         Some(DnsHold::Repair(Some(part))) => {
             vec![Step::SetAside(slot, *part), Step::StartContainer(slot)]
         }
-        Some(DnsHold::Rest | DnsHold::DiskFull) => vec![],
+        Some(DnsHold::Rest | DnsHold::Disk(_)) => vec![],
     }
 }
 

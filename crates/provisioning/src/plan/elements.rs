@@ -4,7 +4,7 @@ use super::view::{View, is_ours, wanted_elements};
 use crate::{
     observed::{Observation, ObservedFirewallTenant},
     ports::FirewallChange,
-    spec::FirewallTenant,
+    spec::{FirewallTenant, PacketRate},
 };
 use domain::Slot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,9 @@ pub(super) enum ElementChange {
 /// slot whose interface still exists or may be being created (then without mesh), so
 /// that no interface of ours is ever unfiltered.
 fn wanted(v: &View, slot: Slot) -> Option<FirewallTenant> {
+    if v.spec.unknown(slot).is_some() && !v.has_earlier_tenants_interface(slot) {
+        return v.unknown_elements(slot, may_have_interface(v, slot));
+    }
     let own = v
         .active(slot)
         .map(|t| wanted_elements(t, v.observed, v.settings, v.containers, v.is_held(slot)));
@@ -39,6 +42,7 @@ fn wanted(v: &View, slot: Slot) -> Option<FirewallTenant> {
         dns: present.and_then(|t| t.dns).filter(|_| own.is_none()),
         mesh: BTreeSet::new(),
         stopped: false,
+        tunnel_packets: PacketRate::LEAST,
     })
 }
 

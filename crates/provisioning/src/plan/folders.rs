@@ -40,6 +40,6 @@ pub(super) fn plan_stray(v: &View, folder: &str) -> Option<Step> {
         return None;
     };
     let tenant = tenant_of_folder(folder).filter(|_| folders.contains_key(folder))?;
-    let free = !v.uses_folder(containers, &tenant);
+    let free = !v.uses_folder(containers, &tenant) && !v.is_unknown_tenants_folder(&tenant);
     free.then(|| Step::RemoveFolder(folder.to_owned()))
 }

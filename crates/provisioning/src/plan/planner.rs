@@ -36,10 +36,12 @@ struct Facts {
     shaping: bool,
     all_elements: bool,
     unswept: bool,
+    /// Whether a folder of any name may be a tenant's that cannot be read.
+    nameless: bool,
 }
 
 impl Facts {
-    fn new(o: &Observed, pending: &Pending) -> Self {
+    fn new(spec: &NodeSpec, o: &Observed, pending: &Pending) -> Self {
         Self {
             wireguard: o.wireguard.value().is_some(),
             firewall: o.firewall.value().map(|f| f.complete),
@@ -48,6 +50,7 @@ impl Facts {
             shaping: o.shaping.value().is_some(),
             all_elements: pending.all_elements,
             unswept: pending.unswept,
+            nameless: spec.unknown_tenants().any(|(_, t)| t.name.is_none()),
         }
     }
 }
@@ -102,7 +105,7 @@ impl Planner {
         settings: &NodeSettings,
         mut dirty: DirtySet,
     ) -> BTreeSet<Slot> {
-        let facts = Some(Facts::new(observed, pending));
+        let facts = Some(Facts::new(spec, observed, pending));
         dirty.everything |= self.facts != facts;
         self.facts = facts;
         self.apply_spec(spec, settings, &mut dirty);
@@ -188,6 +191,14 @@ impl Planner {
             dirty.slots.insert(*slot);
             self.tenants.add(t, settings);
         }
+        let (old, new) = (&self.spec.unreadable, &spec.unreadable);
+        let changed = |slot: &&Slot| old.get(*slot) != new.get(*slot);
+        for slot in old.keys().chain(new.keys()).filter(changed) {
+            dirty.slots.insert(*slot);
+            let both = old.get(slot).into_iter().chain(new.get(slot));
+            let names = both.filter_map(|t| t.name.as_ref());
+            dirty.names.extend(names.map(TenantName::to_string));
+        }
         self.spec = spec.clone();
     }
 
@@ -202,9 +213,13 @@ impl Planner {
         let differing = |slot: &Slot| {
             old.stale_connections.get(slot) != pending.stale_connections.get(slot)
                 || old.dns_holds.get(slot) != pending.dns_holds.get(slot)
+                || old.dns_refused.get(slot) != pending.dns_refused.get(slot)
         };
         let all = [old, pending].into_iter();
-        let slots = all.flat_map(|p| p.stale_connections.keys().chain(p.dns_holds.keys()));
+        let slots = all.flat_map(|p| {
+            let holds = p.dns_holds.keys().chain(p.dns_refused.keys());
+            p.stale_connections.keys().chain(holds)
+        });
         dirty.slots.extend(slots.filter(|slot| differing(slot)));
         let starts = old.starts.symmetric_difference(&pending.starts);
         dirty.names.extend(starts.map(TenantName::to_string));
@@ -255,6 +270,7 @@ fn all_slots(v: &View) -> BTreeSet<Slot> {
     slots.extend(interfaces.chain(elements).chain(v.observed.dns.keys()));
     slots.extend(v.pending.tunnels.iter().chain(&v.pending.elements));
     slots.extend(v.containers.slots());
+    slots.extend(v.spec.unreadable.keys());
     let speeds = v.observed.shaping.value().into_iter();
     slots.extend(speeds.flat_map(|s| s.keys()));
     slots

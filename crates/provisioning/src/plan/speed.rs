@@ -16,6 +16,9 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
     else {
         return vec![];
     };
+    if v.spec.unknown(slot).is_some() {
+        return vec![];
+    }
     let own = interfaces.get(&slot).is_some_and(is_ours) && !v.has_earlier_tenants_interface(slot);
     let tenant = v.active(slot).filter(|_| own);
     let wanted = tenant.map_or(SpeedLimits::default(), |t| t.limits.speed);

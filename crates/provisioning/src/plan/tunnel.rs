@@ -22,7 +22,8 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
     let present = interfaces.get(&slot);
     let Some(t) = v.active(slot) else {
         let ours = present.is_some_and(is_ours);
-        return ours
+        let stays = v.spec.unknown(slot).is_some() && !v.has_earlier_tenants_interface(slot);
+        return (ours && !stays)
             .then_some(Step::DeleteInterface(slot))
             .into_iter()
             .collect();

@@ -1,6 +1,7 @@
 //! What a plan is made from, and indexes that save look-ups from iterating over all
 //! tenants or containers.
 
+use super::unreadable::is_others_interface;
 use crate::{
     derive::TenantSpecExt,
     hash::content_hash,
@@ -38,10 +39,42 @@ impl View<'_> {
     pub fn has_earlier_tenants_interface(&self, slot: Slot) -> bool {
         let interfaces = self.observed.wireguard.value();
         let present = interfaces.and_then(|w| w.get(&slot));
-        present.filter(|i| is_ours(i)).is_some_and(|i| {
-            let tenant = self.active(slot);
-            tenant.is_some_and(|t| i.owner.as_deref() != Some(t.owner().as_str()))
+        let is_earlier = |i: &ObservedInterface| match self.spec.unknown(slot) {
+            Some(unreadable) => is_others_interface(unreadable, i),
+            None => {
+                let tenant = self.active(slot);
+                tenant.is_some_and(|t| i.owner.as_deref() != Some(t.owner().as_str()))
+            }
+        };
+        present.filter(|i| is_ours(i)).is_some_and(is_earlier)
+    }
+
+    /// Returns the elements that stay of a tenant of which nothing is known: those that
+    /// the slot has, completed so that its interface is filtered. Without elements and
+    /// without an interface there are none.
+    pub fn unknown_elements(&self, slot: Slot, has_interface: bool) -> Option<FirewallTenant> {
+        let firewall = self.observed.firewall.value();
+        let present = firewall.and_then(|f| f.tenants.get(&slot));
+        if present.is_none() && !has_interface {
+            return None;
+        }
+        let packets = present.and_then(|t| t.tunnel_packets);
+        Some(FirewallTenant {
+            slot,
+            subnet: self.settings.addresses.subnet(slot),
+            gateway: self.settings.addresses.gateway(slot),
+            dns: present.and_then(|t| t.dns),
+            mesh: present.map(|t| t.mesh.clone()).unwrap_or_default(),
+            stopped: present.is_some_and(|t| t.stopped),
+            tunnel_packets: packets.unwrap_or(self.settings.tunnel_packets),
         })
+    }
+
+    /// Returns whether a folder that belongs to no tenant of the spec may be that of a
+    /// tenant of which nothing is known.
+    pub fn is_unknown_tenants_folder(&self, name: &TenantName) -> bool {
+        let mut unknown = self.spec.unknown_tenants();
+        unknown.any(|(_, t)| t.name.as_ref().is_none_or(|own| own == name))
     }
 
     /// Returns the owner of the folder with the tenant's name, by the tunnel's key in it.

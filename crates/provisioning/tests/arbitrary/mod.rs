@@ -3,7 +3,7 @@
 
 use domain::Slot;
 use proptest::prelude::*;
-use protocol::{NodeSpec, SpeedLimits, TenantLimits};
+use protocol::{NodeSpec, SpeedLimits, TenantLimits, UnreadableTenant};
 use provisioning::{
     NodeSettings, Observation, Observed, TenantSpecExt,
     hash::content_hash,
@@ -37,6 +37,7 @@ prop_compose! {
     pub fn any_spec()(
         picks in prop::collection::vec((0u8..4, any::<bool>(), any::<bool>()), 4),
         limits in prop::collection::vec(any_limits(), 4),
+        unreadable in prop::collection::vec(prop::option::weighted(0.2, (any::<bool>(), any::<bool>())), 4),
     ) -> NodeSpec {
         let s = settings();
         let picks = SLOTS.zip(picks).zip(limits);
@@ -46,7 +47,17 @@ prop_compose! {
             t.suspended = suspended && devices == 3;
             (t.slot, t.into())
         }).collect();
-        NodeSpec { generation: 1, tenants }
+        let unreadable = SLOTS.zip(unreadable).filter_map(|(n, known)| {
+            let (name, owner) = known?;
+            let t = samples::tenant(&s, n, 0);
+            let lost = UnreadableTenant {
+                name: Some(t.name.clone()).filter(|_| name),
+                owner: Some(t.private_key.public()).filter(|_| owner),
+                place: "a row".to_owned(),
+            };
+            Some((t.slot, lost))
+        }).collect();
+        NodeSpec { generation: 1, tenants, unreadable }
     }
 }
 

@@ -25,6 +25,36 @@ pub enum StoreError {
     /// limit of tenants.
     #[error("the node is full")]
     NodeFull,
+    /// Another node has the name.
+    #[error("a node has the name {name}")]
+    NodeNameTaken {
+        /// The name.
+        name: String,
+    },
+    /// The node has tenants.
+    #[error("{tenants} tenants are on the node")]
+    NodeInUse {
+        /// Their number.
+        tenants: u32,
+    },
+    /// The local node cannot be revoked or removed, and its host is a setting.
+    #[error("the node is the local one")]
+    NodeIsLocal,
+    /// Only joining again opens a revoked node.
+    #[error("the node is revoked")]
+    NodeIsRevoked,
+    /// A certificate is for another key than the one that the node joined with.
+    #[error("the certificate is for another key")]
+    NodeKeyOther,
+    /// No join token has that id and secret.
+    #[error("no such join token")]
+    JoinTokenUnknown,
+    /// The join token was used by another machine, or for another key.
+    #[error("the join token was used")]
+    JoinTokenUsed,
+    /// The join token has expired.
+    #[error("the join token has expired")]
+    JoinTokenExpired,
     /// The plan allows no further device.
     #[error("the plan allows {allowed} devices")]
     DeviceLimit {
@@ -94,6 +124,24 @@ impl StoreError {
             Self::KeyTaken => Failure::new(Code::BadRequest, Message::DeviceKeyTaken),
             Self::ClientIdTaken => Failure::new(Code::Busy, Message::DeviceNotSaved),
             Self::NodeFull => Failure::new(Code::NodeFull, Message::SignUpsFull),
+            Self::NodeNameTaken { name } => {
+                let name = name.clone();
+                Failure::at(
+                    Field::Name,
+                    Code::NodeTaken,
+                    Message::NodeNameTaken { name },
+                )
+            }
+            Self::NodeInUse { tenants } => {
+                let tenants = (*tenants).into();
+                Failure::new(Code::NodeInUse, Message::NodeHasTenants { tenants })
+            }
+            Self::NodeIsLocal => Failure::new(Code::NodeFixed, Message::NodeIsLocal),
+            Self::NodeIsRevoked => Failure::new(Code::NodeFixed, Message::NodeIsRevoked),
+            Self::NodeKeyOther => Failure::new(Code::NodeRefused, Message::RenewalOtherKey),
+            Self::JoinTokenUnknown => Failure::new(Code::NodeRefused, Message::JoinTokenUnknown),
+            Self::JoinTokenUsed => Failure::new(Code::NodeRefused, Message::JoinTokenUsed),
+            Self::JoinTokenExpired => Failure::new(Code::NodeRefused, Message::JoinTokenExpired),
             Self::DeviceLimit { allowed } => {
                 let allowed = (*allowed).into();
                 Failure::new(Code::DeviceLimit, Message::DeviceLimit { allowed })

@@ -4,6 +4,10 @@
 //! A published migration is never changed. A column is removed in two releases
 //! (the first stops using it, the second drops it), so that a release still runs
 //! on the database of the next release.
+//!
+//! Six columns of `peers` are no longer written but still read, so they are not dropped:
+//! `rx_total`, `tx_total`, `last_rx`, `last_tx`, `last_handshake` and `endpoint` have the
+//! traffic of a database from before the third migration until a device's first reading.
 
 use super::{Db, Either, fetch_optional};
 use crate::{Result, StoreError};

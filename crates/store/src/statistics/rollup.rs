@@ -80,10 +80,9 @@ impl PendingRows {
                 tx: s.tx_bytes.min(MAX_COUNTER),
             };
             changed |= now != d.last;
-            let traffic = Traffic {
-                rx: now.rx.checked_sub(d.last.rx).unwrap_or(now.rx),
-                tx: now.tx.checked_sub(d.last.tx).unwrap_or(now.tx),
-            };
+            // If one of them went back, both have begun at 0 again.
+            let since = (now.rx.checked_sub(d.last.rx)).zip(now.tx.checked_sub(d.last.tx));
+            let traffic = since.map_or(now, |(rx, tx)| Traffic { rx, tx });
             d.last = now;
             if !traffic.is_zero() {
                 d.total.add(traffic);

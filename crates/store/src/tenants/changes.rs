@@ -1,14 +1,11 @@
 //! Creates, suspends and deletes tenants.
 
-use super::{
-    NewTenant, Placement, TenantRecord, TenantState,
-    placement::{FreeSlots, is_full},
-};
+use super::{NewTenant, Placement, TenantRecord, TenantState, placement::FreeSlots};
 use crate::{
     Committed, Result, Store, StoreError,
     audit::{self, AuditEntry},
     db::{execute, fetch_optional, unsigned},
-    nodes::{begin_change, bump_generation},
+    nodes::{begin_change, begin_placement, count_tenants, store_tenant_count},
     plans::plan_in,
 };
 use domain::{AddressPlan, QuotaState, TenantId, TenantScope, Timestamp};
@@ -20,8 +17,8 @@ impl Store {
     /// node's row, so concurrent sign-ups cannot exceed the limit.
     ///
     /// # Errors
-    /// Returns [`StoreError::NameTaken`], [`StoreError::PlanUnknown`] or
-    /// [`StoreError::NodeFull`]. A failed call changes nothing.
+    /// Returns [`StoreError::NameTaken`], [`StoreError::PlanUnknown`] or, also for a
+    /// node that is not open, [`StoreError::NodeFull`]. A failed call changes nothing.
     pub async fn create_tenant(
         &self,
         new: NewTenant,
@@ -46,9 +43,9 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let plan = plan_in(&mut tx, &new.plan).await?;
         let plan = plan.ok_or(StoreError::PlanUnknown)?;
-        let generation = bump_generation(&mut tx, node).await?;
+        let generation = begin_placement(&mut tx, node).await?;
         if let Some(max_tenants) = max_tenants
-            && is_full(&mut tx, node, max_tenants).await?
+            && count_tenants(&mut tx, node).await? >= u64::from(max_tenants)
         {
             return Err(StoreError::NodeFull);
         }
@@ -92,6 +89,7 @@ impl Store {
             };
             let sql = "UPDATE nodes SET last_slot = $2 WHERE id = $1";
             execute!(tx.connection(), sql, node.0, i64::from(slot.get()))?;
+            store_tenant_count(&mut tx, node).await?;
             let entry = AuditEntry {
                 at: new.now,
                 actor: name.to_owned(),
@@ -141,6 +139,7 @@ impl Store {
         if execute!(tx.connection(), sql, scope.tenant().0)? == 0 {
             return Err(StoreError::NotFound);
         }
+        store_tenant_count(&mut tx, pending.generation().0).await?;
         let object = scope.name().to_string();
         audit::write_scoped(&mut tx, scope, now, "tenant.delete", object, String::new()).await?;
         tx.commit().await?;

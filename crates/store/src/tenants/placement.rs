@@ -31,13 +31,6 @@ impl<'a> From<&'a BTreeSet<Slot>> for Placement<'a> {
     }
 }
 
-/// Returns whether the node holds `max_tenants` already.
-pub(super) async fn is_full(tx: &mut Tx, node: NodeId, max_tenants: u32) -> Result<bool> {
-    let sql = "SELECT COUNT(*) FROM users WHERE node_id = $1";
-    let count = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
-    Ok(count.is_some_and(|(count,)| count >= i64::from(max_tenants)))
-}
-
 /// The free slots of a node in the order in which they are given: from the one after
 /// the slot given last, around. So a slot, with its addresses and its port, is not given
 /// to a tenant soon after another one has left it.

@@ -184,6 +184,7 @@ pub async fn a_restored_database_is_raised_above_the_node(db: &TestDatabase) {
     let mut patched = NodeSpec {
         generation: in_force,
         tenants: spec.tenants.clone(),
+        ..NodeSpec::default()
     };
     patched.tenants.remove(&b.slot);
     let lost = spec.tenants[&a.slot].clone();
@@ -192,6 +193,7 @@ pub async fn a_restored_database_is_raised_above_the_node(db: &TestDatabase) {
     let whole = NodeSpec {
         generation: in_force + 1,
         tenants: spec.tenants,
+        ..NodeSpec::default()
     };
     assert_eq!(patched, whole, "changes bring everything");
     assert_eq!(store.load_spec(LOCAL_NODE).await.unwrap(), whole);

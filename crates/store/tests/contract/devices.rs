@@ -3,7 +3,9 @@
 use crate::test_database::{
     NOW, TestDatabase, label, new_device, new_tenant, scope, sign_up, sign_up_at,
 };
-use domain::{AddressPlan, DeviceId, ErrorCode, Field, FilterPolicy, Message, NodeId, Routing};
+use domain::{
+    AddressPlan, DeviceId, ErrorCode, Failure, Field, FilterPolicy, Message, NodeId, Routing,
+};
 use protocol::NodeSpec;
 use std::{collections::BTreeSet, sync::Arc};
 use store::{DeviceChange, LOCAL_NODE, StoreError};
@@ -184,7 +186,7 @@ pub async fn another_tenants_device_is_not_found(db: &TestDatabase) {
         for r in all {
             let e = r.unwrap_err();
             assert!(matches!(e, StoreError::NotFound), "{e}");
-            assert_eq!(e.failure().code.status(), 404);
+            assert_eq!(e.failure(), Failure::not_found());
         }
     }
     assert!(store.devices(&other).await.unwrap().is_empty());

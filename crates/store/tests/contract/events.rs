@@ -19,6 +19,7 @@ fn read(n: i64, tenant: Option<&TenantRecord>) -> Event {
     } = event(n, tenant);
     Event {
         at,
+        node: LOCAL_NODE,
         tenant: tenant.map(|t| t.id),
         kind,
         detail,

@@ -11,6 +11,7 @@ mod commits;
 mod concurrency;
 mod devices;
 mod events;
+mod nodes;
 mod opening;
 mod plans;
 mod postgres;
@@ -21,6 +22,7 @@ mod sessions;
 mod statistics;
 mod test_database;
 mod tickets;
+mod unreadable;
 mod year_of_readings;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -100,6 +102,19 @@ const EVERYWHERE: &[Case] = cases! {
     commits: a_change_returns_its_slot_and_generation
         concurrent_changes_return_the_generation_that_shows_them
         a_restored_database_is_raised_above_the_node;
+    nodes: a_machine_joins_with_a_token_once
+        a_late_token_joins_no_machine
+        a_refused_join_leaves_the_token_usable
+        of_two_uses_at_once_one_joins
+        machines_that_join_at_once_are_different_nodes
+        a_renewed_certificate_replaces_the_former
+        a_revoked_worker_joins_again_with_another_key
+        a_closed_node_gets_no_tenant
+        the_tenants_of_each_node_are_counted
+        a_node_without_tenants_is_removed
+        another_host_says_how_many_devices_it_touches
+        what_was_heard_of_a_node_is_noted
+        one_authority_wins_a_race;
     concurrency: concurrent_sign_ups_get_different_slots
         a_name_is_given_to_one_concurrent_sign_up
         concurrent_devices_respect_labels_and_the_limit;
@@ -118,6 +133,8 @@ const ON_DISK: &[Case] = cases! {
         another_key_is_refused_at_opening
         a_sealed_value_moved_to_another_row_does_not_open
         session_ids_and_tokens_are_stored_hashed;
+    nodes: an_authoritys_key_is_sealed;
+    unreadable: one_unreadable_row_refuses_its_tenant_only;
     retention: bandwidth_stats_gets_rows_every_six_hours
         a_year_of_graphs_stays_small
         a_deleted_tenants_traffic_is_removed;

@@ -1,8 +1,8 @@
 //! The database of a test case, on one of three backends, and helpers to fill it.
 
 use domain::{
-    AddressPlan, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, Routing, Secret, Slot,
-    TenantName, TenantScope, Timestamp,
+    AddressPlan, DeviceLabel, FilterPolicy, NodeId, PresharedKey, PrivateKey, Routing, Secret,
+    Slot, TenantName, TenantScope, Timestamp,
 };
 use seal::Sealer;
 use sqlx::{
@@ -12,7 +12,7 @@ use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicU64, Ordering},
 };
-use store::{DatabaseUrl, NewDevice, NewTenant, Store, TenantRecord};
+use store::{DatabaseUrl, NewDevice, NewTenant, Placement, Store, TenantRecord};
 
 /// The kind of database a case runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +196,20 @@ pub async fn sign_up(store: &Store, tenant: &str) -> TenantRecord {
     let none = BTreeSet::new();
     let created = store
         .create_tenant(new_tenant(tenant), &AddressPlan::default(), &none)
+        .await;
+    created.unwrap().value
+}
+
+/// Creates a tenant on that node.
+pub async fn sign_up_on(store: &Store, tenant: &str, node: NodeId) -> TenantRecord {
+    let excluded = &BTreeSet::new();
+    let placement = Placement {
+        node,
+        excluded,
+        max_tenants: None,
+    };
+    let created = store
+        .create_tenant(new_tenant(tenant), &AddressPlan::default(), placement)
         .await;
     created.unwrap().value
 }

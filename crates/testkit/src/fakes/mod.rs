@@ -7,6 +7,7 @@
 
 mod clock;
 mod memory;
+mod nodes;
 mod ports;
 mod spec_source;
 
@@ -14,6 +15,7 @@ pub use clock::FakeClock;
 use domain::{ErrorCode, Message, PublicKey, Slot};
 use ipnet::Ipv4Net;
 pub use memory::{FakeMemory, MemoryState};
+pub use nodes::{FakeNodes, NodeAnswers};
 use provisioning::{
     observed::{
         ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,

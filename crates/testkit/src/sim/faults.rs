@@ -48,6 +48,9 @@ faults! {
     /// changes. Where the node has more in force, the control plane raises the
     /// generation above it and sends what the database has.
     DatabaseOld,
+    /// A tenant's row in the database cannot be read for a while, with or without its
+    /// name and its key. Other tenants' can.
+    RowUnreadable,
     /// The process dies, between two steps or during a call. The effects of
     /// its calls may still happen.
     ProcessDies,

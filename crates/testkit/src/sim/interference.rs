@@ -162,10 +162,11 @@ impl SimState {
                 let slots: Vec<_> = self.machine.firewall.tenants.keys().copied().collect();
                 let slot = self.rng.pick(slots)?;
                 let t = self.machine.firewall.tenants.get_mut(&slot)?;
-                match number % 4 {
+                match number % 5 {
                     0 => drop(self.machine.firewall.tenants.remove(&slot)),
                     1 => t.mesh.clear(),
                     2 => t.gateways.clear(),
+                    3 => t.tunnel_packets = None,
                     _ => t.dns = None,
                 }
                 self.machine

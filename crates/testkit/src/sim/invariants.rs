@@ -162,43 +162,52 @@ impl SimState {
         }
     }
 
-    /// Returns a description of the first difference from the model.
+    /// Returns a description of the first difference from the model. What there is of
+    /// tenants whose rows cannot be read may be anything.
     pub fn difference(&self) -> Option<String> {
         let m = &self.machine;
-        let tenants = &self.model.spec.tenants;
+        let (tenants, rows) = (&self.model.spec.tenants, &self.model.rows);
         let active = |slot: &Slot| tenants.get(slot).filter(|t| !t.suspended);
-        let stray = m
-            .interfaces
-            .iter()
-            .find(|(s, i)| is_ours(i) && active(s).is_none());
+        let is_stray = |slot: &Slot| active(slot).is_none() && !rows.contains(*slot);
+        let stray = m.interfaces.iter().find(|(s, i)| is_ours(i) && is_stray(s));
         if let Some((slot, _)) = stray {
             return Some(format!("{} should be gone", slot.interface()));
         }
-        if let Some(slot) = m.firewall.tenants.keys().find(|s| active(s).is_none()) {
+        if let Some(slot) = m.firewall.tenants.keys().find(|s| is_stray(s)) {
             return Some(format!("the elements of {slot} should be gone"));
         }
         if !m.firewall.complete {
             return Some("the table is not complete".to_owned());
         }
         let wanted = |c: &Container| {
+            if c.observed.slot.is_some_and(|slot| rows.contains(slot)) {
+                return true;
+            }
             let t = c.observed.slot.and_then(|slot| active(&slot));
             t.is_some_and(|t| t.name.container() == c.observed.name)
         };
         if let Some(c) = m.containers.iter().find(|c| !wanted(c)) {
             return Some(format!("{} should be gone", c.observed.name));
         }
-        let named = |n: &String| tenants.values().any(|t| t.name.folder() == *n);
+        let named =
+            |n: &String| rows.has_nameless() || tenants.values().any(|t| t.name.folder() == *n);
         if let Some(name) = m.folders.keys().find(|n| !named(n)) {
             return Some(format!("{name} should be gone"));
         }
         if let Some((at, _)) = m.connections.iter().find(|(at, _)| !self.is_held(**at)) {
             return Some(format!("connections of {at} should be gone"));
         }
-        tenants.values().find_map(|t| self.tenant_difference(t))
+        let mut read = tenants.values().filter(|t| !rows.contains(t.slot));
+        read.find_map(|t| self.tenant_difference(t))
     }
 
     /// Returns whether a device that may send has the address.
     fn is_held(&self, at: Ipv4Addr) -> bool {
+        let addresses = &self.model.settings.addresses;
+        let mut lost = self.model.rows.slots().into_iter();
+        if lost.any(|slot| addresses.subnet(slot).contains(&at)) {
+            return true;
+        }
         let mut tenants = self.model.spec.tenants.values().filter(|t| !t.suspended);
         tenants.any(|t| t.devices.values().any(|d| d.address == at))
     }

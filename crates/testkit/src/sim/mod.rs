@@ -18,6 +18,8 @@ mod outcome;
 mod ports;
 pub mod process;
 pub mod rng;
+mod row_loss;
+mod rows;
 mod state;
 mod trace;
 

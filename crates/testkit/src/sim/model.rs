@@ -1,7 +1,7 @@
 //! The reference model: the content of the database, the actions of its users,
 //! and the revocations that were acknowledged to them.
 
-use super::rng::SplitMix64;
+use super::{rng::SplitMix64, rows::LostRows};
 use crate::samples;
 use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
@@ -26,13 +26,22 @@ const LABELS: [&str; 5] = ["phone", "phone 2", "phone 22", "laptop", "laptop (2)
 #[derive(Clone, Copy, Debug)]
 pub struct Revocation {
     generation: u64,
+    /// The number of the change: after a restore, another has the same generation.
+    change: u64,
     /// Whether a user got the answer that it is in force.
     pub acknowledged: bool,
+}
+
+impl Revocation {
+    fn is_part_of(self, change: UserAction) -> bool {
+        self.generation <= change.generation && self.change <= change.change
+    }
 }
 
 /// A revocation of which a user got the answer that it is in force.
 const ACKNOWLEDGED: Revocation = Revocation {
     generation: 0,
+    change: 0,
     acknowledged: true,
 };
 
@@ -43,6 +52,8 @@ pub(super) struct UserAction {
     pub slot: Slot,
     /// The generation it made.
     pub generation: u64,
+    /// Its number among all changes.
+    pub change: u64,
     /// A description for the trace.
     pub what: &'static str,
     /// Whether the slot's previous tenant has left.
@@ -67,9 +78,12 @@ pub struct Model {
     /// Hashes of the DNS passwords of tenants that a restored backup brought
     /// back. They had left, so their data may be on their way out.
     pub(super) came_back: BTreeSet<String>,
+    /// The rows that cannot be read.
+    pub(super) rows: LostRows,
     removed: Vec<DeviceSpec>,
     rng: SplitMix64,
     next: u16,
+    changes: u64,
 }
 
 /// Returns key `n`. Keys are slow to make and every history needs some, so they
@@ -96,9 +110,11 @@ impl Model {
             secrets: Vec::new(),
             history: Vec::new(),
             came_back: BTreeSet::new(),
+            rows: LostRows::default(),
             removed: Vec::new(),
             rng,
             next: 0,
+            changes: 0,
         }
     }
 
@@ -247,6 +263,7 @@ impl Model {
         Some(UserAction {
             slot,
             generation: self.spec.generation,
+            change: self.changes,
             what,
             left: before.tenants.get(&slot).filter(leaver).is_some(),
         })
@@ -324,9 +341,11 @@ impl Model {
     /// Records what the last change revoked and what it granted again.
     fn revoke(&mut self, before: &NodeSpec) {
         let generation = self.spec.generation;
+        self.changes += 1;
         let (keys, mesh) = (peers(&self.spec), members(&self.spec));
         let revocation = Revocation {
             generation,
+            change: self.changes,
             acknowledged: false,
         };
         let gone = peers(before).into_iter().filter(|at| !keys.contains(at));
@@ -338,11 +357,11 @@ impl Model {
         self.revoked_mesh.retain(|at, _| !mesh.contains(at));
     }
 
-    /// Records the answer to a user that a slot is at a generation.
-    pub(super) fn acknowledge(&mut self, slot: Slot, generation: u64) {
-        self.acknowledge_gone(slot, generation);
+    /// Records the answer to a user that a change is in force.
+    pub(super) fn acknowledge(&mut self, change: UserAction) {
+        self.acknowledge_gone(change);
         for ((of, _), r) in &mut self.revoked_mesh {
-            r.acknowledged |= *of == slot && r.generation <= generation;
+            r.acknowledged |= *of == change.slot && r.is_part_of(change);
         }
     }
 
@@ -368,10 +387,10 @@ impl Model {
     }
 
     /// Records the answer to a user that nothing carries packets any more for
-    /// the tenant who left a slot with a generation.
-    pub(super) fn acknowledge_gone(&mut self, slot: Slot, generation: u64) {
+    /// the tenant who left a slot with a change.
+    pub(super) fn acknowledge_gone(&mut self, change: UserAction) {
         for ((of, _), r) in &mut self.revoked_keys {
-            r.acknowledged |= *of == slot && r.generation <= generation;
+            r.acknowledged |= *of == change.slot && r.is_part_of(change);
         }
     }
 }

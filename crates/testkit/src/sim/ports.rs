@@ -156,8 +156,11 @@ impl WireGuard for Sim {
     }
 
     async fn delete(&self, slot: Slot) -> PortResult<()> {
-        self.call(&DELETE, Some(slot), move |s, e| s.machine.delete(slot, e))
-            .await
+        self.call(&DELETE, Some(slot), move |s, e| {
+            s.check_interface_removal(slot);
+            s.machine.delete(slot, e)
+        })
+        .await
     }
 
     async fn statistics(&self) -> PortResult<Vec<PeerStatistics>> {
@@ -378,12 +381,10 @@ impl SpecSource for Sim {
             } else {
                 s.rng.below(4)
             };
-            // A restore takes longer than a call that is late.
-            let restores = old && !refuses && s.delayed.is_empty();
-            if restores && s.model.restore(in_force) {
+            if old && !refuses && s.model.restore(in_force) {
                 s.record(|| "the database is restored from a backup".to_owned());
             }
-            let answer = (!refuses).then(|| s.model.spec.clone());
+            let answer = (!refuses).then(|| s.read_rows());
             let generation = answer.as_ref().map(|a| a.generation);
             s.record(|| format!("database answers {generation:?} in {wait} ms"));
             (answer, Duration::from_millis(wait))

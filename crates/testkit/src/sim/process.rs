@@ -4,6 +4,7 @@
 
 use super::{Sim, SimState, faults::Fault, state::MachineClock};
 use crate::{samples, wait::NodeWait};
+use domain::{ErrorCode, Problem};
 use provisioning::{Node, NodeHandle, node::TICK, spec::docker_name};
 use std::{
     future::Future,
@@ -204,7 +205,7 @@ fn act(sim: &Sim, handle: &NodeHandle) {
             if handle.removed(slot, generation, patience).await {
                 let mut s = sim.state();
                 s.record_unordered(|| format!("{slot}: the tenant of {generation} is gone"));
-                s.model.acknowledge_gone(slot, generation);
+                s.model.acknowledge_gone(act);
                 s.check_invariants("an acknowledgement");
             }
         });
@@ -214,42 +215,34 @@ fn act(sim: &Sim, handle: &NodeHandle) {
         if handle.applied(slot, generation, patience).await {
             let mut s = sim.state();
             s.record_unordered(|| format!("{slot}: generation {generation} is in force"));
-            s.model.acknowledge(slot, generation);
+            s.model.acknowledge(act);
             s.check_invariants("an acknowledgement");
         }
     });
 }
 
-/// Stops all faults, and waits until the machine is as it should be and rests.
+/// Stops all faults, and waits until the machine is as it should be and rests. A row that
+/// cannot be read is readable only once everything else is as it should be.
 async fn finish(sim: &Sim, handle: &NodeHandle, polls: &PollCount) -> Result<Duration, String> {
     {
         let mut s = sim.state();
+        let loses_row = s.faults.has(Fault::RowUnreadable);
         s.faults.stop();
         s.stop_interference();
-    }
-    let begun = Instant::now();
-    let mut converged = None;
-    loop {
-        sleep(Duration::from_secs(1)).await;
-        let s = sim.state();
-        if s.violation.is_some() {
-            return Ok(Duration::ZERO);
-        }
-        let took = begun.elapsed();
-        match s.difference().or_else(|| unreported(&s, handle)) {
-            None => drop(converged.get_or_insert(took)),
-            Some(open) if took > CONVERGES => {
-                return Err(format!("{open}, {took:?} after the last fault"));
-            }
-            // A late call undid it.
-            Some(_) => converged = None,
-        }
-        // An image may be downloaded for minutes more.
-        if converged.is_some() && s.is_idle() {
-            break;
+        if loses_row {
+            s.lose_row(Duration::MAX);
         }
     }
-    let converged = converged.unwrap_or_default();
+    converge(sim, handle).await?;
+    {
+        let mut s = sim.state();
+        s.repair_rows();
+        s.record(|| "every row can be read".to_owned());
+    }
+    let converged = converge(sim, handle).await?;
+    if sim.state().violation.is_some() {
+        return Ok(Duration::ZERO);
+    }
     // Calls in flight end during the first tick; after that nothing is done.
     sleep(TICK + Duration::from_secs(1)).await;
     let before = {
@@ -285,10 +278,50 @@ async fn finish(sim: &Sim, handle: &NodeHandle, polls: &PollCount) -> Result<Dur
     Ok(converged)
 }
 
+/// Waits until the machine is as it should be and nothing may change it any more.
+async fn converge(sim: &Sim, handle: &NodeHandle) -> Result<Duration, String> {
+    let begun = Instant::now();
+    let mut converged = None;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let s = sim.state();
+        if s.violation.is_some() {
+            return Ok(Duration::ZERO);
+        }
+        let took = begun.elapsed();
+        match s.difference().or_else(|| unreported(&s, handle)) {
+            None => drop(converged.get_or_insert(took)),
+            Some(open) if took > CONVERGES => {
+                return Err(format!("{open}, {took:?} after the last fault"));
+            }
+            // A late call undid it.
+            Some(_) => converged = None,
+        }
+        // An image may be downloaded for minutes more.
+        if converged.is_some() && s.is_idle() {
+            break;
+        }
+    }
+    Ok(converged.unwrap_or_default())
+}
+
 /// Returns the first difference between a tenant's published status and what
 /// is in force.
 fn unreported(s: &SimState, handle: &NodeHandle) -> Option<String> {
-    s.model.spec.tenants.values().find_map(|t| {
+    let node = handle.node().borrow().clone();
+    let is_lost = |p: &&Problem| p.code == ErrorCode::TenantUnreadable;
+    let (reported, lost) = (
+        node.problems.iter().filter(is_lost).count(),
+        s.model.rows.slots().len(),
+    );
+    if reported != lost {
+        return Some(format!("{reported} of {lost} unreadable rows are reported"));
+    }
+    let mut read = s.model.spec.tenants.values();
+    read.find_map(|t| {
+        if s.model.rows.contains(t.slot) {
+            return None;
+        }
         let state = handle.tenant(t.slot);
         let Some(state) = state.filter(|state| state.name == t.name) else {
             return Some(format!("the node does not know {}", t.name));

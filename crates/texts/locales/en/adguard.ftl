@@ -2,7 +2,7 @@
 
 http-client-failed = The HTTP client cannot be created.
 tls-unavailable = TLS cannot be set up for fetching block lists.
-adguard-password-refused = AdGuard Home does not take our password. Remove { $path } and the container; both are created again.
+adguard-password-refused = AdGuard Home does not take our password. The user in { $path } is corrected, and the container is started again.
 adguard-not-yet = AdGuard Home does not answer yet.
 adguard-slow = AdGuard Home answers too slowly.
 adguard-refused = AdGuard Home refused a request; it will be sent again.

@@ -21,6 +21,7 @@ drift-statistics-damaged = { $name }'s AdGuard Home kept ending; its statistics 
 drift-query-log-damaged = { $name }'s AdGuard Home kept ending; its query log was set aside.
 drift-lists-damaged = { $name }'s AdGuard Home kept ending; the block lists that the tenant added were set aside.
 drift-dns-conf-damaged = { $name }'s AdGuard Home kept ending; its configuration was set aside, and the last good one or a new one takes its place.
+drift-dns-password-changed = { $name }'s AdGuard Home did not take our password; its configuration is corrected and its container is started again.
 firewall-part-failed = { $name }'s firewall does not work. { $reason }
 firewall-part-back = { $name }'s firewall works again.
 tunnel-part-failed = { $name }'s tunnel does not work. { $reason }

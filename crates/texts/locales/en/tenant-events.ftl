@@ -19,6 +19,7 @@ tenant-event-drift-statistics-damaged = Your DNS filter kept ending; its statist
 tenant-event-drift-query-log-damaged = Your DNS filter kept ending; its query log was set aside so that it can start.
 tenant-event-drift-lists-damaged = Your DNS filter kept ending; the block lists you added were set aside so that it can start. Add those again that you still need, one at a time.
 tenant-event-drift-dns-conf-damaged = Your DNS filter kept ending; its settings were set aside, and the last good ones or new ones took their place. Please check them.
+tenant-event-drift-dns-password-changed = Your DNS filter did not take the server's password; that is corrected and it is started again.
 tenant-event-part-firewall-failed = Your network's part of the firewall could not be written; it is tried again until it can.
 tenant-event-part-firewall-back = Your network's part of the firewall is in force again.
 tenant-event-part-tunnel-failed = Your tunnel failed; it is tried again until it works.

@@ -1,5 +1,6 @@
 //! Sign-in, sessions, and the permission of a request.
 
+mod cookie;
 pub mod handoff;
 pub mod return_to;
 pub mod scope;

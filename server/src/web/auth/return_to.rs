@@ -2,14 +2,17 @@
 //! it for the minutes that a sign-in takes, so that the sign-in's pages need not
 //! pass it on. It is always a path on that host.
 
+use super::cookie;
 use crate::web::redirect::local_path;
 use axum::{
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, header},
     response::Response,
 };
+use time::Duration;
+use tower_sessions::cookie::Cookie;
 
-/// How long a sign-in may take, in seconds.
-const MAX_AGE: u32 = 600;
+/// How long a sign-in may take.
+const MAX_AGE: Duration = Duration::minutes(10);
 
 const fn cookie_name(tls: bool) -> &'static str {
     if tls {
@@ -19,41 +22,31 @@ const fn cookie_name(tls: bool) -> &'static str {
     }
 }
 
-fn set_cookie(response: &mut Response, tls: bool, path: &str, max_age: u32) {
-    let secure = if tls { "; Secure" } else { "" };
-    let text = format!(
-        "{}={path}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}",
-        cookie_name(tls)
-    );
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        response.headers_mut().append(header::SET_COOKIE, value);
-    }
-}
-
 /// Stores a path on this host.
 pub fn set(response: &mut Response, tls: bool, path: &'static str) {
-    set_cookie(response, tls, path, MAX_AGE);
+    cookie::set(response, cookie_name(tls), path, tls, MAX_AGE);
 }
 
 /// Returns the stored path, if there is one.
 pub fn get(headers: &HeaderMap, tls: bool) -> Option<&str> {
     let all = headers.get_all(header::COOKIE).iter();
-    let mut pairs = all
+    let mut cookies = all
         .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
-    let (_, path) = pairs.find(|(n, _)| *n == cookie_name(tls))?;
-    Some(local_path(Some(path)))
+        .flat_map(Cookie::split_parse)
+        .filter_map(Result::ok);
+    let stored = cookies.find(|c| c.name() == cookie_name(tls))?;
+    Some(local_path(stored.value_raw()))
 }
 
 /// Removes the cookie.
 pub fn clear(response: &mut Response, tls: bool) {
-    set_cookie(response, tls, "", 0);
+    cookie::set(response, cookie_name(tls), "", tls, Duration::ZERO);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
 
     #[test]
     fn only_a_path_on_this_host_is_returned() {

@@ -1,6 +1,7 @@
 //! Sessions behind the cookie. A session begins with a sign-in, so visitors leave
 //! no rows in the database.
 
+use super::cookie;
 use axum::{
     extract::Request,
     http::{HeaderValue, header},
@@ -102,10 +103,7 @@ pub async fn fix_cookie_removal(request: Request, next: Next) -> Response {
         for value in all.into_iter().filter(|v| !is_removal(v)) {
             headers.append(header::SET_COOKIE, value);
         }
-        let text = format!("{removal} Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.append(header::SET_COOKIE, value);
-        }
+        cookie::set(&mut response, NAME_TLS, "", true, Duration::ZERO);
     }
     response
 }
@@ -245,7 +243,7 @@ mod tests {
         let removed = ask("/out", cookie).await;
         assert_eq!(
             removed,
-            ["__Host-mn_session=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"]
+            ["__Host-mn_session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"]
         );
     }
 }

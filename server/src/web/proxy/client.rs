@@ -1,19 +1,20 @@
 //! The HTTP client of the AdGuard Homes, and the request that one receives.
 
-use super::page;
+use super::{
+    connector::{Connector, authority},
+    page,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use control::DnsTarget;
+use control::{Control, DnsTarget};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-/// Containers are on this machine, so a connection takes no time.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an unused connection to a container stays open.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -29,16 +30,14 @@ const ALLOWED: [HeaderName; 7] = [
     header::USER_AGENT,
 ];
 
-/// A client with a pool of connections to all containers.
-#[derive(Clone, Debug)]
-pub struct Client(legacy::Client<HttpConnector, Full<Bytes>>);
+/// A client with a pool of connections to all AdGuard Homes, wherever they are.
+#[derive(Clone)]
+pub struct Client(legacy::Client<Connector, Full<Bytes>>);
 
 impl Client {
     /// Returns a client without connections.
-    pub fn new() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
+    pub fn new(control: Control) -> Self {
+        let connector = Connector::new(control);
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -55,12 +54,6 @@ impl Client {
     }
 }
 
-impl Default for Client {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Builds the request to AdGuard Home from the browser's, with our password.
 pub(super) fn outgoing(
     parts: &Parts,
@@ -69,7 +62,7 @@ pub(super) fn outgoing(
 ) -> Option<hyper::Request<Full<Bytes>>> {
     let mut request = hyper::Request::builder()
         .method(parts.method.clone())
-        .uri(uri_at(target.address, &parts.uri)?);
+        .uri(uri_at(&authority(target.at, &target.name), &parts.uri)?);
     if let Some(headers) = request.headers_mut() {
         copy_allowed(&parts.headers, headers);
         if body.is_empty() {
@@ -85,14 +78,16 @@ pub(super) fn outgoing(
         let mut basic = HeaderValue::from_str(&format!("Basic {basic}")).ok()?;
         basic.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, basic);
+        // AdGuard Home is not told by which name we know its tenant.
+        headers.insert(header::HOST, HeaderValue::from_static("adguard-home"));
     }
     request.body(Full::new(body)).ok()
 }
 
-/// Returns the same path and query at a container's address.
-pub fn uri_at(address: SocketAddr, uri: &Uri) -> Option<Uri> {
+/// Returns the same path and query at another authority.
+pub fn uri_at(authority: &str, uri: &Uri) -> Option<Uri> {
     let query = uri.query().map_or(String::new(), |q| format!("?{q}"));
-    format!("http://{address}{}{query}", uri.path())
+    format!("http://{authority}{}{query}", uri.path())
         .parse()
         .ok()
 }

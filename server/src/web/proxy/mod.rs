@@ -5,6 +5,7 @@
 
 pub mod bodies;
 pub mod client;
+mod connector;
 pub mod page;
 pub mod policy;
 

@@ -27,13 +27,13 @@ const FALLBACK_LIMIT: Duration = Duration::from_secs(10);
 const REPAIR_LIMIT: Duration = Duration::from_secs(120);
 
 /// The ends of a tenant's container, as Docker tells them.
-struct ContainerEnds {
+pub(super) struct ContainerEnds {
     docker: Child,
     file: PathBuf,
 }
 
 impl ContainerEnds {
-    fn watch(tenant: &str) -> Self {
+    pub(super) fn watch(tenant: &str) -> Self {
         let file = PathBuf::from(var("MALIKNODE_BED_DIR")).join("ends");
         let label = format!("label=maliknode.name=adguard_user_{tenant}");
         let docker = Command::new("docker")
@@ -48,7 +48,7 @@ impl ContainerEnds {
     }
 
     /// Returns the times of the ends so far.
-    fn times(&self) -> Vec<SystemTime> {
+    pub(super) fn times(&self) -> Vec<SystemTime> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         let nanos = text.lines().filter_map(|l| l.parse().ok());
         nanos
@@ -64,12 +64,12 @@ impl Drop for ContainerEnds {
     }
 }
 
-fn asks(device: &Device, gateway: Ipv4Addr, name: &str) -> Answer {
+pub(super) fn asks(device: &Device, gateway: Ipv4Addr, name: &str) -> Answer {
     dns::ask_once(&device.namespace, gateway, name, Duration::from_millis(700))
 }
 
 /// Returns whether the tenant's own filter answers.
-fn is_filtered(device: &Device, gateway: Ipv4Addr) -> bool {
+pub(super) fn is_filtered(device: &Device, gateway: Ipv4Addr) -> bool {
     let blocked = matches!(
         asks(device, gateway, LISTED),
         Answer::Address(Ipv4Addr::UNSPECIFIED) | Answer::Empty(_)
@@ -79,7 +79,13 @@ fn is_filtered(device: &Device, gateway: Ipv4Addr) -> bool {
 
 /// Damages a file, ends the container, and follows what happens until the filter
 /// answers again. Returns the tenant's events.
-fn damage(stack: &Stack, alice: &mut Tenant, phone: &Device, file: &str, content: &[u8]) -> String {
+pub(super) fn damage(
+    stack: &Stack,
+    alice: &mut Tenant,
+    phone: &Device,
+    file: &str,
+    content: &[u8],
+) -> String {
     let data = stack.root().join("users/user_alice/adguard_data");
     assert!(data.join(file).exists(), "{file} is there");
     let ends = ContainerEnds::watch("alice");

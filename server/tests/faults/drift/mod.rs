@@ -3,6 +3,8 @@
 
 mod changes;
 mod crash_loops;
+mod newer_config;
+mod refused_password;
 
 use crate::{
     converges, db_vs_machine,

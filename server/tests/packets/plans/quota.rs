@@ -28,14 +28,14 @@ const LIMIT_BYTES: u64 = 200_000_000;
 const BULK: u16 = 7_300;
 
 /// Returns the bytes of the month that are counted.
-fn counted(stack: &Stack) -> u64 {
+pub(super) fn counted(stack: &Stack) -> u64 {
     let sql = "select period_bytes from tenant_traffic join users on users.id = user_id \
                where username = 'alice'";
     let rows = stack.query(sql);
     rows.first().map_or(0, |r| r[0].parse().expect("a number"))
 }
 
-fn state(stack: &Stack) -> String {
+pub(super) fn state(stack: &Stack) -> String {
     let rows = stack.query("select quota_state from users where username = 'alice'");
     rows[0][0].clone()
 }

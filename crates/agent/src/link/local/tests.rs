@@ -42,6 +42,7 @@ impl Rig {
         let spec = NodeSpec {
             generation: 1,
             tenants: tenants.map(|t| (t.slot, t.into())).collect(),
+            ..NodeSpec::default()
         };
         let restored = false;
         let feed = Arc::new(Feed(Mutex::new(SpecAnswer { spec, restored })));
@@ -120,10 +121,12 @@ async fn the_node_in_this_process_reports_all_of_itself() {
         None,
         "nothing is measured without a meter"
     );
-    let endpoint = rig.nodes.dns_endpoint(at(HERE, 2), &name).unwrap();
-    assert_eq!(endpoint.user, "tenant");
+    let login = rig.nodes.dns_login(at(HERE, 2), &name).unwrap();
+    assert_eq!(login.user, "tenant");
     let other = TenantName::parse("other").unwrap();
-    assert_eq!(rig.nodes.dns_endpoint(at(HERE, 2), &other), None);
+    assert_eq!(rig.nodes.dns_login(at(HERE, 2), &other), None);
+    let refused = rig.nodes.dns_connect(at(HERE, 2), &other).await;
+    assert_eq!(refused.err().unwrap().code, ErrorCode::DnsUnavailable);
     let counts = rig.nodes.dns_counts(at(HERE, 2), &other).await;
     assert_eq!(counts.unwrap_err().code, ErrorCode::DnsUnavailable);
 }
@@ -138,7 +141,8 @@ async fn another_node_reports_nothing() {
     assert_eq!(rig.nodes.machine(there), None);
     assert_eq!(rig.nodes.holders(there), None);
     assert!(rig.nodes.used_slots(there).is_empty());
-    assert_eq!(rig.nodes.dns_endpoint(at(there, 1), &name), None);
+    assert_eq!(rig.nodes.dns_login(at(there, 1), &name), None);
+    assert!(rig.nodes.dns_connect(at(there, 1), &name).await.is_err());
     let unknown = rig.nodes.statistics(there).await.unwrap_err();
     assert_eq!(unknown.code, ErrorCode::NotFound);
     assert!(rig.nodes.dns_counts(at(there, 1), &name).await.is_err());

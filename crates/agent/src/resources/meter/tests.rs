@@ -3,7 +3,7 @@
 use super::*;
 use crate::resources::source::{DiskUse, FileSystem};
 use async_trait::async_trait;
-use domain::Part;
+use domain::{Part, ResourceLimits};
 use provisioning::{Node, NodePorts, node::TICK, spec::DnsInstance};
 use testkit::{
     fakes::{FakeMachine, FakeSpecs},
@@ -164,7 +164,12 @@ impl Rig {
         let resources = FakeResources::default();
         resources.state().available = 50 * GIB;
         let read: Arc<dyn Resources> = Arc::new(resources.clone());
-        let meter = Arc::new(ResourceMeter::new(Some(read), LIMITS, engine.clone()));
+        let meter = Arc::new(ResourceMeter::new(
+            Some(read),
+            LIMITS,
+            ResourceLimits::default(),
+            engine.clone(),
+        ));
         let events = meter.events();
         let background = meter.clone();
         tokio::spawn(async move { background.run().await });
@@ -306,6 +311,12 @@ async fn a_nearly_full_disk_is_a_problem_of_the_node() {
     tokio::time::sleep(INTERVAL * 2).await;
     assert_eq!(rig.codes(), ["disk.held 2"]);
     assert!(rig.has_container(1) && !rig.has_container(2));
+    let problem = |rig: &Rig, n| match rig.dns(n) {
+        Part::Problem(p) => Some((p.code, p.message)),
+        _ => None,
+    };
+    let held = Some((ErrorCode::DiskLow, Message::DnsDiskHeld));
+    assert_eq!((problem(&rig, 2), problem(&rig, 1)), (held, None));
     rig.resources.state().available = GIB;
     tokio::time::sleep(INTERVAL).await;
     assert_eq!(rig.codes(), ["disk.held 1", "disk.held 3"]);
@@ -347,6 +358,7 @@ async fn what_cannot_be_read_changes_nothing() {
         memory_bytes: None,
         cpu_percent: None,
         connections: None,
+        limits: ResourceLimits::default(),
     };
     assert_eq!(rig.usage(1), unknown);
     assert_eq!(rig.meter.space(), None);

@@ -1,7 +1,7 @@
 //! Waiting for a change over a node whose database is closed.
 
 use super::*;
-use crate::{ControlParts, ControlSettings, Entropy, test_node};
+use crate::{ControlParts, ControlSettings, Entropy, WorkerAccess, test_node};
 use domain::{AddressPlan, TenantId};
 use std::sync::Arc;
 use store::LOCAL_NODE;
@@ -22,7 +22,7 @@ async fn waiting_for_a_change_queries_nothing() {
     let settings = ControlSettings {
         addresses: AddressPlan::default(),
         public_host: "vpn.example.org".to_owned(),
-        node: LOCAL_NODE,
+        local: Some(LOCAL_NODE),
         excluded_slots: BTreeSet::new(),
         max_tenants: None,
         sign_ups_per_hour: 0,
@@ -34,6 +34,7 @@ async fn waiting_for_a_change_queries_nothing() {
         clock: Arc::new(FakeClock::at(test_node::NOW)),
         entropy: Entropy::system(),
         settings,
+        workers: WorkerAccess::NeedsPostgres,
     });
 
     let tenant = samples::tenant(&samples::settings(root.path()), 7, 2);

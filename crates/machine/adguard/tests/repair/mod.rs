@@ -2,7 +2,7 @@
 //! start of the real AdGuard Home.
 
 use crate::fixture::{BLOCKED, Fixture, Run, UPSTREAM_ADDRESS, client, clients, in_namespace};
-use domain::FilterPolicy::Standard;
+use domain::{FilterPolicy::Standard, Message};
 use provisioning::{
     ports::{DnsFilter, DnsPart},
     spec::DnsClient,
@@ -125,6 +125,49 @@ fn a_damaged_configuration_is_replaced_by_the_last_good_one() {
         assert_eq!(observed.clients["mn-1"].name, "Phone");
         assert_eq!(fixture.ask("doubleclick.net", 2).await, Some(BLOCKED));
         run.stop();
+    });
+}
+
+#[test]
+fn a_changed_password_is_corrected_before_a_start() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        let run = start(&fixture).await;
+        let rules = json!({"rules": ["||own-rule.example^"]});
+        fixture.post("filtering/set_rules", &rules).await;
+        drop(run);
+        let run = start(&fixture).await;
+        kept_copy(&fixture, "own-rule.example").await;
+        drop(run);
+        let (config, log) = (config_of(&fixture), data_of(&fixture).join("querylog.json"));
+        fs::write(&log, "").unwrap();
+        let own = fs::read_to_string(&config).unwrap();
+        let hash = &fixture.dns.password_hash;
+        let other = bcrypt::hash("of another", 4).unwrap();
+        // Another hash, and another user beside a hash that is ours.
+        for edited in [
+            own.replace(hash.as_str(), &other),
+            own.replace("- name: tenant", "- name: stranger"),
+        ] {
+            assert_ne!(edited, own);
+            fs::write(&config, &edited).unwrap();
+            let mut run = fixture.start();
+            let mut is_refused = false;
+            for _ in 0..500 {
+                let e = fixture.adguard.observe(&fixture.dns).await.unwrap_err();
+                is_refused = matches!(e.message, Message::AdguardPasswordRefused { .. });
+                if is_refused {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(is_refused, "our password is refused within 10 s");
+            run.stop();
+            let mut run = start(&fixture).await;
+            assert_eq!(fixture.ask("own-rule.example", 2).await, Some(BLOCKED));
+            assert!(log.exists(), "nothing of the tenant's is moved aside");
+            run.stop();
+        }
     });
 }
 

@@ -3,13 +3,13 @@
 use crate::{
     counts,
     made::{Made, make, with_id},
-    namespace::Namespace,
     run,
 };
 use conntrack::{Conntrack, KernelLimits, table::Deletions, wire::Entry};
 use domain::Message;
 use provisioning::ports::Connections;
 use std::time::Duration;
+use testkit::namespace::Namespace;
 
 const ALICE: [u8; 4] = [10, 88, 1, 2];
 const OUTSIDE: [u8; 4] = [198, 51, 100, 2];

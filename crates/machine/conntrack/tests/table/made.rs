@@ -1,9 +1,9 @@
 //! Entries that are made by ctnetlink itself, as `conntrack -I` does: of any protocol,
 //! and in any number.
 
-use crate::namespace::Namespace;
 use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use testkit::namespace::Namespace;
 
 /// How many entries are made at once.
 const BATCH: usize = 64;

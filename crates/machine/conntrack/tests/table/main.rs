@@ -6,14 +6,13 @@
 
 mod entries;
 mod made;
-mod namespace;
 mod scale;
 mod traffic;
 
 use conntrack::Conntrack;
 use domain::{AddressPlan, Slot};
-use namespace::Namespace;
 use std::{collections::BTreeMap, future::Future};
+use testkit::namespace::Namespace;
 
 /// Runs a future in a namespace. The threads of the blocking pool inherit it from the
 /// thread that starts them.

@@ -3,7 +3,6 @@
 use crate::{
     counts,
     made::{Made, make},
-    namespace::Namespace,
     run,
 };
 use conntrack::Conntrack;
@@ -13,6 +12,7 @@ use nix::sys::{
 };
 use provisioning::ports::Connections;
 use std::time::Instant;
+use testkit::namespace::Namespace;
 
 /// Nearly `nf_conntrack_max`, which is 262,144 by default.
 const ENTRIES: u32 = 260_000;

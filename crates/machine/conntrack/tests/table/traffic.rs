@@ -5,7 +5,7 @@
 //! bob   10.88.2.2 ── wg2 ┴─ host ─┴ c1 ──── container 10.92.1.1
 //! ```
 
-use crate::{counts, namespace::Namespace, run};
+use crate::{counts, run};
 use conntrack::Conntrack;
 use ipnet::Ipv4Net;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
@@ -16,6 +16,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     time::Duration,
 };
+use testkit::namespace::Namespace;
 
 /// The longest time a packet takes; without load it is far below a millisecond.
 const WAIT: Duration = Duration::from_millis(600);
@@ -47,6 +48,15 @@ struct Bed {
     outside: Namespace,
 }
 
+/// Connects `link` of the host to `eth0` of another namespace, with an address there and a
+/// default route to the host.
+fn link(host: &Namespace, link: &str, own: &str, other: &Namespace, address: &str) {
+    host.connect(link, other, "eth0");
+    host.ip(&format!("addr add {own}/24 dev {link}"));
+    other.ip(&format!("addr add {address}/24 dev eth0"));
+    other.ip(&format!("route add default via {own}"));
+}
+
 impl Bed {
     fn new() -> Self {
         let bed = Self {
@@ -58,10 +68,10 @@ impl Bed {
         };
         let host = &bed.host;
         host.sysctl("ipv4/ip_forward", "1");
-        host.connect("wg1", "10.88.1.1", &bed.alice, "10.88.1.2");
-        host.connect("wg2", "10.88.2.1", &bed.bob, "10.88.2.2");
-        host.connect("c1", "10.92.1.254", &bed.container, "10.92.1.1");
-        host.connect("wan0", "198.51.100.1", &bed.outside, "198.51.100.2");
+        link(host, "wg1", "10.88.1.1", &bed.alice, "10.88.1.2");
+        link(host, "wg2", "10.88.2.1", &bed.bob, "10.88.2.2");
+        link(host, "c1", "10.92.1.254", &bed.container, "10.92.1.1");
+        link(host, "wan0", "198.51.100.1", &bed.outside, "198.51.100.2");
         for device in [&bed.alice, &bed.bob] {
             device.sysctl("ipv4/ping_group_range", "0 0");
         }

@@ -1,6 +1,4 @@
-//! The bed for packet tests: network namespaces, each owned by a thread of the test
-//! process and connected by veths. The namespaces have no names, so they disappear
-//! with the process, even if it is killed.
+//! The bed for packet tests: network namespaces that are connected by veths.
 //!
 //! ```text
 //! alice .1.2 ─┐ (isolated ports)          ┌─ container1 10.92.1.1
@@ -12,17 +10,14 @@
 //! The rules match interface names, so veths named `wg1` and `wg2` replace tunnels:
 //! they carry the packets that WireGuard would have decrypted.
 
-use nix::{
-    sched::{CloneFlags, unshare},
-    sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket},
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use std::{
     io::{Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    ops::Deref,
     os::fd::OwnedFd,
-    process::Command,
-    sync::{Arc, Mutex, mpsc},
-    thread::{self, JoinHandle},
+    sync::{Arc, Mutex},
+    thread,
     time::Duration,
 };
 
@@ -41,84 +36,20 @@ pub const INTERNET: &str =
 pub const MAC1: &str = "02:42:0a:5c:01:01";
 pub const MAC2: &str = "02:42:0a:5c:01:02";
 
-type Job = Box<dyn FnOnce() + Send>;
+/// A network namespace with what the tests serve and ask there.
+pub struct Namespace(testkit::namespace::Namespace);
 
-/// A network namespace and the thread that owns it.
-pub struct Namespace {
-    jobs: mpsc::Sender<Job>,
-    thread_id: i32,
+impl Deref for Namespace {
+    type Target = testkit::namespace::Namespace;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl Namespace {
     pub fn new() -> Self {
-        let (jobs, queue) = mpsc::channel::<Job>();
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || {
-            unshare(CloneFlags::CLONE_NEWNET)
-                .expect("network namespaces need root: run the tests with sudo");
-            sender.send(nix::unistd::gettid().as_raw()).unwrap();
-            for job in queue {
-                job();
-            }
-        });
-        let thread_id = receiver.recv().expect("the namespace's thread starts");
-        let ns = Self { jobs, thread_id };
-        ns.ip("link set lo up");
-        // Otherwise a link does not answer neighbours for its first second or two.
-        ns.sysctl("ipv6/conf/default/dad_transmits", "0");
-        ns.sysctl("ipv6/conf/default/accept_dad", "0");
-        ns
-    }
-
-    /// Runs `work` in the namespace and waits for the result.
-    pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let (sender, receiver) = mpsc::channel();
-        self.jobs
-            .send(Box::new(move || {
-                let _ = sender.send(work());
-            }))
-            .unwrap();
-        receiver
-            .recv()
-            .expect("the work in the namespace ends without a panic")
-    }
-
-    /// Starts a thread in the namespace.
-    pub fn start<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
-        // A thread inherits the namespace of the thread that starts it.
-        self.run(|| thread::spawn(work))
-    }
-
-    /// Runs a program in the namespace with `args`, split at spaces.
-    pub fn command(&self, program: &'static str, args: &str) -> String {
-        let words: Vec<String> = args.split(' ').map(str::to_owned).collect();
-        let output = self.run(move || Command::new(program).args(words).output().unwrap());
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{program} {args}: {errors}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    pub fn ip(&self, args: &str) {
-        self.command("ip", args);
-    }
-
-    /// Writes a setting below `/proc/sys/net`, which shows the caller's namespace.
-    pub fn sysctl(&self, path: &'static str, value: &'static str) {
-        self.run(move || std::fs::write(format!("/proc/sys/net/{path}"), value))
-            .unwrap_or_else(|e| panic!("{path}: {e}"));
-    }
-
-    /// Creates a veth from `link` in this namespace to `name` in `other`.
-    fn connect(&self, link: &str, other: &Namespace, name: &str) {
-        let id = other.thread_id;
-        self.ip(&format!(
-            "link add {link} type veth peer name {name} netns {id}"
-        ));
-        self.ip(&format!("link set {link} up"));
-        other.ip(&format!("link set {name} up"));
+        Self(testkit::namespace::Namespace::new())
     }
 
     /// Starts servers on a port, UDP and TCP, that answer with the client's address.

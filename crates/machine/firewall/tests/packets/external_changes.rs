@@ -98,13 +98,22 @@ fn only_our_packets_pass_a_drop_policy() {
     // The policy still applies to other packets.
     assert_eq!(bed.neighbour.ask("tcp 198.51.100.2:80"), None);
     assert_eq!(bed.alice.ask("tcp 192.168.77.2:80"), None);
-    // Removing leaves nothing of ours behind.
-    firewall
-        .with(|nft| async move { nft.remove_all().await })
-        .unwrap();
-    firewall
-        .with(|nft| async move { nft.remove_all().await })
-        .unwrap();
+    // The tables and the rule are all there is of ours; each one is missed.
+    let delete = |table: &str| bed.host.command("nft", &format!("delete table {table}"));
+    for table in [
+        "inet maliknode_limits",
+        "bridge maliknode",
+        "inet maliknode",
+    ] {
+        delete(table);
+        assert!(!firewall.observe().complete, "without {table}");
+    }
+    let rule = iptables("-S DOCKER-USER");
+    let rule = rule.lines().find_map(|l| {
+        l.strip_prefix("-A DOCKER-USER ")
+            .filter(|l| l.contains("maliknode"))
+    });
+    iptables(&format!("-D DOCKER-USER {}", rule.unwrap()));
     let left = iptables("-S") + &bed.host.command("nft", "list ruleset");
     assert!(!left.contains("maliknode"), "{left}");
 }

@@ -7,7 +7,7 @@ use firewall::{FirewallSettings, Nft};
 use provisioning::{
     observed::{ObservedFirewall, ObservedFirewallTenant},
     ports::{Firewall, FirewallChange, PortResult},
-    spec::FirewallTenant,
+    spec::{FirewallTenant, PacketRate},
 };
 use std::{future::Future, sync::Arc};
 
@@ -97,6 +97,7 @@ pub fn tenant(n: u16, mesh: &[u8]) -> FirewallTenant {
         dns: Some(plan.container(slot)),
         mesh: mesh.iter().map(|&h| plan.device(slot, h)).collect(),
         stopped: false,
+        tunnel_packets: PacketRate::at_least(18_028),
     }
 }
 

@@ -15,3 +15,4 @@ mod limits;
 mod neighbours;
 mod raw;
 mod reach;
+mod tunnels;

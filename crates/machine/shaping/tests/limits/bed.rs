@@ -9,7 +9,6 @@
 //! Veths named `wg1` and `wg2` replace tunnels: they carry the packets that WireGuard
 //! would have decrypted, with the large packets (GSO) that a forwarding host sees.
 
-use crate::namespace::Namespace;
 use domain::Slot;
 use protocol::SpeedLimits;
 use provisioning::{
@@ -18,6 +17,7 @@ use provisioning::{
 };
 use shaping::Tc;
 use std::{collections::BTreeMap, sync::Arc};
+use testkit::namespace::Namespace;
 
 /// The address of the internet.
 pub const INTERNET: &str = "198.51.100.2";

@@ -5,6 +5,5 @@
 
 mod bed;
 mod changes;
-mod namespace;
 mod scale;
 mod speed;

@@ -1,9 +1,6 @@
 //! What iperf3 and ping measure.
 
-use crate::{
-    bed::{Bed, INTERNET, mbps},
-    namespace::Namespace,
-};
+use crate::bed::{Bed, INTERNET, mbps};
 use serde_json::Value;
 use std::{
     process::{Child, Command, Stdio},
@@ -11,6 +8,7 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
+use testkit::namespace::Namespace;
 
 /// Measurements run one after another, so that they do not share the processor.
 fn alone() -> MutexGuard<'static, ()> {

@@ -12,10 +12,11 @@
 //! - Received bytes are counted without WireGuard's 32 bytes per packet, and a
 //!   keepalive as 0.
 
+use super::sockets::Sockets;
 use crate::{diff, failure::has_errno, links::Links};
 use domain::{Clock, PresharedKey, PrivateKey, PublicKey, SystemClock, Timestamp};
 use gotatun::{
-    device::{DefaultDeviceTransports, Device, DeviceBuilder, Error, Peer, configure::DeviceWrite},
+    device::{Device, DeviceBuilder, Error, Peer, configure::DeviceWrite},
     tun::{
         tun::{self, AbstractDevice},
         tun_async_device::TunDevice,
@@ -33,7 +34,9 @@ use std::{
     time::Duration,
 };
 
-type Write<'a> = DeviceWrite<'a, DefaultDeviceTransports>;
+/// How the device reaches its peers and the kernel.
+type Transports = (Sockets, TunDevice, TunDevice);
+type Write<'a> = DeviceWrite<'a, Transports>;
 
 /// Two readings whose times differ by less, in milliseconds, are of the same
 /// handshake. WireGuard begins one at most every 5 s.
@@ -66,7 +69,7 @@ impl From<Error> for DeviceError {
 
 /// An interface of this process.
 pub(super) struct HostedDevice {
-    device: Device<DefaultDeviceTransports>,
+    device: Device<Transports>,
     /// The index of the TUN's link.
     pub index: u32,
     /// The last known handshake of each peer.
@@ -81,7 +84,7 @@ impl HostedDevice {
         links.set_alias(index, &spec.owner).await?;
         disable_ipv6(&name);
         let device = DeviceBuilder::new()
-            .with_default_udp()
+            .with_udp(Sockets::default())
             .with_ip(tun)
             .with_private_key(secret(&spec.private_key))
             .with_listen_port(spec.slot.listen_port())

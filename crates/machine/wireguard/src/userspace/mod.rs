@@ -18,6 +18,7 @@ pub mod line_codec;
 mod paging;
 #[doc(hidden)]
 pub mod protocol;
+mod sockets;
 mod spawn;
 #[doc(hidden)]
 pub mod wire;

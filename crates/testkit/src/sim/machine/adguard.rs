@@ -2,10 +2,10 @@
 
 use super::{Config, Container, Extent, Machine, interrupted, refuse};
 use crate::expected;
-use domain::ErrorCode;
+use domain::{ErrorCode, Message};
 use provisioning::{
     observed::{ContainerState, ObservedDns},
-    ports::{DnsPart, PortResult},
+    ports::{DnsPart, PortError, PortResult},
     spec::{DnsClient, DnsInstance},
 };
 use std::{collections::BTreeMap, path::Path};
@@ -59,7 +59,12 @@ impl Machine {
         };
         match &c.serving {
             Some(config) if config.password_hash == dns.password_hash => Ok(c),
-            _ => refuse(ErrorCode::DnsUnavailable, "401: another password"),
+            _ => Err(PortError::new(
+                ErrorCode::DnsUnavailable,
+                Message::AdguardPasswordRefused {
+                    path: dns.conf_dir.display().to_string(),
+                },
+            )),
         }
     }
 

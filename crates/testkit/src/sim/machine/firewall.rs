@@ -5,9 +5,11 @@ use domain::{ErrorCode, Slot};
 use provisioning::{
     observed::ObservedFirewallTenant,
     ports::{FirewallChange, PortResult},
+    spec::PacketRate,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem::discriminant,
     net::Ipv4Addr,
 };
 
@@ -20,6 +22,7 @@ enum Element {
     Mesh(Ipv4Addr),
     Dns(Ipv4Addr),
     Stopped,
+    TunnelPackets(PacketRate),
 }
 
 fn elements(slot: Slot, t: &ObservedFirewallTenant) -> BTreeSet<(Slot, Element)> {
@@ -29,6 +32,7 @@ fn elements(slot: Slot, t: &ObservedFirewallTenant) -> BTreeSet<(Slot, Element)>
         .chain(t.mesh.iter().map(|a| Element::Mesh(*a)))
         .chain(t.dns.map(Element::Dns))
         .chain(t.stopped.then_some(Element::Stopped))
+        .chain(t.tunnel_packets.map(Element::TunnelPackets))
         .map(|e| (slot, e))
         .collect()
 }
@@ -44,6 +48,7 @@ fn tenants_of(all: &BTreeSet<(Slot, Element)>) -> BTreeMap<Slot, ObservedFirewal
             Element::Mesh(a) => drop(t.mesh.insert(a)),
             Element::Dns(a) => t.dns = Some(a),
             Element::Stopped => t.stopped = true,
+            Element::TunnelPackets(n) => t.tunnel_packets = Some(n),
         }
     }
     tenants
@@ -88,9 +93,10 @@ impl Machine {
             }
         }
         for new in want.difference(&have) {
-            let is_dns = |e: &Element| matches!(e, Element::Dns(_));
-            let other = |(s, e): &(Slot, Element)| *s == new.0 && is_dns(e) && *e != new.1;
-            if is_dns(&new.1) && now.iter().any(other) {
+            let is_of_map = |e: &Element| matches!(e, Element::Dns(_) | Element::TunnelPackets(_));
+            let same_map = |e: &Element| discriminant(e) == discriminant(&new.1);
+            let other = |(s, e): &(Slot, Element)| *s == new.0 && same_map(e) && *e != new.1;
+            if is_of_map(&new.1) && now.iter().any(other) {
                 return refuse(ErrorCode::FirewallUnavailable, "the map has another value");
             }
             now.insert(*new);

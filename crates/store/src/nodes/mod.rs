@@ -6,6 +6,15 @@
 //! Lock order everywhere: the row in `nodes`, then `users`, `tenant_traffic`,
 //! `peers`. Transactions that follow it cannot deadlock with each other.
 
+mod authority;
+mod joining;
+mod registry;
+
+pub use authority::AuthorityPem;
+pub use joining::{CertificateRecord, JoiningNode, NewJoinToken};
+pub use registry::{EndpointHost, NodeRecord};
+pub(crate) use registry::{count_tenants, store_tenant_count};
+
 use crate::{
     Committed, Result, Store, StoreError,
     audit::{self, AuditEntry},
@@ -122,6 +131,15 @@ impl PendingChange {
             ..self.committed(value)
         }
     }
+}
+
+/// Does what [`bump_generation`] does for a new tenant. Returns `NodeFull` for a node
+/// that gets none.
+pub(crate) async fn begin_placement(tx: &mut Tx, node: NodeId) -> Result<i64> {
+    let sql = "UPDATE nodes SET generation = generation + 1 \
+               WHERE id = $1 AND state = 'open' RETURNING generation";
+    let row = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
+    row.map(|(n,)| n).ok_or(StoreError::NodeFull)
 }
 
 /// Locks the node's row until the end of the transaction and increments the

@@ -1,0 +1,67 @@
+//! The control plane's end of the wire. Workers dial; two kinds of connections are told
+//! apart by ALPN. On one the worker asks: it joins, renews its certificate and gets its
+//! spec. On the other the control plane asks, and the worker's state comes as a stream.
+//!
+//! A worker is the node that its certificate names. It gets the spec of that node alone,
+//! and what it reports is stored for that node alone. Nothing that a control plane knows
+//! only from here is needed by another one: what a worker reports comes again when it
+//! connects, and everything else is in the database.
+
+mod calls;
+mod connection;
+mod events;
+mod limits;
+mod lines;
+mod listener;
+mod nodes;
+mod peers;
+mod polls;
+mod registry;
+mod reported_state;
+mod requests;
+mod shared;
+mod spec_cache;
+mod stalls;
+mod tunnel;
+
+pub use registry::Registry;
+
+use domain::Clock;
+use nodes::WorkerNodes;
+use protocol::Nodes;
+use rustls::ServerConfig;
+use shared::Shared;
+use std::{future::Future, sync::Arc};
+use tokio::net::TcpListener;
+
+/// The workers that connect to this control plane. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    shared: Arc<Shared>,
+}
+
+impl Hub {
+    /// Builds a hub without connections.
+    pub fn new(registry: Arc<dyn Registry>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(registry, clock)),
+        }
+    }
+
+    /// Serves workers until `shutdown` completes. `tls` is the authority's configuration
+    /// of a control plane with [`REQUESTS`](protocol::wire::REQUESTS) and
+    /// [`CALLS`](protocol::wire::CALLS).
+    pub async fn run(
+        &self,
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) {
+        listener::run(self.shared.clone(), listener, tls, shutdown).await;
+    }
+
+    /// Returns the workers as nodes.
+    pub fn nodes(&self) -> Arc<dyn Nodes> {
+        Arc::new(WorkerNodes(self.shared.clone()))
+    }
+}

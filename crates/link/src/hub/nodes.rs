@@ -1,0 +1,104 @@
+//! Workers as the control plane sees nodes.
+
+use super::{
+    connection::{CallConnection, dns_unavailable, unreachable},
+    shared::Shared,
+};
+use async_trait::async_trait;
+use domain::{NodeId, Problem, Slot, TenantName, marks::DNS_USER, view::QueryCounts};
+use futures_util::stream::BoxStream;
+use protocol::{
+    DnsLogin, DnsStream, Location, MachineState, NodeState, Nodes, PeerStatistics, Reported,
+    ResourceUsage, TenantState,
+    wire::{RESOURCES, STATISTICS},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// The workers of the hub.
+pub(super) struct WorkerNodes(pub Arc<Shared>);
+
+impl WorkerNodes {
+    fn connected(&self, node: NodeId) -> Result<Arc<CallConnection>, Problem> {
+        let worker = self.0.known(node);
+        worker
+            .and_then(|worker| worker.connected())
+            .ok_or_else(unreachable)
+    }
+}
+
+#[async_trait]
+impl Nodes for WorkerNodes {
+    fn ids(&self) -> Vec<NodeId> {
+        self.0.reporting()
+    }
+
+    fn nudge(&self, node: NodeId) {
+        if let Some(worker) = self.0.known(node) {
+            worker.nudge();
+        }
+    }
+
+    fn tenant(&self, at: Location) -> Option<TenantState> {
+        self.0.known(at.node)?.state.tenant(at.slot)
+    }
+
+    fn tenant_changes(&self, at: Location) -> BoxStream<'static, ()> {
+        self.0.worker(at.node).state.tenant_changes(at.slot)
+    }
+
+    fn node(&self, node: NodeId) -> Option<NodeState> {
+        self.0.known(node)?.state.node()
+    }
+
+    fn node_changes(&self, node: NodeId) -> BoxStream<'static, ()> {
+        self.0.worker(node).state.node_changes()
+    }
+
+    fn machine(&self, node: NodeId) -> Option<MachineState> {
+        self.0.known(node)?.state.machine()
+    }
+
+    fn holders(&self, node: NodeId) -> Option<BTreeMap<Slot, TenantName>> {
+        self.0.known(node)?.state.holders()
+    }
+
+    fn used_slots(&self, node: NodeId) -> BTreeSet<Slot> {
+        let holders = self.holders(node).unwrap_or_default();
+        holders.into_keys().collect()
+    }
+
+    fn events(&self) -> BoxStream<'static, Reported> {
+        self.0.events.subscribe()
+    }
+
+    async fn statistics(&self, node: NodeId) -> Result<Vec<PeerStatistics>, Problem> {
+        self.connected(node)?.get(STATISTICS).await
+    }
+
+    async fn resources(&self, node: NodeId) -> Result<Vec<ResourceUsage>, Problem> {
+        self.connected(node)?.get(RESOURCES).await
+    }
+
+    fn dns_login(&self, at: Location, name: &TenantName) -> Option<DnsLogin> {
+        let tenant = self.0.known(at.node)?.specs.active_tenant(at.slot, name)?;
+        Some(DnsLogin {
+            user: DNS_USER.to_owned(),
+            password: tenant.dns_password.clone(),
+        })
+    }
+
+    async fn dns_connect(&self, at: Location, name: &TenantName) -> Result<DnsStream, Problem> {
+        let worker = self.0.known(at.node).ok_or_else(dns_unavailable)?;
+        let tenant = worker.specs.active_tenant(at.slot, name);
+        tenant.ok_or_else(dns_unavailable)?;
+        let connection = worker.connected().ok_or_else(dns_unavailable)?;
+        connection.connect_dns(at.slot, name).await
+    }
+
+    async fn dns_counts(&self, at: Location, name: &TenantName) -> Result<QueryCounts, Problem> {
+        self.connected(at.node)?.dns_counts(at.slot, name).await
+    }
+}

@@ -1,0 +1,69 @@
+//! The wire between a control plane and a worker: a machine that holds tunnels and
+//! DNS filters and gets its spec from elsewhere.
+//!
+//! A worker dials the control plane by TLS with a certificate of its own, so it needs
+//! no open port. It uses two kinds of connections, told apart by ALPN (RFC 7301):
+//! - [`REQUESTS`]: HTTP/1.1, the worker is the client. It joins, renews its
+//!   certificate, and asks for its spec by long polling.
+//! - [`CALLS`]: HTTP/2 with the roles swapped, the control plane is the client. It
+//!   reads the worker's state as a stream, its counters, and connects to AdGuard Homes.
+//!
+//! Numbers that count are totals, so that an answer may come twice. Times are durations,
+//! because the clocks of two machines differ. Unknown fields are ignored, and a field
+//! that is added has a default: a worker may be one version behind or ahead.
+
+mod fingerprint;
+mod join;
+mod spec_update;
+mod state;
+
+pub use fingerprint::{SpecDigest, SpecFingerprints};
+pub use join::{JoinAnswer, JoinRequest, RenewAnswer, RenewRequest};
+pub use spec_update::{SpecQuery, SpecUpdate, SpecUpdateError};
+pub use state::{NodeUpdate, StateError};
+
+use std::time::Duration;
+
+/// The ALPN of a connection on which the worker asks.
+pub const REQUESTS: &[u8] = b"maliknode-requests/1";
+/// The ALPN of a connection on which the control plane asks.
+pub const CALLS: &[u8] = b"maliknode-calls/1";
+
+// An answer that is no success has a `Problem` as JSON.
+/// POST [`JoinRequest`] as JSON -> [`JoinAnswer`]. Without a client certificate.
+pub const JOIN: &str = "/node/v1/join";
+/// POST [`RenewRequest`] as JSON -> [`RenewAnswer`].
+pub const RENEW: &str = "/node/v1/renew";
+/// A header of requests for a spec: what the worker's process calls itself, at random. A
+/// second process with the same certificate is found by it.
+pub const INSTANCE: &str = "maliknode-instance";
+/// GET with a [`SpecQuery`] -> 200 and a [`SpecUpdate`], or 204 where nothing has changed.
+pub const SPEC: &str = "/node/v1/spec";
+
+/// GET -> [`NodeUpdate`]s, a line each, until one side closes. The first is whole.
+pub const STATE: &str = "/v1/state";
+/// GET -> `Vec<PeerStatistics>` as JSON, or 503 and a `Problem`.
+pub const STATISTICS: &str = "/v1/statistics";
+/// GET -> `Vec<ResourceUsage>` as JSON, or 503 and a `Problem`.
+pub const RESOURCES: &str = "/v1/resources";
+/// GET with `slot` and `name` -> `QueryCounts` as JSON, or 503 and a `Problem`.
+pub const DNS_COUNTS: &str = "/v1/dns-counts";
+// CONNECT (RFC 9113, section 8.5) to the authority `<slot>.<name>` -> a connection to
+// that tenant's AdGuard Home, or 503 and a `Problem`.
+
+/// How long a query for the spec waits for a change.
+pub const POLL_TIME: Duration = Duration::from_secs(25);
+/// How often a stream of state carries at least an empty line, so that a connection
+/// that leads nowhere is noticed.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long without a line before the other side counts as lost.
+pub const SILENCE: Duration = Duration::from_secs(16);
+
+/// The longest request of a worker, in bytes.
+pub const MAX_REQUEST_BYTES: usize = 64 << 10;
+/// The longest spec update, in bytes. 1,000 tenants with 50 devices each take 17 MB.
+pub const MAX_SPEC_BYTES: usize = 128 << 20;
+/// The longest line of state, in bytes. 1,000 tenants take about 300 kB.
+pub const MAX_LINE_BYTES: usize = 4 << 20;
+/// The longest answer to a call, in bytes. 50,000 peers take 9 MB.
+pub const MAX_ANSWER_BYTES: usize = 32 << 20;

@@ -1,0 +1,288 @@
+//! What is remembered of each node, and what the operator changes of it.
+//!
+//! A removed node keeps its row, as `removed`: events name it, and its id is never given
+//! twice. No function here finds it.
+
+use crate::{
+    LOCAL_NODE, Result, Store, StoreError,
+    audit::{self, AuditEntry},
+    db::{Tx, execute, fetch_all, fetch_optional, unsigned},
+};
+use domain::{NodeHost, NodeId, NodeStanding, TenantScope, Timestamp};
+
+/// The longest version of a worker's program that is stored, in bytes.
+const MAX_VERSION: usize = 64;
+
+/// A stored node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRecord {
+    pub id: NodeId,
+    /// What the operator calls it.
+    pub name: String,
+    /// The host that devices connect to; the local node has none.
+    pub host: Option<String>,
+    pub standing: NodeStanding,
+    /// The number of its tenants.
+    pub tenants: u32,
+    /// When a worker was last heard from.
+    pub last_heard: Option<Timestamp>,
+    /// The version of a worker's program.
+    pub version: Option<String>,
+    /// Until when a worker's certificate is valid.
+    pub certificate_expires: Option<Timestamp>,
+}
+
+impl NodeRecord {
+    /// Returns whether it is a machine that joined.
+    pub fn is_worker(&self) -> bool {
+        self.id != LOCAL_NODE
+    }
+}
+
+/// The host of a tenant's endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointHost {
+    /// The tenant's node.
+    pub node: NodeId,
+    /// The node's own host, if it has one.
+    pub host: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    name: String,
+    host: Option<String>,
+    state: String,
+    tenants: i64,
+    last_heard: Option<i64>,
+    version: Option<String>,
+    certificate_expires: Option<i64>,
+}
+
+macro_rules! node_columns {
+    () => {
+        "id, name, host, state, tenants, last_heard, version, certificate_expires"
+    };
+}
+
+impl TryFrom<Row> for NodeRecord {
+    type Error = StoreError;
+    fn try_from(r: Row) -> Result<Self> {
+        let state = || StoreError::Corrupt(format!("nodes.state of node {}", r.id));
+        Ok(Self {
+            id: NodeId(r.id),
+            standing: NodeStanding::parse(&r.state).ok_or_else(state)?,
+            name: r.name,
+            host: r.host,
+            tenants: u32::try_from(unsigned(r.tenants)).unwrap_or(u32::MAX),
+            last_heard: r.last_heard.map(Timestamp),
+            version: r.version,
+            certificate_expires: r.certificate_expires.map(Timestamp),
+        })
+    }
+}
+
+impl Store {
+    /// Lists the nodes, by id. Takes as long with a million tenants as with none.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn nodes(&self) -> Result<Vec<NodeRecord>> {
+        let sql = concat!(
+            "SELECT ",
+            node_columns!(),
+            " FROM nodes WHERE state <> 'removed' ORDER BY id"
+        );
+        let rows = fetch_all!(self.db.reader(), Row, sql)?;
+        rows.into_iter().map(NodeRecord::try_from).collect()
+    }
+
+    /// Returns a node.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] if it does not exist or was removed.
+    pub async fn node(&self, node: NodeId) -> Result<NodeRecord> {
+        let sql = concat!(
+            "SELECT ",
+            node_columns!(),
+            " FROM nodes WHERE id = $1 AND state <> 'removed'"
+        );
+        let row = fetch_optional!(self.db.reader(), Row, sql, node.0)?;
+        row.ok_or(StoreError::NotFound)?.try_into()
+    }
+
+    /// Returns the host that a tenant's devices connect to.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] if the tenant was deleted.
+    pub async fn endpoint_host(&self, scope: &TenantScope) -> Result<EndpointHost> {
+        let sql = "SELECT nodes.id, nodes.host FROM users \
+                   JOIN nodes ON nodes.id = users.node_id WHERE users.id = $1";
+        let tenant = scope.tenant().0;
+        let row = fetch_optional!(self.db.reader(), (i64, Option<String>), sql, tenant)?;
+        let (node, host) = row.ok_or(StoreError::NotFound)?;
+        let node = NodeId(node);
+        Ok(EndpointHost { node, host })
+    }
+
+    /// Notes that a worker was heard from, and which version it runs.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn note_heard(&self, node: NodeId, version: &str, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE nodes SET last_heard = $2, version = $3 \
+                   WHERE id = $1 AND state <> 'removed'";
+        let version = stored_version(version);
+        execute!(self.db.writer(), sql, node.0, now.0, version).map(drop)
+    }
+
+    /// Opens or closes a node for new tenants, or revokes a worker's certificate. Does
+    /// nothing if it is so already.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NodeIsRevoked`] for a revoked node, which only joining again
+    /// opens, [`StoreError::NodeIsLocal`] if the local one is to be revoked, and
+    /// [`StoreError::NotFound`].
+    pub async fn set_standing(
+        &self,
+        node: NodeId,
+        standing: NodeStanding,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        // A sign-up that holds the row has its tenant; a later one finds the new state.
+        let found = lock(&mut tx, node).await?;
+        if found.standing == standing {
+            return Ok(());
+        }
+        if found.standing == NodeStanding::Revoked {
+            return Err(StoreError::NodeIsRevoked);
+        }
+        if standing == NodeStanding::Revoked && !found.is_worker() {
+            return Err(StoreError::NodeIsLocal);
+        }
+        let sql = "UPDATE nodes SET state = $2 WHERE id = $1";
+        execute!(tx.connection(), sql, node.0, standing.as_str())?;
+        let action = match standing {
+            NodeStanding::Open => "node.open",
+            NodeStanding::Closed => "node.close",
+            NodeStanding::Revoked => "node.revoke",
+        };
+        write_entry(&mut tx, now, actor, action, &found.name, String::new()).await?;
+        tx.commit().await
+    }
+
+    /// Gives a worker another host. Returns the number of devices of its tenants, which
+    /// have to be configured again; 0 if it has that host already.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NodeIsLocal`] for the local node, whose host is a setting,
+    /// and [`StoreError::NotFound`].
+    pub async fn set_node_host(
+        &self,
+        node: NodeId,
+        host: &NodeHost,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let mut tx = self.db.begin().await?;
+        let found = lock(&mut tx, node).await?;
+        if !found.is_worker() {
+            return Err(StoreError::NodeIsLocal);
+        }
+        if found.host.as_deref() == Some(host.as_str()) {
+            return Ok(0);
+        }
+        let sql = "UPDATE nodes SET host = $2 WHERE id = $1";
+        execute!(tx.connection(), sql, node.0, host.as_str())?;
+        let sql = "SELECT COUNT(*) FROM peers JOIN users ON users.id = peers.user_id \
+                   WHERE users.node_id = $1";
+        let count = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
+        let devices = count.map_or(0, |(n,)| unsigned(n));
+        let before = found.host.unwrap_or_default();
+        let detail = format!("{before} to {host}, {devices} devices");
+        write_entry(&mut tx, now, actor, "node.host", &found.name, detail).await?;
+        tx.commit().await?;
+        Ok(devices)
+    }
+
+    /// Removes a worker. Its certificate is refused from then on, and its name may be
+    /// given again.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NodeInUse`] while it has tenants, [`StoreError::NodeIsLocal`]
+    /// for the local node, and [`StoreError::NotFound`].
+    pub async fn remove_node(&self, node: NodeId, actor: &str, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let found = lock(&mut tx, node).await?;
+        if !found.is_worker() {
+            return Err(StoreError::NodeIsLocal);
+        }
+        let tenants = count_tenants(&mut tx, node).await?;
+        if tenants > 0 {
+            let tenants = u32::try_from(tenants).unwrap_or(u32::MAX);
+            return Err(StoreError::NodeInUse { tenants });
+        }
+        // No name of a node begins so.
+        let sql = "UPDATE nodes SET state = 'removed', name = $2, certificate_serial = NULL, \
+                   previous_serial = NULL, public_key = NULL WHERE id = $1";
+        execute!(tx.connection(), sql, node.0, format!("#{node}"))?;
+        let sql = "DELETE FROM node_tokens WHERE node_id = $1";
+        execute!(tx.connection(), sql, node.0)?;
+        let detail = format!("node {node}");
+        write_entry(&mut tx, now, actor, "node.remove", &found.name, detail).await?;
+        tx.commit().await
+    }
+}
+
+/// Returns the version as it is stored: short and without line breaks.
+pub(super) fn stored_version(version: &str) -> String {
+    let end = version.floor_char_boundary(MAX_VERSION);
+    version[..end].replace(char::is_control, " ")
+}
+
+/// Locks a node's row until the end of the transaction, and returns it.
+pub(super) async fn lock(tx: &mut Tx, node: NodeId) -> Result<NodeRecord> {
+    let sql = concat!(
+        "UPDATE nodes SET generation = generation WHERE id = $1 AND state <> 'removed' RETURNING ",
+        node_columns!()
+    );
+    let row = fetch_optional!(tx.connection(), Row, sql, node.0)?;
+    row.ok_or(StoreError::NotFound)?.try_into()
+}
+
+/// Counts a node's tenants, at most as many as it has slots.
+pub(crate) async fn count_tenants(tx: &mut Tx, node: NodeId) -> Result<u64> {
+    let sql = "SELECT COUNT(*) FROM users WHERE node_id = $1";
+    let row = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
+    Ok(row.map_or(0, |(n,)| unsigned(n)))
+}
+
+/// Stores the number of a node's tenants, which has changed in this transaction.
+pub(crate) async fn store_tenant_count(tx: &mut Tx, node: NodeId) -> Result<()> {
+    let sql = "UPDATE nodes SET tenants = (SELECT COUNT(*) FROM users WHERE node_id = $1) \
+               WHERE id = $1";
+    execute!(tx.connection(), sql, node.0).map(drop)
+}
+
+/// Writes an audit entry about a node.
+pub(super) async fn write_entry(
+    tx: &mut Tx,
+    at: Timestamp,
+    actor: &str,
+    action: &str,
+    node: &str,
+    detail: String,
+) -> Result<()> {
+    let entry = AuditEntry {
+        at,
+        actor: actor.to_owned(),
+        action: action.to_owned(),
+        object: node.to_owned(),
+        detail,
+        tenant: None,
+    };
+    audit::write(tx, entry).await
+}

@@ -1,0 +1,28 @@
+# Workers: how they join, what the operator may do with them, and what is wrong.
+
+node-name-malformed = A node's name has letters, digits, hyphens and dots, as a host name: worker-1.
+node-name-taken = Another node is called { $name }. Choose another name: --name.
+node-name-wrong = Type { $name } to confirm.
+node-host-malformed = The host is a name or an address that devices reach, without a port: fra1.example.org.
+node-host-unknown = The server of this network has no address for devices yet. Ask the operator.
+node-host-local = The host of this machine is the setting public_host in config.toml.
+node-has-tenants = { $tenants ->
+    [one] A tenant is on this node, so it cannot be removed. Delete it first.
+   *[other] { $tenants } tenants are on this node, so it cannot be removed. Delete them first.
+}
+node-is-local = This machine is the control plane's own node. It can be closed and opened only.
+node-is-revoked = This node is revoked. It is open again once its machine has joined again with a new join command for it.
+node-not-found = No node is called { $name }: maliknode node list shows all.
+node-never-heard = This worker has joined and was not heard of since. On the machine: systemctl start maliknode-worker
+node-revoked-serves = This worker is revoked with { $tenants ->
+    [one] 1 tenant
+   *[other] { $tenants } tenants
+} on it, which no change reaches. Let the machine join again with a new join command for it, or switch it off.
+node-offline = This machine's node does not run in this control plane, and tenants are on it: start the server without --no-node.
+workers-need-postgres = Workers need PostgreSQL: SQLite is a file that one machine alone can use. Set database_url to a postgres:// address first.
+workers-no-address = Workers have no address to connect to: set the address at which they reach this control plane in config.toml.
+join-token-unknown = This join token is unknown here: it is of another installation, or was removed. Get a new one: maliknode worker token
+join-token-used = This join token was used already. Each works once. Get a new one: maliknode worker token
+join-token-expired = This join token has expired: each is valid for an hour. Get a new one: maliknode worker token
+renewal-other-key = The certificate is renewed with the key it was made with only. Let the machine join again: maliknode worker token
+renewal-too-late = The certificate expired { $days } days ago, which is too long for a renewal. Let the machine join again: maliknode worker token

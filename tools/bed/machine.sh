@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Another machine in a test bed: tools/bed/machine.sh NAME N, inside a bed (bed.sh), N from 10 to 49.
+#
+# Makes the network namespace NAME with a link to the host under test, one to `wan`, and a client behind it:
+#
+#   host under test 198.18.N.1 ─ 198.18.N.2 NAME 198.18.N+50.1 ─ 198.18.N+50.2 wan
+#                                           NAME 198.18.N+100.1 ─ 198.18.N+100.2 NAME-client
+#
+# The machine has mounts of its own (/sys, /run/wireguard, /run/maliknode) and a Docker engine of its own, which
+# has the AdGuard Home image. Prints "ready PID SOCKET" and stays until it is ended; its processes end with the bed.
+# Run programs there: DOCKER_HOST=SOCKET nsenter --target PID --net --mount PROGRAM. The client has a route to the
+# machine and no other, as those in topology.sh. The folder of the machine is $MALIKNODE_BED_DIR/NAME.
+set -euo pipefail
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tools/bed/engine.sh
+. "$HERE/engine.sh"
+
+[ "${MALIKNODE_BED:-}" = 1 ] || { echo "machine.sh works in a test bed only" >&2; exit 2; }
+NAME=$1 N=$2
+export NAME
+
+# connect NAMESPACE LINK OTHER-NAMESPACE OTHER-LINK N: .1 is in the first, .2 in the other; - is this namespace.
+connect() {
+  local here=() there=()
+  [ "$1" = - ] || here=(-n "$1")
+  [ "$3" = - ] || there=(-n "$3")
+  ip link add "$2" type veth peer name "$4"
+  [ "$1" = - ] || ip link set "$2" netns "$1"
+  [ "$3" = - ] || ip link set "$4" netns "$3"
+  ip "${here[@]}" addr add "198.18.$5.1/24" dev "$2"
+  ip "${there[@]}" addr add "198.18.$5.2/24" dev "$4"
+  ip "${here[@]}" link set "$2" up
+  ip "${there[@]}" link set "$4" up
+}
+
+ip netns add "$NAME"
+ip netns add "$NAME-client"
+ip -n "$NAME" link set lo up
+ip -n "$NAME-client" link set lo up
+connect - "$NAME-in" "$NAME" eth0 "$N"
+connect "$NAME" eth1 wan "$NAME-wan" $((N + 50))
+connect "$NAME" eth2 "$NAME-client" "$NAME-net" $((N + 100))
+ip -n "$NAME" route add default via "198.18.$((N + 50)).2"
+ip -n "$NAME-client" route add 198.18.0.0/16 via "198.18.$((N + 100)).1"
+mkdir "$MALIKNODE_BED_DIR/$NAME"
+
+# shellcheck disable=SC2016 # the inner shell expands it
+exec nsenter --net="/run/netns/$NAME" unshare --mount --propagation private bash -c '
+  set -euo pipefail
+  . "$1/engine.sh"
+  echo 1 >/proc/sys/net/ipv4/ip_forward
+  mount_machine "$MALIKNODE_BED_DIR/$NAME"
+  start_engine "$MALIKNODE_BED_DIR/$NAME/docker" "$MALIKNODE_BED_CGROUP/$NAME"
+  echo "ready $$ $DOCKER_HOST"
+  exec sleep infinity
+' machine "$HERE"
