@@ -50,14 +50,14 @@ for n in $(seq 1 "$WORKERS"); do
   bash "$HERE/machine.sh" "$name" "$number" >"$DIR/$name.ready" 2>"$DIR/$name.machine.log" &
   until_true 60 grep -q ^ready "$DIR/$name.ready" || fail "The machine $name did not start:" "$DIR/$name.machine.log"
   read -r _ pid docker <"$DIR/$name.ready"
-  token=$("$MALIKNODE_BIN" worker token "${control[@]}" | grep -o 'mn1_[^ ]*' | head -n 1)
+  token=$("$MALIKNODE_BIN" worker token "${control[@]}" 2>>"$DIR/control.log" | grep -o 'mn1_[^ ]*')
   there=(env "DOCKER_HOST=$docker" nsenter --target "$pid" --net --mount -- "$MALIKNODE_BIN" worker)
   "${there[@]}" join "$token" --to "https://198.18.$number.1:$NODES_PORT" --name "$name" --host "198.18.$((number + 100)).1" \
     "${common[@]}" --root "$DIR/$name/root" >"$DIR/$name.log" 2>&1 || fail "The worker $name could not join:" "$DIR/$name.log"
   "${there[@]}" run "${common[@]}" --root "$DIR/$name/root" >>"$DIR/$name.log" 2>&1 &
 done
 
-sed -n '/Operator/,/^$/p' "$DIR/control.log"
+grep -A 1 '^  Operator' "$DIR/control.log"
 cat <<TEXT
 
   Sign up     http://localhost:$PORT/

@@ -81,7 +81,11 @@ impl Scenario {
         let mut stream = open_stream(&self.bobby_phone.namespace, at(internet(), STREAM))
             .expect("Bobby's stream");
         let logged = self.stack.log().len();
+        // What was lost by the change before, and was in flight, has ended with an answer.
         self.probe.take_counts();
+        wait_for("Bobby's next answer", LIMIT, || {
+            (self.probe.take_counts().answered > 0).then_some(())
+        });
         let begun = Instant::now();
         (change.action)(self);
         converges(change.what, LIMIT.saturating_sub(begun.elapsed()), || {
@@ -260,7 +264,11 @@ impl Scenario {
     /// to store a change again.
     fn delete_folder_under_running_container(&mut self) {
         let logged = self.stack.log().len();
+        // What was lost by the change before, and was in flight, has ended with an answer.
         self.probe.take_counts();
+        wait_for("Bobby's next answer", LIMIT, || {
+            (self.probe.take_counts().answered > 0).then_some(())
+        });
         let begun = Instant::now();
         fs::remove_dir_all(self.folder()).unwrap();
         let conf = self.folder().join("adguard_data/conf/AdGuardHome.yaml");
