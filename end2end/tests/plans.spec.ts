@@ -164,7 +164,7 @@ for (const colorScheme of ["light", "dark"] as const) {
         const edit = `${ADMIN}/plans/${plan}`;
         const refused = `${edit}?error=plan_malformed&field=down&down=0`;
         const confirm = `${edit}/confirm?name=${plan}&devices=1&data=1&data_unit=MB&down=1&down_unit=Mb%2Fs&up=&up_unit=Mb%2Fs&at_limit=stop&slow=1&slow_unit=Mb%2Fs&month_day=31&visible=off`;
-        for (const url of [`${ADMIN}/`, `${ADMIN}/plans`, `${ADMIN}/plans/new`, edit, refused, confirm, `${ADMIN}${id}`, `${ADMIN}/use`, `${ADMIN}/use?q=nobody`]) {
+        for (const url of [`${ADMIN}/`, `${ADMIN}/plans`, `${ADMIN}/plans/new`, edit, refused, confirm, `${ADMIN}${id}`, `${ADMIN}/use`, `${ADMIN}/use?q=no-such-tenant`]) {
           await page.goto(url);
           await expectAccessible(page, url);
           await expectNoSideScroll(page, url);

@@ -258,7 +258,7 @@ async fn used_data_are_told_to_tenant_and_operator() {
         assert!(page.contains("⚠ 101 % of 100 GB"), "{path}: {page:?}");
     }
     let none = s.get(ADMIN, "/use?q=carol", Some(&operator)).await;
-    assert!(none.contains("Nobody is called “carol”"));
+    assert!(none.contains("No tenant is called “carol”"));
     // A smaller plan says what it would mean before it is chosen.
     let id = s.tenant_id(&alice).await;
     let path = format!("/tenants/{id}/plan");

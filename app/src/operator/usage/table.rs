@@ -37,7 +37,7 @@ pub fn Table(
         view! {
             <EmptyState
                 glyph=Glyph::People
-                title=format!("Nobody is called “{}”", wanted.search)
+                title=format!("No tenant is called “{}”", wanted.search)
                 text="Search for a part of a name."
             >
                 <a class="btn mt-2" href=PATH>"Show all"</a>

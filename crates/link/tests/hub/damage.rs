@@ -92,7 +92,11 @@ async fn an_event_of_another_nodes_tenant_is_refused_and_reported() {
     };
     let update = NodeUpdate {
         whole: true,
-        events: vec![drift(7, "tenant7"), drift(9, "nobody"), drift(1, "tenant1")],
+        events: vec![
+            drift(7, "tenant7"),
+            drift(9, "stranger"),
+            drift(1, "tenant1"),
+        ],
         missed: 4,
         ..NodeUpdate::default()
     };

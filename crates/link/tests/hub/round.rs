@@ -304,7 +304,7 @@ async fn the_own_node_and_the_workers_are_told_apart() {
     rig.feed(2).set(1, &[]);
     let worker = rig.worker(NodeId(2), rig.identity(2, 0), rig.address);
     worker.nodes.answers().statistics = Ok(statistics(2));
-    // A certificate for the own node gives nobody its place.
+    // A certificate for the local node gives no worker its place.
     let wrong = rig.worker(NodeId(1), rig.identity(1, 0), rig.address);
     wrong.nodes.answers().statistics = Ok(statistics(3));
     let both = [NodeId(1), NodeId(2)];

@@ -114,8 +114,8 @@ mod tests {
                 assert_eq!(slot_at(at, &plan), Some(slot), "{at}");
             }
         }
-        for nobody in ["10.92.0.1", "10.88.0.9", "10.91.233.2", "9.9.9.9"] {
-            assert_eq!(slot_at(nobody.parse().unwrap(), &plan), None, "{nobody}");
+        for other in ["10.92.0.1", "10.88.0.9", "10.91.233.2", "9.9.9.9"] {
+            assert_eq!(slot_at(other.parse().unwrap(), &plan), None, "{other}");
         }
     }
 }
