@@ -5,8 +5,10 @@
 RUN_PACKAGES=(ca-certificates curl build-essential pkg-config nftables iproute2 iptables kmod procps)
 # Needed only by the tests: a WireGuard implementation other than ours, a virtual machine for the kernel's
 # WireGuard, network tools for hosts in namespaces, a load generator.
-TEST_PACKAGES=(wireguard-tools wireguard-go qemu-system-x86 busybox-static cpio xz-utils zstd
-  iputils-ping bind9-dnsutils iperf3 tcpdump wrk python3 shellcheck)
+TEST_PACKAGES=(wireguard-tools wireguard-go haproxy qemu-system-x86 busybox-static cpio xz-utils zstd
+  iputils-ping bind9-dnsutils iperf3 tcpdump wrk)
+# Needed only by ./dev lint.
+LINT_PACKAGES=(python3 shellcheck)
 
 has_package() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -x installed >/dev/null; }
 
@@ -42,6 +44,25 @@ install_packages() {
   hint "apt could not install: ${missing[*]}. See above; 'sudo apt-get update' and 'sudo dpkg --configure -a' often help."
   apt_install "${missing[@]}"
   note "installed ${missing[*]}"
+}
+
+# Unpacks cloud-init and installs the modules that it needs, for the check of deploy/cloud-init. Installed itself, it would
+# set up this machine at the next boot.
+setup_cloud_init() {
+  local dir=$CACHE/cloud-init new=$CACHE/cloud-init.new modules
+  if [ -x "$dir/usr/bin/cloud-init" ]; then
+    note "already there"
+    return
+  fi
+  hint "apt could not download cloud-init."
+  apt-cache show cloud-init >/dev/null 2>&1 || apt_update_once
+  rm -rf "$dir" "$new" && mkdir -p "$new"
+  (cd "$new" && apt-get -qq download cloud-init)
+  # "python3-yaml, python3-netifaces (>= 0.10.4), …"
+  mapfile -t modules < <(dpkg-deb -f "$new"/cloud-init_*.deb Depends | grep -o 'python3-[a-z0-9-]*' | sort -u)
+  apt_install "${modules[@]}"
+  dpkg -x "$new"/cloud-init_*.deb "$new" && mv "$new" "$dir"
+  note "unpacked"
 }
 
 # Prints Node's major version, or nothing without Node.

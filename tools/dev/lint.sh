@@ -6,7 +6,7 @@ help_lint() {
 ./dev lint: cargo fmt --check; clippy with -D warnings for the server side and for the browser's (wasm32);
 deny.toml (licences, and which crate may name which library) and the direction of our own crates'
 dependencies, by tools/lint/dependencies.py; circles between files and the laws of docs/ARCHITECTURE.md, by
-tools/lint/circles.py and laws.py; shellcheck for the scripts.
+tools/lint/circles.py and laws.py; shellcheck for the scripts; cloud-init's own schema for deploy/cloud-init.
 TEXT
 }
 
@@ -20,7 +20,17 @@ lint_all() {
   python3 tools/lint/dependencies.py "${LOCKED[@]}"
   python3 tools/lint/circles.py
   python3 tools/lint/laws.py
+  check_cloud_init
   shellcheck -x dev .ci/run tools/bed/bed.sh tools/bed/inside.sh tools/bed/e2e.sh tools/dev/kernel-vm.sh
+}
+
+# Checks the machines' first files by cloud-init's own schema.
+check_cloud_init() {
+  local dir=$CACHE/cloud-init file
+  for file in deploy/cloud-init/*.yaml; do
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$dir/usr/lib/python3/dist-packages /usr/bin/python3 "$dir/usr/bin/cloud-init" \
+      schema --config-file "$file"
+  done
 }
 
 cmd_lint() {
@@ -30,6 +40,7 @@ cmd_lint() {
 
 setup_lint() {
   setup_sudo
-  step "Packages" install_packages "${RUN_PACKAGES[@]}" python3 shellcheck
+  step "Packages" install_packages "${RUN_PACKAGES[@]}" "${LINT_PACKAGES[@]}"
+  step "cloud-init's schema" setup_cloud_init
   step "Rust $RUST_VERSION with the wasm target" install_toolchain
 }

@@ -10,7 +10,7 @@ help_setup() {
   by cargo     wasm-bindgen $WASM_BINDGEN_VERSION, cargo-leptos $CARGO_LEPTOS_VERSION (into $TOOLS)
   by npm       Tailwind's compiler and wasm-opt (into node_modules)
   image        $ADGUARD_IMAGE, pulled, or built from source where no image registry is reachable
---tests adds, by apt: ${TEST_PACKAGES[*]} postgresql chromium
+--tests adds, by apt: ${TEST_PACKAGES[*]} ${LINT_PACKAGES[*]} postgresql chromium
   by npm: Playwright; and a kernel with WireGuard for a virtual machine, unpacked into $CACHE, not installed.
 Without systemd, dockerd is started in the background. Packages are installed as root, by sudo where needed.
 TEXT
@@ -78,7 +78,8 @@ setup_for_run() {
 }
 
 setup_tests() {
-  step "Packages for the tests" install_packages "${TEST_PACKAGES[@]}"
+  step "Packages for the tests" install_packages "${TEST_PACKAGES[@]}" "${LINT_PACKAGES[@]}"
+  step "cloud-init's schema" setup_cloud_init
   step "PostgreSQL" install_postgresql
   step "Playwright" npm_packages "$ROOT/end2end"
   step "Chromium" setup_browser

@@ -183,7 +183,8 @@ fn connections_are_left(crowd: &[Member], phone: &Device) {
         println!("{}: {all} connections", member.tenant.name);
         assert!((PER_TENANT / 2..=PER_TENANT + 100).contains(&all), "{all}");
     });
-    // What is idle for two minutes is forgotten, and a slow machine takes longer than that.
+    // The kernel forgets a flow of one packet each way after 30 s, and a slow machine takes
+    // longer than that to make all of them.
     together(crowd, |member| renew(member, ECHO));
     let took = begun.elapsed();
     let mut shared = 0;
