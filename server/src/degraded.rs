@@ -12,7 +12,7 @@ use crate::{
     storage::{open_store, spec_checkpoint},
     wiring,
 };
-use agent::{Backends, SpecCheckpoint};
+use agent::{Agent, SpecCheckpoint};
 use axum::{
     Router,
     http::{StatusCode, header},
@@ -64,18 +64,31 @@ pub(crate) fn usable_checkpoint(
     }
 }
 
-/// Runs the node from the checkpoint until the database answers. Returns `None`
-/// where a signal came before.
+/// Says that a control plane without a node waits for the database.
+///
+/// # Errors
+/// The database's own error, unless it is only down.
+pub(crate) fn report_waiting(unavailable: StartError) -> Result<(), StartError> {
+    if !unavailable.is_database_unavailable() {
+        return Err(unavailable);
+    }
+    tracing::error!(error = ?unavailable, "no database: waiting for it");
+    print_line(&format!(
+        "  Database   {unavailable}\n             Until it answers, every page says so; workers go on"
+    ));
+    Ok(())
+}
+
+/// Runs the node, if there is one, from its checkpoint until the database answers. Returns
+/// `None` where a signal came before.
 pub(crate) async fn run_without_database(
     config: &Config,
-    backends: &Backends,
-    checkpoint: SpecCheckpoint,
+    agent: Option<Agent>,
     listener: &TcpListener,
     signals: &mut ShutdownSignals,
 ) -> Option<Store> {
     let (close, closing) = watch::channel(false);
-    let agent = backends.agent_from(checkpoint);
-    let mut node = tokio::spawn(agent.run(closed(closing.clone())));
+    let node = agent.map(|agent| tokio::spawn(agent.run(closed(closing.clone()))));
     let pages = duplicate(listener).map(|listener| {
         let router = Router::new().fallback(unavailable);
         tokio::spawn(accept::run(
@@ -90,7 +103,9 @@ pub(crate) async fn run_without_database(
         store = wait_for_database(config) => Some(store),
     };
     let _ = close.send(true);
-    if tokio::time::timeout(NODE_TIMEOUT, &mut node).await.is_err() {
+    if let Some(mut node) = node
+        && tokio::time::timeout(NODE_TIMEOUT, &mut node).await.is_err()
+    {
         tracing::warn!("the node did not stop in time");
         node.abort();
     }

@@ -51,9 +51,12 @@ impl NodePort {
         }))
     }
 
-    /// Returns the local node and the workers.
-    pub(crate) fn beside(&self, local: Arc<dyn Nodes>) -> Arc<dyn Nodes> {
-        Arc::new(JoinedNodes::new(local, self.hub.nodes()))
+    /// Returns the workers, and the local node if there is one.
+    pub(crate) fn nodes(&self, local: Option<Arc<dyn Nodes>>) -> Arc<dyn Nodes> {
+        match local {
+            Some(local) => Arc::new(JoinedNodes::new(local, self.hub.nodes())),
+            None => self.hub.nodes(),
+        }
     }
 
     /// Begins to answer, until `closing`.
@@ -121,6 +124,10 @@ impl Registry for DeferredRegistry {
 
     async fn generation(&self, node: NodeId) -> Result<u64, Problem> {
         self.get()?.generation(node).await
+    }
+
+    fn control_planes(&self) -> Vec<String> {
+        self.get().map(Registry::control_planes).unwrap_or_default()
     }
 
     async fn heard(&self, node: NodeId, version: &str) {

@@ -10,16 +10,24 @@ use crate::{
     console, degraded,
     local_node::{LocalNode, SHUTDOWN_TIMEOUT, prepare_machine, stop},
     node_port::NodePort,
+    presence,
     shutdown::{ShutdownSignals, closed},
     start_error::StartError,
     storage,
     web::{WebParts, hosts::Site, web},
     wiring,
 };
-use agent::Backends;
-use std::{io, time::Duration};
+use agent::Agent;
+use protocol::Nodes;
+use provisioning::PortResult;
+use std::{io, sync::Arc, time::Duration};
 use store::{LOCAL_NODE, Sessions, Store};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+use wireguard::Detection;
 
 /// How often expired sessions are removed.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
@@ -37,24 +45,24 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address, source })?;
     storage::refuse_worker(&config)?;
     let port = NodePort::bind(&config).await?;
-    let local = LocalNode::open(&config, LOCAL_NODE)?;
-    let backends = &local.backends;
-    let Some(store) = open_or_wait(&config, backends, &listener, &mut signals).await? else {
+    let local = match config.no_node {
+        true => None,
+        false => Some(LocalNode::open(&config, LOCAL_NODE)?),
+    };
+    let Some(store) = open_or_wait(&config, local.as_ref(), &listener, &mut signals).await? else {
         return Ok(());
     };
-    prepare_machine(&config);
+    let name = presence::name(&config)?;
+    presence::enter(&config, &store, &name).await?;
     if let Some(problem) = config.proxy_problem() {
         tracing::warn!("{}", texts::english().message(&problem));
     }
-    let wireguard = local.prepare().await;
-    let checkpoint = storage::spec_checkpoint(&config, LOCAL_NODE)?;
-    let (agent, control) = wiring::core(
-        &config,
-        backends,
-        store.clone(),
-        Some(checkpoint),
-        port.as_ref(),
-    );
+    let local = match local {
+        Some(local) => Some(PreparedNode::new(&config, local, &store).await?),
+        None => None,
+    };
+    let nodes = nodes(local.as_ref(), port.as_ref())?;
+    let control = wiring::control(&config, store.clone(), nodes, name);
     let operator = control.operators().ensure_first().await?;
 
     let (close, closing) = watch::channel(false);
@@ -63,13 +71,12 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         port.start(&control, &store, closing.clone(), &mut tasks)
             .await?;
     }
-    let node = local.start(agent, &closing, &mut tasks);
     let core = control.clone();
     tasks.spawn(async move { core.run().await });
     tasks.spawn(prune_sessions(Sessions::new(store.clone())));
 
     let web = web(WebParts {
-        control,
+        control: control.clone(),
         store: store.clone(),
         site: Site {
             base: config.base.clone(),
@@ -86,14 +93,18 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         listener,
         web.router,
         wiring::accept_limits(&config),
-        closed(closing),
+        closed(closing.clone()),
     );
     let mut server = tokio::spawn(server);
 
     console::print_addresses(&config, &store, operator.as_ref());
-    console::print_wireguard(&wireguard);
-    let docker = local.backends.clone();
-    tasks.spawn(async move { console::print_docker(&config, &docker).await });
+    let node = match local {
+        Some(local) => Some(local.start(config, &closing, &mut tasks)),
+        None => {
+            console::print_line("  Node       none: workers hold the tenants");
+            None
+        }
+    };
 
     tokio::select! {
         ended = &mut server => {
@@ -111,17 +122,81 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         server.abort();
     }
     tasks.abort_all();
-    stop(node).await;
+    if let Some(node) = node {
+        stop(node.process).await;
+    }
+    control.nodes().leave().await;
     store.close().await;
     console::print_line("MalikNode has stopped. Tunnels and DNS filters stay up.");
     Ok(())
 }
 
-/// Opens the database. Where it does not answer, runs from the last spec until
+/// The node of this machine, ready to be started.
+struct PreparedNode {
+    local: LocalNode,
+    agent: Agent,
+    wireguard: PortResult<Detection>,
+}
+
+impl PreparedNode {
+    /// # Errors
+    /// The key file for the checkpoint cannot be used.
+    async fn new(config: &Config, local: LocalNode, store: &Store) -> Result<Self, StartError> {
+        prepare_machine(config);
+        let wireguard = local.prepare().await;
+        let checkpoint = storage::spec_checkpoint(config, LOCAL_NODE)?;
+        Ok(Self {
+            agent: wiring::agent(&local.backends, store, Some(checkpoint)),
+            local,
+            wireguard,
+        })
+    }
+
+    /// Starts it, and prints what of the machine is ready.
+    fn start(
+        self,
+        config: Config,
+        closing: &watch::Receiver<bool>,
+        tasks: &mut JoinSet<()>,
+    ) -> RunningNode {
+        let process = self.local.start(self.agent, closing, tasks);
+        console::print_wireguard(&self.wireguard);
+        let docker = self.local.backends.clone();
+        tasks.spawn(async move { console::print_docker(&config, &docker).await });
+        RunningNode {
+            process,
+            _local: self.local,
+        }
+    }
+}
+
+/// The node of this machine, whose root folder is locked for as long as this exists.
+struct RunningNode {
+    process: JoinHandle<()>,
+    _local: LocalNode,
+}
+
+/// Returns the nodes that this control plane hears from: its own and the workers.
+///
+/// # Errors
+/// There are neither. The configuration has refused that before.
+fn nodes(
+    local: Option<&PreparedNode>,
+    port: Option<&NodePort>,
+) -> Result<Arc<dyn Nodes>, StartError> {
+    let local = local.map(|local| Arc::new(local.agent.nodes()) as Arc<dyn Nodes>);
+    match (port, local) {
+        (Some(port), local) => Ok(port.nodes(local)),
+        (None, Some(local)) => Ok(local),
+        (None, None) => Err(StartError::Usage("no_node needs nodes.listen".to_owned())),
+    }
+}
+
+/// Opens the database. Where it does not answer, the node runs from its last spec until
 /// it does; returns `None` where a signal came before.
 async fn open_or_wait(
     config: &Config,
-    backends: &Backends,
+    local: Option<&LocalNode>,
     listener: &TcpListener,
     signals: &mut ShutdownSignals,
 ) -> Result<Option<Store>, StartError> {
@@ -129,9 +204,18 @@ async fn open_or_wait(
         Ok(store) => return Ok(Some(store)),
         Err(e) => e,
     };
-    let checkpoint = degraded::usable_checkpoint(config, unavailable)?;
-    prepare_machine(config);
-    Ok(degraded::run_without_database(config, backends, checkpoint, listener, signals).await)
+    let agent = match local {
+        Some(local) => {
+            let checkpoint = degraded::usable_checkpoint(config, unavailable)?;
+            prepare_machine(config);
+            Some(local.backends.agent_from(checkpoint))
+        }
+        None => {
+            degraded::report_waiting(unavailable)?;
+            None
+        }
+    };
+    Ok(degraded::run_without_database(config, agent, listener, signals).await)
 }
 
 async fn prune_sessions(sessions: Sessions) {

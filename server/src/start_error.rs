@@ -6,7 +6,7 @@ use link::worker::LinkError;
 use provisioning::PortError;
 use seal::SealError;
 use std::{io, net::SocketAddr};
-use store::StoreError;
+use store::{CopyError, StoreError};
 
 /// Why the program does not start, or why a command fails.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +96,15 @@ impl From<&Message> for StartError {
 
 impl From<LinkError> for StartError {
     fn from(e: LinkError) -> Self {
+        Self::Port {
+            message: texts::english().message(&e.message()),
+            cause: Some(e.into()),
+        }
+    }
+}
+
+impl From<CopyError> for StartError {
+    fn from(e: CopyError) -> Self {
         Self::Port {
             message: texts::english().message(&e.message()),
             cause: Some(e.into()),

@@ -1,7 +1,7 @@
 //! What the server stores in the root folder: the database with its key, the
 //! checkpoint of the last spec, and the lock that keeps a second server out.
 
-use crate::{config::Config, start_error::StartError};
+use crate::{config::Config, database_file, start_error::StartError};
 use agent::SpecCheckpoint;
 use domain::{Message, NodeId};
 use seal::Sealer;
@@ -16,17 +16,18 @@ use store::Store;
 pub async fn open_store(config: &Config) -> Result<Store, StartError> {
     refuse_worker(config)?;
     create_folders(config)?;
+    database_file::use_file(config)?;
     Ok(Store::open(&config.database_url, sealer(config)?).await?)
 }
 
-/// Refuses to use a database where this machine is a worker: a node of its own and the
-/// one of the control plane would each remove what the other has.
+/// Refuses a node of this control plane where the machine is a worker: each would remove
+/// what the other has. A control plane without a node may be beside the worker.
 ///
 /// # Errors
 /// What to do instead.
 pub(crate) fn refuse_worker(config: &Config) -> Result<(), StartError> {
     let folder = config.worker();
-    match folder.exists() {
+    match folder.exists() && !config.no_node {
         true => Err(StartError::from(&Message::WorkerDoesNotServe {
             path: folder.display().to_string(),
         })),
@@ -44,7 +45,7 @@ pub fn spec_checkpoint(config: &Config, node: NodeId) -> Result<SpecCheckpoint, 
     Ok(SpecCheckpoint::new(path, sealer(config)?, node))
 }
 
-fn sealer(config: &Config) -> Result<Sealer, StartError> {
+pub(crate) fn sealer(config: &Config) -> Result<Sealer, StartError> {
     Ok(Sealer::from_key_file(&config.central().join("seal.key"))?)
 }
 

@@ -1,7 +1,7 @@
 //! Wires the parts of the program: the node's process on this machine, and the
 //! core that sees it through the port `Nodes`.
 
-use crate::{accept, config::Config, node_port::NodePort, workers};
+use crate::{accept, config::Config, workers};
 use adguard::AdGuardSettings;
 use agent::{Agent, AgentSettings, Backends, DiskLimits, SpecCheckpoint};
 use conntrack::KernelLimits;
@@ -11,7 +11,7 @@ use domain::{NodeId, SystemClock};
 use firewall::{FirewallLimits, FirewallSettings};
 use protocol::Nodes;
 use provisioning::{NodeSettings, spec::PacketRate};
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use store::{LOCAL_NODE, Store};
 
 /// Returns the settings of the process of the node that this machine is.
@@ -99,41 +99,44 @@ pub(crate) fn container_settings(config: &Config) -> ContainerSettings {
     settings
 }
 
-/// Builds the node's process on the backends, and the core that sees it. Neither
-/// works until [`Agent::run`] and [`Control::run`] are called. The specs from the
-/// database are saved in `checkpoint`, if there is one. Workers are seen through `port`.
-pub(crate) fn core(
-    config: &Config,
+/// Builds the process of the local node. It does nothing until [`Agent::run`] is called.
+/// The specs from the database are saved in `checkpoint`, if there is one.
+pub(crate) fn agent(
     backends: &Backends,
-    store: Store,
+    store: &Store,
     checkpoint: Option<SpecCheckpoint>,
-    port: Option<&NodePort>,
-) -> (Agent, Control) {
-    let clock = Arc::new(SystemClock);
-    let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, clock.clone());
-    let agent = backends.agent(Arc::new(feed), checkpoint);
-    let local: Arc<dyn Nodes> = Arc::new(agent.nodes());
-    let nodes = match port {
-        Some(port) => port.beside(local),
-        None => local,
-    };
-    let control = Control::new(ControlParts {
+) -> Agent {
+    let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, Arc::new(SystemClock));
+    backends.agent(Arc::new(feed), checkpoint)
+}
+
+/// Builds the core that sees these nodes. It does nothing in the background until
+/// [`Control::run`] is called.
+pub(crate) fn control(
+    config: &Config,
+    store: Store,
+    nodes: Arc<dyn Nodes>,
+    control_plane: String,
+) -> Control {
+    Control::new(ControlParts {
         workers: workers::access(&store, config.nodes.address.clone()),
         store,
         nodes,
-        clock,
+        clock: Arc::new(SystemClock),
         entropy: Entropy::system(),
         settings: ControlSettings {
+            control_plane,
+            address: config.nodes.own_address.clone(),
             addresses: config.addresses,
             public_host: config.public_host.clone(),
-            local: Some(LOCAL_NODE),
+            local: (!config.no_node).then_some(LOCAL_NODE),
             excluded_slots: config.excluded_slots.clone(),
             max_tenants: config.max_tenants.map(u32::from),
             sign_ups_per_hour: config.sign_ups_per_hour,
+            forward_time: Duration::from_secs(3_600 * u64::from(config.nodes.forward_hours)),
             time_zone: config.time_zone.clone(),
         },
-    });
-    (agent, control)
+    })
 }
 
 #[cfg(test)]

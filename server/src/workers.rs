@@ -133,7 +133,7 @@ impl Registry for ControlRegistry {
     }
 
     fn feed(&self, node: NodeId) -> Arc<dyn SpecFeed> {
-        Arc::new(StoreSpecs::new(
+        Arc::new(StoreSpecs::of_worker(
             self.store.clone(),
             node,
             self.clock.clone(),
@@ -142,6 +142,12 @@ impl Registry for ControlRegistry {
 
     async fn generation(&self, node: NodeId) -> Result<u64, Problem> {
         self.control.nodes().generation(node).await.map_err(problem)
+    }
+
+    fn control_planes(&self) -> Vec<String> {
+        let all = self.control.nodes().control_planes().into_iter();
+        all.filter_map(|control_plane| control_plane.address)
+            .collect()
     }
 
     async fn heard(&self, node: NodeId, version: &str) {

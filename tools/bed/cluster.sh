@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# An installation of several machines in a test bed, for ./dev cluster: tools/bed/cluster.sh PORT WORKERS, inside a bed
-# (bed.sh) whose caller opened PORT of the machine (forward.py). PostgreSQL and a control plane with a node of its own run
-# in the bed's root namespace, each worker on a machine of its own (machine.sh). Stays until it is ended.
+# An installation of several machines in a test bed, for ./dev cluster: tools/bed/cluster.sh PORT WORKERS CONTROL-PLANES,
+# inside a bed (bed.sh) whose caller opened PORT of the machine (forward.py). PostgreSQL, the control planes and what spreads
+# requests over them (balance.sh) run in the bed's root namespace, each worker on a machine of its own (machine.sh). One control
+# plane has a node of its own; several have none. Stays until it is ended.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-PORT=$1 WORKERS=$2
+# shellcheck source=tools/bed/balance.sh
+. "$HERE/balance.sh"
+PORT=$1 WORKERS=$2 CONTROL_PLANES=$3
 DIR=$MALIKNODE_BED_DIR
 NODES_PORT=8443
 
@@ -37,11 +40,32 @@ as_postgres "$bin/pg_ctl" -D "$DIR/postgres/data" -w -t 30 -l "$DIR/postgres/log
 
 # Nothing outside is reachable, so the control plane has no upstream that answers; block lists and the mesh work.
 common=(--dns-upstreams "$MALIKNODE_BED_INTERNET" --dns-bootstrap "$MALIKNODE_BED_INTERNET" --dns-fallback "$MALIKNODE_BED_INTERNET")
-control=("${common[@]}" --root "$DIR/control" --database-url "postgres://postgres@localhost/postgres?host=$DIR/postgres"
-  --listen "127.0.0.1:$PORT" --public-host "$MALIKNODE_BED_HOST" --nodes-listen "0.0.0.0:$NODES_PORT")
-echo "… control plane"
-"$MALIKNODE_BIN" serve "${control[@]}" >"$DIR/control.log" 2>&1 &
-until_true 60 curl -sf -H "Host: localhost:$PORT" "http://127.0.0.1:$PORT/healthz" || fail "The control plane did not start:" "$DIR/control.log"
+control=("${common[@]}" --database-url "postgres://postgres@localhost/postgres?host=$DIR/postgres" --base "localhost:$PORT"
+  --public-host "$MALIKNODE_BED_HOST" --nodes-address "https://$MALIKNODE_BED_HOST:$NODES_PORT")
+
+# start_control_plane NAME PORT NODES-PORT OPTIONS…
+start_control_plane() {
+  local name=$1 port=$2 nodes=$3
+  echo "… control plane $name"
+  # All have the key of the first one.
+  install -d -m 700 "$DIR/$name" "$DIR/$name/central_api"
+  [ "$name" = control1 ] || install -m 600 "$DIR/control1/central_api/seal.key" "$DIR/$name/central_api/seal.key"
+  "$MALIKNODE_BIN" serve "${control[@]}" --root "$DIR/$name" --listen "127.0.0.1:$port" --nodes-listen "0.0.0.0:$nodes" "${@:4}" \
+    >"$DIR/$name.log" 2>&1 &
+  until_true 60 curl -sf -H "Host: localhost:$PORT" "http://127.0.0.1:$port/healthz" || fail "The control plane $name did not start:" "$DIR/$name.log"
+}
+
+if [ "$CONTROL_PLANES" = 1 ]; then
+  start_control_plane control1 "$PORT" "$NODES_PORT"
+else
+  for n in $(seq 1 "$CONTROL_PLANES"); do
+    start_control_plane "control$n" $((PORT + n)) $((NODES_PORT + n)) --no-node --trusted-proxies 127.0.0.1 \
+      --nodes-own-address "https://$MALIKNODE_BED_HOST:$((NODES_PORT + n))"
+  done
+  write_balancer "$DIR/balancer.cfg" "$PORT" "$NODES_PORT" "$CONTROL_PLANES"
+  haproxy -db -q -f "$DIR/balancer.cfg" >"$DIR/balancer.log" 2>&1 &
+  until_true 10 curl -sf -H "Host: localhost:$PORT" "http://127.0.0.1:$PORT/healthz" || fail "The balancer did not start:" "$DIR/balancer.log"
+fi
 python3 -B "$HERE/forward.py" connect "$PORT" &
 
 for n in $(seq 1 "$WORKERS"); do
@@ -50,19 +74,20 @@ for n in $(seq 1 "$WORKERS"); do
   bash "$HERE/machine.sh" "$name" "$number" >"$DIR/$name.ready" 2>"$DIR/$name.machine.log" &
   until_true 60 grep -q ^ready "$DIR/$name.ready" || fail "The machine $name did not start:" "$DIR/$name.machine.log"
   read -r _ pid docker <"$DIR/$name.ready"
-  token=$("$MALIKNODE_BIN" worker token "${control[@]}" 2>>"$DIR/control.log" | grep -o 'mn1_[^ ]*')
+  token=$("$MALIKNODE_BIN" worker token "${control[@]}" --root "$DIR/control1" --nodes-listen "0.0.0.0:$NODES_PORT" 2>>"$DIR/control1.log" |
+    grep -o 'mn1_[^ ]*')
   there=(env "DOCKER_HOST=$docker" nsenter --target "$pid" --net --mount -- "$MALIKNODE_BIN" worker)
-  "${there[@]}" join "$token" --to "https://198.18.$number.1:$NODES_PORT" --name "$name" --host "198.18.$((number + 100)).1" \
+  "${there[@]}" join "$token" --to "https://$MALIKNODE_BED_HOST:$NODES_PORT" --name "$name" --host "198.18.$((number + 100)).1" \
     "${common[@]}" --root "$DIR/$name/root" >"$DIR/$name.log" 2>&1 || fail "The worker $name could not join:" "$DIR/$name.log"
   "${there[@]}" run "${common[@]}" --root "$DIR/$name/root" >>"$DIR/$name.log" 2>&1 &
 done
 
-grep -A 1 '^  Operator' "$DIR/control.log"
+grep -A 1 '^  Operator' "$DIR/control1.log"
 cat <<TEXT
 
   Sign up     http://localhost:$PORT/
   Operator    http://admin.localhost:$PORT/, the page Nodes has the machines
-  Logs        $DIR/control.log and the workers' are in the bed: nsenter --target $$ --mount less $DIR/control.log
+  Logs        those of control planes and workers are in the bed: nsenter --target $$ --mount less $DIR/control1.log
   Devices     a namespace w1-client is behind the first worker: tools/bed/machine.sh has the picture
 
 Ctrl-C ends everything and removes it.

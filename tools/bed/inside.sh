@@ -11,6 +11,8 @@ exec 8>&-
 
 # Everything that the bed writes is in memory and ends with its mount namespace.
 mount -t tmpfs -o mode=0755 maliknode-bed "$MALIKNODE_BED_DIR"
+export TMPDIR=$MALIKNODE_BED_DIR/tmp
+mkdir -m 1777 "$TMPDIR"
 
 mount_machine "$MALIKNODE_BED_DIR"
 mkdir -p /run/netns

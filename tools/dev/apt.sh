@@ -6,7 +6,7 @@ RUN_PACKAGES=(ca-certificates curl build-essential pkg-config nftables iproute2 
 # Needed only by the tests: a WireGuard implementation other than ours, a virtual machine for the kernel's
 # WireGuard, network tools for hosts in namespaces, a load generator.
 TEST_PACKAGES=(wireguard-tools wireguard-go haproxy qemu-system-x86 busybox-static cpio xz-utils zstd
-  iputils-ping bind9-dnsutils iperf3 tcpdump wrk)
+  iputils-ping bind9-dnsutils iperf3 tcpdump wrk jq)
 # Needed only by ./dev lint.
 LINT_PACKAGES=(python3 shellcheck)
 

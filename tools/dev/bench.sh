@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Measures performance in a test bed (tools/bench/bench.py; at scale, scale.py; hostile tenants, neighbours.py).
+# Measures performance in a test bed (tools/bench/bench.py; at scale, scale.py; hostile tenants, neighbours.py; many workers,
+# nodes.py).
 
 help_bench() {
   cat <<TEXT
@@ -25,6 +26,11 @@ DNS, 60 kB answers, iperf3, forged ICMP errors, idle connections to the pages), 
 something else. At the end, 20 tenants flood, or as many as memory allows. Marked are 'over', more than 20 % worse than
 quiet; 'spread', so, but no worse than the worst quiet value; 'load', so, but no more than by the load generators alone, which
 share this machine; 'aim missed', an absolute target. 'over' and 'aim missed' are no failure.
+
+./dev bench nodes [--workers N] [--tenants N] [--devices N] [--json FILE]: a control plane on PostgreSQL with 200 virtual workers,
+980 tenants each and 5 devices each (or as many as said), within ten minutes. Control plane, PostgreSQL, TLS, certificates and
+join tokens are real; only the workers' machines are not. Measured: from a change to its being applied, sign-ups, an idle
+control plane's CPU and memory, a restart until all workers follow again, and pages meanwhile.
 TEXT
 }
 
@@ -34,19 +40,28 @@ build_full_node() {
   RUSTFLAGS=$RELEASE_FLAGS cargo build "${LOCKED[@]}" --release -p control --example full_node
 }
 
+# Builds the virtual workers and what writes their tenants' rows, likewise.
+build_virtual_workers() {
+  cd "$ROOT"
+  RUSTFLAGS=$RELEASE_FLAGS cargo build "${LOCKED[@]}" --release -p link --example virtual_workers
+  RUSTFLAGS=$RELEASE_FLAGS cargo build "${LOCKED[@]}" --release -p store --example fleet_rows
+}
+
 cmd_bench() {
-  local json='' tenants='' program=bench.py options=()
-  case ${1:-} in scale | neighbours)
+  local json='' program=bench.py options=() number
+  case ${1:-} in scale | neighbours | nodes)
     program=$1.py
     shift
     ;;
   esac
   while [ $# -gt 0 ]; do
     case $1 in
-    --tenants | --tenants=*)
-      [ "$program" = scale.py ] || die "--tenants is for ./dev bench scale."
-      case $1 in *=*) tenants=${1#*=} ;; *) tenants=${2:-} && shift ;; esac
-      [[ $tenants =~ ^[0-9]+$ ]] || die "--tenants needs a number."
+    --tenants | --tenants=* | --workers | --workers=* | --devices | --devices=*)
+      case "$program ${1%%=*}" in "nodes.py "* | "scale.py --tenants") ;; *) die "${1%%=*} is not for this; see ./dev bench --help." ;; esac
+      options+=("${1%%=*}")
+      case $1 in *=*) number=${1#*=} ;; *) number=${2:-} && shift ;; esac
+      [[ $number =~ ^[0-9]+$ ]] || die "${options[-1]} needs a number."
+      options+=("$number")
       [ $# -eq 0 ] || shift
       continue
       ;;
@@ -60,9 +75,8 @@ cmd_bench() {
     # Created here, so that it belongs to the user and not to root.
     json=$(realpath -m "$json")
     : >"$json" || die "$json cannot be written."
-    options=(--json "$json")
+    options+=(--json "$json")
   fi
-  [ -z "$tenants" ] || options+=(--tenants "$tenants")
   with_lock setup_all --tests
   step "Build|some minutes the first time" build_product release
   export MALIKNODE_BIN
@@ -72,6 +86,12 @@ cmd_bench() {
     export MALIKNODE_FULL_NODE=$CARGO_TARGET_DIR/release/examples/full_node
     say
     say "Measuring at scale, some ten minutes (half an hour at most)"
+  elif [ "$program" = nodes.py ]; then
+    step "Build of the virtual workers" build_virtual_workers
+    export MALIKNODE_VIRTUAL_WORKERS=$CARGO_TARGET_DIR/release/examples/virtual_workers
+    export MALIKNODE_FLEET_ROWS=$CARGO_TARGET_DIR/release/examples/fleet_rows
+    say
+    say "Measuring with virtual workers, some seven minutes (ten at most)"
   elif [ "$program" = neighbours.py ]; then
     say
     say "Measuring hostile tenants, some fifteen minutes (25 at most)"

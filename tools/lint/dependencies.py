@@ -32,9 +32,10 @@ ALLOWED = {
     "memory": {"domain", "provisioning", "containers", "wireguard"},
     "agent": {"domain", "hostfs", "memory", "protocol", "provisioning", "seal", *REAL_SIDES},
     "control": {"domain", "protocol", "seal", "store"},
+    "api": {"domain", "control", "texts"},
     "app": {"domain", "control", "texts"},
     "frontend": {"app"},
-    "server": {"agent", "domain", "link", "pki", "protocol", "provisioning", "seal", "store", "control", "app", "texts", "hostfs", "memory", *REAL_SIDES},
+    "server": {"agent", "api", "domain", "link", "pki", "protocol", "provisioning", "seal", "store", "control", "app", "texts", "hostfs", "memory", *REAL_SIDES},
     "testkit": {"domain", "protocol", "provisioning"},
     "fuzzing": {"domain", "pki", "protocol", "provisioning", "seal", "server", *REAL_SIDES},
 }

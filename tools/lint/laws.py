@@ -15,7 +15,7 @@ from pathlib import Path
 from rust_source import ROOT, crates, test_modules, without_comments_and_tests
 
 # The edges, and what never ships.
-MAY_HOLD_PROSE = {"app", "frontend", "server", "testkit", "fuzzing", "texts"}
+MAY_HOLD_PROSE = {"api", "app", "frontend", "server", "testkit", "fuzzing", "texts"}
 
 # A capital, a small letter, and at least three words: "Choose one of the plans."
 SENTENCE = re.compile(r'^["“]?[A-Z][a-z’\']*(?:\s+\S+){2,}')

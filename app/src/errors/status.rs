@@ -7,9 +7,11 @@ use domain::ErrorCode;
 pub const fn status(code: ErrorCode) -> StatusCode {
     use ErrorCode as C;
     match code {
-        C::BadRequest => StatusCode::BAD_REQUEST,
-        C::SignInRefused | C::SignedOut | C::TicketInvalid => StatusCode::UNAUTHORIZED,
-        C::WrongOrigin | C::Suspended | C::NodeRefused => StatusCode::FORBIDDEN,
+        C::BadRequest | C::CursorInvalid => StatusCode::BAD_REQUEST,
+        C::SignInRefused | C::SignedOut | C::TicketInvalid | C::TokenInvalid | C::TokenExpired => {
+            StatusCode::UNAUTHORIZED
+        }
+        C::WrongOrigin | C::Suspended | C::NodeRefused | C::NotPermitted => StatusCode::FORBIDDEN,
         C::NotFound => StatusCode::NOT_FOUND,
         C::NameTaken
         | C::PlanTaken
@@ -19,7 +21,15 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::NodeTaken
         | C::NodeInUse
         | C::NodeFixed
+        | C::MoveRefused
+        | C::TokenLimit
+        | C::KeyPending
         | C::WorkersUnavailable => StatusCode::CONFLICT,
+        C::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        C::ChangedMeanwhile => StatusCode::PRECONDITION_FAILED,
+        C::PreconditionNeeded => StatusCode::PRECONDITION_REQUIRED,
+        C::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        C::MediaTypeWrong => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         C::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
         C::NameMalformed
         | C::NameReserved
@@ -29,6 +39,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::TimeZoneUnknown
         | C::LabelMalformed
         | C::ChoiceUnknown
+        | C::KeyReused
         | C::NodeMalformed => StatusCode::UNPROCESSABLE_ENTITY,
         C::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
         C::BadConfiguration | C::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -48,6 +59,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::TenantUnreadable
         | C::Busy
         | C::NodeUnreachable
+        | C::OtherVersion
         | C::NotYetInForce => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

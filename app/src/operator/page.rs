@@ -54,6 +54,11 @@ pub fn OperatorPage() -> impl IntoView {
                 <PageHead title="Home">
                     <span class="s ms-auto">{wireguard}</span>
                 </PageHead>
+                // The bar of a phone has no entries for these two.
+                <p class="row s mob">
+                    <a class="link" href="#events">"Events"</a>
+                    <a class="link" href="#audit">"Audit log"</a>
+                </p>
                 <TopError message=Signal::stored(message)/>
                 <Attention problems=problems/>
                 <Figures figures=figures/>

@@ -76,9 +76,16 @@ fn nav_links(area: Area) -> &'static [NavLink] {
     }
 }
 
-fn nav(area: Area, current: NavItem) -> impl IntoView {
-    nav_links(area)
-        .iter()
+/// Returns the entries of a phone's bar. The operator's logs are parts of the home page,
+/// which links to them: with them, the bar would have more than five entries.
+fn tabs(area: Area) -> impl Iterator<Item = &'static NavLink> {
+    let is_log = |item| matches!(item, Some(NavItem::Log | NavItem::Audit));
+    let links = nav_links(area).iter();
+    links.filter(move |(item, ..)| !is_log(*item))
+}
+
+fn nav(links: impl Iterator<Item = &'static NavLink>, current: NavItem) -> impl IntoView {
+    links
         .map(|(item, glyph, href, text)| {
             let aria_current = (*item == Some(current)).then_some("page");
             view! {
@@ -119,7 +126,7 @@ pub fn PageShell(
         <div class="shell">
             <nav class="nav" aria-label="Main">
                 <Brand/>
-                {nav(area, current)}
+                {nav(nav_links(area).iter(), current)}
                 <span class="grow"></span>
                 <div class="nav-foot">
                     <span class="avatar" aria-hidden="true">{initial}</span>
@@ -139,7 +146,7 @@ pub fn PageShell(
             </header>
             <main class="main" id="main" tabindex="-1">{children()}</main>
         </div>
-        <nav class="tabbar" aria-label="Main">{nav(area, current)}</nav>
+        <nav class="tabbar" aria-label="Main">{nav(tabs(area), current)}</nav>
     }
 }
 
@@ -199,5 +206,16 @@ pub fn Centered(
                 {children()}
             </main>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phones_bar_is_short() {
+        assert_eq!(tabs(Area::Operator).count(), 5);
+        assert_eq!(tabs(Area::Tenant).count(), TENANT.len());
     }
 }

@@ -67,6 +67,13 @@ impl FeedSource {
         self.events.clone()
     }
 
+    /// Stores the newest spec now, if that is still to be done: the process ends.
+    pub(crate) async fn flush(&self) {
+        if let Some(checkpoint) = &self.checkpoint {
+            checkpoint.flush().await;
+        }
+    }
+
     /// Returns the spec before the one that is being loaded.
     async fn before(&self) -> Option<NodeSpec> {
         let read = async {

@@ -19,6 +19,8 @@ pub struct Agent {
     nodes: LocalNodes,
     /// What a tenant's container may use.
     container_limits: ResourceLimits,
+    /// Where the specs come from, if it is a control plane.
+    source: Option<Arc<FeedSource>>,
 }
 
 impl Agent {
@@ -40,6 +42,7 @@ impl Agent {
             capacity,
             resources,
             container_limits,
+            source: None,
         }
     }
 
@@ -49,10 +52,11 @@ impl Agent {
         node: NodeId,
         ports: NodePorts,
         settings: NodeSettings,
-        source: &FeedSource,
+        source: &Arc<FeedSource>,
     ) -> Self {
         let mut agent = Self::new(node, ports, settings);
         agent.nodes.add_events(source.events());
+        agent.source = Some(source.clone());
         agent
     }
 
@@ -92,7 +96,8 @@ impl Agent {
         self.nodes.clone()
     }
 
-    /// Runs until `shutdown` completes. What is in force stays in force.
+    /// Runs until `shutdown` completes. What is in force stays in force, and is in the
+    /// checkpoint.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         // Ended when it is dropped.
         let mut tasks = JoinSet::new();
@@ -100,5 +105,8 @@ impl Agent {
         tasks.spawn(async move { capacity.run().await });
         tasks.spawn(async move { resources.run().await });
         self.engine.run(shutdown).await;
+        if let Some(source) = self.source {
+            source.flush().await;
+        }
     }
 }

@@ -39,6 +39,15 @@ impl Entropy {
         self.bytes().map(PresharedKey::from_random)
     }
 
+    /// Returns a name that no other process has, of hexadecimal digits.
+    ///
+    /// # Errors
+    /// `Internal` without randomness.
+    pub fn process_name(&self) -> Result<String, Failure> {
+        let bytes = self.bytes::<8>()?;
+        Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+    }
+
     /// Returns 192 random bits as text, for tickets and AdGuard Home's passwords.
     pub(crate) fn token(&self) -> Result<Secret, Failure> {
         self.bytes::<24>()

@@ -1,7 +1,8 @@
 //! What the capabilities share. Each capability is a handle on it.
 
 use crate::{
-    auth::{Hasher, Limits},
+    auth::{Hasher, Limits, SigningKeys},
+    control_planes::{Leases, SharedClock},
     entropy::Entropy,
     events::{EventWriter, Timing},
     nodes::WorkerAccess,
@@ -22,8 +23,10 @@ pub(crate) struct Inner {
     pub(crate) entropy: Entropy,
     pub(crate) settings: ControlSettings,
     pub(crate) workers: WorkerAccess,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) hasher: Hasher,
     pub(crate) limits: Limits,
+    pub(crate) signing_keys: SigningKeys,
     pub(crate) meter: Arc<Meter>,
     pub(crate) events: EventWriter,
     pub(crate) notifier: Arc<TenantNotifier>,
@@ -40,15 +43,26 @@ impl Inner {
             settings,
             workers,
         } = parts;
+        let shared_clock = Arc::new(SharedClock::new(clock));
+        let clock: Arc<dyn Clock> = shared_clock.clone();
+        let leases = Leases::new(store.clone(), nodes.clone(), shared_clock, &settings);
+        let leases = Arc::new(leases);
         let notifier = Arc::<TenantNotifier>::default();
         let quotas = Quotas::new(
             store.clone(),
             nodes.clone(),
             clock.clone(),
             notifier.clone(),
+            leases.clone(),
         );
         let quotas = Arc::new(quotas);
-        let meter = Meter::new(store.clone(), nodes.clone(), clock.clone(), quotas.clone());
+        let meter = Meter::new(
+            store.clone(),
+            nodes.clone(),
+            clock.clone(),
+            quotas.clone(),
+            leases.clone(),
+        );
         Self {
             meter: Arc::new(meter),
             quotas,
@@ -56,11 +70,14 @@ impl Inner {
                 store.clone(),
                 nodes.clone(),
                 clock.clone(),
+                leases.clone(),
                 Timing::default(),
             ),
             hasher: Hasher::new(),
-            limits: Limits::new(settings.sign_ups_per_hour),
+            signing_keys: SigningKeys::new(),
+            limits: Limits::new(&store, settings.sign_ups_per_hour),
             notifier,
+            leases,
             store,
             nodes,
             clock,

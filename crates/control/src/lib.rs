@@ -6,7 +6,9 @@
 //! alone. There is a folder for each capability, and each capability is
 //! a handle: `control.devices().add(…)`.
 
+mod answers;
 mod auth;
+mod control_planes;
 mod devices;
 mod dns;
 mod entropy;
@@ -26,11 +28,15 @@ mod test_node;
 mod traffic;
 mod watch;
 
-pub use auth::{Auth, TenantSession};
-pub use devices::Devices;
+pub use answers::{Answers, ClaimedKey, Repeat};
+pub use auth::{
+    ApiCaller, ApiGrant, ApiPermission, ApiToken, ApiTokens, Auth, ChangeBudget, CreatedToken,
+    Grant, NewApiToken, TenantSession,
+};
+pub use devices::{Devices, Peer};
 pub use dns::Dns;
 pub use entropy::Entropy;
-pub use events::Events;
+pub use events::{Events, TenantEvent};
 pub use failures::{incident_id, internal};
 pub use inputs::{
     Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorSession, RedeemedTicket,
@@ -39,13 +45,14 @@ pub use inputs::{
 pub use nodes::{
     Certificates, IssuedCertificate, JoinToken, NewToken, NodesHandle, StoreSpecs, WorkerAccess,
 };
-pub use operators::Operators;
+pub use operators::{Numbered, Operators};
 pub use parts::{ControlParts, ControlSettings};
 pub use plans::Plans;
 pub use tenants::Tenants;
 pub use traffic::Traffic;
 pub use watch::Watch;
 
+use domain::Timestamp;
 use inner::Inner;
 use std::sync::Arc;
 
@@ -65,9 +72,19 @@ impl Control {
         jobs::run(&self.0).await;
     }
 
+    /// Returns the time by the clock that everything here goes by.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// Returns the handle on sign-in, sessions and permissions.
     pub fn auth(&self) -> Auth<'_> {
         Auth(&self.0)
+    }
+
+    /// Returns the handle on answers that are given again.
+    pub fn answers(&self) -> Answers<'_> {
+        Answers(&self.0)
     }
 
     /// Returns the handle on the tenants' accounts and overviews.

@@ -3,7 +3,7 @@
 use crate::{entropy::Entropy, nodes::WorkerAccess};
 use domain::{AddressPlan, Clock, NodeId, Slot};
 use protocol::Nodes;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store::Store;
 
 /// The parts a [`Control`](crate::Control) is built from.
@@ -25,6 +25,11 @@ pub struct ControlParts {
 /// The operator's settings.
 #[derive(Clone, Debug)]
 pub struct ControlSettings {
+    /// The name of this control plane among those that use the database.
+    pub control_plane: String,
+    /// Where workers reach this control plane, e.g. `https://203.0.113.7:8443`; the others
+    /// have other addresses.
+    pub address: Option<String>,
     /// The address ranges, which are the same as the node's.
     pub addresses: AddressPlan,
     /// The host that devices of the local node connect to, e.g. `vpn.example.org` or an
@@ -38,6 +43,9 @@ pub struct ControlSettings {
     pub max_tenants: Option<u32>,
     /// Sign-ups allowed per hour from one address; 0 means no limit.
     pub sign_ups_per_hour: u32,
+    /// How long a node that a tenant has left sends its packets on to the new one; not at
+    /// all for zero.
+    pub forward_time: Duration,
     /// The time zone of new tenants, e.g. `Europe/Berlin`.
     pub time_zone: String,
 }

@@ -1,9 +1,13 @@
 //! What several unit tests are built on: a database, a tenant, and a node over
 //! the fake machine. Integration tests have `tests/rig`.
 
-use crate::StoreSpecs;
+use crate::{
+    ControlSettings, StoreSpecs,
+    control_planes::{Leases, SharedClock},
+};
 use agent::{Agent, FeedSource};
 use domain::{AddressPlan, Secret, TenantName, TenantScope, Timestamp};
+use protocol::Nodes;
 use provisioning::{NodePorts, SpecSource};
 use seal::Sealer;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
@@ -37,6 +41,29 @@ pub(crate) fn specs(store: &Store) -> Arc<dyn SpecSource> {
     let clock = Arc::new(FakeClock::at(NOW));
     let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, clock);
     Arc::new(FeedSource::new(Arc::new(feed), None))
+}
+
+/// Returns the settings of a control plane of that name.
+pub(crate) fn control_settings(name: &str) -> ControlSettings {
+    ControlSettings {
+        control_plane: name.to_owned(),
+        address: None,
+        addresses: AddressPlan::default(),
+        public_host: "vpn.example.org".to_owned(),
+        local: Some(LOCAL_NODE),
+        excluded_slots: BTreeSet::new(),
+        max_tenants: None,
+        sign_ups_per_hour: 0,
+        forward_time: std::time::Duration::from_secs(86_400),
+        time_zone: "UTC".to_owned(),
+    }
+}
+
+/// Returns the leases of the only control plane.
+pub(crate) fn leases(store: &Store, nodes: Arc<dyn Nodes>) -> Arc<Leases> {
+    let clock = Arc::new(SharedClock::new(Arc::new(FakeClock::at(NOW))));
+    let settings = control_settings("a");
+    Arc::new(Leases::new(store.clone(), nodes, clock, &settings))
 }
 
 /// Opens the database in that folder, once more if it is open already.

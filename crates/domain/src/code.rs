@@ -1,7 +1,7 @@
 //! The codes of errors, for programs: coarse and stable. What a person reads is a
 //! [`Message`](crate::Message), which is precise and may change.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// Defines each code's documentation and JSON name in one list, so that the two cannot
@@ -9,7 +9,7 @@ use std::fmt;
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident $text:literal,)*) => {
         /// A stable, documented code. Scripts compare it; pages never show it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
         pub enum ErrorCode {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
         }
@@ -21,6 +21,15 @@ macro_rules! codes {
             /// Returns the name in JSON and query strings, e.g. `name_taken`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(ErrorCode::$name => $text,)* }
+            }
+
+            /// Returns the code of this name; [`OtherVersion`](ErrorCode::OtherVersion) if
+            /// this version has none.
+            fn named(text: &str) -> Self {
+                match text {
+                    $($text => ErrorCode::$name,)*
+                    _ => ErrorCode::OtherVersion,
+                }
             }
         }
     };
@@ -64,6 +73,8 @@ codes! {
     NodeInUse "node_in_use",
     /// A change that this node does not allow, because it is local or revoked.
     NodeFixed "node_fixed",
+    /// A tenant that cannot be moved so.
+    MoveRefused "move_refused",
     /// This installation takes no workers: it has SQLite, or no address for them.
     WorkersUnavailable "workers_unavailable",
     /// Wrong name or password.
@@ -72,6 +83,14 @@ codes! {
     TooManyTries "too_many_tries",
     /// The request has no valid session.
     SignedOut "signed_out",
+    /// A token of the API that is malformed, of another issuer, or no longer valid.
+    TokenInvalid "token_invalid",
+    /// An access token of the API that has expired; a refresh token gives another one.
+    TokenExpired "token_expired",
+    /// The holder has as many API tokens as it may have.
+    TokenLimit "token_limit",
+    /// The token's holder, or this token, may not do that.
+    NotPermitted "not_permitted",
     /// A one-time ticket that was used, has expired or never existed.
     TicketInvalid "ticket_invalid",
     /// The object does not exist, or belongs to another tenant.
@@ -82,6 +101,22 @@ codes! {
     UnknownHost "unknown_host",
     /// A request that is too large or has the wrong form.
     BadRequest "bad_request",
+    /// A method that the path does not accept.
+    MethodNotAllowed "method_not_allowed",
+    /// A body of another media type than the one that is accepted.
+    MediaTypeWrong "media_type_wrong",
+    /// A body that is too large.
+    TooLarge "too_large",
+    /// A cursor of another list, or none at all.
+    CursorInvalid "cursor_invalid",
+    /// The object is not any more what the client last read.
+    ChangedMeanwhile "changed_meanwhile",
+    /// A change that must say which state of the object it is made to.
+    PreconditionNeeded "precondition_needed",
+    /// An idempotency key that was used for another request.
+    KeyReused "key_reused",
+    /// A request with this idempotency key is being carried out.
+    KeyPending "key_pending",
     /// An invalid configuration file or flag.
     BadConfiguration "bad_configuration",
     /// The AdGuard Home image has not been pulled yet.
@@ -120,8 +155,26 @@ codes! {
     NodeRefused "node_refused",
     /// The change is saved, but the node has not confirmed yet that it is in force.
     NotYetInForce "not_yet_in_force",
+    /// A code that only another version of MalikNode has.
+    OtherVersion "other_version",
     /// An unforeseen error; the message contains an id to quote.
     Internal "internal",
+}
+
+impl<'de> Deserialize<'de> for ErrorCode {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self::named(&String::deserialize(from)?))
+    }
+}
+
+/// The longest code, in bytes.
+const MAX_CODE_BYTES: usize = 64;
+
+/// Returns whether a text has the form of a code, of this version or another: small letters,
+/// digits, and `-`, `_` or `.` in between.
+pub fn is_code(text: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+    !text.is_empty() && text.len() <= MAX_CODE_BYTES && text.bytes().all(is_plain)
 }
 
 impl fmt::Display for ErrorCode {
@@ -140,6 +193,17 @@ mod tests {
             let json = serde_json::to_string(code).unwrap();
             assert_eq!(json, format!("\"{code}\""));
             assert_eq!(serde_json::from_str::<ErrorCode>(&json).unwrap(), *code);
+            assert!(is_code(code.as_str()));
+        }
+    }
+
+    #[test]
+    fn a_code_of_another_version_is_read_as_one() {
+        let read = |json| serde_json::from_str::<ErrorCode>(json);
+        assert_eq!(read(r#""moon_full""#).unwrap(), ErrorCode::OtherVersion);
+        assert!(read("7").is_err());
+        for text in ["", "Moon full.", "moon\n", &"a".repeat(65)] {
+            assert!(!is_code(text), "{text}");
         }
     }
 }

@@ -35,20 +35,20 @@ pub mod wgconf;
 
 pub use client_config::{ClientConfig, Routing};
 pub use clock::{Clock, SystemClock};
-pub use code::ErrorCode;
+pub use code::{ErrorCode, is_code};
 pub use device_label::DeviceLabel;
 pub use failure::{Failure, Field};
 pub use id::{DeviceId, NodeId, TenantId};
 pub use key::{PresharedKey, PrivateKey, PublicKey};
 pub use message::Message;
-pub use node::{NodeHost, NodeName, NodeStanding};
+pub use node::{MoveReason, NodeHost, NodeName, NodeStanding};
 #[cfg(not(target_arch = "wasm32"))]
 pub use period::{Period, PeriodRule};
 pub use plan::{AtLimit, Plan};
 pub use policy::FilterPolicy;
 pub use quota::QuotaState;
 pub use resources::ResourceLimits;
-pub use scope::{OperatorScope, TenantScope};
+pub use scope::{Access, OperatorScope, TenantScope};
 pub use secret::Secret;
 pub use slot::{AddressPlan, Slot};
 pub use status::{Part, Problem, TenantStatus};

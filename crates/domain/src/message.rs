@@ -6,8 +6,9 @@
 //! hold no secret; a path, a command or the machine's own words are for the
 //! operator, who alone reads the messages of problems.
 
-use crate::code::ErrorCode;
-use serde::{Deserialize, Serialize};
+use crate::code::{ErrorCode, is_code};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// One argument of a message, as it is rendered.
@@ -66,6 +67,32 @@ impl AsArg for ErrorCode {
     }
 }
 
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, to)
+    }
+}
+
+/// A message of any version.
+#[derive(Deserialize)]
+struct AnyMessage {
+    code: String,
+    args: Option<Value>,
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let AnyMessage { code, args } = AnyMessage::deserialize(from)?;
+        if !is_code(&code) {
+            return Err(D::Error::custom("expected the code of a message"));
+        }
+        let mut known = Map::from_iter([("code".to_owned(), Value::from(code.clone()))]);
+        known.extend(args.map(|args| ("args".to_owned(), args)));
+        // Another version may have other arguments, too.
+        Ok(Self::deserialize(Value::Object(known)).unwrap_or(Self::OtherVersion { code }))
+    }
+}
+
 /// For logs and for developers: the code and the arguments.
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,9 +114,10 @@ impl fmt::Display for Message {
 macro_rules! messages {
     ($($name:ident $code:literal $({ $($arg:ident: $kind:ty),+ $(,)? })?,)*) => {
         /// What there is to say to a person. As JSON it is
-        /// `{"code": "name-taken", "args": {"name": "lina"}}`.
+        /// `{"code": "name-taken", "args": {"name": "lina"}}`. One that only another
+        /// version has is read as [`OtherVersion`](Message::OtherVersion).
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(tag = "code", content = "args")]
+        #[serde(tag = "code", content = "args", remote = "Self")]
         pub enum Message {
             $(#[serde(rename = $code)] $name $({ $($arg: $kind),+ })?,)*
         }
@@ -145,6 +173,31 @@ messages! {
     ServerStarting "server-starting",
     RequestWithoutContext "request-without-context",
     Verbatim "verbatim" { text: String },
+
+    // api.ftl: What a client of the API reads whose request was refused.
+    TokenMissing "token-missing",
+    TokenInvalid "token-invalid",
+    TokenExpired "token-expired",
+    TokenLimit "token-limit" { allowed: u64 },
+    TokenNameMalformed "token-name-malformed" { most: u64 },
+    TokenDaysRange "token-days-range" { most: u64 },
+    AccessReadOnly "access-read-only",
+    AccessTenantOnly "access-tenant-only",
+    AccessOperatorOnly "access-operator-only",
+    ChangedMeanwhile "changed-meanwhile",
+    PreconditionNeeded "precondition-needed",
+    IdempotencyKeyMalformed "idempotency-key-malformed" { most: u64 },
+    IdempotencyKeyReused "idempotency-key-reused",
+    IdempotencyKeyPending "idempotency-key-pending",
+    CursorInvalid "cursor-invalid",
+    BodyTooLarge "body-too-large" { most: u64 },
+    BodyNotJson "body-not-json",
+    BodyUnreadable "body-unreadable" { reason: String },
+    QueryUnreadable "query-unreadable" { reason: String },
+    MethodNotAllowed "method-not-allowed",
+    OtherOrigin "other-origin",
+    AnswerTimedOut "answer-timed-out",
+    StreamsOpen "streams-open" { most: u64 },
 
     // accounts.ftl: Names, passwords, plans and accounts.
     NameEmpty "name-empty",
@@ -241,6 +294,7 @@ messages! {
     WorkerSilent "worker-silent" { seconds: u64 },
     WorkerUnreachable "worker-unreachable",
     WorkerCopied "worker-copied" { address: String },
+    OtherVersion "other-version" { code: String },
     WorkerForeignTenant "worker-foreign-tenant" { name: String },
     WorkerCertificateMissing "worker-certificate-missing",
     WorkerCertificateExpired "worker-certificate-expired" { days: u64 },
@@ -266,6 +320,9 @@ messages! {
     WorkerNotJoined "worker-not-joined" { path: String },
     WorkerRootServes "worker-root-serves" { path: String },
     WorkerDoesNotServe "worker-does-not-serve" { path: String },
+    LocalNodeIsWorker "local-node-is-worker",
+    ControlPlaneHasNode "control-plane-has-node" { address: String },
+    ControlPlanesBeside "control-planes-beside" { address: String },
     WorkerNeedsRoot "worker-needs-root",
     WorkerIdentityDamaged "worker-identity-damaged" { path: String, reason: String },
     CheckLink "check-link",
@@ -302,6 +359,17 @@ messages! {
     JoinTokenExpired "join-token-expired",
     RenewalOtherKey "renewal-other-key",
     RenewalTooLate "renewal-too-late" { days: u64 },
+    MoveNeedsWithoutData "move-needs-without-data",
+    MoveSameNode "move-same-node" { name: String },
+    MovePending "move-pending" { name: String },
+    MoveUnknown "move-unknown" { name: String },
+    MoveNowhere "move-nowhere" { slot: u64 },
+    MoveSlotTaken "move-slot-taken" { node: String, slot: u64 },
+    MoveTargetClosed "move-target-closed" { node: String },
+    MoveTargetFull "move-target-full" { node: String },
+    MoveTargetSilent "move-target-silent" { node: String },
+    MoveWaits "move-waits" { name: String },
+    NodeNotLost "node-not-lost" { name: String },
 
     // machine.ftl: The machine's disk and memory.
     DiskReadFailed "disk-read-failed" { path: String },
@@ -440,6 +508,26 @@ messages! {
     SealKeyUnusable "seal-key-unusable" { path: String, reason: String },
     SealKeyOpen "seal-key-open" { path: String, mode: String },
     SealKeyMalformed "seal-key-malformed" { path: String },
+    DatabaseMoved "database-moved" { path: String, file: String },
+    DatabaseInUse "database-in-use" { path: String },
+    CopySourceMissing "copy-source-missing" { path: String },
+    CopySourceBusy "copy-source-busy" { path: String },
+    CopyNulCharacter "copy-nul-character" { place: String },
+    CopyValueUnreadable "copy-value-unreadable" { place: String },
+    CopyTargetAddress "copy-target-address",
+    CopyTargetUnreachable "copy-target-unreachable" { target: String },
+    CopyTargetRefused "copy-target-refused" { target: String, user: String },
+    CopyTargetUnknown "copy-target-unknown" { target: String, database: String, user: String },
+    CopyTargetNotPermitted "copy-target-not-permitted" { target: String, database: String, user: String },
+    CopyTargetReadOnly "copy-target-read-only" { target: String },
+    CopyTargetEncoding "copy-target-encoding" { target: String, encoding: String, user: String },
+    CopyTargetNotEmpty "copy-target-not-empty" { target: String, table: String },
+    CopyTargetBusy "copy-target-busy" { target: String },
+    CopyTargetDiskFull "copy-target-disk-full" { target: String },
+    CopyTargetFailed "copy-target-failed" { target: String },
+    CopyTargetSchema "copy-target-schema" { reason: Box<Message> },
+    CopySchemaDiffers "copy-schema-differs" { object: String },
+    CopyDiffers "copy-differs" { table: String },
 
     // events.ftl: The event log as the operator reads it.
     DriftInterfaceGone "drift-interface-gone" { name: String, interface: String },
@@ -475,6 +563,7 @@ messages! {
     QuotaSlowed "quota-slowed" { name: String, until: String },
     QuotaStopped "quota-stopped" { name: String, until: String },
     QuotaReset "quota-reset" { name: String },
+    TenantMoved "tenant-moved" { name: String, from: String, to: String },
     DiskUseTrimmed "disk-use-trimmed" { name: String, mebibytes: u64 },
     DiskUseFull "disk-use-full" { name: String, mebibytes: u64, limit: u64 },
     DiskUseHeld "disk-use-held" { name: String },

@@ -135,6 +135,36 @@ impl fmt::Display for NodeStanding {
     }
 }
 
+/// Why a tenant is moved to another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoveReason {
+    /// The operator moves this tenant.
+    Move,
+    /// All tenants leave the node, which goes on serving them until then.
+    Drain,
+    /// The node is lost: its tenants are placed without it.
+    Lose,
+}
+
+impl MoveReason {
+    const ALL: [Self; 3] = [Self::Move, Self::Drain, Self::Lose];
+
+    /// Returns its name in the database and at the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Move => "move",
+            Self::Drain => "drain",
+            Self::Lose => "lose",
+        }
+    }
+
+    /// Parses the name in the database.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.as_str() == text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

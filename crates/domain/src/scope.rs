@@ -1,6 +1,7 @@
 //! Permissions as values: who acts, and for which tenant.
 
 use crate::{id::TenantId, tenant_name::TenantName};
+use serde::{Deserialize, Serialize};
 
 /// Permission to act for one tenant. Every tenant call of `control` and
 /// `store` takes one, so a call without a checked session does not compile.
@@ -63,5 +64,32 @@ impl OperatorScope {
     /// Returns the actor as the audit log records it.
     pub fn actor(&self) -> String {
         format!("operator:{}", self.name)
+    }
+}
+
+/// What a client of the API may do with its holder's permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Read, and change nothing. It reads no secret.
+    Read,
+    /// Do what the holder may do.
+    Write,
+}
+
+impl Access {
+    /// Returns its name in JSON and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+
+    /// Parses the name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Read, Self::Write]
+            .into_iter()
+            .find(|a| a.as_str() == text)
     }
 }

@@ -3,7 +3,7 @@
 
 mod nodes;
 
-pub use nodes::{NodeFigures, NodeProblem, NodeRow, NodesView, WorkersAllowed};
+pub use nodes::{MoveRow, NodeFigures, NodeProblem, NodeRow, NodesView, WorkersAllowed};
 
 use crate::{
     client_config::Routing,

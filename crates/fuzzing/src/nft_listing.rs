@@ -54,6 +54,12 @@ fn listed(elements: &Elements) -> Value {
         Element::Net(s, n) => json!({"set": {"name": "net", "elem": [
             {"concat": [s.interface(), {"prefix": {"addr": n.addr(), "len": n.prefix_len()}}]}]}}),
         Element::Dns(s, a) => json!({"map": {"name": "dns", "elem": [[s.interface(), a]]}}),
+        Element::Forward(s, a) => {
+            json!({"map": {"name": "forwards", "elem": [[s.listen_port(), a]]}})
+        }
+        Element::Forwarded(s, a) => {
+            json!({"set": {"name": "forwarded", "elem": [{"concat": [s.listen_port(), a]}]}})
+        }
         // It is in the other table, which nft does not list.
         Element::TunnelPackets(..) => panic!("the listing has no such map"),
     });
@@ -67,7 +73,17 @@ fn is_command(line: &str) {
     });
     let rest = rest.unwrap_or_else(|| panic!("not a command of ours: {line}"));
     let (set, list) = rest.split_once(" { ").expect("a set and its elements");
-    assert!(["ours", "gw", "net", "mesh", "stopped", "dns"].contains(&set));
+    let ours = [
+        "ours",
+        "gw",
+        "net",
+        "mesh",
+        "stopped",
+        "dns",
+        "forwards",
+        "forwarded",
+    ];
+    assert!(ours.contains(&set), "{line}");
     let list = list.strip_suffix(" }").expect("a list that ends");
     let plain = |c: char| matches!(c, 'w' | 'g' | '0'..='9' | '"' | '.' | ':' | '/' | ',' | ' ');
     assert!(list.chars().all(plain), "{line}");

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::{NodeId, Problem, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
-    DnsLogin, DnsStream, Location, MachineState, NodeState, Nodes, PeerStatistics, Reported,
+    DnsStream, Location, MachineState, NodeState, NodeStatistics, Nodes, ReadingOrder, Reported,
     ResourceUsage, TenantState,
 };
 use std::{
@@ -92,16 +92,20 @@ impl Nodes for JoinedNodes {
         stream::select(self.local.events(), workers).boxed()
     }
 
-    async fn statistics(&self, node: NodeId) -> Result<Vec<PeerStatistics>, Problem> {
+    async fn statistics(&self, node: NodeId) -> Result<NodeStatistics, Problem> {
         self.of(node).statistics(node).await
+    }
+
+    async fn statistics_since(
+        &self,
+        node: NodeId,
+        earlier: &ReadingOrder,
+    ) -> Result<NodeStatistics, Problem> {
+        self.of(node).statistics_since(node, earlier).await
     }
 
     async fn resources(&self, node: NodeId) -> Result<Vec<ResourceUsage>, Problem> {
         self.of(node).resources(node).await
-    }
-
-    fn dns_login(&self, at: Location, name: &TenantName) -> Option<DnsLogin> {
-        self.of(at.node).dns_login(at, name)
     }
 
     async fn dns_connect(&self, at: Location, name: &TenantName) -> Result<DnsStream, Problem> {

@@ -2,7 +2,7 @@
 //! and recoveries, as kinds with arguments. The event log stores the kind's name
 //! ([`EventKind::code`]) and the arguments as JSON ([`EventKind::detail`]).
 
-use domain::{ErrorCode, Message, Slot, TenantName};
+use domain::{ErrorCode, Message, Slot, TenantName, is_code};
 use serde::{Deserialize, Serialize};
 
 /// The length of [`EventKind::detail`] at most, in bytes: the log is bounded.
@@ -175,9 +175,10 @@ pub struct EventTenant {
     pub name: TenantName,
 }
 
-/// What happened.
+/// What happened. An event that only another version has is read as
+/// [`OtherVersion`](EventKind::OtherVersion).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(tag = "event", rename_all = "snake_case", remote = "Self")]
 pub enum EventKind {
     /// An external change was found; it is undone.
     Drift {
@@ -236,6 +237,14 @@ pub enum EventKind {
     /// A tenant that was slower or stopped is not any more: its month began, or it has
     /// more data.
     QuotaReset { tenant: EventTenant },
+    /// A tenant was moved here from another node, without the data of its AdGuard Home.
+    TenantMoved {
+        tenant: EventTenant,
+        /// The name of the other node.
+        from: String,
+        /// The name of this node.
+        to: String,
+    },
     /// Events that were not recorded: there were too many.
     EventsLost { count: u64 },
     /// The database was restored from an earlier state, and the node follows it:
@@ -245,11 +254,20 @@ pub enum EventKind {
     NodeCopied { address: String },
     /// A node reported an event of a tenant that another node holds; it was refused.
     ForeignTenant { name: TenantName },
+    /// A node of another version reported an event that is not known here.
+    OtherVersion {
+        /// `None` where it concerns the node, or cannot be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenant: Option<EventTenant>,
+        /// What the other version calls it, e.g. `moon_full`; `drift` with the kind, if that
+        /// is what is not known.
+        code: String,
+    },
 }
 
 impl EventKind {
     /// The codes of the events that concern a tenant.
-    pub const TENANT_CODES: [&str; 34] = [
+    pub const TENANT_CODES: [&str; 35] = [
         "drift.interface_gone",
         "drift.key_changed",
         "drift.port_changed",
@@ -284,6 +302,7 @@ impl EventKind {
         "quota.warned",
         "quota.reached",
         "quota.reset",
+        "tenant.moved",
     ];
 
     /// Returns the kind's name, e.g. `drift.interface_gone`, `part.dns.failed` or
@@ -303,17 +322,19 @@ impl EventKind {
             Self::QuotaWarned { .. } => "quota.warned".to_owned(),
             Self::QuotaReached { .. } => "quota.reached".to_owned(),
             Self::QuotaReset { .. } => "quota.reset".to_owned(),
+            Self::TenantMoved { .. } => "tenant.moved".to_owned(),
             Self::EventsLost { .. } => "events.lost".to_owned(),
             Self::DatabaseRestored { .. } => "database.restored".to_owned(),
             Self::NodeCopied { .. } => "node.copied".to_owned(),
             Self::ForeignTenant { .. } => "node.foreign_tenant".to_owned(),
+            Self::OtherVersion { .. } => "version.other".to_owned(),
         }
     }
 
     /// Returns the tenant that the event concerns; `None` for the node itself.
     pub const fn tenant(&self) -> Option<&EventTenant> {
         match self {
-            Self::Drift { tenant, .. } => tenant.as_ref(),
+            Self::Drift { tenant, .. } | Self::OtherVersion { tenant, .. } => tenant.as_ref(),
             Self::PartFailed { tenant, .. }
             | Self::PartBack { tenant, .. }
             | Self::DiskTrimmed { tenant, .. }
@@ -323,7 +344,8 @@ impl EventKind {
             | Self::DiskBack { tenant }
             | Self::QuotaWarned { tenant, .. }
             | Self::QuotaReached { tenant, .. }
-            | Self::QuotaReset { tenant } => Some(tenant),
+            | Self::QuotaReset { tenant }
+            | Self::TenantMoved { tenant, .. } => Some(tenant),
             Self::NodeFailed { .. }
             | Self::NodeBack { .. }
             | Self::EventsLost { .. }
@@ -406,6 +428,11 @@ impl EventKind {
             Self::QuotaReset { tenant } => Message::QuotaReset {
                 name: tenant.name.to_string(),
             },
+            Self::TenantMoved { tenant, from, to } => Message::TenantMoved {
+                name: tenant.name.to_string(),
+                from: from.clone(),
+                to: to.clone(),
+            },
             Self::EventsLost { count } => Message::EventsLost { count: *count },
             Self::DatabaseRestored { tenants, devices } => Message::DatabaseRestored {
                 tenants: *tenants,
@@ -417,6 +444,7 @@ impl EventKind {
             Self::ForeignTenant { name } => Message::WorkerForeignTenant {
                 name: name.to_string(),
             },
+            Self::OtherVersion { code, .. } => Message::OtherVersion { code: code.clone() },
         }
     }
 
@@ -446,20 +474,26 @@ impl EventKind {
             | Self::QuotaWarned { .. }
             | Self::QuotaReached { .. }
             | Self::QuotaReset { .. }
+            | Self::TenantMoved { .. }
             | Self::EventsLost { .. }
             | Self::DatabaseRestored { .. }
             | Self::NodeCopied { .. }
-            | Self::ForeignTenant { .. } => {}
+            | Self::ForeignTenant { .. }
+            | Self::OtherVersion { .. } => {}
         }
         self
     }
 }
 
 /// Returns the message, for the operator, of an event of the log. Versions before
-/// this one stored an English text, which is shown as it is.
+/// this one stored an English text, which is shown as it is. Of an event that a control
+/// plane of another version has stored, the code is shown.
 pub fn recorded_message(code: &str, detail: &str) -> Message {
     match serde_json::from_str::<EventKind>(detail) {
         Ok(event) if event.code() == code => event.message(),
+        Ok(EventKind::OtherVersion { .. }) if is_code(code) => Message::OtherVersion {
+            code: code.to_owned(),
+        },
         _ => Message::Verbatim {
             text: detail.to_owned(),
         },

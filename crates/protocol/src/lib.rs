@@ -8,13 +8,15 @@
 //!
 //! Compatibility: the bytes carry a version. A field that is added needs a
 //! default; unknown fields are ignored; a field is never given a new meaning. A
-//! tenant with a value that is unknown here refuses itself, not the whole spec.
+//! tenant with a value that is unknown here refuses itself, not the whole spec. A code
+//! that is unknown here is read as `OtherVersion`.
 //! Golden files in `tests/golden/` hold the bytes of each version.
 
 mod event;
 mod exposed;
 mod feed;
 mod nodes;
+mod other_version;
 mod report;
 mod spec;
 mod tenant_spec;
@@ -22,12 +24,12 @@ mod unreadable;
 pub mod wire;
 
 pub use event::{DriftKind, EventKind, EventTenant, MAX_DETAIL_BYTES, PartKind, recorded_message};
-pub use feed::{SpecAnswer, SpecFeed};
-pub use nodes::{DnsLogin, DnsStream, Duplex, Location, Nodes, Reported};
+pub use feed::{SpecAnswer, SpecChanges, SpecFeed};
+pub use nodes::{DnsStream, Duplex, Location, Nodes, Reported};
 pub use report::{
-    CapacityEstimate, DiskSpace, MachineState, NodeState, PeerStatistics, ResourceUsage,
-    TenantState,
+    CapacityEstimate, DiskSpace, MachineState, NodeState, NodeStatistics, PeerStatistics,
+    ReadingOrder, ResourceUsage, TenantState,
 };
-pub use spec::{NodeSpec, SpecError};
+pub use spec::{Forward, MovedTenant, NodeSpec, SpecError};
 pub use tenant_spec::{DeviceSpec, SpeedLimits, TenantLimits, TenantSpec};
 pub use unreadable::UnreadableTenant;

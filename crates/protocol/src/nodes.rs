@@ -3,9 +3,11 @@
 //! Everything that passes it can go over a wire: values and bounded answers,
 //! no closures and no handles of this process.
 
-use crate::{EventKind, MachineState, NodeState, PeerStatistics, ResourceUsage, TenantState};
+use crate::{
+    EventKind, MachineState, NodeState, NodeStatistics, ReadingOrder, ResourceUsage, TenantState,
+};
 use async_trait::async_trait;
-use domain::{NodeId, Problem, Secret, Slot, TenantName, view::QueryCounts};
+use domain::{NodeId, Problem, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,14 +19,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub struct Location {
     pub node: NodeId,
     pub slot: Slot,
-}
-
-/// How the control plane's proxy signs in at a tenant's AdGuard Home.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DnsLogin {
-    /// The user, for Basic authentication.
-    pub user: String,
-    pub password: Secret,
 }
 
 /// A connection to the API and UI of a tenant's AdGuard Home, which speaks HTTP/1.1.
@@ -84,11 +78,24 @@ pub trait Nodes: Send + Sync + 'static {
     /// Yields what happens on the nodes from now on.
     fn events(&self) -> BoxStream<'static, Reported>;
 
-    /// Reads the counters of all peers of a node.
+    /// Reads the counters of all peers of a node, and says when they were read.
     ///
     /// # Errors
     /// Why they cannot be read.
-    async fn statistics(&self, node: NodeId) -> Result<Vec<PeerStatistics>, Problem>;
+    async fn statistics(&self, node: NodeId) -> Result<NodeStatistics, Problem>;
+
+    /// Does the same, and leaves peers out that have not changed since an earlier reading,
+    /// if the node knows: [`NodeStatistics::since`] says whether it did.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    async fn statistics_since(
+        &self,
+        node: NodeId,
+        _earlier: &ReadingOrder,
+    ) -> Result<NodeStatistics, Problem> {
+        self.statistics(node).await
+    }
 
     /// Returns what each tenant of a node uses of its machine, by the spec in force, at
     /// most one entry for each slot. The node measures at intervals, so the figures are
@@ -97,10 +104,6 @@ pub trait Nodes: Send + Sync + 'static {
     /// # Errors
     /// Why they are not known.
     async fn resources(&self, node: NodeId) -> Result<Vec<ResourceUsage>, Problem>;
-
-    /// Returns how to sign in at a tenant's AdGuard Home; `None` where the spec in
-    /// force does not have the tenant under this name, or has it suspended.
-    fn dns_login(&self, at: Location, name: &TenantName) -> Option<DnsLogin>;
 
     /// Connects to a tenant's AdGuard Home.
     ///

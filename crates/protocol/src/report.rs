@@ -1,11 +1,12 @@
 //! What a node reports: the state of its tenants, its own, and its machine's.
 //! Values, so that they can go over a wire: a field that is added has a default.
 
+use crate::other_version;
 use domain::{
     Problem, PublicKey, ResourceLimits, Slot, TenantName, TenantStatus, Timestamp, view::MemoryView,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeSet, fmt, net::SocketAddr};
 
 /// A tenant's state on its node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,7 @@ pub struct TenantState {
     pub name: TenantName,
     /// The newest generation for which tunnel and elements are in force.
     pub applied: u64,
+    #[serde(deserialize_with = "other_version::status")]
     pub status: TenantStatus,
 }
 
@@ -124,4 +126,48 @@ pub struct PeerStatistics {
     pub rx_bytes: u64,
     /// Bytes sent to it since the interface was created.
     pub tx_bytes: u64,
+}
+
+/// The longest name of a boot that is read, in bytes. Linux' has 36.
+const MAX_BOOT_BYTES: usize = 64;
+
+/// When counters were read, by the clock of their machine. It orders the readings of one
+/// boot, whoever stores them and however late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadingOrder {
+    /// The machine's boot, as `/proc/sys/kernel/random/boot_id` names it.
+    pub boot: String,
+    /// Nanoseconds of `CLOCK_BOOTTIME` when the reading began.
+    pub nanos: u64,
+}
+
+impl fmt::Display for ReadingOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.boot, self.nanos)
+    }
+}
+
+impl ReadingOrder {
+    /// Parses the text of [`Display`](fmt::Display). Returns `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (boot, nanos) = text.split_once(' ')?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let is_boot = !boot.is_empty() && boot.len() <= MAX_BOOT_BYTES;
+        (is_boot && boot.chars().all(is_plain)).then_some(())?;
+        Some(Self {
+            boot: boot.to_owned(),
+            nanos: nanos.parse().ok()?,
+        })
+    }
+}
+
+/// The counters of a node's peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeStatistics {
+    /// When they were read; `None` where the node does not say it.
+    pub taken: Option<ReadingOrder>,
+    /// The earlier reading since which peers that are not in `peers` have not changed;
+    /// `None` where `peers` is all.
+    pub since: Option<ReadingOrder>,
+    pub peers: Vec<PeerStatistics>,
 }

@@ -7,7 +7,7 @@ use crate::{
 use domain::{Slot, TenantName};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, io, net::Ipv4Addr, sync::Arc};
 use zeroize::Zeroizing;
 
 /// The version that [`NodeSpec::to_bytes`] writes.
@@ -28,6 +28,27 @@ pub struct NodeSpec {
     /// `tenants` under the same slot ([`keep_unreadable`](Self::keep_unreadable)).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unreadable: BTreeMap<Slot, UnreadableTenant>,
+    /// The tenants that left the node for another one, by their slot, while something of
+    /// them stays. No tenant of this spec has such a slot.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub moved: BTreeMap<Slot, MovedTenant>,
+}
+
+/// A tenant that another node holds now. The node keeps its folder and nothing else of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedTenant {
+    /// The tenant, which determines the folder.
+    pub name: TenantName,
+    /// Where the packets go that arrive at the slot's port; `None` to nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward: Option<Forward>,
+}
+
+/// A node that packets are sent on to, to the same port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// Its address.
+    pub to: Ipv4Addr,
 }
 
 /// Why bytes are no spec. Holds no secret.
@@ -80,6 +101,8 @@ struct Read<'a> {
     tenants: Vec<&'a RawValue>,
     #[serde(default)]
     unreadable: BTreeMap<Slot, UnreadableTenant>,
+    #[serde(default)]
+    moved: BTreeMap<Slot, MovedTenant>,
 }
 
 impl NodeSpec {
@@ -157,6 +180,7 @@ impl NodeSpec {
             generation: read.generation,
             tenants,
             unreadable,
+            moved: read.moved,
         })
     }
 }

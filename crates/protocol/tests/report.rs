@@ -9,7 +9,7 @@ use domain::{
 };
 use protocol::{
     CapacityEstimate, DiskSpace, EventKind, Location, MachineState, NodeState, PeerStatistics,
-    Reported, ResourceUsage, TenantState,
+    ReadingOrder, Reported, ResourceUsage, TenantState,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -95,4 +95,27 @@ fn a_machine_of_an_older_version_has_no_disk() {
     let older = r#"{"wireguard":"kernel WireGuard","capacity":null,"problem":null}"#;
     let read: MachineState = serde_json::from_str(older).unwrap();
     assert_eq!(read.disk, None);
+}
+
+#[test]
+fn the_order_of_a_reading_is_read_back() {
+    let order = ReadingOrder {
+        boot: "6a9f3c1e-0b7d-4f52-8e0a-5d1c2b3a4f60".to_owned(),
+        nanos: u64::MAX,
+    };
+    assert_eq!(ReadingOrder::parse(&order.to_string()), Some(order));
+    let long = format!("{} 7", "a".repeat(65));
+    for damaged in [
+        "",
+        " 7",
+        "boot",
+        "boot ",
+        "boot -7",
+        "boot 7 8",
+        "bo%t 7",
+        "b\u{0}t 7",
+        &long,
+    ] {
+        assert_eq!(ReadingOrder::parse(damaged), None, "{damaged}");
+    }
 }

@@ -8,13 +8,16 @@ use domain::{
     TenantName,
 };
 use protocol::{
-    DeviceSpec, NodeSpec, SpecError, SpeedLimits, TenantLimits, TenantSpec, UnreadableTenant,
+    DeviceSpec, Forward, MovedTenant, NodeSpec, SpecError, SpeedLimits, TenantLimits, TenantSpec,
+    UnreadableTenant,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
 const GOLDEN: &str = include_str!("golden/spec-2-limits.json");
 /// Of the same version, before tenants had limits.
 const WITHOUT_LIMITS: &str = include_str!("golden/spec-2.json");
+/// Of the same version, with tenants that have moved to other nodes.
+const MOVED: &str = include_str!("golden/spec-2-moved.json");
 /// Of the same version, with a tenant that the writer could not read.
 const UNREADABLE: &str = include_str!("golden/spec-2-unreadable.json");
 
@@ -67,7 +70,7 @@ fn sample() -> NodeSpec {
     NodeSpec {
         generation: 42,
         tenants: tenants.map(|t| (t.slot, Arc::new(t))).into(),
-        unreadable: BTreeMap::new(),
+        ..NodeSpec::default()
     }
 }
 
@@ -84,9 +87,34 @@ fn with_unreadable() -> NodeSpec {
     spec
 }
 
+/// The sample without its tenants, which have moved to other nodes.
+fn with_moved() -> NodeSpec {
+    let forwards = [
+        None,
+        Some(Forward {
+            to: [203, 0, 113, 7].into(),
+        }),
+    ];
+    let tenants = std::mem::take(&mut sample().tenants).into_values();
+    let moved = tenants.zip(forwards).map(|(tenant, forward)| {
+        let name = tenant.name.clone();
+        (tenant.slot, MovedTenant { name, forward })
+    });
+    NodeSpec {
+        generation: 43,
+        moved: moved.collect(),
+        ..NodeSpec::default()
+    }
+}
+
 #[test]
 fn the_bytes_are_those_of_the_golden_files() {
-    for (spec, golden) in [(sample(), GOLDEN), (with_unreadable(), UNREADABLE)] {
+    for (spec, golden) in [
+        (sample(), GOLDEN),
+        (with_unreadable(), UNREADABLE),
+        (with_moved(), MOVED),
+    ] {
+        assert_eq!(NodeSpec::from_bytes(golden.as_bytes()).unwrap(), spec);
         let bytes = spec.to_bytes().unwrap();
         let written: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         let text = serde_json::to_string_pretty(&written).unwrap() + "\n";

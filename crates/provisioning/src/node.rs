@@ -317,7 +317,8 @@ impl Node {
             .read(&self.ports, &self.settings, &spec, &self.outbox);
         let mut pending = self.executor.pending();
         self.observer.add_in_doubt(&mut pending);
-        self.stale_connections.add_to(&mut pending);
+        let observed = self.observer.observed();
+        self.stale_connections.add_to(observed, &mut pending);
         self.dns_guard.add_to(&mut pending);
         let dirty = self.observer.take_dirty();
         let observed = self.observer.observed();

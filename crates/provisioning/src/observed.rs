@@ -101,6 +101,8 @@ pub struct ObservedFirewall {
     /// The tenants in its sets. A tenant with only a part of its elements is
     /// listed with that part, so that it differs from its spec.
     pub tenants: BTreeMap<Slot, ObservedFirewallTenant>,
+    /// The nodes that packets to slots' ports are sent on to.
+    pub forwards: BTreeMap<Slot, Ipv4Addr>,
 }
 
 /// A tenant's elements in the table.

@@ -7,7 +7,10 @@ use crate::{
 };
 use domain::{Slot, TenantName};
 use ipnet::Ipv4Net;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 /// The changes under way. Empty where there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +30,9 @@ pub struct Pending {
     /// Whether any address may have such connections, because this process has just
     /// started.
     pub unswept: bool,
+    /// The nodes that the tracked connections of slots' ports are sent on to; `None` where
+    /// that is not known, because a change of them is under way or failed.
+    pub redirected: BTreeMap<Slot, Option<Ipv4Addr>>,
     /// AdGuard Homes that keep ending, or that must not run.
     pub dns_holds: BTreeMap<Slot, DnsHold>,
     /// Containers, by id, whose AdGuard Home refuses our password and that are replaced.

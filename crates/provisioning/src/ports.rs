@@ -99,12 +99,31 @@ pub struct FirewallChange {
     /// Tenants whose elements are added or changed, with their present elements
     /// (the default where there are none).
     pub set: Vec<(ObservedFirewallTenant, FirewallTenant)>,
+    /// The nodes that packets to slots' ports are sent on to, as observed and as wanted.
+    pub forwards: Change<BTreeMap<Slot, Ipv4Addr>>,
+}
+
+/// A value before and after a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change<T> {
+    /// The present value.
+    pub from: T,
+    /// The wanted one.
+    pub to: T,
+}
+
+impl<T: PartialEq> Change<T> {
+    /// Returns whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
 }
 
 impl FirewallChange {
     /// Returns whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        !self.rebuild && self.remove.is_empty() && self.set.is_empty()
+        let is_same = self.remove.is_empty() && self.set.is_empty() && self.forwards.is_empty();
+        is_same && !self.rebuild
     }
 }
 
@@ -132,8 +151,14 @@ pub trait Connections: Send + Sync + 'static {
     async fn end(&self, networks: &BTreeSet<Ipv4Net>) -> PortResult<u64>;
 
     /// Removes every connection with an end in one of `ranges` whose address there is
-    /// not in `held`: what was left before this process started. Returns how many.
+    /// not in `held`, and every connection to a slot's UDP port that is sent on: what was
+    /// left before this process started. Returns how many.
     async fn sweep(&self, ranges: &[Ipv4Net], held: &BTreeSet<Ipv4Addr>) -> PortResult<u64>;
+
+    /// Removes the connections to UDP ports that lead elsewhere than new ones: where a
+    /// port is sent on to an address, those that are not sent there; otherwise those that
+    /// are sent on at all. Returns how many.
+    async fn redirect(&self, ports: &BTreeMap<u16, Option<Ipv4Addr>>) -> PortResult<u64>;
 }
 
 /// A part of a tenant's AdGuard Home that can be damaged by itself, in the order in

@@ -3,7 +3,7 @@
 
 use domain::{ErrorCode, Message, Slot};
 use folders::DiskFolders;
-use protocol::DriftKind;
+use protocol::{DriftKind, Forward, MovedTenant};
 use provisioning::{
     Node, NodeHandle, NodePorts, NodeSettings,
     pending::DiskHold,
@@ -123,6 +123,73 @@ async fn a_deleted_tenant_leaves_nothing_behind() {
                 && !dir.exists()
         })
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moved_tenant_leaves_its_folder_and_a_way_to_its_node() {
+    let fixture = fixture();
+    fixture.add(1, 3).await;
+    fixture.add(2, 1).await;
+    fixture.ready(1).await;
+    fixture.ready(2).await;
+    let tenant = samples::tenant(&fixture.settings, 1, 3);
+    let dir = fixture.settings.tenant_dir(&tenant.name);
+    let conf = wg_conf_path(&dir, slot(1));
+    fixture.until("it is written", || conf.exists()).await;
+    let leave = |forward: Option<[u8; 4]>| {
+        fixture.specs.change(|s| {
+            s.tenants.remove(&slot(1));
+            let forward = forward.map(|to| Forward { to: to.into() });
+            let name = tenant.name.clone();
+            s.moved.insert(slot(1), MovedTenant { name, forward });
+        });
+        fixture.node.nudge();
+    };
+    let redirects = || {
+        let s = fixture.machine.state();
+        let redirect = ("connections.redirect", Some(slot(1)));
+        s.calls.iter().filter(|call| **call == redirect).count()
+    };
+    let to: [u8; 4] = [203, 0, 113, 9];
+    leave(Some(to));
+    let has_left = || {
+        let s = fixture.machine.state();
+        let has_other = s.interfaces.keys().eq([&slot(2)]) && s.containers.ours.len() == 1;
+        let forwards = [(slot(1), to.into())].into();
+        has_other && s.firewall.tenants.len() == 1 && s.firewall.forwards == forwards
+    };
+    fixture.until("it has left", has_left).await;
+    fixture.until("its flows follow", || redirects() == 1).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(has_left() && conf.exists(), "its folder stays");
+    assert_eq!(redirects(), 1, "once");
+    // A node that does not know its forwarding yet gets it back with the table.
+    fixture.machine.state().firewall = Default::default();
+    fixture.until("the table is whole again", has_left).await;
+
+    leave(None);
+    fixture
+        .until("nothing is sent on", || {
+            fixture.machine.state().firewall.forwards.is_empty()
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(conf.exists());
+    fixture.specs.change(|s| s.moved.clear());
+    fixture.node.nudge();
+    fixture.until("its folder goes", || !dir.exists()).await;
+
+    // It comes back, while its former node still sent its packets on.
+    leave(Some(to));
+    fixture
+        .until("it is sent on", || {
+            !fixture.machine.state().firewall.forwards.is_empty()
+        })
+        .await;
+    fixture.specs.change(|s| s.moved.clear());
+    fixture.add(1, 3).await;
+    fixture.ready(1).await;
+    assert!(fixture.machine.state().firewall.forwards.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

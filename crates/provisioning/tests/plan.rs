@@ -43,7 +43,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
             if change.rebuild {
                 *f = ObservedFirewall {
                     complete: true,
-                    tenants: BTreeMap::new(),
+                    ..ObservedFirewall::default()
                 };
             }
             change.remove.keys().for_each(|s| drop(f.tenants.remove(s)));
@@ -53,6 +53,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                     .iter()
                     .map(|(_, t)| (t.slot, ObservedFirewallTenant::from_spec(t))),
             );
+            f.forwards.clone_from(&change.forwards.to);
         }
         Step::DeleteInterface(slot) => {
             assert!(
@@ -113,6 +114,8 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
             let speed = testkit::expected::speed(*limits);
             speeds.extend((!limits.is_unlimited()).then_some((*slot, speed)));
         }
+        // The model has no tracked connections.
+        Step::RedirectConnections(_) => {}
         Step::EndConnections(_) | Step::SweepConnections(_) | Step::SetAside(..) => {
             panic!("nothing is stale or damaged in the model")
         }
@@ -188,6 +191,18 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
     }
 }
 
+/// Notes that connections follow a forwarding, as the node does.
+fn follow(step: &Step, pending: &mut Pending) {
+    if let Step::RedirectConnections(slots) = step {
+        for (slot, to) in slots {
+            match to {
+                Some(to) => drop(pending.redirected.insert(*slot, Some(*to))),
+                None => drop(pending.redirected.remove(slot)),
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -196,9 +211,12 @@ proptest! {
         spec.unreadable.clear();
         let s = settings();
         let foreign: Vec<_> = observed.wireguard.value().unwrap().iter().filter(|(_, i)| !is_ours(i)).map(|(s, i)| (*s, i.clone())).collect();
+        let moved = spec.moved.values().map(|t| t.name.folder());
+        let kept = moved.filter(|name| observed.folders.value().unwrap().contains_key(name)).count();
         let mut passes = 0;
+        let mut pending = Pending::default();
         loop {
-            let plan = plan(&spec, &observed, &Pending::default(), &s);
+            let plan = plan(&spec, &observed, &pending, &s);
             if plan.is_empty() {
                 break;
             }
@@ -206,6 +224,7 @@ proptest! {
             prop_assert!(passes <= 8, "still planning {plan:?}");
             for step in plan.values().flatten() {
                 apply(step, &spec, &mut observed);
+                follow(step, &mut pending);
             }
         }
         let (w, f, c, d) = (observed.wireguard.value().unwrap(), observed.firewall.value().unwrap(), observed.containers.value().unwrap(), observed.folders.value().unwrap());
@@ -227,7 +246,11 @@ proptest! {
             let expected = testkit::expected::speed(t.limits.speed);
             prop_assert_eq!(speed, limited.then_some(&expected));
         }
-        prop_assert_eq!(d.len(), spec.tenants.len());
+        let forwards = spec.moved.iter().filter_map(|(slot, t)| Some((*slot, t.forward?.to)));
+        prop_assert_eq!(&f.forwards, &forwards.collect());
+        let followed = pending.redirected.iter().map(|(slot, to)| (*slot, to.unwrap()));
+        prop_assert_eq!(&f.forwards, &followed.collect());
+        prop_assert_eq!(d.len(), spec.tenants.len() + kept, "folders of moved tenants stay");
         prop_assert_eq!(c.ours.len(), spec.tenants.values().filter(|t| !t.suspended).count());
     }
 
@@ -246,12 +269,14 @@ proptest! {
             spec.unreadable.insert(t.slot, lost);
         }
         let before = observed.clone();
+        let mut pending = Pending::default();
         for _ in 0..8 {
-            for step in plan(&spec, &observed, &Pending::default(), &s).values().flatten() {
+            for step in plan(&spec, &observed, &pending, &s).values().flatten() {
                 apply(step, &spec, &mut observed);
+                follow(step, &mut pending);
             }
         }
-        prop_assert!(plan(&spec, &observed, &Pending::default(), &s).is_empty());
+        prop_assert!(plan(&spec, &observed, &pending, &s).is_empty());
         let readable = |o: &Observed| (o.wireguard.value().unwrap().clone(), o.firewall.value().unwrap().clone(), o.containers.value().unwrap().clone(), o.folders.value().unwrap().clone());
         let ((w, f, c, d), (w_now, f_now, c_now, d_now)) = (readable(&before), readable(&observed));
         for (slot, _) in spec.unknown_tenants() {

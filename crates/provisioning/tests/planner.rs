@@ -5,7 +5,7 @@
 
 mod arbitrary;
 
-use arbitrary::{SLOTS, any_observed, any_spec, settings};
+use arbitrary::{SLOTS, any_forwards, any_observed, any_spec, settings};
 use domain::{ErrorCode, Slot, TenantName};
 use proptest::prelude::*;
 use protocol::{NodeSpec, TenantSpec};
@@ -53,6 +53,8 @@ prop_compose! {
         refused in prop::collection::vec(prop::option::weighted(0.2, 0u8..2), 4),
         all_elements in prop::bool::weighted(0.1),
         unswept in prop::bool::weighted(0.1),
+        redirected in any_forwards(),
+        unknown in prop::option::weighted(0.1, 1u16..=4),
     ) -> Pending {
         let starts = SLOTS.zip(starts).filter(|(_, there)| *there);
         let holds = SLOTS.filter_map(Slot::new).zip(holds);
@@ -62,6 +64,10 @@ prop_compose! {
         Pending {
             stale_connections: slots(&stale).into_iter().map(subnet).collect(),
             unswept,
+            redirected: redirected
+                .into_iter()
+                .map(|(slot, to)| (slot, Some(to).filter(|_| unknown != Some(slot.get()))))
+                .collect(),
             dns_holds: holds.filter_map(|(slot, hold)| Some((slot, hold?))).collect(),
             dns_refused: refused.collect(),
             tunnels: slots(&tunnels),

@@ -18,6 +18,11 @@ pub enum Purpose {
     /// The private key of the installation's certificate authority; its identity is the
     /// authority's certificate.
     AuthorityKey,
+    /// A key that signs the API's access tokens; its identity is the key's id.
+    ApiKey,
+    /// An answer of the API that may be given again; its identity is the hash of the
+    /// request's key.
+    ApiAnswer,
     /// A fixed word, which shows whether a key file belongs to a database.
     Check,
 }
@@ -33,6 +38,8 @@ impl Purpose {
             Self::DevicePresharedKey => "peers.preshared_key",
             Self::LastSpec => "last_spec",
             Self::AuthorityKey => "settings.node_authority",
+            Self::ApiKey => "api_keys.private_key",
+            Self::ApiAnswer => "api_answers.answer",
             Self::Check => "settings.seal_check",
         }
     }

@@ -107,7 +107,7 @@ async fn main() {
         let batch = counters.read(at);
         let start = Instant::now();
         store
-            .record_statistics(LOCAL_NODE, &batch, at)
+            .record_statistics(LOCAL_NODE, &batch, None, at)
             .await
             .unwrap();
         let took = start.elapsed();

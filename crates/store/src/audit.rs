@@ -26,6 +26,9 @@ pub struct AuditEntry {
 const INSERT: &str = "INSERT INTO audit_log (at, actor, action, object, detail, user_id) \
      VALUES ($1, $2, $3, $4, $5, $6)";
 
+pub(crate) const BEFORE: &str = "SELECT id, at, actor, action, object FROM audit_log \
+     WHERE id < $1 ORDER BY id DESC LIMIT $2";
+
 impl Store {
     /// Writes an entry about an action that changes nothing in the store. Changes
     /// write their own entries.
@@ -73,6 +76,33 @@ impl Store {
             actor,
             action,
             object,
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+}
+
+impl Store {
+    /// Lists entries with their ids, newest first, from before the one with the id `before`.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn audit_before(&self, before: i64, limit: u32) -> Result<Vec<(i64, AuditRow)>> {
+        let limit = i64::from(limit);
+        let rows = fetch_all!(
+            self.db.reader(),
+            (i64, i64, String, String, String),
+            BEFORE,
+            before,
+            limit
+        )?;
+        let row = |(id, at, actor, action, object)| {
+            let row = AuditRow {
+                at: Timestamp(at),
+                actor,
+                action,
+                object,
+            };
+            (id, row)
         };
         Ok(rows.into_iter().map(row).collect())
     }

@@ -57,6 +57,10 @@ pub(crate) const NEWEST_OF_TENANT: &str = "SELECT at, node_id, user_id, kind, de
      WHERE user_id = $1 ORDER BY id DESC LIMIT $2";
 pub(crate) const NEWEST: &str =
     "SELECT at, node_id, user_id, kind, detail FROM events ORDER BY id DESC LIMIT $1";
+pub(crate) const BEFORE_OF_TENANT: &str = "SELECT id, at, node_id, user_id, kind, detail \
+     FROM events WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+pub(crate) const BEFORE: &str = "SELECT id, at, node_id, user_id, kind, detail \
+     FROM events WHERE id < $1 ORDER BY id DESC LIMIT $2";
 pub(crate) const PRUNE_OLD: &str = "DELETE FROM events WHERE id IN \
      (SELECT id FROM events WHERE at < $1 LIMIT $2)";
 pub(crate) const PRUNE_EXCESS: &str =
@@ -67,6 +71,12 @@ const PRUNE_PER_TENANT: &str = "DELETE FROM events WHERE id IN (SELECT id FROM \
       FROM events WHERE user_id IS NOT NULL) AS ranked WHERE recency > $1 LIMIT $2)";
 
 type Row = (i64, i64, Option<i64>, String, String);
+
+type NumberedRow = (i64, i64, i64, Option<i64>, String, String);
+
+fn numbered((id, at, node, tenant, kind, detail): NumberedRow) -> (i64, Event) {
+    (id, event((at, node, tenant, kind, detail)))
+}
 
 fn event((at, node, tenant, kind, detail): Row) -> Event {
     Event {
@@ -192,6 +202,34 @@ impl Store {
             i64::from(limit)
         )?;
         Ok(rows.into_iter().map(event).collect())
+    }
+
+    /// Lists events that concern the tenant with their ids, those recorded last first, from
+    /// before the one with the id `before`.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn tenant_events_before(
+        &self,
+        scope: &TenantScope,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Event)>> {
+        let (tenant, limit) = (scope.tenant().0, i64::from(limit));
+        let sql = BEFORE_OF_TENANT;
+        let rows = fetch_all!(self.db.reader(), NumberedRow, sql, tenant, before, limit)?;
+        Ok(rows.into_iter().map(numbered).collect())
+    }
+
+    /// Lists events of all nodes with their ids, those recorded last first, from before the
+    /// one with the id `before`.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn events_before(&self, before: i64, limit: u32) -> Result<Vec<(i64, Event)>> {
+        let limit = i64::from(limit);
+        let rows = fetch_all!(self.db.reader(), NumberedRow, BEFORE, before, limit)?;
+        Ok(rows.into_iter().map(numbered).collect())
     }
 
     /// Removes the events before `until` and those above the limit of a tenant.

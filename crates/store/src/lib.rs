@@ -15,15 +15,22 @@
 //!   tenant's object is [`StoreError::NotFound`].
 //! - Private keys, preshared keys and DNS passwords are sealed before they are
 //!   written and opened after they are read ([`seal`]).
-//! - The current time is an argument.
+//! - The current time is an argument, except of what several control planes compare
+//!   (leases, attempts): that is by the database's clock.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod api;
+mod attempts;
 mod audit;
 mod committed;
+mod control_planes;
+mod copy;
 mod db;
 mod devices;
 mod events;
+mod leases;
+mod moves;
 mod nodes;
 mod operators;
 mod overview;
@@ -38,14 +45,25 @@ mod statistics;
 mod tenants;
 mod tickets;
 
+pub use api::{
+    AnswerKey, Claim, CredentialKind, CredentialRecord, NewCredential, Rotation, SigningKeyRecord,
+};
+pub use attempts::{Attempted, CountedAttempt};
 pub use audit::AuditEntry;
 pub use committed::Committed;
+pub use control_planes::ControlPlaneRecord;
+pub use copy::{
+    CopyCheck, CopyError, CopyProgress, CopyReport, CopyStage, SealedValues, TargetPlace,
+    check_copy, copy_database,
+};
 pub use db::{
     error::{Result, StoreError},
     url::DatabaseUrl,
 };
-pub use devices::{DeviceChange, DeviceRecord, DeviceSecret, NewDevice};
+pub use devices::{DeviceChange, DeviceRecord, DeviceSecret, DeviceSettings, NewDevice};
 pub use events::{Event, NewEvent};
+pub use leases::LeaseEpoch;
+pub use moves::{MoveRecord, NewMove, Switch};
 pub use nodes::{
     AuthorityPem, CertificateRecord, EndpointHost, JoiningNode, LOCAL_NODE, NewJoinToken,
     NodeRecord,
@@ -53,16 +71,19 @@ pub use nodes::{
 pub use operators::{OperatorId, OperatorRecord};
 pub use overview::Overview;
 pub use plans::ChangedPlan;
+pub use protocol::SpecChanges;
 pub use quota::{PeriodUse, QuotaChange, QuotaUse};
 pub use sessions::{SessionKey, Sessions};
-pub use spec::SpecChanges;
-pub use statistics::StatSample;
+pub use statistics::{Recorded, StatSample};
 pub use tenants::{NewTenant, Placement, TenantListing, TenantRecord, TenantState};
 pub use tickets::{NewTicket, RedeemedTicket, TicketHolder, TokenHash};
 
 use db::{Db, Either, Tx, execute, fetch_optional, migrate};
 use seal::{Purpose, SealError, Sealer};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, atomic::AtomicU64},
+    time::Duration,
+};
 
 /// How long [`Store::health`] waits for an answer.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -72,7 +93,9 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Store {
     db: Db,
     sealer: Sealer,
-    peer_index: Arc<tokio::sync::Mutex<statistics::PeerIndex>>,
+    peer_index: Arc<Mutex<statistics::PeerIndex>>,
+    /// How many attempts were counted, which decides when old ones are removed.
+    attempts_counted: Arc<AtomicU64>,
 }
 
 /// Blocks writers until it is dropped; see [`Store::lock_writes_for_test`].
@@ -136,6 +159,7 @@ impl Store {
             db,
             sealer,
             peer_index: Arc::default(),
+            attempts_counted: Arc::default(),
         };
         store.check_key().await?;
         Ok(store)

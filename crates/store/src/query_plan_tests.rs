@@ -2,7 +2,7 @@
 //! table.
 
 use crate::{
-    LOCAL_NODE, Store,
+    LOCAL_NODE, Store, api, audit,
     db::{Either, batch::select_in},
     events,
     overview::OVERVIEW,
@@ -38,6 +38,11 @@ async fn frequent_statements_scan_no_whole_table() {
             spec::TENANT_COUNT,
             spec::TAKEN_SLOTS,
             OVERVIEW,
+            api::CREDENTIAL,
+            api::TOKENS_OF_TENANT,
+            audit::BEFORE,
+            events::BEFORE,
+            events::BEFORE_OF_TENANT,
             events::NEWEST,
             events::NEWEST_OF_TENANT,
             events::PRUNE_OLD,
@@ -62,6 +67,10 @@ async fn frequent_statements_scan_no_whole_table() {
         "traffic_quarters",
         "traffic_hours",
         "t",
+        // api_credentials, users and operators.
+        "c",
+        "u",
+        "o",
     ];
     for s in statements {
         let plan = query_plan(&store, &s).await;

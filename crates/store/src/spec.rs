@@ -6,47 +6,19 @@ use crate::{
     Result, Store, StoreError, TenantState,
     db::{Tx, fetch_all, fetch_optional, unsigned},
     devices::corrupt,
+    moves,
     nodes::{generation_in, parse_slot},
 };
 use domain::{DeviceId, DeviceLabel, NodeId, PrivateKey, PublicKey, QuotaState, Slot, TenantName};
-use protocol::{DeviceSpec, NodeSpec, SpeedLimits, TenantLimits, TenantSpec, UnreadableTenant};
+use protocol::{
+    DeviceSpec, NodeSpec, SpecChanges, SpeedLimits, TenantLimits, TenantSpec, UnreadableTenant,
+};
 use seal::Purpose;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// The changes since a spec was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpecChanges {
-    /// The generation of the spec after these changes.
-    pub generation: u64,
-    /// New and changed tenants, complete, ordered by slot.
-    pub changed: Vec<Arc<TenantSpec>>,
-    /// New and changed tenants that cannot be read.
-    pub unreadable: BTreeMap<Slot, UnreadableTenant>,
-    /// Slots of the earlier spec that are free now.
-    pub removed: BTreeSet<Slot>,
-}
-
-impl SpecChanges {
-    /// Applies the changes to the spec that they were read for. A tenant that has
-    /// not changed stays the same `Arc`.
-    pub fn apply(self, spec: &mut NodeSpec) {
-        spec.generation = self.generation;
-        for slot in self.removed.iter().chain(self.unreadable.keys()) {
-            spec.tenants.remove(slot);
-        }
-        let read = self.changed.iter().map(|t| &t.slot);
-        for slot in self.removed.iter().chain(read) {
-            spec.unreadable.remove(slot);
-        }
-        spec.unreadable.extend(self.unreadable);
-        spec.tenants
-            .extend(self.changed.into_iter().map(|t| (t.slot, t)));
-    }
-}
 
 /// A tenant's row. Only its id and its slot have to be readable: a file that was
 /// damaged may hold bytes in a column that are no text.
@@ -188,11 +160,13 @@ impl Store {
         let mut tx = self.db.snapshot().await?;
         let generation = generation_in(&mut tx, node).await?;
         let tenants = self.spec_tenants(&mut tx, node, 0).await?;
+        let moved = moves::moved_from(&mut tx, node).await?;
         tx.commit().await?;
         Ok(NodeSpec {
             generation,
             tenants: tenants.read,
             unreadable: tenants.unreadable,
+            moved,
         })
     }
 
@@ -219,6 +193,7 @@ impl Store {
                 changed: Vec::new(),
                 unreadable: BTreeMap::new(),
                 removed: BTreeSet::new(),
+                moved: None,
             });
         }
         let from = i64::try_from(since).unwrap_or(i64::MAX).saturating_add(1);
@@ -235,12 +210,14 @@ impl Store {
                 removed.remove(&slot);
             }
         }
+        let moved = moves::moved_from(&mut tx, node).await?;
         tx.commit().await?;
         Ok(SpecChanges {
             generation,
             changed: changed.read.into_values().collect(),
             unreadable: changed.unreadable,
             removed,
+            moved: Some(moved),
         })
     }
 

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 /// ticket removes older ones, so that repeated requests do not fill the disk.
 const MAX_PER_HOLDER: i64 = 10;
 
-/// The SHA-256 hash of a ticket's token. It needs no salt, because tokens are
+/// The SHA-256 hash of a random token. It needs no salt, because tokens are
 /// random.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenHash(String);
@@ -24,13 +24,17 @@ impl TokenHash {
         Self(STANDARD.encode(Sha256::digest(token.expose())))
     }
 
+    pub(crate) fn from_row(text: String) -> Self {
+        Self(text)
+    }
+
     /// Returns the hash as it is stored.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The account that a ticket signs in.
+/// The account that a ticket signs in, or that a credential of the API acts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketHolder {
     Tenant(TenantId),

@@ -7,15 +7,18 @@ use crate::{
     wiring::{self, agent_settings},
 };
 use agent::Backends;
-use control::Control;
+use control::{Control, Entropy};
 use domain::{Clock, ErrorCode, Failure, Message, SystemClock, TenantName};
+use std::sync::Arc;
 use store::{LOCAL_NODE, Store, TenantListing};
 
 /// Opens the database and builds the core; its node never runs.
 pub(super) async fn core(config: &Config) -> Result<(Store, Control), StartError> {
     let store = open_store(config).await?;
     let backends = Backends::new(agent_settings(config, LOCAL_NODE))?;
-    let (_, control) = wiring::core(config, &backends, store.clone(), None, None);
+    let nodes = wiring::agent(&backends, &store, None).nodes();
+    let name = Entropy::system().process_name()?;
+    let control = wiring::control(config, store.clone(), Arc::new(nodes), name);
     Ok((store, control))
 }
 

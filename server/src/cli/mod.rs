@@ -6,9 +6,11 @@
 //! within 10 seconds.
 
 mod database;
+mod database_move;
 mod doctor;
 mod events;
 mod firewall;
+mod moves;
 mod node;
 mod operator;
 mod tenant;
@@ -76,6 +78,11 @@ enum Command {
         #[command(subcommand)]
         command: worker::WorkerCommand,
     },
+    /// Move the database from SQLite to PostgreSQL
+    Database {
+        #[command(subcommand)]
+        command: database_move::DatabaseCommand,
+    },
     /// Run the userspace WireGuard; `serve` starts it where it is needed
     WgUserspace(wg_userspace::Arguments),
 }
@@ -117,6 +124,9 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Events(arguments) => exit_code(events::run(&config, &arguments).await),
             Command::Tenant { command } => exit_code(tenant::run(&config, &command).await),
             Command::Node { command } => exit_code(node::run(&config, &command).await),
+            Command::Database { command } => {
+                exit_code(database_move::run(&config, &flags, &command).await)
+            }
             Command::Worker { command } => exit_code(worker::run(config, command).await),
             // Handled above, before there was a runtime.
             Command::WgUserspace(_) => ExitCode::SUCCESS,

@@ -1,7 +1,10 @@
 //! `maliknode node list [--json]`, `maliknode node open NAME`, `… close NAME`,
-//! `… revoke NAME` and `… remove NAME`.
+//! `… revoke NAME`, `… remove NAME`, `… drain NAME`, `… lose NAME` and `… moves`.
 
-use super::database::core;
+use super::{
+    database::core,
+    moves::{self, Waiting},
+};
 use crate::{config::Config, start_error::StartError};
 use app::ui::format;
 use clap::Subcommand;
@@ -30,6 +33,35 @@ pub(super) enum NodeCommand {
     Revoke(Named),
     /// Remove a worker that has no tenants
     Remove(Named),
+    /// Move all tenants of a node to others, and let it have no new ones
+    ///
+    /// `maliknode node open NAME` ends that.
+    Drain {
+        #[command(flatten)]
+        node: Named,
+        /// Leave the settings, statistics and query logs of AdGuard Homes behind, which are
+        /// not copied
+        #[arg(long)]
+        without_data: bool,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Place all tenants of a silent or revoked worker on other nodes
+    ///
+    /// They get the keys, ports and addresses that they have. The settings, statistics and
+    /// query logs of their AdGuard Homes are lost with the machine.
+    Lose {
+        #[command(flatten)]
+        node: Named,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Print the moves that are still to be carried out
+    Moves {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +108,25 @@ pub(super) async fn run(config: &Config, command: &NodeCommand) -> Result<(), St
                 node.name
             )
         }
+        NodeCommand::Drain {
+            node,
+            without_data,
+            waiting,
+        } => {
+            let node = find(node).await?;
+            nodes.drain(&operator, node.id, *without_data).await?;
+            moves::evacuated(&control, &operator, &node, *waiting).await?;
+            store.close().await;
+            return Ok(());
+        }
+        NodeCommand::Lose { node, waiting } => {
+            let node = find(node).await?;
+            nodes.lose(&operator, node.id).await?;
+            moves::evacuated(&control, &operator, &node, *waiting).await?;
+            store.close().await;
+            return Ok(());
+        }
+        NodeCommand::Moves { json } => moves::text(&nodes.list(&operator).await?, *json),
     };
     store.close().await;
     println!("{said}");

@@ -37,12 +37,41 @@ pub(super) fn nodes_listen(text: &str) -> Result<SocketAddr, ConfigError> {
     })
 }
 
+/// The most hours for which the packets of a tenant that has moved are sent on.
+const MAX_FORWARD_HOURS: u16 = 720;
+
+pub(super) fn forward_hours(hours: u16) -> Result<u16, ConfigError> {
+    match hours {
+        0..=MAX_FORWARD_HOURS => Ok(hours),
+        _ => Err(bad(
+            "nodes.forward_hours",
+            format!("{hours} is not a number of hours from 0 to {MAX_FORWARD_HOURS}."),
+        )),
+    }
+}
+
 /// Returns the address in the form in which `maliknode worker token` prints it.
-pub(super) fn nodes_address(text: &str) -> Result<String, ConfigError> {
+pub(super) fn nodes_address(key: &'static str, text: &str) -> Result<String, ConfigError> {
     let parsed: Result<ControlPlane, _> = text.parse();
     parsed
         .map(|address| address.to_string())
-        .map_err(|e| bad("nodes.address", format!("{text:?} is {e}.")))
+        .map_err(|e| bad(key, format!("{text:?} is {e}.")))
+}
+
+/// Checks that a control plane without a node has workers, and what they need.
+pub(super) fn no_node(
+    no_node: bool,
+    database: &DatabaseUrl,
+    nodes_listen: Option<SocketAddr>,
+) -> Result<(), ConfigError> {
+    let missing = match (no_node, database, nodes_listen) {
+        (true, DatabaseUrl::Sqlite(_), _) => {
+            "needs PostgreSQL: `maliknode database move --to postgres://…` moves the data there."
+        }
+        (true, _, None) => "needs nodes.listen, the address on which workers are answered.",
+        _ => return Ok(()),
+    };
+    Err(bad("no_node", missing.to_owned()))
 }
 
 pub(super) fn scheme(text: &str) -> Result<&'static str, ConfigError> {

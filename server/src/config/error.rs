@@ -35,6 +35,9 @@ pub enum ConfigError {
         /// What is wrong, and what would be right.
         message: String,
     },
+    /// A setting cannot be changed in the file without changing others.
+    #[error("{}: {key} cannot be changed there. Change it by hand, and use --no-config.", path.display())]
+    NotChanged { path: PathBuf, key: &'static str },
     /// A flag or an environment variable that clap refuses.
     #[error("{0}")]
     Flags(#[from] clap::Error),

@@ -14,12 +14,20 @@ use std::{
 
 /// Reads the file in this folder. A missing file counts as an empty one.
 pub(super) fn read(folder: &Path) -> Result<Settings, ConfigError> {
+    match find(folder)? {
+        Some((path, text)) => parse(path, &text),
+        None => Ok(Settings::default()),
+    }
+}
+
+/// Returns the file in this folder with its text, if there is one.
+pub(super) fn find(folder: &Path) -> Result<Option<(PathBuf, String)>, ConfigError> {
     let (toml, json) = (folder.join("config.toml"), folder.join("config.json"));
     match (read_if_present(&toml)?, read_if_present(&json)?) {
         (Some(_), Some(_)) => Err(ConfigError::Both(toml)),
-        (Some(text), None) => parse(toml, &text),
-        (None, Some(text)) => parse(json, &text),
-        (None, None) => Ok(Settings::default()),
+        (Some(text), None) => Ok(Some((toml, text))),
+        (None, Some(text)) => Ok(Some((json, text))),
+        (None, None) => Ok(None),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod base;
 mod check;
+mod edit;
 mod error;
 mod file;
 mod limits;
@@ -13,6 +14,7 @@ mod resolvers;
 mod settings;
 
 pub use base::Base;
+pub use edit::DatabaseUrlEdit;
 pub use error::ConfigError;
 pub use limits::Limits;
 pub use model::{Config, DnsConfig, NodesConfig};

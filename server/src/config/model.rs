@@ -11,7 +11,7 @@ use super::{
     redacted, resolvers,
     settings::{DnsSettings, Flags, NodesSettings, Settings},
 };
-use domain::{AddressPlan, Message, Slot};
+use domain::{AddressPlan, Message, Secret, Slot};
 use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 use std::{
@@ -73,6 +73,8 @@ pub struct Config {
     pub max_tenants: Option<u16>,
     /// The time zone in which the months of new tenants begin.
     pub time_zone: String,
+    /// Whether it is a control plane without a node of its own.
+    pub no_node: bool,
 }
 
 /// The settings in `[nodes]`.
@@ -82,16 +84,27 @@ pub struct NodesConfig {
     pub listen: Option<SocketAddr>,
     /// Where workers reach it; `None` where there are none.
     pub address: Option<String>,
+    /// Where workers reach this control plane among several; `None` where there are none.
+    pub own_address: Option<String>,
+    /// For how many hours a node sends the packets of a tenant on that has left it.
+    pub forward_hours: u16,
 }
 
 impl NodesConfig {
     fn resolve(s: &NodesSettings, public_host: &str) -> Result<Self, ConfigError> {
         let listen = s.listen.as_deref().map(check::nodes_listen).transpose()?;
         let reached = listen.map(|listen| format!("https://{public_host}:{}", listen.port()));
-        let address = s.address.as_deref().map(check::nodes_address).transpose()?;
+        let address = |key, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| check::nodes_address(key, text)).transpose()
+        };
+        let own_address = address("nodes.own_address", &s.own_address)?;
+        let address = address("nodes.address", &s.address)?.or(reached);
         Ok(Self {
             listen,
-            address: address.or(reached),
+            own_address: own_address.or_else(|| address.clone()),
+            address,
+            forward_hours: check::forward_hours(s.forward_hours)?,
         })
     }
 }
@@ -156,6 +169,18 @@ impl Config {
         Self::resolve(root, flags.apply(file)?)
     }
 
+    /// Returns whether a flag or a variable of the environment sets `database_url`, which
+    /// overrides the file.
+    pub fn is_database_url_overridden(flags: &Flags) -> bool {
+        let in_file = Settings {
+            database_url: Some(Secret::new("the file's")),
+            ..Settings::default()
+        };
+        let expected = in_file.database_url.clone();
+        let applied = flags.apply(in_file);
+        applied.is_ok_and(|settings| settings.database_url != expected)
+    }
+
     /// Returns the configuration of a file's text alone, without flags. The file's
     /// name says whether it is TOML or JSON (`.json`), and appears in the errors.
     ///
@@ -181,6 +206,7 @@ impl Config {
             None => DatabaseUrl::Sqlite(root.join("central_api/database.sqlite")),
         };
         let nodes = NodesConfig::resolve(&s.nodes, &public_host)?;
+        check::no_node(s.no_node, &database_url, nodes.listen)?;
         Ok(Self {
             root,
             listen,
@@ -203,6 +229,7 @@ impl Config {
             memory_reserve_mb: s.memory_reserve_mb,
             max_tenants: check::max_tenants(s.max_tenants)?,
             time_zone: check::time_zone(&s.time_zone)?,
+            no_node: s.no_node,
         })
     }
 

@@ -52,7 +52,7 @@ pub(super) fn to_toml(values: &Value) -> String {
 
 /// Returns a text, a number or an array of them as TOML. TOML's basic strings are
 /// escaped as JSON's are, except for one control character that JSON does not escape.
-fn toml(value: &Value) -> String {
+pub(super) fn toml(value: &Value) -> String {
     match value {
         Value::Array(values) => {
             let values: Vec<String> = values.iter().map(toml).collect();

@@ -5,7 +5,7 @@
 
 use super::limits::Limits;
 use adguard::{AdGuardSettings, List, ListSource};
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use domain::{AddressPlan, Secret};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
@@ -137,6 +137,20 @@ pub struct Settings {
     #[arg(long, global = true, env = "MALIKNODE_TIME_ZONE", value_name = "ZONE")]
     pub time_zone: String,
 
+    /// Whether it is a control plane alone, without tenants on this machine: true or false. Others may
+    /// run beside it. Needs PostgreSQL and --nodes-listen [default: false]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_NO_NODE",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub no_node: bool,
+
     #[command(flatten)]
     // No doc comment: it would become the command's own help text.
     pub addresses: AddressSettings,
@@ -171,6 +185,7 @@ impl Default for Settings {
             memory_reserve_mb: None,
             max_tenants: None,
             time_zone: "UTC".to_owned(),
+            no_node: false,
             addresses: AddressSettings::default(),
             nodes: NodesSettings::default(),
             dns: DnsSettings::default(),
@@ -215,7 +230,7 @@ impl Default for AddressSettings {
 }
 
 /// `[nodes]`.
-#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Args, Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct NodesSettings {
     /// Address on which workers are answered, e.g. 0.0.0.0:8443; needs PostgreSQL [default: none]
@@ -237,6 +252,39 @@ pub struct NodesSettings {
         value_name = "https://HOST:PORT"
     )]
     pub address: Option<String>,
+
+    /// Where workers reach this control plane and no other, if there are several
+    /// [default: nodes.address]
+    #[arg(
+        id = "nodes.own_address",
+        long = "nodes-own-address",
+        global = true,
+        env = "MALIKNODE_NODES_OWN_ADDRESS",
+        value_name = "https://HOST:PORT"
+    )]
+    pub own_address: Option<String>,
+
+    /// For how many hours the node that a tenant has left sends its packets on to the new
+    /// one, 0 to 720 [default: 24]
+    #[arg(
+        id = "nodes.forward_hours",
+        long = "nodes-forward-hours",
+        global = true,
+        env = "MALIKNODE_NODES_FORWARD_HOURS",
+        value_name = "HOURS"
+    )]
+    pub forward_hours: u16,
+}
+
+impl Default for NodesSettings {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            address: None,
+            own_address: None,
+            forward_hours: 24,
+        }
+    }
 }
 
 /// `[dns]`.

@@ -176,6 +176,7 @@ fn the_help_names_every_default() {
         "docker_host",
         "nodes.listen",
         "nodes.address",
+        "nodes.own_address",
         "site",
         "excluded_slots",
         "allowed_private",
@@ -189,8 +190,8 @@ fn the_help_names_every_default() {
         assert!(!default.is_empty(), "{key} has no default in the help");
         assert!(help.contains(&format!("[default: {default}]")), "{key}");
         if !in_words.contains(&key.as_str()) {
-            let flag = format!("--{}", key.replace(['.', '_'], "-"));
-            let set = flags(&[&flag, default]).apply(Settings::default());
+            let flag = format!("--{}={default}", key.replace(['.', '_'], "-"));
+            let set = flags(&[&flag]).apply(Settings::default());
             assert_eq!(set.unwrap(), Settings::default(), "{key}");
         }
     }

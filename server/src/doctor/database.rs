@@ -1,7 +1,7 @@
 //! The database.
 
 use super::report::Check;
-use crate::{config::Config, start_error::key_message};
+use crate::{config::Config, database_file, start_error::key_message};
 use domain::Message;
 use seal::Sealer;
 use std::time::Duration;
@@ -18,6 +18,9 @@ pub(super) async fn check(config: &Config) -> Check {
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
     {
+        if let Some(moved) = database_file::was_moved(path) {
+            return Check::bad(NAME, moved, Message::FixDatabase);
+        }
         return Check::ok(
             NAME,
             Message::CreatedAtFirstStart {

@@ -5,7 +5,7 @@ use super::report::{Check, run};
 use crate::{
     config::Config,
     start_error::StartError,
-    worker::{Membership, stored_identity},
+    worker::{Membership, listed_control_planes, stored_identity},
 };
 use domain::{Clock, Message, SystemClock, Timestamp, time::DAY_MILLIS};
 use link::worker::{Identity, LinkError, RENEWAL_MILLIS, probe};
@@ -34,7 +34,10 @@ pub(super) async fn check(config: &Config, membership: &Membership) -> Vec<Check
         }
     };
     let (mut answers, mut failures, mut difference) = (Vec::new(), Vec::new(), None);
-    for to in std::iter::once(first).chain(others) {
+    let named: Vec<_> = std::iter::once(first).chain(others).collect();
+    let listed = listed_control_planes(config).into_iter();
+    let listed: Vec<_> = listed.filter(|to| !named.contains(to)).collect();
+    for to in named.into_iter().chain(listed) {
         let address = to.to_string();
         let asked = tokio::time::timeout(TIMEOUT, probe(&to, &identity)).await;
         match asked.unwrap_or(Err(LinkError::Silent {

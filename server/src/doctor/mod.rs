@@ -25,12 +25,21 @@ use crate::{config::Config, worker::Membership};
 /// Runs all checks that apply to this machine.
 pub async fn examine(config: &Config) -> Report {
     match Membership::load(config) {
-        Ok(None) => examine_server(config).await,
+        Ok(None) => {
+            let own = control_plane(config).await;
+            match config.no_node {
+                true => examine_control_plane(config, own),
+                false => examine_node(config, own).await,
+            }
+        }
         Ok(Some(membership)) => {
             let mut config = config.clone();
             config.addresses = membership.addresses;
-            let link = link::check(&config, &membership).await;
-            examine_node(&config, link).await
+            let mut more = link::check(&config, &membership).await;
+            if config.no_node {
+                more.extend(control_plane(&config).await);
+            }
+            examine_node(&config, more).await
         }
         Err(e) => {
             let check = link::unusable(&e);
@@ -39,11 +48,22 @@ pub async fn examine(config: &Config) -> Report {
     }
 }
 
-/// Runs the checks of a control plane with a node of its own.
-async fn examine_server(config: &Config) -> Report {
+/// Runs the checks of what a control plane has beside its node.
+async fn control_plane(config: &Config) -> Vec<Check> {
     let (listen, database) = tokio::join!(web::listen(config), database::check(config));
-    let own = vec![listen, web::proxies(config), database, web::pages(config)];
-    examine_node(config, own).await
+    vec![listen, web::proxies(config), database, web::pages(config)]
+}
+
+/// Runs the checks of a control plane without a node. `own` are its own.
+fn examine_control_plane(config: &Config, own: Vec<Check>) -> Report {
+    let mut checks = vec![
+        system::rights(),
+        system::folders(config),
+        disk::check(config),
+    ];
+    checks.extend(own);
+    checks.push(system::time());
+    Report { checks }
 }
 
 /// Runs the checks of a node. `more` are those of what else this machine is.

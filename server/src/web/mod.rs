@@ -4,7 +4,8 @@
 //!    that the request has a path ([`middleware`]);
 //! 2. the host, which is one of the installation's or answered with 421 ([`hosts`]);
 //! 3. the origin: a change must come from this host ([`origin`]);
-//! 4. by host, the pages or a tenant's AdGuard Home ([`proxy`]);
+//! 4. by host, the pages, a tenant's AdGuard Home ([`proxy`]) or the REST interface (the crate
+//!    `api`);
 //! 5. the session, which becomes a permission ([`auth::scope`]); a host of no
 //!    tenant is answered with 421 too;
 //! 6. the route's handler.
@@ -25,18 +26,16 @@ pub mod route_table;
 pub mod state;
 pub mod tenant_routes;
 
-use app::forms::Refusal;
 use auth::{handoff, scope, session};
 use axum::{
     Extension, Router,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
 use control::Control;
-use domain::Failure;
 use hosts::{RequestInfo, Site, VirtualHost};
 use leptos::prelude::{Env, LeptosOptions, provide_context};
 use leptos_axum::{AxumRouteListing, LeptosRoutes, generate_route_list};
@@ -143,11 +142,14 @@ pub fn web(parts: WebParts) -> Web {
         .layer(from_fn(session::fix_cookie_removal))
         .with_state(state.clone());
 
+    let api = api::api(state.control.clone(), state.closing.clone());
     let hosts = Router::new()
         .fallback(by_host)
         .with_state(Hosts {
             pages: with_pages,
             dns,
+            api: api.router,
+            published: api.published,
         })
         .layer(from_fn(origin::check))
         .layer(from_fn_with_state(state.site.clone(), hosts::resolve_host));
@@ -197,17 +199,21 @@ fn leptos_options(files: &Path) -> LeptosOptions {
 struct Hosts {
     pages: Router,
     dns: Router,
+    api: Router,
+    published: Router,
 }
 
 async fn by_host(
     State(hosts): State<Hosts>,
     Extension(info): Extension<RequestInfo>,
-    request: Request,
+    mut request: Request,
 ) -> Response {
+    request.extensions_mut().insert(api_client(&info));
     let router = match info.host {
+        VirtualHost::Base if api::is_published(request.uri().path()) => hosts.published,
         VirtualHost::Base | VirtualHost::Tenant(_) | VirtualHost::Operator => hosts.pages,
         VirtualHost::Dns(_) => hosts.dns,
-        VirtualHost::Api => return no_api_yet(),
+        VirtualHost::Api => hosts.api,
     };
     match router.oneshot(request).await {
         Ok(response) => response,
@@ -215,12 +221,12 @@ async fn by_host(
     }
 }
 
-/// Answers on `api.<base>`, which is reserved for the REST interface.
-fn no_api_yet() -> Response {
-    let json = [(header::CONTENT_TYPE, "application/json")];
-    let refusal = Refusal::new(&Failure::not_found(), language::texts());
-    let body = serde_json::to_string(&refusal).unwrap_or_default();
-    (StatusCode::NOT_FOUND, json, body).into_response()
+/// Returns what the interface is told of a client.
+fn api_client(info: &RequestInfo) -> api::Client {
+    api::Client {
+        address: info.client,
+        texts: language::texts(),
+    }
 }
 
 /// Answers whether the server and its database work, on any host.

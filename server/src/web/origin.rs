@@ -2,7 +2,11 @@
 //! that: subdomains of one site are same-site to each other, and server functions
 //! accept forms from any page.
 
-use crate::web::{errors, hosts::RequestInfo};
+use crate::web::{
+    errors,
+    hosts::{RequestInfo, VirtualHost},
+    language,
+};
 use axum::{
     Extension,
     extract::Request,
@@ -10,6 +14,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use domain::{ErrorCode, Failure, Message};
 
 /// Returns whether a request is allowed, by its method and headers.
 ///
@@ -46,6 +51,14 @@ pub async fn check(
         return next.run(request).await;
     }
     tracing::info!(host = %info.authority, from = %info.client, "a change from another origin was refused");
+    if info.host == VirtualHost::Api {
+        let failure = Failure::new(ErrorCode::WrongOrigin, Message::OtherOrigin);
+        let client = api::Client {
+            address: info.client,
+            texts: language::texts(),
+        };
+        return api::refuse(&failure, client);
+    }
     errors::page(
         StatusCode::FORBIDDEN,
         "Not allowed",
@@ -56,7 +69,7 @@ pub async fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::{authority::Authority, hosts::VirtualHost};
+    use crate::web::authority::Authority;
     use axum::http::{HeaderName, HeaderValue};
 
     fn allowed(method: Method, headers: &[(&'static str, &'static str)]) -> bool {

@@ -1,10 +1,13 @@
 //! What a worker stores of itself in `<root>/worker`: which node it is of which control
-//! planes, its key with its certificate, and the authority's certificate.
+//! planes, its key with its certificate, the authority's certificate, and the control planes
+//! that were listed to it. While it joins, its key is in `<root>/.worker.key`.
 
 use crate::{config::Config, start_error::StartError};
 use async_trait::async_trait;
 use domain::{AddressPlan, Message, NodeId};
-use link::worker::{ControlPlane, Identity, IdentityStore, Joined};
+use link::worker::{ControlPlane, Identity, IdentityStore, Joined, LinkError};
+use pki::NodeKey;
+use protocol::wire::MAX_CONTROL_PLANES;
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -15,6 +18,11 @@ use zeroize::Zeroizing;
 const MEMBERSHIP: &str = "worker.toml";
 const IDENTITY: &str = "identity.pem";
 const AUTHORITY: &str = "authority.pem";
+/// The addresses of the control planes that were listed last, a line each.
+const LISTED: &str = "control_planes";
+/// The key of a machine that joins, in the root: the answer may be lost, and the token can
+/// be used again with the same key only.
+const JOINING_KEY: &str = ".worker.key";
 /// The longest of these files, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -96,6 +104,56 @@ fn certificates(text: &str) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
+/// Returns the control planes that were listed last. One that cannot be read is not known.
+pub(crate) fn listed_control_planes(config: &Config) -> Vec<ControlPlane> {
+    listed(&config.worker())
+}
+
+fn listed(folder: &Path) -> Vec<ControlPlane> {
+    let path = folder.join(LISTED);
+    match read(&path) {
+        Ok(text) => {
+            let addresses = text.lines().filter_map(|line| line.parse().ok());
+            addresses.take(MAX_CONTROL_PLANES).collect()
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => {
+            tracing::warn!(path = %path.display(), error = %e, "the list of control planes cannot be read; it is learned again");
+            Vec::new()
+        }
+    }
+}
+
+/// Returns whether there is the key of an attempt to join.
+pub(crate) fn has_joining_key(config: &Config) -> bool {
+    config.root.join(JOINING_KEY).exists()
+}
+
+/// Returns the key with which this machine joins: that of an attempt before, or a new one.
+///
+/// # Errors
+/// The error of the disk, or there is no randomness.
+pub(crate) fn joining_key(config: &Config) -> Result<NodeKey, StartError> {
+    let path = config.root.join(JOINING_KEY);
+    let stored = read(&path).ok().map(Zeroizing::new);
+    if let Some(key) = stored.and_then(|pem| NodeKey::from_pem(&pem).ok()) {
+        return Ok(key);
+    }
+    let key = NodeKey::generate().map_err(LinkError::from)?;
+    hostfs::create_private_dir(&config.root)?;
+    hostfs::write_durable_file(&path, key.pem().as_bytes())?;
+    Ok(key)
+}
+
+/// Removes the key with which this machine has joined. A failure is logged: the key is in
+/// the identity as well.
+pub(crate) fn remove_joining_key(config: &Config) {
+    let path = config.root.join(JOINING_KEY);
+    if let Err(e) = fs::remove_file(&path) {
+        tracing::warn!(path = %path.display(), error = %e, "the key of the attempt to join cannot be removed");
+    }
+}
+
 /// Stores what this machine has joined, all of it or nothing.
 ///
 /// # Errors
@@ -145,24 +203,37 @@ fn private_key(text: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("{}\n", text.get(begin..end).unwrap_or_default()))
 }
 
-/// Stores renewed certificates.
+/// Stores renewed certificates, and which control planes there are.
 pub(crate) struct IdentityFile(PathBuf);
 
 impl IdentityFile {
     pub(crate) fn new(config: &Config) -> Self {
-        Self(config.worker().join(IDENTITY))
+        Self(config.worker())
+    }
+
+    async fn write(&self, name: &str, content: Zeroizing<String>) -> io::Result<()> {
+        let path = self.0.join(name);
+        let writing = tokio::task::spawn_blocking(move || {
+            let written = hostfs::write_durable_file(&path, content.as_bytes());
+            written.map_err(io::Error::other)
+        });
+        writing.await.map_err(io::Error::other)?
     }
 }
 
 #[async_trait]
 impl IdentityStore for IdentityFile {
     async fn store(&self, identity: &Identity) -> io::Result<()> {
-        let (path, content) = (self.0.clone(), identity_file(identity));
-        let writing = tokio::task::spawn_blocking(move || {
-            let written = hostfs::write_durable_file(&path, content.as_bytes());
-            written.map_err(io::Error::other)
-        });
-        writing.await.map_err(io::Error::other)?
+        self.write(IDENTITY, identity_file(identity)).await
+    }
+
+    async fn store_control_planes(&self, listed: &[ControlPlane]) -> io::Result<()> {
+        let lines = listed.iter().map(|to| format!("{to}\n"));
+        self.write(LISTED, Zeroizing::new(lines.collect())).await
+    }
+
+    fn stored_control_planes(&self) -> Vec<ControlPlane> {
+        listed(&self.0)
     }
 }
 
@@ -183,6 +254,7 @@ fn damaged(path: &Path, reason: &str) -> StartError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_file_has_one_key_and_one_certificate_whatever_is_renewed() {
@@ -204,5 +276,41 @@ mod tests {
             assert_eq!(*identity.key, key);
             identity.certificate = certificate(renewed);
         }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_cannot_be_read_is_not_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = IdentityFile(folder.path().to_owned());
+        assert_eq!(file.stored_control_planes(), []);
+        let listed: [ControlPlane; 2] = [
+            "https://10.0.0.2:8443".parse().unwrap(),
+            "https://[2001:db8::1]:1".parse().unwrap(),
+        ];
+        file.store_control_planes(&listed).await.unwrap();
+        assert_eq!(file.stored_control_planes(), listed);
+        let path = folder.path().join(LISTED);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::write(&path, [0xff; 9]).unwrap();
+        assert_eq!(file.stored_control_planes(), []);
+        fs::write(&path, "https://a:1\n../x\n\n").unwrap();
+        assert_eq!(file.stored_control_planes(), ["a:1".parse().unwrap()]);
+    }
+
+    #[test]
+    fn an_attempt_to_join_is_repeated_with_its_key() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().to_owned();
+        let config = Config::from_text(path, "config.toml".into(), "").unwrap();
+        let first = joining_key(&config).unwrap();
+        let again = joining_key(&config).unwrap();
+        assert_eq!(first.public_key(), again.public_key());
+        fs::write(root.path().join(JOINING_KEY), "cut").unwrap();
+        let other = joining_key(&config).unwrap();
+        assert_ne!(first.public_key(), other.public_key());
+        remove_joining_key(&config);
+        let after = joining_key(&config).unwrap();
+        assert_ne!(other.public_key(), after.public_key());
     }
 }

@@ -4,8 +4,8 @@
 use super::files::{self, Membership};
 use crate::{config::Config, console::print_line, start_error::StartError};
 use domain::{Clock, Message, Secret, SystemClock};
-use link::worker::{ControlPlane, JoinParts, Joined, LinkError, join as join_at};
-use pki::JoinToken;
+use link::worker::{ControlPlane, JoinParts, Joined, LinkError, join_with_key};
+use pki::{JoinToken, NodeKey};
 use std::{fs, os::unix::fs::MetadataExt};
 use store::DatabaseUrl;
 
@@ -39,7 +39,20 @@ pub async fn join(config: &Config, arguments: JoinArguments) -> Result<(), Start
         host: arguments.host.unwrap_or_else(|| config.public_host.clone()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let joined = first_that_answers(&control_planes, &parts).await?;
+    let is_first_attempt = !files::has_joining_key(config);
+    let key = files::joining_key(config)?;
+    let joined = match first_that_answers(&control_planes, &parts, &key).await {
+        Ok(joined) => joined,
+        Err(e) => {
+            use LinkError::{Identity, Protocol, Refused};
+            // A refusal is no lost answer. The key of an attempt before may still serve.
+            let is_refusal = matches!(e, Refused { .. } | Identity { .. } | Protocol { .. });
+            if is_first_attempt && is_refusal {
+                files::remove_joining_key(config);
+            }
+            return Err(e.into());
+        }
+    };
     let membership = Membership {
         node: joined.node,
         name,
@@ -47,6 +60,7 @@ pub async fn join(config: &Config, arguments: JoinArguments) -> Result<(), Start
         addresses: joined.addresses,
     };
     files::store(config, &membership, &joined)?;
+    files::remove_joining_key(config);
     print_line(&format!(
         "This machine is node {} now, called {}. Start it: systemctl enable --now maliknode-worker (or maliknode worker run)",
         membership.node, membership.name
@@ -57,22 +71,24 @@ pub async fn join(config: &Config, arguments: JoinArguments) -> Result<(), Start
 async fn first_that_answers(
     control_planes: &[ControlPlane],
     parts: &JoinParts,
-) -> Result<Joined, StartError> {
+    key: &NodeKey,
+) -> Result<Joined, LinkError> {
     let mut last = None;
     for to in control_planes {
-        match join_at(to, parts.clone(), SystemClock.now()).await {
+        match join_with_key(to, parts.clone(), key, SystemClock.now()).await {
             Ok(joined) => return Ok(joined),
-            // The token was not said yet.
-            Err(e @ (LinkError::Unreachable { .. } | LinkError::Silent { .. })) => {
-                last = Some(e);
-            }
-            Err(e) => return Err(e.into()),
+            // The answer may have been lost: with the same key the token still works.
+            Err(
+                e @ (LinkError::Unreachable { .. }
+                | LinkError::Silent { .. }
+                | LinkError::Broken { .. }),
+            ) => last = Some(e),
+            Err(e) => return Err(e),
         }
     }
-    Err(last.map_or_else(
-        || StartError::Usage("name a control plane with --to".to_owned()),
-        StartError::from,
-    ))
+    Err(last.unwrap_or_else(|| LinkError::Identity {
+        message: Box::new(Message::ControlPlaneNotHeard),
+    }))
 }
 
 fn refuse_a_second_time(config: &Config) -> Result<(), StartError> {

@@ -9,4 +9,4 @@ mod run;
 pub use join::{JoinArguments, join};
 pub use run::run;
 
-pub(crate) use files::{Membership, stored_identity};
+pub(crate) use files::{Membership, listed_control_planes, stored_identity};

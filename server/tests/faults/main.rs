@@ -10,6 +10,7 @@
 
 mod boot;
 #[path = "../packets/browser.rs"]
+#[allow(dead_code, reason = "the tests of workers use the rest")]
 mod browser;
 mod db_vs_machine;
 #[path = "../packets/dns.rs"]

@@ -1,17 +1,16 @@
 //! Who becomes a node, and who does not.
 
 use crate::{
-    cluster::Cluster,
-    exclusive_bed,
+    cluster::{LOCAL, shared_cluster},
     machine::{Machine, Worker, text},
-    stack::{ServerOptions, Stack, eventually},
+    netns,
+    stack::{ServerOptions, eventually},
 };
 
 #[test]
 fn a_token_serves_once_and_a_revoked_worker_is_refused() {
-    let _bed = exclusive_bed();
-    let mut cluster = Cluster::start("joining", 0);
-    let mut worker = Worker::new(Machine::start("w1", 10));
+    let cluster = shared_cluster();
+    let mut worker = Worker::new(Machine::start("w3", 12));
     let token = cluster.token();
 
     // Not a token, and one of another installation.
@@ -45,7 +44,7 @@ fn a_token_serves_once_and_a_revoked_worker_is_refused() {
         "a worker joins once: {}",
         text(&again)
     );
-    let second = Worker::new(Machine::start("w2", 11));
+    let second = Worker::new(Machine::start("w4", 13));
     let used = second.try_join(&token);
     assert_eq!(
         used.status.code(),
@@ -56,42 +55,32 @@ fn a_token_serves_once_and_a_revoked_worker_is_refused() {
 
     worker.start();
     let name = worker.machine.name.clone();
-    let heard = |cluster: &Cluster| {
-        let nodes = cluster.list();
-        nodes
-            .iter()
-            .any(|n| n["name"] == name.as_str() && !n["last_heard"].is_null())
+    let of = |nodes: &[serde_json::Value]| {
+        let node = nodes.iter().find(|n| n["name"] == name.as_str());
+        node.expect("it is listed").clone()
     };
-    eventually("the worker reports", || heard(&cluster));
-    let alice = cluster.sign_up_on(&name, "alice");
+    eventually("the worker reports", || {
+        !of(&cluster.list())["last_heard"].is_null()
+    });
+    cluster.sign_up_on(&name, "joiner");
+    cluster.open_only(&[LOCAL, &name]);
     let revoked = cluster.command(&["node", "revoke", &name]);
     assert!(revoked.status.success(), "{}", text(&revoked));
     let placed = cluster.stack.register("later");
-    assert_ne!(
-        cluster.node_of(&placed),
-        name,
-        "a revoked node gets no tenant"
-    );
+    let node = cluster.node_of(&placed);
+    assert_eq!(node, LOCAL, "a revoked node gets no tenant");
     eventually("its connection is closed", || {
         cluster.stack.log().contains("no longer admitted")
     });
-    let nodes = cluster.list();
-    let of = nodes.iter().find(|n| n["name"] == name.as_str());
-    assert_eq!(
-        of.expect("it is listed")["standing"],
-        "revoked",
-        "{nodes:?}"
-    );
-    drop(alice);
-    cluster.workers.push(worker);
+    let node = of(&cluster.list());
+    assert_eq!(node["standing"], "revoked", "{node}");
 }
 
 #[test]
 fn sqlite_refuses_workers_with_the_way_to_postgresql() {
-    let _bed = exclusive_bed();
-    let mut stack = Stack::launch(ServerOptions::with_root("sqlite"));
-    stack.wait_for_answer();
-    let out = stack.options().command(&["worker", "token"]).output();
+    netns::require();
+    let options = ServerOptions::with_root("sqlite");
+    let out = options.command(&["worker", "token"]).output();
     let out = out.expect("maliknode runs");
     assert_eq!(out.status.code(), Some(1), "{}", text(&out));
     assert!(text(&out).contains("PostgreSQL"), "{}", text(&out));

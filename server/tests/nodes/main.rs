@@ -6,38 +6,48 @@
 //! tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod adguard_home;
+mod admission;
 #[path = "../packets/browser.rs"]
 #[allow(dead_code, reason = "the packet and fault tests use the rest")]
 mod browser;
 mod cluster;
+mod control_planes;
 #[path = "../packets/dns.rs"]
 #[allow(dead_code, reason = "the packet tests use the rest")]
 mod dns;
+#[path = "../faults/dns_probe.rs"]
+mod dns_probe;
+mod drift;
+#[path = "../packets/iperf.rs"]
+#[allow(dead_code, reason = "the packet tests use the rest")]
+mod iperf;
 mod joining;
+mod kills;
+mod lifecycle;
+mod live;
 mod machine;
+mod machines;
+mod moving;
 #[path = "../packets/netns.rs"]
 #[allow(dead_code, reason = "the packet tests use the rest")]
 mod netns;
 mod outages;
+mod pages;
+mod plans;
+mod policies;
 #[path = "../../../crates/store/tests/contract/postgres.rs"]
 mod postgres;
+mod several;
 #[path = "../packets/stack/mod.rs"]
 #[allow(dead_code, reason = "the packet and fault tests use the rest")]
 mod stack;
+mod stream;
 mod tenants;
+mod transfer;
 
 use dns::Answer;
-use std::{
-    net::Ipv4Addr,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
-/// Waits for exclusive use of the bed: the tests share its machines.
-fn exclusive_bed() -> MutexGuard<'static, ()> {
-    static BED: Mutex<()> = Mutex::new(());
-    BED.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use std::{net::Ipv4Addr, time::Duration};
 
 /// A name that no list blocks. The test upstream answers every name.
 const ALLOWED: &str = "allowed.example.test";

@@ -3,19 +3,18 @@
 
 use crate::{
     blocks,
-    cluster::Cluster,
-    exclusive_bed, resolves,
+    cluster::{SharedCluster, shared_cluster},
+    resolves,
     stack::{eventually, wait_for},
 };
 use std::time::Duration;
 
 #[test]
 fn a_worker_serves_without_its_control_plane() {
-    let _bed = exclusive_bed();
-    let mut cluster = Cluster::start("outages", 1);
-    let name = cluster.workers[0].machine.name.clone();
+    let mut cluster = shared_cluster();
     let client = cluster.workers[0].machine.client();
-    let mut alice = cluster.sign_up_on(&name, "alice");
+    let mut alice = cluster.sign_up_on("w1", "outages");
+    let (_, slot) = cluster.id_and_slot("outages");
     let gateway = alice.gateway;
     let phone = cluster
         .stack
@@ -34,7 +33,7 @@ fn a_worker_serves_without_its_control_plane() {
     );
     cluster.workers[0]
         .machine
-        .run(&["ip", "link", "delete", "wg1"]);
+        .run(&["ip", "link", "delete", &format!("wg{slot}")]);
     assert!(!resolves(&phone, gateway));
     cluster.workers[0].start();
     wait_for(
@@ -64,9 +63,38 @@ fn a_worker_serves_without_its_control_plane() {
         resolves(&phone, gateway) && resolves(&tablet, gateway),
         "it serves what it has"
     );
+    // What is changed once the two have missed each other is corrected, and told later.
+    let ended = |cluster: &SharedCluster| {
+        let log = cluster.stack.log();
+        log.matches("nothing was heard").count()
+    };
+    let before = ended(&cluster);
+    wait_for("it is missed", Duration::from_secs(40), || {
+        (ended(&cluster) > before).then_some(())
+    });
+    // The worker misses the control plane at about the same time.
+    std::thread::sleep(Duration::from_secs(3));
+    let told = || {
+        let events = cluster.events(Some("outages"));
+        let gone = |e: &&serde_json::Value| e["kind"] == "drift.interface_gone";
+        events.iter().filter(gone).count()
+    };
+    let before = told();
+    let link = format!("wg{slot}");
+    let machine = &cluster.workers[0].machine;
+    machine.run(&["ip", "link", "delete", &link]);
+    // A new interface has no sessions. By itself a client would notice after 15 s.
+    eventually("the tunnel is back", || {
+        phone.reconnect();
+        tablet.reconnect();
+        resolves(&phone, gateway) && resolves(&tablet, gateway)
+    });
     cluster.workers[0].machine.heal();
     wait_for("the removal is in force", Duration::from_secs(40), || {
         (!resolves(&tablet, gateway)).then_some(())
+    });
+    wait_for("the correction is told", Duration::from_secs(40), || {
+        (told() > before).then_some(())
     });
     // In the client's namespace, the tablet's route to the gateway preceded the phone's.
     tablet.disconnect();

@@ -2,8 +2,8 @@
 
 use crate::{
     blocks,
-    cluster::Cluster,
-    exclusive_bed, internet,
+    cluster::{LOCAL, shared_cluster},
+    internet,
     netns::{at, pings, tcp_reads, udp_reaches},
     resolves,
     stack::{ECHO, eventually},
@@ -11,16 +11,13 @@ use crate::{
 
 #[test]
 fn a_tenant_on_a_worker_has_everything() {
-    let _bed = exclusive_bed();
-    let mut cluster = Cluster::start("tenants", 1);
+    let mut cluster = shared_cluster();
     let worker = &cluster.workers[0].machine;
-    let (node, client, outside) = (worker.name.clone(), worker.client(), worker.outside());
+    let (client, outside) = (worker.client(), worker.outside());
     let host = worker.public_host().to_string();
 
-    // The emptier node gets the next tenant, so both get some.
-    let mut alice = cluster.sign_up_on(&node, "alice");
-    let mut carol = cluster.sign_up_on("local", "carol");
-    let mut bob = cluster.sign_up_on(&node, "bobby");
+    let [mut alice, mut bob] = cluster.sign_up_all_on("w1", ["alice", "bobby"]);
+    let mut carol = cluster.sign_up_on(LOCAL, "carol");
 
     // Its devices connect to the worker, which filters, masquerades and isolates.
     let phone = cluster

@@ -83,6 +83,32 @@ impl Browser {
             .unwrap_or_else(|e| panic!("{method} {url}: {e}"))
     }
 
+    /// Returns the head of a request, without the empty line at its end.
+    fn head(&self, method: &str, url: &str) -> String {
+        let (authority, path) = split(url);
+        let host = authority.split(':').next().unwrap_or_default();
+        let cookies = self.cookies.iter().filter(|((h, _), _)| h == host);
+        let cookies: Vec<String> = cookies.map(|((_, k), v)| format!("{k}={v}")).collect();
+        let mut head =
+            format!("{method} {path} HTTP/1.0\r\nHost: {authority}\r\nAccept: text/html\r\n");
+        if !cookies.is_empty() {
+            head += &format!("Cookie: {}\r\n", cookies.join("; "));
+        }
+        head
+    }
+
+    /// Requests a page that does not end, and returns the connection on which it
+    /// arrives.
+    ///
+    /// # Errors
+    /// The server does not listen.
+    pub fn open(&self, url: &str) -> io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        let head = self.head("GET", url);
+        stream.write_all(format!("{head}\r\n").as_bytes())?;
+        Ok(stream)
+    }
+
     /// Sends one request with a body of this type, without following redirects.
     /// It uses HTTP/1.0: one connection, which ends with the body.
     ///
@@ -94,19 +120,9 @@ impl Browser {
         url: &str,
         content: Option<(&str, &str)>,
     ) -> io::Result<Page> {
-        let (authority, path) = split(url);
+        let (authority, _) = split(url);
         let host = authority.split(':').next().unwrap_or_default().to_owned();
-        let cookies: Vec<String> = self
-            .cookies
-            .iter()
-            .filter(|((h, _), _)| *h == host)
-            .map(|((_, k), v)| format!("{k}={v}"))
-            .collect();
-        let mut head =
-            format!("{method} {path} HTTP/1.0\r\nHost: {authority}\r\nAccept: text/html\r\n");
-        if !cookies.is_empty() {
-            head += &format!("Cookie: {}\r\n", cookies.join("; "));
-        }
+        let mut head = self.head(method, url);
         if let Some((kind, body)) = content {
             head += &format!(
                 "Origin: http://{authority}\r\nReferer: http://{authority}/\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n",

@@ -13,10 +13,13 @@ mod containers;
 mod crowd;
 mod dns;
 mod iperf;
+mod moving;
 mod neighbours;
 mod neighbours_tunnel;
 mod netns;
 mod plans;
+#[path = "../../../crates/store/tests/contract/postgres.rs"]
+mod postgres;
 mod raw;
 #[allow(dead_code, reason = "the fault tests use the rest")]
 mod stack;

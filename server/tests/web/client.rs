@@ -10,7 +10,7 @@ use std::time::Duration;
 use tower::ServiceExt;
 
 /// An open event stream.
-pub struct Stream(Body);
+pub struct Stream(pub Body);
 
 impl Stream {
     /// Reads until this text arrives, and returns everything that was read.

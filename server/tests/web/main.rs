@@ -7,6 +7,11 @@
 // A test that cannot continue panics.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod api;
+mod api_client;
+mod api_requests;
+mod api_script;
+mod api_table;
 mod client;
 mod edges;
 mod events;

@@ -186,3 +186,33 @@ async fn a_worker_is_closed_renamed_in_dns_and_removed() {
         assert!(home.contains(action), "{action} is not in the audit log");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_drained_and_its_moves_are_listed() {
+    let s = Stack::with_worker().await;
+    let operator = s.operator().await;
+    s.sign_up("lina").await;
+    let page = s.get(ADMIN, "/nodes/1", Some(&operator)).await;
+    assert!(page.contains("/do/drain_node") && !page.contains("/do/lose_node"));
+    // The worker has no tenant that could leave it.
+    let page = s.get(ADMIN, "/nodes/2", Some(&operator)).await;
+    assert!(!page.contains("/do/drain_node") && !page.contains("/do/lose_node"));
+    let (to, _) = send(&s, &operator, "/do/drain_node", "id=1").await;
+    assert!(to.starts_with("/nodes/1?error=move"), "{to}");
+    let (to, list) = send(&s, &operator, "/do/drain_node", "id=1&without_data=true").await;
+    assert_eq!(to, "/nodes");
+    for text in [
+        "Tenants still to be moved: 1",
+        "lina",
+        "the node is drained",
+    ] {
+        assert!(list.contains(text), "no {text}: {list:?}");
+    }
+    // Opening it again ends that.
+    let (_, list) = send(&s, &operator, "/do/open_node", "id=1&open=true").await;
+    assert!(!list.contains("Tenants still to be moved"));
+    let (to, _) = send(&s, &operator, "/do/lose_node", "id=1").await;
+    assert!(to.starts_with("/nodes/1?error=node"), "the local one: {to}");
+    let home = s.get(ADMIN, "/", Some(&operator)).await;
+    assert!(home.contains("node.drain"), "not in the audit log");
+}

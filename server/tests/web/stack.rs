@@ -22,7 +22,7 @@ use testkit::{fakes::FakeMachine, samples};
 use tokio::{sync::watch, task::JoinHandle};
 
 pub const BASE: &str = "localhost:8085";
-const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "correct horse battery staple";
 
 pub struct Stack {
     pub web: Web,
@@ -114,12 +114,15 @@ impl Stack {
             clock,
             entropy: Entropy::system(),
             settings: ControlSettings {
+                control_plane: "a".to_owned(),
+                address: None,
                 addresses,
                 public_host: "vpn.example".to_owned(),
                 local: Some(LOCAL_NODE),
                 excluded_slots: Default::default(),
                 max_tenants,
                 sign_ups_per_hour: 0,
+                forward_time: std::time::Duration::from_secs(86_400),
                 time_zone: "UTC".to_owned(),
             },
             workers,
@@ -237,6 +240,21 @@ impl Stack {
         answer.cookie.unwrap().split(';').next().unwrap().to_owned()
     }
 
+    pub fn operator_password(&self) -> &str {
+        self.operator.expose()
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Suspends a tenant or resumes it.
+    pub async fn suspend(&self, name: &str, suspended: bool) {
+        let scope = self.scope(name).await;
+        let tenants = self.control.tenants();
+        tenants.set_suspended(&scope, suspended).await.unwrap();
+    }
+
     /// Resets the password, as `maliknode operator reset` does.
     pub async fn reset_operator(&self) {
         self.control.operators().reset("admin").await.unwrap();
@@ -318,7 +336,9 @@ impl Stack {
                 endpoint: None,
             };
             let samples = [sample];
-            let counted = self.store.record_statistics(LOCAL_NODE, &samples, now);
+            let counted = self
+                .store
+                .record_statistics(LOCAL_NODE, &samples, None, now);
             counted.await.unwrap();
         }
         let tenants = [scope.tenant()];

@@ -208,6 +208,13 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         (Method::POST, "/do/revoke_node", "id=2".into(), Operator),
         (
             Method::POST,
+            "/do/drain_node",
+            "id=2&without_data=true".into(),
+            Operator,
+        ),
+        (Method::POST, "/do/lose_node", "id=2".into(), Operator),
+        (
+            Method::POST,
             "/do/remove_node",
             "id=2&name=worker-1".into(),
             Operator,

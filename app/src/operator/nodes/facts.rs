@@ -17,6 +17,15 @@ pub fn state(node: &NodeRow) -> (Tone, &'static str) {
     }
 }
 
+/// Returns whether a worker's tenants cannot leave it in order.
+pub fn is_lost(node: &NodeRow) -> bool {
+    let is_silent = node
+        .problems
+        .iter()
+        .any(|p| p.code == ErrorCode::NodeUnreachable);
+    !node.is_local && (is_silent || node.standing == NodeStanding::Revoked)
+}
+
 /// Returns "12, room for 30 more".
 pub fn tenants(node: &NodeRow) -> String {
     let held = format::thousands(node.tenants.into());

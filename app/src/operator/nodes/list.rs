@@ -1,6 +1,6 @@
 //! `/nodes`.
 
-use super::{facts, path, ready};
+use super::{facts, moves::Moves, path, ready};
 use crate::{
     context, forms,
     loader::load,
@@ -29,9 +29,13 @@ pub fn NodesPage() -> impl IntoView {
             now,
             workers,
             nodes,
+            moves,
         } = control.nodes().list(&operator).await?;
         let may_add = workers == WorkersAllowed::Yes;
         let has_worker = nodes.iter().any(|n| !n.is_local);
+        let moves = (!moves.is_empty()).then(|| {
+            view! { <Moves moves=moves nodes=nodes.clone() now=now texts=texts/> }
+        });
         Ok::<_, Failure>(view! {
             <PageShell
                 area=Area::Operator
@@ -55,6 +59,7 @@ pub fn NodesPage() -> impl IntoView {
                     <Table nodes=nodes now=now texts=texts/>
                     {(!has_worker).then(|| view! { <NoWorker workers=workers/> })}
                 </section>
+                {moves}
             </PageShell>
         })
     })
@@ -143,11 +148,12 @@ fn row(node: NodeRow, now: Timestamp, texts: &Texts) -> impl IntoView + use<> {
             <td>
                 <Chip tone=tone>{state}</Chip>
             </td>
-            <td class="num full">
+            // What is long takes another line, so that the buttons fit on a small screen.
+            <td class="num full wrap">
                 <span class="mob xs">"Tenants: "</span>
                 {tenants}
             </td>
-            <td class="num full">
+            <td class="num full wrap">
                 <span class="mob xs">"Memory: "</span>
                 {memory}
             </td>

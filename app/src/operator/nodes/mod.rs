@@ -3,7 +3,9 @@
 
 mod facts;
 mod join;
+mod leave;
 mod list;
+mod moves;
 mod node;
 mod token_cookie;
 
@@ -84,6 +86,39 @@ pub async fn revoke_node(id: i64) -> Result<(), AppError> {
     .await;
     done.map_err(|f| refused(f, &path(id)))?;
     forms::redirect(&path(id));
+    Ok(())
+}
+
+/// Lets all tenants of a node be moved to others.
+///
+/// # Errors
+/// Signed out, or the failures of `NodesHandle::drain`.
+#[server(prefix = "/do", endpoint = "drain_node")]
+pub async fn drain_node(id: i64, #[server(default)] without_data: bool) -> Result<(), AppError> {
+    let done = async {
+        let (control, operator) = ready()?;
+        let nodes = control.nodes();
+        nodes.drain(&operator, NodeId(id), without_data).await
+    }
+    .await;
+    done.map_err(|f| refused(f, &path(id)))?;
+    forms::redirect("/nodes");
+    Ok(())
+}
+
+/// Places the tenants of a silent or revoked worker on other nodes.
+///
+/// # Errors
+/// Signed out, or the failures of `NodesHandle::lose`.
+#[server(prefix = "/do", endpoint = "lose_node")]
+pub async fn lose_node(id: i64) -> Result<(), AppError> {
+    let done = async {
+        let (control, operator) = ready()?;
+        control.nodes().lose(&operator, NodeId(id)).await
+    }
+    .await;
+    done.map_err(|f| refused(f, &path(id)))?;
+    forms::redirect("/nodes");
     Ok(())
 }
 

@@ -1,6 +1,10 @@
 //! `/nodes/:id`: a node, and what can be changed of it.
 
-use super::{facts, ready};
+use super::{
+    facts,
+    leave::{Drain, Lose},
+    ready,
+};
 use crate::{
     context,
     forms::{self, Refusal},
@@ -51,6 +55,14 @@ pub fn NodePage() -> impl IntoView {
         });
         let of_form = |f: &Refusal| matches!(f.field, Some(Field::Host | Field::Name));
         let on_top = refusal.clone().filter(|f| !of_form(f)).map(|f| f.message);
+        let has_tenants = node.tenants > 0;
+        let is_lost = facts::is_lost(&node);
+        let drain = (has_tenants && !is_lost).then(|| {
+            view! { <Drain id=node.id.to_string() name=name.clone()/> }
+        });
+        let lose = (has_tenants && is_lost).then(|| {
+            view! { <Lose id=node.id.to_string() name=name.clone()/> }
+        });
         let forms = (!node.is_local).then(|| {
             let may_join = view.workers == WorkersAllowed::Yes;
             view! { <WorkerForms node=node.clone() refusal=refusal query=query may_join=may_join/> }
@@ -75,6 +87,8 @@ pub fn NodePage() -> impl IntoView {
                     <Problems problems=problems/>
                 </div>
                 <Facts node=node now=view.now/>
+                {drain}
+                {lose}
                 {forms}
             </PageShell>
         })
@@ -281,10 +295,10 @@ fn Remove(
             </form>
         }
         .into_any(),
-        1 => view! { <p class="s mt-3">"1 tenant is on it. Delete it first."</p> }.into_any(),
+        1 => view! { <p class="s mt-3">"1 tenant is on it. Move it to another node first."</p> }.into_any(),
         n => {
             let n = format::thousands(n.into());
-            view! { <p class="s mt-3">{format!("{n} tenants are on it. Delete them first.")}</p> }
+            view! { <p class="s mt-3">{format!("{n} tenants are on it. Move them to other nodes first.")}</p> }
                 .into_any()
         }
     };

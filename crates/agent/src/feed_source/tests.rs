@@ -280,3 +280,24 @@ async fn an_unreadable_tenant_is_kept_after_a_restart() {
     assert_eq!(source.load(9).await.unwrap(), feed.spec());
     until_written(&checkpoint, &feed.spec()).await;
 }
+
+/// A burst of changes is written seconds later, and an orderly end does not wait for that.
+#[tokio::test]
+async fn an_orderly_end_stores_the_newest_spec() {
+    let dir = tempfile::tempdir().unwrap();
+    let (feed, checkpoint) = (Feed::new(spec(1, 1)), checkpoint_in(dir.path()));
+    let source = feed.source(&checkpoint);
+    source.load(0).await.unwrap();
+    source.flush().await;
+    assert_eq!(checkpoint.read().unwrap(), Some(feed.spec()));
+    feed.set(|s| {
+        *s = NodeSpec {
+            generation: s.generation,
+            ..spec(0, 5)
+        }
+    });
+    source.load(1).await.unwrap();
+    assert_eq!(checkpoint.read().unwrap().unwrap().tenants.len(), 1);
+    source.flush().await;
+    assert_eq!(checkpoint.read().unwrap(), Some(feed.spec()));
+}

@@ -1,6 +1,7 @@
 //! The link to a control plane in the same process: it sees the node in this
 //! process through the same port as it would see one on another machine.
 
+use super::reading_order;
 use crate::{capacity::CapacityMeter, resources::ResourceMeter};
 use async_trait::async_trait;
 use domain::{
@@ -8,8 +9,8 @@ use domain::{
 };
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
-    DnsLogin, DnsStream, EventKind, Location, MachineState, NodeState, Nodes, PeerStatistics,
-    Reported, ResourceUsage, TenantState,
+    DnsStream, EventKind, Location, MachineState, NodeState, NodeStatistics, Nodes, Reported,
+    ResourceUsage, TenantState,
 };
 use provisioning::{NodeHandle, PortError};
 use std::{
@@ -190,24 +191,21 @@ impl Nodes for LocalNodes {
         }
     }
 
-    async fn statistics(&self, node: NodeId) -> Result<Vec<PeerStatistics>, Problem> {
+    async fn statistics(&self, node: NodeId) -> Result<NodeStatistics, Problem> {
         self.is_own(node).ok_or_else(unknown_node)?;
+        let taken = reading_order::now();
         let read = self.engine.statistics().await;
-        read.map_err(|e| problem(&e))
+        let peers = read.map_err(|e| problem(&e))?;
+        Ok(NodeStatistics {
+            taken,
+            since: None,
+            peers,
+        })
     }
 
     async fn resources(&self, node: NodeId) -> Result<Vec<ResourceUsage>, Problem> {
         self.is_own(node).ok_or_else(unknown_node)?;
         self.resources.report()
-    }
-
-    fn dns_login(&self, at: Location, name: &TenantName) -> Option<DnsLogin> {
-        self.is_own(at.node)?;
-        let dns = self.engine.dns(at.slot, name)?;
-        Some(DnsLogin {
-            user: dns.user.to_owned(),
-            password: dns.password,
-        })
     }
 
     async fn dns_connect(&self, at: Location, name: &TenantName) -> Result<DnsStream, Problem> {

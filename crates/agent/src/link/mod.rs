@@ -2,3 +2,4 @@
 //! the same process is [`local`]; a worker's will be beside it.
 
 pub(crate) mod local;
+mod reading_order;

@@ -61,11 +61,7 @@ impl CheckpointWriter {
         if lock(&self.pending).replace(spec.clone()).is_some() {
             return;
         }
-        let (checkpoint, pending, file) = (
-            self.checkpoint.clone(),
-            self.pending.clone(),
-            self.file.clone(),
-        );
+        let write = self.write_pending();
         let soon = Instant::now() + GATHER;
         let at = {
             let mut last = lock(&self.last_write);
@@ -75,13 +71,30 @@ impl CheckpointWriter {
         };
         tokio::spawn(async move {
             tokio::time::sleep_until(at).await;
-            let write = move || {
-                // Locked before the spec is taken, so that no other task removes
-                // the file in between.
-                let _file = lock(&file);
-                let spec = lock(&pending).take();
-                spec.map_or(Ok(()), |spec| checkpoint.write(&spec))
-            };
+            write.await;
+        });
+    }
+
+    /// Writes what waits to be written now: the process ends in order.
+    pub(crate) async fn flush(&self) {
+        self.write_pending().await;
+    }
+
+    /// Writes the spec that waits once this is awaited, if there is one.
+    fn write_pending(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (checkpoint, pending, file) = (
+            self.checkpoint.clone(),
+            self.pending.clone(),
+            self.file.clone(),
+        );
+        let write = move || {
+            // Locked before the spec is taken, so that no other task removes the file
+            // in between.
+            let _file = lock(&file);
+            let spec = lock(&pending).take();
+            spec.map_or(Ok(()), |spec| checkpoint.write(&spec))
+        };
+        async move {
             match tokio::task::spawn_blocking(write).await {
                 Ok(Ok(())) => {}
                 Ok(Err(e)) => {
@@ -89,7 +102,7 @@ impl CheckpointWriter {
                 }
                 Err(e) => tracing::error!(error = %e, "storing the last spec failed"),
             }
-        });
+        }
     }
 
     /// Removes the file, after a write that is under way. The revocation takes

@@ -84,7 +84,7 @@ pub async fn statistics(rig: &Rig, figures: &mut Figures) -> Outcome<()> {
         let cpu = Cpu::now(rig).await?;
         let begun = Instant::now();
         rig.store
-            .record_statistics(LOCAL_NODE, &samples, at)
+            .record_statistics(LOCAL_NODE, &samples, None, at)
             .await?;
         figures.note("statistics stored", begun.elapsed());
         figures.cpu("statistics stored", Cpu::now(rig).await?.since(&cpu));

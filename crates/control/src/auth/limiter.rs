@@ -92,6 +92,18 @@ impl Limiter {
         })
     }
 
+    /// Returns how many attempts are left for a key, and the milliseconds until there is one
+    /// more.
+    pub(crate) fn left(&self, key: &str, now: Timestamp) -> (u32, i64) {
+        let since = now.0 - self.window_millis;
+        let attempts = self.attempts();
+        let times = attempts.get(key).into_iter().flatten();
+        let times = times.filter(|t| **t > since && **t <= now.0);
+        let used = u32::try_from(times.clone().count()).unwrap_or(u32::MAX);
+        let oldest = times.min().map_or(0, |t| t - since);
+        (self.max_attempts.saturating_sub(used), oldest)
+    }
+
     /// Takes a count back: the attempt was not a failure.
     pub(crate) fn refund(&self, attempt: Attempt) {
         let mut attempts = self.attempts();

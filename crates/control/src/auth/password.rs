@@ -1,15 +1,14 @@
 //! Sign-in with a name and a password: how many attempts are allowed, which of
 //! them count, and what the audit log says of them.
 
-use super::{
-    Auth, limiter::address_key, limits::too_many, password_strength::MAX_BYTES, sessions::proof,
-};
+use super::{Auth, limiter::address_key, password_strength::MAX_BYTES, sessions::proof};
 use crate::{
     failures::store_failure,
     inputs::{OperatorSession, SignInTicket},
 };
 use domain::{ErrorCode, Failure, Field, Message, OperatorScope, Secret, TenantName};
 use std::net::IpAddr;
+use store::{OperatorRecord, TenantRecord};
 
 /// Longest name of an operator, in bytes.
 const MAX_OPERATOR_NAME: usize = 64;
@@ -35,6 +34,23 @@ impl Auth<'_> {
         password: &Secret,
         from: IpAddr,
     ) -> Result<SignInTicket, Failure> {
+        let tenant = self.checked_tenant(name, password, from).await?;
+        let logged = tenant.name.as_str();
+        let entry = self.session_entry(logged, from, Some(tenant.id));
+        match self.sign_in_ticket(&tenant, Some(entry)).await {
+            // The tenant was deleted after its password was checked.
+            Err(f) if f.code == ErrorCode::NotFound => Err(refused()),
+            ticket => ticket,
+        }
+    }
+
+    /// Checks a tenant's name and password, as [`Auth::sign_in`] does.
+    pub(super) async fn checked_tenant(
+        self,
+        name: &str,
+        password: &Secret,
+        from: IpAddr,
+    ) -> Result<TenantRecord, Failure> {
         let inner = self.0;
         // An impossible name is checked like any other, so that the answer
         // reveals nothing.
@@ -53,15 +69,8 @@ impl Auth<'_> {
             let is_right = inner.hasher.verify(password, hash).await?;
             Ok(tenant.filter(|_| is_right))
         };
-        let tenant = self
-            .attempt(format!("tenant {logged}"), &logged, from, check)
-            .await?;
-        let entry = self.session_entry(&logged, from, Some(tenant.id));
-        match self.sign_in_ticket(&tenant, Some(entry)).await {
-            // The tenant was deleted after its password was checked.
-            Err(f) if f.code == ErrorCode::NotFound => Err(refused()),
-            ticket => ticket,
-        }
+        self.attempt(Some(format!("tenant {logged}")), &logged, from, check)
+            .await
     }
 
     /// Checks an operator's name and password, with the same limits as for
@@ -75,6 +84,23 @@ impl Auth<'_> {
         password: &Secret,
         from: IpAddr,
     ) -> Result<OperatorSession, Failure> {
+        let operator = self.checked_operator(name, password, from).await?;
+        let scope = OperatorScope::issue(operator.name);
+        let entry = self.session_entry(&scope.actor(), from, None);
+        self.0.store.audit(entry).await.map_err(store_failure)?;
+        Ok(OperatorSession {
+            proof: proof(&operator.password_hash),
+            scope,
+        })
+    }
+
+    /// Checks an operator's name and password, as [`Auth::operator_sign_in`] does.
+    pub(super) async fn checked_operator(
+        self,
+        name: &str,
+        password: &Secret,
+        from: IpAddr,
+    ) -> Result<OperatorRecord, Failure> {
         let inner = self.0;
         if name.len() > MAX_OPERATOR_NAME || password.expose().len() > MAX_BYTES {
             return Err(refused());
@@ -94,46 +120,35 @@ impl Auth<'_> {
             let is_right = inner.hasher.verify(password, hash).await?;
             Ok(operator.filter(|_| is_right))
         };
-        let operator = self
-            .attempt(format!("operator {name}"), &logged, from, check)
-            .await?;
-        let scope = OperatorScope::issue(operator.name);
-        let entry = self.session_entry(&scope.actor(), from, None);
-        inner.store.audit(entry).await.map_err(store_failure)?;
-        Ok(OperatorSession {
-            proof: proof(&operator.password_hash),
-            scope,
-        })
+        self.attempt(Some(format!("operator {name}")), &logged, from, check)
+            .await
     }
 
     /// Counts an attempt, then lets `check` decide on it. Only a wrong password
     /// stays counted: a busy server or a database that is away is not the
-    /// client's fault.
-    async fn attempt<T>(
+    /// client's fault. Without an account, only the address counts.
+    pub(super) async fn attempt<T>(
         self,
-        account: String,
+        account: Option<String>,
         logged: &str,
         from: IpAddr,
         check: impl Future<Output = Result<Option<T>, Failure>>,
     ) -> Result<T, Failure> {
         let inner = self.0;
-        let keys = vec![account, address_key(from)];
-        let attempt = inner
-            .limits
-            .sign_ins
-            .begin(keys, inner.clock.now())
-            .map_err(too_many)?;
+        let keys = account.into_iter().chain([address_key(from)]).collect();
+        let sign_ins = &inner.limits.sign_ins;
+        let attempt = sign_ins.begin(keys, inner.clock.now()).await?;
         match check.await {
             Ok(None) => {
                 self.log_lock_out(logged, attempt.exhausted, from).await;
                 Err(refused())
             }
             Ok(Some(found)) => {
-                inner.limits.sign_ins.refund(attempt);
+                sign_ins.refund(attempt).await;
                 Ok(found)
             }
             Err(f) => {
-                inner.limits.sign_ins.refund(attempt);
+                sign_ins.refund(attempt).await;
                 Err(f)
             }
         }

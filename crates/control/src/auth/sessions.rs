@@ -36,7 +36,18 @@ impl Auth<'_> {
     /// or address, so that a client that tries for hours does not fill the log.
     pub(super) async fn log_lock_out(self, account: &str, locked: Vec<String>, from: IpAddr) {
         let now = self.0.clock.now();
-        if locked.is_empty() || self.0.limits.logged_lock_outs.begin(locked, now).is_err() {
+        if locked.is_empty() {
+            return;
+        }
+        // Without an answer of the database nothing is written either.
+        if self
+            .0
+            .limits
+            .logged_lock_outs
+            .begin(locked, now)
+            .await
+            .is_err()
+        {
             return;
         }
         let entry = AuditEntry {

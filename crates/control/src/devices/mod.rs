@@ -16,6 +16,14 @@ use domain::{
 #[derive(Clone, Copy)]
 pub struct Devices<'a>(pub(crate) &'a Inner);
 
+/// A device with what else its row holds.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub device: DeviceView,
+    /// The id of its client in AdGuard Home.
+    pub client_id: String,
+}
+
 impl Devices<'_> {
     /// Adds a device and waits (3 s at most) until the tunnel has it. If the node
     /// takes longer, the device exists all the same, and the tenant's status says
@@ -60,6 +68,32 @@ impl Devices<'_> {
         Ok(inner.meter.device_view(device))
     }
 
+    /// Returns the tenant's devices, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound` once the tenant is deleted.
+    pub async fn list(self, scope: &TenantScope) -> Result<Vec<DeviceView>, Failure> {
+        let peers = self.peers(scope).await?;
+        Ok(peers.into_iter().map(|p| p.device).collect())
+    }
+
+    /// Returns the tenant's devices with what else their rows hold, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound` once the tenant is deleted.
+    pub async fn peers(self, scope: &TenantScope) -> Result<Vec<Peer>, Failure> {
+        let inner = self.0;
+        // The overview's two statements are quicker than a tenant's and its devices' three.
+        let month = inner.clock.now().month_start();
+        let read = inner.store.overview(scope, month).await;
+        let read = read.map_err(store_failure)?;
+        let peer = |d: store::DeviceRecord| Peer {
+            client_id: d.client_id.clone(),
+            device: inner.meter.device_view(d),
+        };
+        Ok(read.devices.into_iter().map(peer).collect())
+    }
+
     /// Returns the content of a device's page.
     ///
     /// # Errors
@@ -89,7 +123,27 @@ impl Devices<'_> {
         id: DeviceId,
         change: DeviceChange,
     ) -> Result<ChangedDevice, Failure> {
+        self.change_if(scope, id, change, None).await
+    }
+
+    /// Does what [`Devices::change`] does, if what of the device can be changed is still as
+    /// in `expected`.
+    ///
+    /// # Errors
+    /// As [`Devices::change`]; `ChangedMeanwhile`. Nothing is changed then.
+    pub async fn change_if(
+        self,
+        scope: &TenantScope,
+        id: DeviceId,
+        change: DeviceChange,
+        expected: Option<&DeviceView>,
+    ) -> Result<ChangedDevice, Failure> {
         let inner = self.0;
+        let expected = expected.map(|d| store::DeviceSettings {
+            label: d.label.clone(),
+            policy: d.policy,
+            mesh: d.mesh,
+        });
         let change = store::DeviceChange {
             label: change
                 .label
@@ -103,7 +157,7 @@ impl Devices<'_> {
         inner.limits.count_change(scope.tenant(), now)?;
         let changed = inner
             .store
-            .update_device(scope, id, change, now)
+            .update_device_if(scope, id, change, expected.as_ref(), now)
             .await
             .map_err(store_failure)?;
         let in_force = inner.in_force(scope, &changed).await;
@@ -123,7 +177,7 @@ impl Devices<'_> {
         let inner = self.0;
         let now = inner.clock.now();
         inner.limits.count_change(scope.tenant(), now)?;
-        inner.meter.count_before_removal(scope.tenant()).await;
+        inner.meter.count_before_removal(scope).await;
         let deleted = inner
             .store
             .delete_device(scope, id, now)

@@ -1,8 +1,9 @@
 //! A tenant's DNS filter, which is an AdGuard Home of its own.
 
 use crate::{failures::store_failure, inner::Inner, inputs::DnsTarget, nodes::location};
-use domain::{ErrorCode, Failure, Message, Problem, TenantName, TenantScope};
+use domain::{ErrorCode, Failure, Message, Problem, TenantName, TenantScope, marks::DNS_USER};
 use protocol::{DnsStream, Location};
+use store::TenantState;
 
 /// The handle on the tenants' DNS filters.
 #[derive(Clone, Copy)]
@@ -16,17 +17,18 @@ impl Dns<'_> {
     pub async fn target(self, scope: &TenantScope) -> Result<DnsTarget, Failure> {
         let tenant = self.0.store.tenant(scope).await.map_err(store_failure)?;
         let status = self.0.status(&tenant);
-        match (
-            status.dns.is_ready(),
-            self.0.nodes.dns_login(location(&tenant), &tenant.name),
-        ) {
-            (true, Some(login)) => Ok(DnsTarget {
-                at: location(&tenant),
-                name: tenant.name,
-                user: login.user,
-                password: login.password,
-            }),
-            _ => {
+        let is_active = tenant.state == TenantState::Active;
+        match status.dns.is_ready() && is_active {
+            true => {
+                let password = self.0.store.dns_password(scope).await;
+                Ok(DnsTarget {
+                    at: location(&tenant),
+                    name: tenant.name,
+                    user: DNS_USER.to_owned(),
+                    password: password.map_err(store_failure)?,
+                })
+            }
+            false => {
                 let message =
                     status
                         .dns

@@ -49,18 +49,59 @@ impl Events<'_> {
     }
 }
 
+/// An event of a tenant with its number in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantEvent {
+    pub id: i64,
+    pub row: TenantEventRow,
+}
+
+impl Events<'_> {
+    /// Returns at most `limit` events of the tenant, of one category or of all, those
+    /// recorded last first, from before the one with the id `before`.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn of_tenant_before(
+        self,
+        scope: &TenantScope,
+        wanted: Option<EventCategory>,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<TenantEvent>, Failure> {
+        let store = &self.0.store;
+        let events = store.tenant_events_before(scope, before, READ_EVENTS).await;
+        let numbered = |(id, e): (i64, Event)| TenantEvent {
+            id,
+            row: TenantEventRow {
+                at: e.at,
+                category: category(&e.kind),
+                kind: e.kind,
+            },
+        };
+        let events = events.map_err(store_failure)?.into_iter().map(numbered);
+        let events = events.filter(|e| wanted.is_none_or(|wanted| e.row.category == wanted));
+        Ok(events.take(limit).collect())
+    }
+}
+
 /// Returns events as the operator reads them, with what `node` returns of each one's node.
 pub(crate) fn for_operator(
     events: Vec<Event>,
     node: impl Fn(NodeId) -> Option<String>,
 ) -> Vec<EventRow> {
-    let row = |e: Event| EventRow {
+    let row = |e: Event| operator_row(e, &node);
+    newest_first(events).into_iter().map(row).collect()
+}
+
+/// Returns an event as the operator reads it, with what `node` returns of its node.
+pub(crate) fn operator_row(e: Event, node: impl Fn(NodeId) -> Option<String>) -> EventRow {
+    EventRow {
         at: e.at,
         node: node(e.node),
         category: category(&e.kind),
         message: recorded_message(&e.kind, &e.detail),
-    };
-    newest_first(events).into_iter().map(row).collect()
+    }
 }
 
 /// Sorts by the time an event began: a failure is written once it has lasted,

@@ -2,6 +2,7 @@
 //! recovered.
 
 mod failure_tracker;
+mod hand_over;
 mod log;
 mod record;
 mod subject;
@@ -10,7 +11,7 @@ mod tests;
 mod timing;
 mod writer;
 
-pub use log::Events;
-pub(crate) use log::{OPERATOR_EVENTS, for_operator};
+pub use log::{Events, TenantEvent};
+pub(crate) use log::{OPERATOR_EVENTS, for_operator, operator_row};
 pub(crate) use timing::Timing;
 pub(crate) use writer::EventWriter;

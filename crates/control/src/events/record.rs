@@ -40,6 +40,7 @@ mod tests {
                 "disk.trimmed" | "disk.lists" | "quota.warned" | "quota.reached" => {
                     EventCategory::Limit
                 }
+                "tenant.moved" => EventCategory::Note,
                 k if k.ends_with(".failed") => EventCategory::Failed,
                 _ => EventCategory::Recovered,
             };

@@ -85,6 +85,7 @@ impl Rig {
             store.clone(),
             Arc::new(nodes.clone()),
             clock,
+            test_node::leases(&store, Arc::new(nodes.clone())),
             timing,
         ));
         let channel = broadcast::Sender::new(capacity);
@@ -366,6 +367,7 @@ async fn a_report_before_the_jobs_begin_is_written() {
 async fn worker(store: &Store, name: &str) -> NodeId {
     let secret = Secret::new("secret");
     let token = NewJoinToken {
+        may_be_local: false,
         id: name,
         secret: &secret,
         node: None,

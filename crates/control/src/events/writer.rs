@@ -5,9 +5,17 @@
 //! events beyond its bound are counted, and the log says how many. A process
 //! that dies loses the events of its last second; the program's own log has
 //! them. A batch whose answer was lost may be written twice.
+//!
+//! Of several control planes each learns of the events of the nodes that it hears, and one
+//! writes them ([`Leases`]). The others keep those of the last 20 s ([`HandOver`]): the one
+//! that goes on where another died writes what that one may not have written. So an event
+//! around a death is written twice rather than never.
 
-use super::{Timing, failure_tracker::FailureTracker, record};
-use crate::nodes::worker_problem;
+use super::{Timing, failure_tracker::FailureTracker, hand_over::HandOver, record};
+use crate::{
+    control_planes::{Leases, Side},
+    nodes::worker_problem,
+};
 use domain::{Clock, NodeId, Slot};
 use futures_util::{StreamExt, stream::BoxStream};
 use protocol::{EventKind, Nodes, Reported};
@@ -42,11 +50,14 @@ pub(crate) struct EventWriter {
     store: Store,
     nodes: Arc<dyn Nodes>,
     clock: Arc<dyn Clock>,
+    leases: Arc<Leases>,
     pub(super) timing: Timing,
     /// What is reported from the beginning on, until [`EventWriter::run`] takes it:
     /// a node may have something to report before that.
     reports: Mutex<Option<BoxStream<'static, Reported>>>,
     queue: Mutex<Queue>,
+    /// Events that another control plane writes, or may write.
+    hand_over: Mutex<HandOver>,
     due: Notify,
 }
 
@@ -55,6 +66,7 @@ impl EventWriter {
         store: Store,
         nodes: Arc<dyn Nodes>,
         clock: Arc<dyn Clock>,
+        leases: Arc<Leases>,
         timing: Timing,
     ) -> Self {
         Self {
@@ -62,8 +74,10 @@ impl EventWriter {
             store,
             nodes,
             clock,
+            leases,
             timing,
             queue: Mutex::default(),
+            hand_over: Mutex::default(),
             due: Notify::new(),
         }
     }
@@ -76,12 +90,41 @@ impl EventWriter {
         tokio::join!(
             self.record_reports(reports),
             self.record_failures(),
+            self.take_over(),
             self.write_when_due()
         );
     }
 
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an event of a node: writes it, or keeps it in case that the control plane dies
+    /// that writes it.
+    fn take(&self, node: NodeId, event: NewEvent) {
+        match self.leases.side(node) {
+            Side::Own { .. } => self.push(node, event),
+            Side::Other | Side::Unknown => self.hand_over().add(node, event),
+        }
+    }
+
+    fn hand_over(&self) -> MutexGuard<'_, HandOver> {
+        let hand_over = self.hand_over.lock();
+        hand_over.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what was kept of nodes that are this control plane's from now on.
+    async fn take_over(&self) {
+        let mut renewals = self.leases.renewals();
+        loop {
+            let taken = self.hand_over().settle(|node| self.leases.side(node));
+            for (node, event) in taken {
+                self.push(node, event);
+            }
+            if renewals.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn push(&self, node: NodeId, event: NewEvent) {
@@ -96,6 +139,9 @@ impl EventWriter {
     }
 
     fn count_lost(&self, node: NodeId, count: u64) {
+        if !self.leases.is_own(node) {
+            return;
+        }
         *self.queue().lost.entry(node).or_default() += count;
         self.due.notify_one();
     }
@@ -120,7 +166,7 @@ impl EventWriter {
                         }
                         drifts.insert(key, now);
                     }
-                    self.push(node, record::row(&event, self.clock.now()));
+                    self.take(node, record::row(&event, self.clock.now()));
                 }
                 Reported::Missed { node, count } => self.count_lost(node, count),
             }
@@ -144,7 +190,7 @@ impl EventWriter {
                 let worker = workers.iter().find(|w| w.id == node);
                 let known = worker.and_then(|w| worker_problem(w, wall));
                 let events = tracker.check(self.nodes.as_ref(), node, known, now, wall);
-                events.into_iter().for_each(|event| self.push(node, event));
+                events.into_iter().for_each(|event| self.take(node, event));
             }
         }
     }
@@ -162,14 +208,19 @@ impl EventWriter {
         loop {
             self.due.notified().await;
             tokio::time::sleep(self.timing.gather).await;
-            loop {
-                let batch = self.next_batch();
-                if batch.is_empty() {
-                    break;
-                }
-                for (node, events) in &batch {
-                    self.write(*node, events).await;
-                }
+            self.write_pending().await;
+        }
+    }
+
+    /// Writes everything that waits in the queue.
+    pub(crate) async fn write_pending(&self) {
+        loop {
+            let batch = self.next_batch();
+            if batch.is_empty() {
+                return;
+            }
+            for (node, events) in &batch {
+                self.write(*node, events).await;
             }
         }
     }

@@ -1,7 +1,7 @@
-//! The background jobs: statistics, quotas, the event log, and the removal of what is
-//! older than its retention.
+//! The background jobs: leases, statistics, quotas, the event log, moves, and the removal of what
+//! is older than its retention, which one control plane does.
 
-use crate::inner::Inner;
+use crate::{auth::SIGNING_KEY_RETENTION_MILLIS, inner::Inner, nodes::run_moves};
 use std::time::Duration;
 
 /// How often old rows are removed.
@@ -14,6 +14,9 @@ const EXPIRED_TICKET_RETENTION_MILLIS: i64 = 0;
 /// How long a join token is stored after it has expired, so that a machine that comes
 /// late reads why it is refused.
 const EXPIRED_TOKEN_RETENTION_MILLIS: i64 = 30 * DAY_MILLIS;
+/// How long a credential of the API is stored after it has expired, so that its holder sees
+/// which one it was.
+const EXPIRED_CREDENTIAL_RETENTION_MILLIS: i64 = 30 * DAY_MILLIS;
 /// How long the audit log is stored: a year.
 const AUDIT_RETENTION_MILLIS: i64 = 365 * DAY_MILLIS;
 /// How long the event log is stored: a quarter.
@@ -23,9 +26,11 @@ const EVENT_RETENTION_MILLIS: i64 = 90 * DAY_MILLIS;
 /// the future is dropped.
 pub(crate) async fn run(inner: &Inner) {
     tokio::join!(
+        inner.leases.run(),
         inner.meter.run(),
         inner.quotas.run(),
         inner.events.run(),
+        run_moves(inner),
         housekeeping(inner)
     );
 }
@@ -34,6 +39,7 @@ async fn housekeeping(inner: &Inner) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING_INTERVAL);
     loop {
         ticks.tick().await;
+        inner.leases.jobs_are_held().await;
         remove_old_rows(inner).await;
     }
 }
@@ -45,10 +51,14 @@ async fn remove_old_rows(inner: &Inner) {
     if let Err(e) = inner.store.prune_tickets(until).await {
         tracing::warn!(error = ?e, "expired tickets could not be removed");
     }
+    if let Err(e) = inner.store.prune_attempts().await {
+        tracing::warn!(error = ?e, "old attempts could not be removed");
+    }
     let until = now.plus_millis(-EXPIRED_TOKEN_RETENTION_MILLIS);
     if let Err(e) = inner.store.prune_join_tokens(until).await {
         tracing::warn!(error = ?e, "expired join tokens could not be removed");
     }
+    remove_old_api_rows(inner).await;
     let until = now.plus_millis(-AUDIT_RETENTION_MILLIS);
     if let Err(e) = inner.store.prune_audit(until).await {
         tracing::warn!(error = ?e, "old audit entries could not be removed");
@@ -56,5 +66,21 @@ async fn remove_old_rows(inner: &Inner) {
     let until = now.plus_millis(-EVENT_RETENTION_MILLIS);
     if let Err(e) = inner.store.prune_events(until).await {
         tracing::warn!(error = ?e, "old events could not be removed");
+    }
+}
+
+/// Removes expired credentials and answers of the API, and keys that signed long ago.
+async fn remove_old_api_rows(inner: &Inner) {
+    let now = inner.clock.now();
+    let until = now.plus_millis(-EXPIRED_CREDENTIAL_RETENTION_MILLIS);
+    if let Err(e) = inner.store.prune_credentials(until).await {
+        tracing::warn!(error = ?e, "expired credentials of the API could not be removed");
+    }
+    if let Err(e) = inner.store.prune_answers(now).await {
+        tracing::warn!(error = ?e, "old answers of the API could not be removed");
+    }
+    let until = now.plus_millis(-SIGNING_KEY_RETENTION_MILLIS);
+    if let Err(e) = inner.store.prune_signing_keys(until).await {
+        tracing::warn!(error = ?e, "old keys of the API could not be removed");
     }
 }

@@ -2,7 +2,7 @@
 //! still give.
 
 use crate::inner::Inner;
-use domain::{NodeId, Slot, TenantScope};
+use domain::{NodeId, Slot, TenantId, TenantScope};
 use futures_util::{StreamExt, stream::BoxStream};
 use protocol::Location;
 use std::{collections::BTreeSet, time::Duration};
@@ -17,6 +17,11 @@ impl Inner {
     /// force: its tunnel and elements are. Never fails, because the change is
     /// committed whatever the node does.
     pub(crate) async fn in_force<T>(&self, scope: &TenantScope, change: &Committed<T>) -> bool {
+        self.in_force_of(scope.tenant(), change).await
+    }
+
+    /// Does the same for a change that is not made for a tenant's request.
+    pub(crate) async fn in_force_of<T>(&self, tenant: TenantId, change: &Committed<T>) -> bool {
         let at = location(change);
         let changes = self.nodes.tenant_changes(at);
         self.nodes.nudge(at.node);
@@ -25,7 +30,7 @@ impl Inner {
             state.is_some_and(|s| s.applied >= change.generation)
         });
         let is_in_force = is_in_force.await;
-        self.notifier.changed(scope.tenant());
+        self.notifier.changed(tenant);
         is_in_force
     }
 

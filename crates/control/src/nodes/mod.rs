@@ -3,9 +3,11 @@
 
 mod capacity;
 mod certificates;
+mod control_planes;
 mod handle;
 mod in_force;
 mod known;
+mod moves;
 mod operator;
 mod silence;
 mod specs;
@@ -16,6 +18,7 @@ pub(crate) use capacity::Capacity;
 pub use certificates::{Certificates, IssuedCertificate, JoinToken, WorkerAccess};
 pub use handle::NodesHandle;
 pub(crate) use known::{KnownNode, by_share};
+pub(crate) use moves::run as run_moves;
 pub use operator::NewToken;
 pub(crate) use operator::disk_view;
 pub(crate) use silence::worker_problem;

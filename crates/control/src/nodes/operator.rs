@@ -1,6 +1,6 @@
 //! What the operator sees of the nodes and changes of them.
 
-use super::{NodesHandle, certificates::WorkerAccess, known::KnownNode};
+use super::{NodesHandle, certificates::WorkerAccess, known::KnownNode, moves::move_row};
 use crate::failures::store_failure;
 use domain::{
     ErrorCode, Failure, Field, Message, NodeHost, NodeId, NodeStanding, OperatorScope, Secret,
@@ -35,6 +35,7 @@ impl NodesHandle<'_> {
         let inner = self.0;
         let now = inner.clock.now();
         let known = inner.known_nodes().await.map_err(store_failure)?;
+        let moves = inner.store.moves().await.map_err(store_failure)?;
         let is_open = known.iter().any(KnownNode::takes_tenants);
         let row = |known: KnownNode| {
             let machine = inner.nodes.machine(known.record.id).unwrap_or_default();
@@ -66,6 +67,7 @@ impl NodesHandle<'_> {
             now,
             workers,
             nodes: known.into_iter().map(row).collect(),
+            moves: moves.into_iter().map(move_row).collect(),
         })
     }
 
@@ -84,10 +86,11 @@ impl NodesHandle<'_> {
     }
 
     /// Makes a join token and returns it, to be shown once. It works once, for an hour:
-    /// for a new machine, or for that of a worker that lost its key or was revoked.
+    /// for a new machine, or for that of a worker that lost its key or was revoked. The node
+    /// that a control plane had of its own becomes a worker once no control plane has it.
     ///
     /// # Errors
-    /// `WorkersUnavailable`, `NotFound`, `NodeFixed` for the local node,
+    /// `WorkersUnavailable`, `NotFound`, `NodeFixed` for the local node of this one,
     /// `DatabaseUnavailable`.
     pub async fn create_token(
         self,
@@ -103,6 +106,7 @@ impl NodesHandle<'_> {
             id: &token.id,
             secret: &token.secret,
             node,
+            may_be_local: self.0.settings.local.is_none(),
             actor: &operator.actor(),
             now,
             expires,
@@ -159,7 +163,10 @@ impl NodesHandle<'_> {
     /// `NodeFixed` for the local node, `NotFound`, `DatabaseUnavailable`.
     pub async fn revoke(self, operator: &OperatorScope, node: NodeId) -> Result<(), Failure> {
         let standing = NodeStanding::Revoked;
-        self.set_standing(operator, node, standing).await
+        self.set_standing(operator, node, standing).await?;
+        // Its question is answered with the refusal.
+        self.0.nodes.nudge(node);
+        Ok(())
     }
 
     async fn set_standing(

@@ -1,5 +1,6 @@
-//! A node's spec, from the database. The last one is cached, so that for one
-//! change among a thousand tenants only that tenant is read and unsealed.
+//! A node's spec, from the database. The last one is cached for the node in this process,
+//! so that for one change among a thousand tenants only that tenant is read and unsealed.
+//! The link to the workers keeps what it needs of theirs.
 //!
 //! Where the node has more in force than the database knows, the database was
 //! restored from a backup, or a failover lost its newest changes. Then the node's
@@ -9,9 +10,10 @@
 //! [`FULL_READ_INTERVAL`].
 
 use async_trait::async_trait;
-use domain::{Clock, ErrorCode, Message, NodeId, Problem};
-use protocol::{NodeSpec, SpecAnswer, SpecFeed};
+use domain::{Clock, ErrorCode, Message, NodeId, Problem, Slot};
+use protocol::{NodeSpec, SpecAnswer, SpecChanges, SpecFeed};
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -30,9 +32,9 @@ pub struct StoreSpecs {
     store: Store,
     node: NodeId,
     clock: Arc<dyn Clock>,
+    /// Whether the last spec is kept. A control plane has the specs of hundreds of workers.
+    is_kept: bool,
     cached: Mutex<Option<CachedSpec>>,
-    /// The generation that a restored database was raised to last.
-    raised: Mutex<Option<u64>>,
 }
 
 /// The last spec, and when all of it was read.
@@ -49,8 +51,16 @@ impl StoreSpecs {
             store,
             node,
             clock,
+            is_kept: true,
             cached: Mutex::default(),
-            raised: Mutex::default(),
+        }
+    }
+
+    /// Loads the spec of a worker: nothing of it is kept.
+    pub fn of_worker(store: Store, node: NodeId, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            is_kept: false,
+            ..Self::new(store, node, clock)
         }
     }
 
@@ -93,6 +103,9 @@ impl StoreSpecs {
             Some(updated) => updated,
             None => self.read_fully().await?,
         };
+        if !self.is_kept {
+            return Ok(now.spec);
+        }
         let spec = now.spec.clone();
         *lock(&self.cached) = Some(now);
         Ok(spec)
@@ -115,15 +128,18 @@ impl StoreSpecs {
                 generation,
                 "the database is older than what the node has in force: it was restored, and the node follows it"
             );
-            *lock(&self.raised) = Some(generation);
         }
         self.read().await
     }
 
     /// Returns whether a node with this generation has not learned of the last
-    /// restore. An answer may have been lost on its way.
-    fn is_before_restore(&self, in_force: u64) -> bool {
-        lock(&self.raised).is_some_and(|raised| in_force < raised) && in_force > 0
+    /// restore. An answer may have been lost on its way, or another control plane's.
+    async fn is_before_restore(&self, in_force: u64, found: u64) -> Result<bool, StoreError> {
+        if in_force == 0 || in_force >= found {
+            return Ok(false);
+        }
+        let restored = self.store.restored_generation(self.node).await?;
+        Ok(restored.is_some_and(|restored| in_force < restored))
     }
 }
 
@@ -160,9 +176,23 @@ impl SpecFeed for StoreSpecs {
                 },
             });
         }
+        let restored = self.is_before_restore(in_force, spec.generation).await;
         Ok(SpecAnswer {
-            restored: self.is_before_restore(in_force),
+            restored: restored.map_err(|e| problem(&e))?,
             spec,
         })
+    }
+
+    async fn changes(
+        &self,
+        since: u64,
+        known: &BTreeSet<Slot>,
+        in_force: u64,
+    ) -> Result<Option<SpecChanges>, Problem> {
+        let read = self.store.spec_changes(self.node, since, known).await;
+        let changes = read.map_err(|e| problem(&e))?;
+        let restored = self.is_before_restore(in_force, changes.generation).await;
+        let is_told = changes.generation >= since && !restored.map_err(|e| problem(&e))?;
+        Ok(is_told.then_some(changes))
     }
 }

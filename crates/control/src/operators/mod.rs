@@ -1,11 +1,15 @@
 //! The operator: the account and the overview of the nodes.
 
+mod log;
 mod names;
 mod overview;
 mod resources;
 
+pub use log::Numbered;
+
 use crate::{failures::store_failure, inner::Inner};
 use domain::{ErrorCode, Failure, Message, Secret};
+use store::StoreError;
 
 /// The first operator's name.
 const FIRST_OPERATOR: &str = "admin";
@@ -26,12 +30,14 @@ impl Operators<'_> {
         }
         let password = self.0.entropy.password()?;
         let hash = self.0.hasher.hash(&password).await?;
-        self.0
-            .store
-            .create_operator(FIRST_OPERATOR, &hash, self.0.clock.now())
-            .await
-            .map_err(store_failure)?;
-        Ok(Some((FIRST_OPERATOR.to_owned(), password)))
+        let now = self.0.clock.now();
+        let created = self.0.store.create_operator(FIRST_OPERATOR, &hash, now);
+        match created.await {
+            Ok(_) => Ok(Some((FIRST_OPERATOR.to_owned(), password))),
+            // Another control plane has started at the same time, and shows its password.
+            Err(StoreError::NameTaken) => Ok(None),
+            Err(e) => Err(store_failure(e)),
+        }
     }
 
     /// Sets a new password for an operator and returns it, to be shown once.

@@ -72,14 +72,28 @@ impl Plans<'_> {
     /// # Errors
     /// `PlanMalformed` at the field, `NotFound`. Nothing is changed then.
     pub async fn change(self, operator: &OperatorScope, plan: Plan) -> Result<(), Failure> {
+        self.change_if(operator, plan, None).await
+    }
+
+    /// Does what [`Plans::change`] does, if the plan is still as `expected`.
+    ///
+    /// # Errors
+    /// As [`Plans::change`]; `ChangedMeanwhile`.
+    pub async fn change_if(
+        self,
+        operator: &OperatorScope,
+        plan: Plan,
+        expected: Option<&Plan>,
+    ) -> Result<(), Failure> {
         plan.check()?;
         let now = self.0.clock.now();
-        let changed = self.0.store.change_plan(operator, &plan, now).await;
+        let store = &self.0.store;
+        let changed = store.change_plan_if(operator, &plan, expected, now).await;
         let changed = changed.map_err(unknown_is_not_found)?;
+        self.0.quotas.announce(&changed.quotas);
         for node in changed.nodes {
             self.0.nodes.nudge(node);
         }
-        self.0.quotas.announce(&changed.quotas);
         self.0.quotas.forget_all();
         Ok(())
     }

@@ -5,19 +5,20 @@
 //! node is nudged. Where a month ends for a tenant who was warned, slowed or stopped, a
 //! timer does the same. What was missed (a crash between a reading and its settling, a
 //! change by the command line, a restored database) is found by reading all quotas, at
-//! the start and every minute.
+//! the start and every minute. Of several control planes each does that for the nodes that
+//! are its own ([`Leases`]); two that settle at once settle once.
 //!
 //! A tenant near its limit is read sooner than every 10 s ([`reading_interval`]), so that what
 //! passes above the limit stays below 1 % of it.
 
 mod reading_interval;
 
-use crate::watch::TenantNotifier;
+use crate::{control_planes::Leases, watch::TenantNotifier};
 use domain::{Clock, NodeId, QuotaState, TenantId, Timestamp};
 use protocol::Nodes;
 use reading_interval::{MeasuredSpeed, REGULAR_INTERVAL};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -41,15 +42,37 @@ struct Known {
     speed: MeasuredSpeed,
 }
 
+impl Known {
+    /// Returns whether the tenant has a limit that it cannot reach before all quotas are
+    /// read again. Then it need not be known: there may be 200,000 tenants.
+    fn is_far_from_limit(&self, now: Instant) -> bool {
+        let interval = self.speed.interval(&self.quota, now);
+        self.quota.state == QuotaState::Open && interval.is_some_and(|i| i > 2 * REFRESH_INTERVAL)
+    }
+}
+
+/// The quotas of the tenants of each node, but for those that are far from their limit.
+type KnownNodes = HashMap<NodeId, HashMap<TenantId, Known>>;
+
+/// What should be read again.
+#[derive(Debug, Default)]
+struct Stale {
+    all: bool,
+    nodes: BTreeSet<NodeId>,
+}
+
 /// Keeps the quotas of all tenants.
 pub(crate) struct Quotas {
     store: Store,
     nodes: Arc<dyn Nodes>,
     clock: Arc<dyn Clock>,
     notifier: Arc<TenantNotifier>,
-    known: Mutex<HashMap<TenantId, Known>>,
-    /// Notified when all quotas should be read again.
-    stale: Notify,
+    leases: Arc<Leases>,
+    /// The quotas of the nodes that are this control plane's.
+    known: Mutex<KnownNodes>,
+    stale: Mutex<Stale>,
+    /// Notified when there is something to read again.
+    due: Notify,
     /// When the nodes should be read, if before the regular reading.
     next_reading: watch::Sender<Option<Instant>>,
 }
@@ -60,89 +83,164 @@ impl Quotas {
         nodes: Arc<dyn Nodes>,
         clock: Arc<dyn Clock>,
         notifier: Arc<TenantNotifier>,
+        leases: Arc<Leases>,
     ) -> Self {
         Self {
             store,
             nodes,
             clock,
             notifier,
+            leases,
             known: Mutex::default(),
-            stale: Notify::new(),
+            stale: Mutex::default(),
+            due: Notify::new(),
             next_reading: watch::Sender::new(None),
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<TenantId, Known>> {
+    fn known(&self) -> MutexGuard<'_, KnownNodes> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stale(&self) -> MutexGuard<'_, Stale> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Settles what is due at the start, every minute and at the end of each month,
     /// until the future is dropped.
     pub(crate) async fn run(&self) {
+        let mut renewals = self.leases.renewals();
+        let mut own = self.own_heard();
+        self.stale().all = true;
         loop {
-            if let Err(e) = self.refresh().await {
+            if let Err(e) = self.refresh_stale().await {
                 tracing::warn!(error = ?e, "the quotas could not be read; it is tried again");
+                self.stale().all = true;
                 tokio::time::sleep(RETRY_INTERVAL).await;
                 continue;
             }
             tokio::select! {
-                () = self.stale.notified() => {}
-                () = tokio::time::sleep(REFRESH_INTERVAL) => {}
+                () = self.due.notified() => {}
+                () = tokio::time::sleep(REFRESH_INTERVAL) => self.stale().all = true,
                 () = self.month_ends() => {}
+                () = self.own_changes(&mut renewals, &mut own) => {}
             }
         }
     }
 
-    /// Lets [`Quotas::run`] read all quotas again: plans or tenants have changed.
-    pub(crate) fn forget_all(&self) {
-        self.stale.notify_one();
+    /// Returns the nodes that this control plane hears and that are its own.
+    fn own_heard(&self) -> BTreeSet<NodeId> {
+        let heard = self.nodes.ids().into_iter();
+        heard.filter(|node| self.leases.is_own(*node)).collect()
     }
 
-    /// Reads all quotas and settles those that are due.
-    async fn refresh(&self) -> Result<(), StoreError> {
-        let mut known = HashMap::new();
+    /// Waits until a further node is this control plane's. Its quotas are to be read then:
+    /// after a start the nodes come one after another.
+    async fn own_changes(&self, renewals: &mut watch::Receiver<u64>, own: &mut BTreeSet<NodeId>) {
+        loop {
+            if renewals.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            let now = self.own_heard();
+            let more: Vec<_> = now.difference(own).copied().collect();
+            *own = now;
+            if !more.is_empty() {
+                self.stale().nodes.extend(more);
+                return;
+            }
+        }
+    }
+
+    /// Lets [`Quotas::run`] read all quotas again: plans have changed.
+    pub(crate) fn forget_all(&self) {
+        self.stale().all = true;
+        self.due.notify_one();
+    }
+
+    /// Lets [`Quotas::run`] read the quotas of a node again: a tenant there has changed.
+    /// Where that is another control plane's, it finds it with its next reading.
+    pub(crate) fn forget(&self, node: NodeId) {
+        self.stale().nodes.insert(node);
+        self.due.notify_one();
+    }
+
+    /// Reads what is stale and settles what is due of it.
+    async fn refresh_stale(&self) -> Result<(), StoreError> {
+        let Stale { all, nodes } = std::mem::take(&mut *self.stale());
+        let nodes = match all {
+            // Of workers that are away too: a month ends for their tenants all the same.
+            true => self
+                .store
+                .nodes()
+                .await?
+                .into_iter()
+                .map(|n| n.id)
+                .collect(),
+            false => nodes,
+        };
+        let is_own = |node: &NodeId| self.leases.is_own(*node);
+        let nodes: BTreeSet<_> = nodes.into_iter().filter(is_own).collect();
         let mut result = Ok(());
-        // Of workers that are away too: a month ends for their tenants all the same.
-        for node in self.store.nodes().await?.into_iter().map(|n| n.id) {
-            let now = self.clock.now();
-            match self.store.quotas(node, now).await {
-                Ok(mut quotas) => {
-                    self.settle(node, &mut quotas, now).await;
-                    let before = self.known();
-                    known.extend(quotas.into_iter().map(|quota| {
-                        let speed = before.get(&quota.tenant).map(|k| k.speed);
-                        let speed = speed.unwrap_or_default();
-                        (quota.tenant, Known { quota, speed })
-                    }));
-                }
+        for node in &nodes {
+            match self.refresh(*node).await {
                 // A node that the database does not know yet has no tenants.
-                Err(StoreError::NotFound) => {}
+                Ok(()) | Err(StoreError::NotFound) => {}
                 Err(e) => result = Err(e),
             }
         }
-        if result.is_ok() {
-            *self.known() = known;
-            self.arm(Duration::ZERO);
+        if all {
+            self.known().retain(|node, _| nodes.contains(node));
         }
+        self.arm(Duration::ZERO);
         result
     }
 
-    /// Waits until the month of a tenant ends that was warned, slowed or stopped.
+    /// Reads the quotas of a node and settles those that are due.
+    async fn refresh(&self, node: NodeId) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let mut quotas = self.store.quotas(node, now).await?;
+        self.settle(node, &mut quotas, now).await;
+        let mut known = self.known();
+        let known = known.entry(node).or_default();
+        let before = std::mem::take(known);
+        let at = Instant::now();
+        let all = quotas.into_iter().map(|quota| {
+            let speed = before.get(&quota.tenant).map(|k| k.speed);
+            let speed = speed.unwrap_or_default();
+            (quota.tenant, Known { quota, speed })
+        });
+        known.extend(all.filter(|(_, known)| !known.is_far_from_limit(at)));
+        Ok(())
+    }
+
+    /// Waits until the month of a tenant ends that was warned, slowed or stopped. Its node
+    /// is to be read again then.
     async fn month_ends(&self) {
         let next = {
             let known = self.known();
-            let ends = known.values().filter(|k| k.quota.state != QuotaState::Open);
+            let all = known.values().flat_map(HashMap::values);
+            let ends = all.filter(|k| k.quota.state != QuotaState::Open);
             ends.map(|k| k.quota.period_end).min()
         };
         let Some(next) = next else {
             return std::future::pending().await;
         };
         loop {
-            let left = next.millis_since(self.clock.now()).unsigned_abs();
+            let now = self.clock.now();
+            let left = next.millis_since(now);
             if left == 0 {
+                let has_ended = |k: &Known| k.quota.period_end <= now;
+                let known = self.known();
+                let ended = known
+                    .iter()
+                    .filter(|(_, tenants)| tenants.values().any(has_ended));
+                let nodes: Vec<_> = ended.map(|(node, _)| *node).collect();
+                drop(known);
+                self.stale().nodes.extend(nodes);
                 return;
             }
-            tokio::time::sleep(CLOCK_INTERVAL.min(Duration::from_millis(left))).await;
+            let left = Duration::from_millis(left.unsigned_abs());
+            tokio::time::sleep(CLOCK_INTERVAL.min(left)).await;
         }
     }
 
@@ -152,17 +250,18 @@ impl Quotas {
         let at = Instant::now();
         let mut has_new_end = false;
         let mut known = self.known();
+        let of_node = known.entry(node).or_default();
         for quota in quotas {
-            let before = known.get(&quota.tenant);
+            let before = of_node.get(&quota.tenant);
             let mut speed = before.map(|k| k.speed).unwrap_or_default();
             speed.measure(quota.used_bytes, at);
-            has_new_end |= before.is_none_or(|k| k.quota.state != quota.state);
-            known.insert(quota.tenant, Known { quota, speed });
+            has_new_end |= before.map_or(QuotaState::Open, |k| k.quota.state) != quota.state;
+            of_node.insert(quota.tenant, Known { quota, speed });
         }
         drop(known);
         if has_new_end {
             // The timer waits for the end of another month.
-            self.forget_all();
+            self.forget(node);
         }
     }
 
@@ -199,12 +298,12 @@ impl Quotas {
         }
     }
 
-    /// Returns whether a tenant's data may be limited.
-    pub(crate) fn may_have_limit(&self, tenant: TenantId) -> bool {
+    /// Returns whether a tenant's data may be limited, also where another control plane
+    /// knows it, or where it is far from its limit.
+    pub(crate) fn may_have_limit(&self, node: NodeId, tenant: TenantId) -> bool {
         let known = self.known();
-        known
-            .get(&tenant)
-            .is_none_or(|k| k.quota.limit_bytes.is_some())
+        let known = known.get(&node).and_then(|tenants| tenants.get(&tenant));
+        known.is_none_or(|k| k.quota.limit_bytes.is_some())
     }
 
     /// Returns the time to the next reading, where a request waits for it and the last
@@ -218,7 +317,9 @@ impl Quotas {
         let nearest = {
             let now = Instant::now();
             let known = self.known();
-            let open = known.values().filter(|k| !k.quota.state.is_used_up());
+            let own = known.iter().filter(|(node, _)| self.leases.holds(**node));
+            let all = own.flat_map(|(_, tenants)| tenants.values());
+            let open = all.filter(|k| !k.quota.state.is_used_up());
             open.filter_map(|k| k.speed.interval(&k.quota, now)).min()
         };
         let sooner = nearest.filter(|interval| *interval < REGULAR_INTERVAL);

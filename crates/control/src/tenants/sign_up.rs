@@ -2,7 +2,7 @@
 
 use super::Tenants;
 use crate::{
-    auth::{Auth, address_key, check_length, too_many},
+    auth::{Auth, address_key, check_length},
     failures::store_failure,
     inputs::{SignInTicket, SignUp},
     nodes::{NodesHandle, by_share},
@@ -46,16 +46,14 @@ impl Tenants<'_> {
             ));
         }
         // Counted before anything that takes processor time.
-        let attempt = inner
-            .limits
-            .sign_ups
-            .begin(vec![address_key(from)], inner.clock.now())
-            .map_err(too_many)?;
+        let sign_ups = &inner.limits.sign_ups;
+        let keys = vec![address_key(from)];
+        let attempt = sign_ups.begin(keys, inner.clock.now()).await?;
         let tenant = match self.create_tenant(&form, name).await {
             Ok(tenant) => tenant,
             Err(f) => {
                 if is_free_of_charge(&f) {
-                    inner.limits.sign_ups.refund(attempt);
+                    sign_ups.refund(attempt).await;
                 }
                 return Err(f);
             }
@@ -99,7 +97,7 @@ impl Tenants<'_> {
         };
         let created = self.place(new).await.map_err(store_failure)?;
         // What it uses is compared with its plan from the first reading on.
-        inner.quotas.forget_all();
+        inner.quotas.forget(created.node);
         Ok(created)
     }
 

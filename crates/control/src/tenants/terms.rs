@@ -50,7 +50,7 @@ impl Tenants<'_> {
         changed: Committed<Vec<QuotaChange>>,
     ) -> Result<bool, Failure> {
         let is_in_force = self.0.in_force(scope, &changed).await;
-        self.0.quotas.forget_all();
+        self.0.quotas.forget(changed.node);
         Ok(is_in_force)
     }
 }

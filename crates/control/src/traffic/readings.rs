@@ -4,15 +4,27 @@ use domain::{
     NodeId, PublicKey, TenantName, Timestamp,
     view::{QueryCounts, SpeedSample},
 };
-use protocol::{Location, PeerStatistics};
+use protocol::{Location, NodeStatistics, PeerStatistics, ReadingOrder};
 use std::{
     collections::{HashMap, VecDeque},
     net::SocketAddr,
+    time::Duration,
 };
 use store::StatSample;
+use tokio::time::Instant;
 
 /// Speeds remembered for each tenant: a minute of them.
 const MAX_SPEEDS: usize = 30;
+
+/// How long a speed is shown: regular readings are 10 s apart.
+const SPEED_MILLIS: i64 = 12_000;
+
+/// For how long the counters of an idle peer are remembered that are stored: so long its
+/// speed is known when it sends again.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+
+/// How old a reading may be that is stored; a later one counts the same.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// The last reading of a peer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +39,18 @@ pub(super) struct Reading {
     pub(super) endpoint: Option<SocketAddr>,
     /// The counters of the last reading that was stored.
     pub(super) stored: Option<(u64, u64, Option<Timestamp>)>,
+    /// When they had changed.
+    changed_at: Option<Instant>,
+}
+
+impl Reading {
+    fn is_stored(&self) -> bool {
+        self.stored == Some((self.rx, self.tx, self.last_handshake))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.changed_at.is_none_or(|at| at.elapsed() >= MAX_IDLE)
+    }
 }
 
 /// The last readings of a node's peers.
@@ -34,24 +58,43 @@ pub(super) struct Reading {
 pub(super) struct NodeReadings {
     /// When the speeds were measured.
     at: Option<Timestamp>,
+    /// When the counters were read, by the node and here.
+    taken: Option<ReadingOrder>,
+    read_at: Option<Instant>,
+    /// When the last speeds were measured, as far as they are remembered.
+    times: VecDeque<Timestamp>,
+    /// Of a node that leaves idle peers out, those that have changed lately or are not
+    /// stored yet. Of the others the database has what there is.
     pub(super) peers: HashMap<PublicKey, Reading>,
+    /// Whether peers were forgotten that this control plane had not stored: another one
+    /// counts the node.
+    has_gaps: bool,
+}
+
+/// What of a node has changed since it was last stored.
+#[derive(Debug)]
+pub(super) struct Changed {
+    pub(super) samples: Vec<StatSample>,
+    pub(super) taken: Option<ReadingOrder>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Readings {
     pub(super) nodes: HashMap<NodeId, NodeReadings>,
+    /// The speeds at the last of the node's `times`, of tenants with traffic in them.
     pub(super) speeds: HashMap<Location, VecDeque<SpeedSample>>,
     pub(super) counts: HashMap<Location, (TenantName, Timestamp, Option<QueryCounts>)>,
 }
 
 impl Readings {
     /// Returns what of a node has changed since it was last stored.
-    pub(super) fn changed(&self, node: NodeId) -> Vec<StatSample> {
-        self.nodes
-            .get(&node)
-            .into_iter()
-            .flat_map(|n| &n.peers)
-            .filter(|(_, r)| r.stored != Some((r.rx, r.tx, r.last_handshake)))
+    pub(super) fn changed(&self, node: NodeId) -> Option<Changed> {
+        let of_node = self.nodes.get(&node)?;
+        of_node.read_at.filter(|at| at.elapsed() < MAX_AGE)?;
+        let samples: Vec<_> = of_node
+            .peers
+            .iter()
+            .filter(|(_, r)| !r.is_stored())
             .map(|(key, r)| StatSample {
                 public_key: *key,
                 rx_bytes: r.rx,
@@ -59,7 +102,11 @@ impl Readings {
                 last_handshake: r.last_handshake,
                 endpoint: r.endpoint,
             })
-            .collect()
+            .collect();
+        (!samples.is_empty()).then(|| Changed {
+            samples,
+            taken: of_node.taken.clone(),
+        })
     }
 
     /// Notes that these were stored.
@@ -74,15 +121,78 @@ impl Readings {
         }
     }
 
-    /// Returns the last reading of a peer. Its key is one node's only, and there are
-    /// few nodes.
+    /// Returns when the last reading of a node was made, if it and what is stored cover
+    /// everything: a reading of what has changed since then may follow.
+    pub(super) fn taken(&self, node: NodeId, is_own: bool) -> Option<ReadingOrder> {
+        let of_node = self.nodes.get(&node)?;
+        of_node
+            .taken
+            .clone()
+            .filter(|_| !(is_own && of_node.has_gaps))
+    }
+
+    /// Forgets the peers of a node: what follows is what has changed since the last reading
+    /// that is stored, or all.
+    pub(super) fn forget(&mut self, node: NodeId) {
+        if let Some(of_node) = self.nodes.get_mut(&node) {
+            of_node.peers.clear();
+            of_node.has_gaps = false;
+        }
+    }
+
+    /// Forgets idle peers of a node that another control plane counts.
+    pub(super) fn forget_idle(&mut self, node: NodeId) {
+        if let Some(of_node) = self.nodes.get_mut(&node) {
+            let before = of_node.peers.len();
+            of_node.peers.retain(|_, r| !r.is_idle());
+            of_node.has_gaps |= of_node.peers.len() < before;
+        }
+    }
+
+    /// Returns the speeds of a tenant in the last minute.
+    pub(super) fn speeds(&self, at: Location) -> Vec<SpeedSample> {
+        let Some(of_node) = self.nodes.get(&at.node) else {
+            return Vec::new();
+        };
+        let known = self.speeds.get(&at);
+        let idle = of_node.times.len() - known.map_or(0, VecDeque::len).min(of_node.times.len());
+        let zeros = of_node.times.iter().take(idle).map(|at| SpeedSample {
+            at: *at,
+            ..SpeedSample::default()
+        });
+        zeros.chain(known.into_iter().flatten().copied()).collect()
+    }
+
+    /// Returns the last reading of a peer. Its key is one node's only, except after a
+    /// move, and there are few nodes.
     pub(super) fn peer(&self, key: &PublicKey) -> Option<Reading> {
-        self.nodes.values().find_map(|n| n.peers.get(key)).copied()
+        let nodes = self.nodes.values();
+        let readings = nodes.filter_map(|n| Some((n.read_at, n.peers.get(key)?)));
+        let newest = readings.max_by_key(|(at, _)| *at);
+        newest.map(|(_, reading)| *reading)
+    }
+
+    /// Forgets the speeds of nodes that were not read for a while: what passes through a
+    /// silent worker is not known, and what passed before is not what passes now. The
+    /// counters stay.
+    pub(super) fn forget_old_speeds(&mut self, now: Timestamp) {
+        let is_old = |n: &&mut NodeReadings| {
+            let at = n.at;
+            at.is_some_and(|at| now.millis_since(at) > SPEED_MILLIS)
+        };
+        for of_node in self.nodes.values_mut().filter(is_old) {
+            for r in of_node.peers.values_mut() {
+                (r.rx_bps, r.tx_bps) = (0, 0);
+            }
+        }
     }
 
     /// Updates the counters of peers, and leaves their speeds.
-    pub(super) fn update_counters(&mut self, node: NodeId, statistics: &[PeerStatistics]) {
+    pub(super) fn update_counters(&mut self, node: NodeId, statistics: NodeStatistics) {
         let of_node = self.nodes.entry(node).or_default();
+        of_node.taken = statistics.taken;
+        of_node.read_at = Some(Instant::now());
+        let statistics: &[PeerStatistics] = &statistics.peers;
         for s in statistics {
             let new = Reading {
                 base: (s.rx_bytes, s.tx_bytes),
@@ -98,15 +208,25 @@ impl Readings {
                 base(r.base.0, r.rx, s.rx_bytes),
                 base(r.base.1, r.tx, s.tx_bytes),
             );
+            if (r.rx, r.tx) != (s.rx_bytes, s.tx_bytes) || r.changed_at.is_none() {
+                r.changed_at = of_node.read_at;
+            }
             (r.rx, r.tx) = (s.rx_bytes, s.tx_bytes);
             r.last_handshake = s.last_handshake;
             r.endpoint = s.endpoint;
         }
     }
 
-    /// Replaces a node's readings and appends the speeds since the last ones.
-    pub(super) fn apply(&mut self, node: NodeId, statistics: &[PeerStatistics], now: Timestamp) {
+    /// Replaces a node's readings, or those of the peers that have changed, and appends the
+    /// speeds since the last ones.
+    pub(super) fn apply(&mut self, node: NodeId, statistics: NodeStatistics, now: Timestamp) {
         let of_node = self.nodes.entry(node).or_default();
+        of_node.taken = statistics.taken;
+        let read_at = Instant::now();
+        of_node.read_at = Some(read_at);
+        let is_whole = statistics.since.is_none();
+        of_node.has_gaps &= !is_whole;
+        let statistics = &statistics.peers;
         let millis = of_node.at.map_or(0, |at| now.millis_since(at));
         let bps = |new: u64, old: u64| -> u64 {
             // Counters that decreased belong to a new interface.
@@ -133,6 +253,10 @@ impl Readings {
                 last_handshake: s.last_handshake,
                 endpoint: s.endpoint,
                 stored: old.and_then(|o| o.stored),
+                changed_at: match old {
+                    Some(o) if (o.rx, o.tx) == (s.rx_bytes, s.tx_bytes) => o.changed_at,
+                    _ => Some(read_at),
+                },
             };
             of_node.peers.insert(s.public_key, reading);
             let at = Location { node, slot: s.slot };
@@ -143,20 +267,51 @@ impl Readings {
             sum.down_bps += tx_bps;
             sum.up_bps += rx_bps;
         }
-        of_node.at = Some(now);
-        self.speeds
-            .retain(|at, _| at.node != node || sums.contains_key(at));
-        for (at, sum) in sums {
-            let speeds = self.speeds.entry(at).or_default();
-            speeds.push_back(sum);
-            while speeds.len() > MAX_SPEEDS
-                || speeds
-                    .front()
-                    .is_some_and(|s| now.millis_since(s.at) > 60_000)
-            {
-                speeds.pop_front();
-            }
+        if !is_whole {
+            // The rest has not changed.
+            let kept = before
+                .into_iter()
+                .filter(|(_, r)| !(r.is_stored() && r.is_idle()));
+            of_node.peers.extend(kept.map(|(key, r)| {
+                let idle = Reading {
+                    base: (r.rx, r.tx),
+                    rx_bps: 0,
+                    tx_bps: 0,
+                    ..r
+                };
+                (key, idle)
+            }));
         }
+        of_node.at = Some(now);
+        of_node.times.push_back(now);
+        let is_old = |at: Timestamp| now.millis_since(at) > 60_000;
+        while of_node.times.len() > MAX_SPEEDS
+            || of_node.times.front().is_some_and(|at| is_old(*at))
+        {
+            of_node.times.pop_front();
+        }
+        let remembered = of_node.times.len();
+        let zero = SpeedSample {
+            at: now,
+            ..SpeedSample::default()
+        };
+        let has_traffic = |s: &SpeedSample| s.down_bps > 0 || s.up_bps > 0;
+        self.speeds.retain(|at, speeds| {
+            if at.node != node {
+                return true;
+            }
+            let sum = match sums.remove(at) {
+                Some(sum) => sum,
+                None if is_whole => return false,
+                None => zero,
+            };
+            speeds.push_back(sum);
+            speeds.drain(..speeds.len().saturating_sub(remembered));
+            speeds.iter().any(has_traffic)
+        });
+        let new = sums.into_iter().filter(|(_, sum)| has_traffic(sum));
+        self.speeds
+            .extend(new.map(|(at, sum)| (at, VecDeque::from([sum]))));
     }
 }
 
@@ -170,27 +325,36 @@ mod tests {
         slot: Slot::FIRST,
     };
 
-    fn reading(rx: u64, tx: u64) -> Vec<PeerStatistics> {
-        vec![PeerStatistics {
+    fn reading(rx: u64, tx: u64) -> NodeStatistics {
+        let peer = PeerStatistics {
             slot: Slot::FIRST,
             public_key: PrivateKey::from_random([1; 32]).public(),
             last_handshake: None,
             endpoint: None,
             rx_bytes: rx,
             tx_bytes: tx,
-        }]
+        };
+        of(vec![peer])
+    }
+
+    fn of(peers: Vec<PeerStatistics>) -> NodeStatistics {
+        NodeStatistics {
+            taken: None,
+            since: None,
+            peers,
+        }
     }
 
     #[test]
     fn speed_is_bits_over_time_despite_reset_counters() {
         let mut s = Readings::default();
-        s.apply(AT.node, &reading(1_000, 5_000), Timestamp(0));
-        s.apply(AT.node, &reading(2_000, 25_000), Timestamp(2_000));
-        let last = |s: &Readings| *s.speeds[&AT].back().unwrap();
+        s.apply(AT.node, reading(1_000, 5_000), Timestamp(0));
+        s.apply(AT.node, reading(2_000, 25_000), Timestamp(2_000));
+        let last = |s: &Readings| *s.speeds(AT).last().unwrap();
         assert_eq!((last(&s).up_bps, last(&s).down_bps), (4_000, 80_000));
-        s.apply(AT.node, &reading(250, 0), Timestamp(4_000));
+        s.apply(AT.node, reading(250, 0), Timestamp(4_000));
         assert_eq!((last(&s).up_bps, last(&s).down_bps), (1_000, 0));
-        s.apply(AT.node, &reading(250, 0), Timestamp(4_000));
+        s.apply(AT.node, reading(250, 0), Timestamp(4_000));
         assert_eq!(last(&s).up_bps, 0, "no time has passed");
     }
 
@@ -198,28 +362,44 @@ mod tests {
     fn the_speeds_of_one_minute_are_remembered() {
         let mut s = Readings::default();
         for i in 0..100 {
-            s.apply(AT.node, &reading(i, i), Timestamp(i as i64 * 2_000));
+            s.apply(AT.node, reading(i, i), Timestamp(i as i64 * 2_000));
         }
-        assert_eq!(s.speeds[&AT].len(), MAX_SPEEDS);
-        s.apply(AT.node, &[], Timestamp(300_000));
+        assert_eq!(s.speeds(AT).len(), MAX_SPEEDS);
+        s.apply(AT.node, of(Vec::new()), Timestamp(300_000));
         assert!(s.speeds.is_empty() && s.nodes[&AT.node].peers.is_empty());
     }
 
     #[test]
     fn counters_read_in_between_leave_the_speed() {
         let mut s = Readings::default();
-        s.apply(AT.node, &reading(1_000, 0), Timestamp(0));
-        s.update_counters(AT.node, &reading(1_500, 0));
-        assert_eq!(s.changed(AT.node)[0].rx_bytes, 1_500);
-        s.note_stored(AT.node, s.changed(AT.node));
-        assert!(s.changed(AT.node).is_empty());
-        s.apply(AT.node, &reading(2_000, 0), Timestamp(2_000));
-        let last = |s: &Readings| s.speeds[&AT].back().unwrap().up_bps;
-        assert_eq!((last(&s), s.speeds[&AT].len()), (4_000, 2));
+        s.apply(AT.node, reading(1_000, 0), Timestamp(0));
+        s.update_counters(AT.node, reading(1_500, 0));
+        assert_eq!(s.changed(AT.node).unwrap().samples[0].rx_bytes, 1_500);
+        s.note_stored(AT.node, s.changed(AT.node).unwrap().samples);
+        assert!(s.changed(AT.node).is_none());
+        s.apply(AT.node, reading(2_000, 0), Timestamp(2_000));
+        let last = |s: &Readings| s.speeds(AT).last().unwrap().up_bps;
+        assert_eq!((last(&s), s.speeds(AT).len()), (4_000, 2));
         // The counter restarts in between.
-        s.update_counters(AT.node, &reading(100, 0));
-        s.apply(AT.node, &reading(500, 0), Timestamp(4_000));
+        s.update_counters(AT.node, reading(100, 0));
+        s.apply(AT.node, reading(500, 0), Timestamp(4_000));
         assert_eq!(last(&s), 2_000);
+    }
+
+    #[test]
+    fn a_speed_is_not_shown_for_long_without_a_reading() {
+        let mut s = Readings::default();
+        s.apply(AT.node, reading(1_000, 0), Timestamp(0));
+        s.apply(AT.node, reading(2_000, 0), Timestamp(2_000));
+        let key = PrivateKey::from_random([1; 32]).public();
+        let up = |s: &Readings| s.peer(&key).unwrap().rx_bps;
+        s.forget_old_speeds(Timestamp(14_000));
+        assert_eq!(up(&s), 4_000);
+        s.forget_old_speeds(Timestamp(14_001));
+        assert_eq!(up(&s), 0);
+        // What passed meanwhile is counted, and its speed is that of all the time.
+        s.apply(AT.node, reading(3_000, 0), Timestamp(18_000));
+        assert_eq!(up(&s), 500);
     }
 
     #[test]
@@ -229,15 +409,66 @@ mod tests {
         let key = PrivateKey::from_random([2; 32]).public();
         let peer = |rx| PeerStatistics {
             public_key: key,
-            ..reading(rx, 0).remove(0)
+            ..reading(rx, 0).peers.remove(0)
         };
-        s.apply(here, &reading(1_000, 0), Timestamp(0));
-        s.apply(there, &[peer(0)], Timestamp(1_000));
-        s.apply(there, &[peer(500)], Timestamp(2_000));
-        s.apply(here, &reading(2_000, 0), Timestamp(2_000));
-        let up = |node| s.speeds[&Location { node, ..AT }].back().unwrap().up_bps;
+        s.apply(here, reading(1_000, 0), Timestamp(0));
+        s.apply(there, of(vec![peer(0)]), Timestamp(1_000));
+        s.apply(there, of(vec![peer(500)]), Timestamp(2_000));
+        s.apply(here, reading(2_000, 0), Timestamp(2_000));
+        let up = |node| s.speeds(Location { node, ..AT }).last().unwrap().up_bps;
         assert_eq!((up(here), up(there)), (4_000, 4_000));
-        s.apply(here, &[], Timestamp(3_000));
+        s.apply(here, of(Vec::new()), Timestamp(3_000));
         assert_eq!((s.peer(&key).unwrap().rx, s.speeds.len()), (500, 1));
+    }
+
+    fn since(nanos: u64) -> Option<ReadingOrder> {
+        Some(ReadingOrder {
+            boot: "one".to_owned(),
+            nanos,
+        })
+    }
+
+    /// Returns a reading that leaves out what has not changed since the one before.
+    fn changes(peers: Vec<PeerStatistics>) -> NodeStatistics {
+        NodeStatistics {
+            taken: since(2),
+            since: since(1),
+            peers,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn peers_that_are_left_out_have_not_changed_and_are_forgotten_once_stored() {
+        let mut s = Readings::default();
+        s.apply(AT.node, reading(1_000, 0), Timestamp(0));
+        s.apply(AT.node, changes(reading(2_000, 0).peers), Timestamp(2_000));
+        s.apply(AT.node, changes(vec![]), Timestamp(4_000));
+        let ups: Vec<_> = s.speeds(AT).iter().map(|s| s.up_bps).collect();
+        assert_eq!(ups, [0, 4_000, 0]);
+        tokio::time::advance(MAX_IDLE).await;
+        s.apply(AT.node, changes(vec![]), Timestamp(64_000));
+        assert!(s.speeds.is_empty(), "no traffic for a minute");
+        assert_eq!(s.speeds(AT).len(), 2, "at 4 s and at 64 s");
+        let changed = s.changed(AT.node).unwrap();
+        assert_eq!(changed.samples[0].rx_bytes, 2_000, "not stored yet");
+        s.note_stored(AT.node, changed.samples);
+        s.apply(AT.node, changes(vec![]), Timestamp(66_000));
+        assert!(s.nodes[&AT.node].peers.is_empty());
+        assert_eq!(s.taken(AT.node, true), since(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_control_plane_counts_is_read_again_before_it_is_counted_here() {
+        let mut s = Readings::default();
+        s.apply(AT.node, changes(reading(1_000, 0).peers), Timestamp(0));
+        s.forget_idle(AT.node);
+        assert_eq!(s.taken(AT.node, true), since(2), "nothing was forgotten");
+        tokio::time::advance(MAX_IDLE).await;
+        s.forget_idle(AT.node);
+        assert_eq!(s.taken(AT.node, false), since(2));
+        assert_eq!(s.taken(AT.node, true), None);
+        s.forget(AT.node);
+        s.apply(AT.node, reading(1_000, 0), Timestamp(70_000));
+        assert_eq!(s.changed(AT.node).unwrap().samples.len(), 1);
     }
 }

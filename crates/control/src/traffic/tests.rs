@@ -56,14 +56,16 @@ async fn a_locked_database_holds_one_batch_and_delays_no_reading() {
     assert!(nodes.engine().applied(Slot::FIRST, 2, timeout).await);
 
     let (nodes, clock_port) = (Arc::new(nodes), Arc::new(clock.clone()));
+    let leases = test_node::leases(&store, nodes.clone());
     let quotas = Quotas::new(
         store.clone(),
         nodes.clone(),
         clock_port.clone(),
         Arc::default(),
+        leases.clone(),
     );
     let quotas = Arc::new(quotas);
-    let meter = Arc::new(Meter::new(store.clone(), nodes, clock_port, quotas));
+    let meter = Arc::new(Meter::new(store.clone(), nodes, clock_port, quotas, leases));
     let storing = tokio::spawn({
         let meter = meter.clone();
         async move { meter.store_when_due().await }

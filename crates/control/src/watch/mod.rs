@@ -8,8 +8,15 @@ use crate::{inner::Inner, nodes::location};
 use domain::{TenantName, TenantScope, TenantStatus, Topic};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{Location, Nodes};
-use std::sync::Arc;
-use tokio::sync::watch;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::watch,
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
+};
+
+/// How often a page without statistics reads again what it shows, where another control
+/// plane may have changed it. Of most changes it learns at once, by the node's state.
+const OTHERS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The handle on what changes while a page is open.
 #[derive(Clone, Copy)]
@@ -19,7 +26,8 @@ impl Watch<'_> {
     /// Returns a stream that yields when the topic's view should be read again: at
     /// once, and at every change of the tenant's rows or status. A topic with
     /// statistics yields with every reading of them too, and while its stream
-    /// exists, they are read every 2 s. What other tenants do wakes nothing. A
+    /// exists, they are read every 2 s; another topic yields every 10 s where there may be
+    /// other control planes. What other tenants do wakes nothing. A
     /// deletion yields once more; for a tenant that does not exist, the stream is
     /// empty.
     pub fn changes(self, scope: &TenantScope, topic: Topic) -> BoxStream<'static, ()> {
@@ -27,6 +35,11 @@ impl Watch<'_> {
         let (store, nodes, scope) = (inner.store.clone(), inner.nodes.clone(), scope.clone());
         let rows = inner.notifier.watch(scope.tenant());
         let readings = has_statistics(topic).then(|| inner.meter.watch());
+        let others = (readings.is_none() && !store.is_sqlite()).then(|| {
+            let mut ticks = interval_at(Instant::now() + OTHERS_INTERVAL, OTHERS_INTERVAL);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
         let begin = async move {
             let tenant = store.tenant(&scope).await.ok()?;
             let at = location(&tenant);
@@ -39,6 +52,7 @@ impl Watch<'_> {
                 nodes,
                 at,
                 readings,
+                others,
                 is_first: true,
             })
         };
@@ -79,6 +93,8 @@ struct Signals {
     /// The last state that woke the stream.
     status: Visible,
     readings: Option<watch::Receiver<u64>>,
+    /// When what other control planes may have changed is due.
+    others: Option<Interval>,
     /// Whether the stream has not yielded anything yet.
     is_first: bool,
 }
@@ -93,6 +109,7 @@ impl Signals {
             tokio::select! {
                 changed = self.rows.changed() => return changed.ok(),
                 changed = next_reading(self.readings.as_mut()) => return changed.ok(),
+                () = next_tick(self.others.as_mut()) => return Some(()),
                 changed = self.states.next() => changed?,
             }
             let status = visible(self.nodes.as_ref(), self.at);
@@ -101,6 +118,13 @@ impl Signals {
                 return Some(());
             }
         }
+    }
+}
+
+async fn next_tick(ticks: Option<&mut Interval>) {
+    match ticks {
+        Some(ticks) => drop(ticks.tick().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -6,10 +6,12 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod api;
 mod audit;
 mod capacity;
 mod devices;
 mod events;
+mod moves;
 mod operators;
 mod plans;
 mod quotas;

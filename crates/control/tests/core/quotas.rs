@@ -8,7 +8,7 @@ use domain::{
 };
 use protocol::TenantLimits;
 use std::time::Duration;
-use store::{LOCAL_NODE, StatSample, Store};
+use store::{LOCAL_NODE, Recorded, StatSample, Store};
 
 const MB: u64 = 1_000_000;
 const DAY: i64 = 86_400_000;
@@ -175,8 +175,10 @@ async fn a_limit_reached_during_a_restart_is_found() {
         endpoint: None,
     };
     let now = Timestamp::from_secs(1_795_478_400);
-    let recorded = store.record_statistics(LOCAL_NODE, &[sample], now).await;
-    assert!(recorded.unwrap()[0].is_due());
+    let recorded = store
+        .record_statistics(LOCAL_NODE, &[sample], None, now)
+        .await;
+    assert!(matches!(recorded.unwrap(), Recorded::Stored(quotas) if quotas[0].is_due()));
     // The process dies before it is settled.
     drop(before);
     let after = Rig::with(Options {

@@ -10,8 +10,8 @@ use domain::{
 };
 use futures_util::stream::{BoxStream, StreamExt, pending};
 use protocol::{
-    CapacityEstimate, DnsLogin, DnsStream, Location, MachineState, NodeState, Nodes,
-    PeerStatistics, Reported, ResourceUsage, TenantState,
+    CapacityEstimate, DnsStream, Location, MachineState, NodeState, NodeStatistics, Nodes,
+    Reported, ResourceUsage, TenantState,
     wire::{JoinAnswer, JoinRequest, RenewRequest},
 };
 use std::{
@@ -156,16 +156,12 @@ impl Nodes for WithWorkers {
         self.local.events()
     }
 
-    async fn statistics(&self, node: NodeId) -> Result<Vec<PeerStatistics>, Problem> {
+    async fn statistics(&self, node: NodeId) -> Result<NodeStatistics, Problem> {
         self.local.statistics(node).await
     }
 
     async fn resources(&self, node: NodeId) -> Result<Vec<ResourceUsage>, Problem> {
         self.local.resources(node).await
-    }
-
-    fn dns_login(&self, at: Location, name: &TenantName) -> Option<DnsLogin> {
-        self.local.dns_login(at, name)
     }
 
     async fn dns_connect(&self, at: Location, name: &TenantName) -> Result<DnsStream, Problem> {
@@ -178,15 +174,20 @@ impl Nodes for WithWorkers {
 }
 
 /// An installation that takes workers.
-struct Installation {
-    rig: Rig,
-    workers: Arc<Mutex<BTreeMap<NodeId, u32>>>,
-    operator: OperatorScope,
+pub struct Installation {
+    pub rig: Rig,
+    pub workers: Arc<Mutex<BTreeMap<NodeId, u32>>>,
+    pub operator: OperatorScope,
 }
 
 impl Installation {
     /// Has a local node with room for so many tenants.
-    async fn new(max_tenants: u32) -> Self {
+    pub async fn new(max_tenants: u32) -> Self {
+        Self::with(max_tenants, false).await
+    }
+
+    /// The same, with or without the background jobs of the core.
+    pub async fn with(max_tenants: u32, runs_jobs: bool) -> Self {
         let workers = Arc::<Mutex<BTreeMap<_, _>>>::default();
         let all = workers.clone();
         let rig = Rig::with(Options {
@@ -199,6 +200,7 @@ impl Installation {
                 let workers = all;
                 Arc::new(WithWorkers { local, workers })
             }),
+            runs_jobs,
             ..Options::default()
         })
         .await;
@@ -231,7 +233,7 @@ impl Installation {
     }
 
     /// Makes a worker of that name that reports room for so many tenants.
-    async fn worker(&self, name: &str, max_tenants: u32) -> NodeId {
+    pub async fn worker(&self, name: &str, max_tenants: u32) -> NodeId {
         let token = self.token(None).await.unwrap();
         let node = self.join(&token, name, name).await.unwrap().node;
         self.workers.lock().unwrap().insert(node, max_tenants);
@@ -239,14 +241,14 @@ impl Installation {
         node
     }
 
-    async fn sign_up(&self, name: &str) -> Result<NodeId, Failure> {
+    pub async fn sign_up(&self, name: &str) -> Result<NodeId, Failure> {
         self.rig.control.tenants().sign_up(form(name), FROM).await?;
         let name = TenantName::parse(name).unwrap();
         let tenant = self.rig.store.tenant_by_name(&name).await.unwrap();
         Ok(tenant.unwrap().node)
     }
 
-    async fn row(&self, node: NodeId) -> NodeRow {
+    pub async fn row(&self, node: NodeId) -> NodeRow {
         let view = self.rig.control.nodes().list(&self.operator).await.unwrap();
         view.nodes.into_iter().find(|n| n.id == node).unwrap()
     }

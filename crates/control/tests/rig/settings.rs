@@ -8,12 +8,15 @@ use store::LOCAL_NODE;
 /// Returns settings that never assign the `excluded` slots.
 pub fn control_settings(excluded: BTreeSet<Slot>) -> ControlSettings {
     ControlSettings {
+        control_plane: "a".to_owned(),
+        address: None,
         addresses: AddressPlan::default(),
         public_host: "vpn.example.org".to_owned(),
         local: Some(LOCAL_NODE),
         excluded_slots: excluded,
         max_tenants: None,
         sign_ups_per_hour: 0,
+        forward_time: std::time::Duration::from_secs(86_400),
         time_zone: "UTC".to_owned(),
     }
 }

@@ -59,3 +59,32 @@ fn texts_are_cut_at_a_character_in_every_depth() {
         }
     );
 }
+
+#[test]
+fn a_message_of_another_version_keeps_its_code() {
+    let read = |json| serde_json::from_str::<Message>(json);
+    let other = |code: &str| Message::OtherVersion { code: code.into() };
+    for json in [
+        r#"{"code":"moon-full"}"#,
+        r#"{"code":"moon-full","args":{"phase":[1,2]},"more":true}"#,
+    ] {
+        assert_eq!(read(json).unwrap(), other("moon-full"));
+    }
+    // A version that gives it other arguments.
+    let json = r#"{"code":"name-taken","args":{"names":["lina"]}}"#;
+    assert_eq!(read(json).unwrap(), other("name-taken"));
+    let json = r#"{"code":"name-taken","args":{"name":"lina","since":7}}"#;
+    let name = "lina".to_owned();
+    assert_eq!(read(json).unwrap(), Message::NameTaken { name });
+    // What is within a message is read by itself.
+    let json = r#"{"code":"memory-unmeasured","args":{"reason":{"code":"moon-full"}}}"#;
+    let reason = Box::new(other("moon-full"));
+    let unmeasured = Message::MemoryUnmeasured { reason };
+    assert_eq!(read(json).unwrap(), unmeasured);
+    // It is passed on and read again.
+    let json = serde_json::to_string(&unmeasured).unwrap();
+    assert_eq!(read(&json).unwrap(), unmeasured);
+    for json in [r#"{"code":"Moon full."}"#, r#"{"code":7}"#, "{}", "[]", "7"] {
+        assert!(read(json).is_err(), "{json}");
+    }
+}

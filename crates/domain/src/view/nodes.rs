@@ -1,7 +1,13 @@
 //! What the operator's page of nodes shows.
 
 use super::{CapacityView, DiskView};
-use crate::{id::NodeId, node::NodeStanding, status::Problem, time::Timestamp};
+use crate::{
+    id::NodeId,
+    node::{MoveReason, NodeStanding},
+    status::Problem,
+    tenant_name::TenantName,
+    time::Timestamp,
+};
 
 /// A node in the operator's list.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +56,22 @@ pub struct NodesView {
     pub workers: WorkersAllowed,
     /// The local node first, then workers in the order in which they joined.
     pub nodes: Vec<NodeRow>,
+    /// The moves that are still to be carried out, in that order.
+    pub moves: Vec<MoveRow>,
+}
+
+/// A move that is still to be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoveRow {
+    /// The tenant.
+    pub name: TenantName,
+    pub from: NodeId,
+    /// Its new node; `None` for any.
+    pub to: Option<NodeId>,
+    pub reason: MoveReason,
+    pub begun_at: Timestamp,
+    /// Why the last attempt failed. It is tried again.
+    pub problem: Option<Problem>,
 }
 
 /// A problem of a node.

@@ -47,6 +47,8 @@ enum Ended {
     NotAdmitted,
     #[error("a process with the same certificate is connected already")]
     Copied,
+    #[error("the worker has dialled two addresses of this control plane")]
+    Twice,
 }
 
 /// Uses a connection until it ends.
@@ -67,6 +69,7 @@ where
     let ended = tokio::select! {
         ended = read_state(&shared, &worker, &connection) => ended,
         ended = keep_admitted(&shared, &worker, &connection.serial) => ended,
+        ended = pass_on_nudges(&worker, &connection) => ended,
     };
     worker.disconnect(&connection);
     connection.end();
@@ -82,6 +85,9 @@ fn report(worker: &WorkerEntry, ended: &Ended) {
     let node = worker.node.0;
     let source = std::error::Error::source(ended);
     match ended {
+        Ended::Twice => {
+            tracing::debug!(node, reason = %ended, "a connection of a worker is closed")
+        }
         Ended::Line(LineError::Ended | LineError::Broken(_)) => {
             tracing::info!(node, reason = %ended, ?source, "the connection of a worker ended");
         }
@@ -102,8 +108,12 @@ async fn arrive(
 ) -> Result<(), Ended> {
     let mut arrivals = worker.arrivals.lock().await;
     if let Some(present) = worker.connected()
-        && present.is_alive().await
+        && let Some(presence) = present.presence().await
     {
+        // It was listed under two addresses, or is reached by a balancer as well.
+        if presence.instance.is_some() && connection.presence().await == Some(presence) {
+            return Err(Ended::Twice);
+        }
         if arrivals.is_copy_due() {
             let address = address.to_canonical().to_string();
             shared
@@ -127,7 +137,7 @@ async fn read_state(
         Err(problem) => return Ended::Call(problem),
     };
     // Events are compared with it, and signing in at AdGuard Homes needs it.
-    let loading = tokio::time::timeout(SPEC_TIMEOUT, worker.ensure_spec());
+    let loading = tokio::time::timeout(SPEC_TIMEOUT, worker.specs.ensure());
     if !matches!(loading.await, Ok(Ok(()))) {
         refresh_spec(worker);
     }
@@ -172,7 +182,7 @@ async fn read_state(
 fn refresh_spec(worker: &Arc<WorkerEntry>) {
     let worker = worker.clone();
     tokio::spawn(async move {
-        if let Err(problem) = worker.specs.load(0).await {
+        if let Err(problem) = worker.specs.refresh().await {
             let node = worker.node.0;
             tracing::warn!(node, problem = %problem.message, "a worker's spec could not be loaded");
         }
@@ -219,6 +229,17 @@ fn report_foreign(shared: &Shared, worker: &WorkerEntry, name: TenantName, forei
     }
 }
 
+/// Makes the worker ask for its spec when that has changed and its question is not here.
+/// Nudges that come while one is on its way are one, which is sent afterwards.
+async fn pass_on_nudges(worker: &WorkerEntry, connection: &CallConnection) -> Ended {
+    let mut nudges = worker.distant_nudges.subscribe();
+    // The sender is in the entry.
+    while nudges.changed().await.is_ok() {
+        connection.nudge().await;
+    }
+    std::future::pending().await
+}
+
 /// Stores that the worker is heard, and ends once its certificate is not admitted.
 async fn keep_admitted(shared: &Shared, worker: &WorkerEntry, serial: &str) -> Ended {
     let mut stored = Instant::now();
@@ -226,7 +247,11 @@ async fn keep_admitted(shared: &Shared, worker: &WorkerEntry, serial: &str) -> E
         tokio::time::sleep(ADMISSION_INTERVAL).await;
         match shared.registry.admits(worker.node, serial).await {
             Ok(true) => {}
-            Ok(false) => return Ended::NotAdmitted,
+            Ok(false) => {
+                // The answer to its question says so.
+                worker.nudge();
+                return Ended::NotAdmitted;
+            }
             Err(problem) => {
                 tracing::debug!(problem = %problem.message, "whether a worker is admitted is not known");
                 continue;

@@ -3,8 +3,8 @@
 
 use super::tunnel::Tunnel;
 use bytes::Bytes;
-use domain::{ErrorCode, Message, Problem, Slot, TenantName};
-use http::{Method, Request, Response, StatusCode, Uri};
+use domain::{ErrorCode, Message, Problem, Slot, TenantName, Timestamp};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     body::Incoming,
@@ -12,8 +12,11 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use protocol::{
-    DnsStream,
-    wire::{DNS_COUNTS, MAX_ANSWER_BYTES, STATE},
+    DnsStream, NodeStatistics, ReadingOrder,
+    wire::{
+        CLOCK, DNS_COUNTS, INSTANCE, MAX_ANSWER_BYTES, NUDGE, PRESENCE, READING, SINCE, STATE,
+        STATISTICS,
+    },
 };
 use serde::de::DeserializeOwned;
 use std::{
@@ -68,6 +71,13 @@ fn damaged(why: &dyn Display) -> Problem {
         code: ErrorCode::NodeUnreachable,
         message: Message::WorkerAnswerDamaged,
     }
+}
+
+/// A worker's process that answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Presence {
+    /// What it calls itself; `None` for a worker of the version before.
+    pub instance: Option<String>,
 }
 
 /// A connection to a worker. It ends when it is dropped.
@@ -166,10 +176,30 @@ impl CallConnection {
 
     /// Returns whether the worker's process still answers on this connection.
     pub async fn is_alive(&self) -> bool {
-        // Any answer will do, that there is no such path included.
-        let asking = self.send(Method::GET, uri("/v1/presence"));
+        self.presence().await.is_some()
+    }
+
+    /// Asks for the worker's process; `None` if it does not answer.
+    pub async fn presence(&self) -> Option<Presence> {
+        let asking = self.send(Method::GET, uri(PRESENCE));
         let answer = tokio::time::timeout(PRESENCE_TIMEOUT, asking).await;
-        answer.is_ok_and(|answer| answer.is_ok())
+        // Any answer will do, that there is no such path included.
+        let answer = answer.ok()?.ok()?;
+        let instance = answer.headers().get(INSTANCE);
+        let instance = instance.and_then(|value| value.to_str().ok());
+        Some(Presence {
+            instance: instance.map(str::to_owned),
+        })
+    }
+
+    /// Makes the worker ask for its spec.
+    pub async fn nudge(&self) {
+        let asking = self.send(Method::GET, uri(NUDGE));
+        let answer = tokio::time::timeout(CALL_TIMEOUT, asking).await;
+        // It asks at intervals anyway, and one of the version before only then.
+        if !matches!(answer, Ok(Ok(_))) {
+            tracing::debug!("a worker was not nudged");
+        }
     }
 
     /// Asks for a value.
@@ -178,14 +208,50 @@ impl CallConnection {
     /// The worker's problem; `NodeUnreachable` if there is no answer in time, or one that
     /// cannot be read.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
+        let (_, value) = self.get_with_headers(path).await?;
+        Ok(value)
+    }
+
+    /// Asks for the counters of all peers, or of those that have changed since an earlier
+    /// reading. Returns with them the time by the worker's clock, if it says that.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn statistics(
+        &self,
+        earlier: Option<&ReadingOrder>,
+    ) -> Result<(NodeStatistics, Option<Timestamp>), Problem> {
+        let path = match earlier {
+            Some(ReadingOrder { boot, nanos }) => format!("{STATISTICS}?since={boot}.{nanos}"),
+            None => STATISTICS.to_owned(),
+        };
+        let (headers, peers) = self.get_with_headers(&path).await?;
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let order = |name| text(name).and_then(ReadingOrder::parse);
+        let clock = text(CLOCK).and_then(|millis| millis.parse().ok());
+        let statistics = NodeStatistics {
+            taken: order(READING),
+            // What was not asked for is no answer.
+            since: order(SINCE).filter(|since| Some(since) == earlier),
+            peers,
+        };
+        Ok((statistics, clock.map(Timestamp)))
+    }
+
+    async fn get_with_headers<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(HeaderMap, T), Problem> {
         let asking = async {
             let answer = self.send(Method::GET, uri(path)).await?;
             if answer.status() != StatusCode::OK {
                 return Err(problem_of(answer).await);
             }
-            let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES);
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, MAX_ANSWER_BYTES);
             let body = body.collect().await.map_err(|e| damaged(&e))?;
-            serde_json::from_slice(&body.to_bytes()).map_err(|e| damaged(&e))
+            let value = serde_json::from_slice(&body.to_bytes()).map_err(|e| damaged(&e))?;
+            Ok((head.headers, value))
         };
         let answer = tokio::time::timeout(CALL_TIMEOUT, asking).await;
         answer.unwrap_or_else(|_| Err(unreachable()))

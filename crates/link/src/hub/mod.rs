@@ -4,10 +4,12 @@
 //!
 //! A worker is the node that its certificate names. It gets the spec of that node alone,
 //! and what it reports is stored for that node alone. Nothing that a control plane knows
-//! only from here is needed by another one: what a worker reports comes again when it
-//! connects, and everything else is in the database.
+//! only from here is needed by another one: a worker has a connection for calls to each, and
+//! everything else is in the database. Its question for the spec is at one of them; the
+//! others nudge it by a call.
 
 mod calls;
+mod clock_offset;
 mod connection;
 mod events;
 mod limits;

@@ -5,12 +5,11 @@ use super::{
     shared::Shared,
 };
 use async_trait::async_trait;
-use domain::{NodeId, Problem, Slot, TenantName, marks::DNS_USER, view::QueryCounts};
+use domain::{NodeId, Problem, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::BoxStream;
 use protocol::{
-    DnsLogin, DnsStream, Location, MachineState, NodeState, Nodes, PeerStatistics, Reported,
-    ResourceUsage, TenantState,
-    wire::{RESOURCES, STATISTICS},
+    DnsStream, Location, MachineState, NodeState, NodeStatistics, Nodes, ReadingOrder, Reported,
+    ResourceUsage, TenantState, wire::RESOURCES,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +25,24 @@ impl WorkerNodes {
         worker
             .and_then(|worker| worker.connected())
             .ok_or_else(unreachable)
+    }
+
+    /// Reads counters, with the times in them by the clock here.
+    async fn read(
+        &self,
+        node: NodeId,
+        earlier: Option<&ReadingOrder>,
+    ) -> Result<NodeStatistics, Problem> {
+        let worker = self.0.known(node).ok_or_else(unreachable)?;
+        let connection = worker.connected().ok_or_else(unreachable)?;
+        let (mut read, clock) = connection.statistics(earlier).await?;
+        if let Some(clock) = clock {
+            let offset = worker.clock_offset.measure(self.0.clock.now(), clock);
+            for peer in &mut read.peers {
+                peer.last_handshake = peer.last_handshake.map(|at| at.plus_millis(offset));
+            }
+        }
+        Ok(read)
     }
 }
 
@@ -74,26 +91,27 @@ impl Nodes for WorkerNodes {
         self.0.events.subscribe()
     }
 
-    async fn statistics(&self, node: NodeId) -> Result<Vec<PeerStatistics>, Problem> {
-        self.connected(node)?.get(STATISTICS).await
+    async fn statistics(&self, node: NodeId) -> Result<NodeStatistics, Problem> {
+        self.read(node, None).await
+    }
+
+    async fn statistics_since(
+        &self,
+        node: NodeId,
+        earlier: &ReadingOrder,
+    ) -> Result<NodeStatistics, Problem> {
+        self.read(node, Some(earlier)).await
     }
 
     async fn resources(&self, node: NodeId) -> Result<Vec<ResourceUsage>, Problem> {
         self.connected(node)?.get(RESOURCES).await
     }
 
-    fn dns_login(&self, at: Location, name: &TenantName) -> Option<DnsLogin> {
-        let tenant = self.0.known(at.node)?.specs.active_tenant(at.slot, name)?;
-        Some(DnsLogin {
-            user: DNS_USER.to_owned(),
-            password: tenant.dns_password.clone(),
-        })
-    }
-
     async fn dns_connect(&self, at: Location, name: &TenantName) -> Result<DnsStream, Problem> {
         let worker = self.0.known(at.node).ok_or_else(dns_unavailable)?;
-        let tenant = worker.specs.active_tenant(at.slot, name);
-        tenant.ok_or_else(dns_unavailable)?;
+        if !worker.specs.is_active(at.slot, name) {
+            return Err(dns_unavailable());
+        }
         let connection = worker.connected().ok_or_else(dns_unavailable)?;
         connection.connect_dns(at.slot, name).await
     }

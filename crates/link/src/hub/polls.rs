@@ -2,12 +2,13 @@
 //! when something changes. A hint ends the wait; without one the generation is compared.
 
 use super::{
+    peers::{Identified, Refusal},
     shared::{Shared, WorkerEntry},
-    spec_cache::LoadedSpec,
+    spec_cache::{Answer, Sending},
 };
 use bytes::Bytes;
 use domain::{ErrorCode, Message, Problem};
-use protocol::wire::{POLL_TIME, SpecQuery, SpecUpdate};
+use protocol::wire::{POLL_TIME, SpecQuery};
 use std::time::Duration;
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
@@ -18,44 +19,60 @@ use zeroize::Zeroizing;
 /// How often the generation is compared while a query waits.
 const CHECK_INTERVAL: Duration = Duration::from_secs(7);
 
+/// How often the control planes are compared with those that there were when a query came.
+const LIST_INTERVAL: Duration = Duration::from_secs(1);
+
 /// By how much a worker can be ahead of a database that was restored. One that says more
 /// would use up the numbers of its node.
 const MAX_AHEAD: u64 = 1 << 32;
 
-/// Waits for something that the worker does not have; `None` if there is nothing in time.
+/// Waits for something that the worker does not have; `None` if there is nothing in time, or
+/// if there are other control planes, which every answer lists. `nudges` wakes it.
 ///
 /// # Errors
-/// `BadRequest` for a generation that never was; why the spec cannot be loaded.
+/// `BadRequest` for a generation that never was; why the spec cannot be loaded; that the
+/// node was refused meanwhile.
 pub(super) async fn poll(
     shared: &Shared,
     worker: &WorkerEntry,
+    peer: &Identified,
     query: &SpecQuery,
-) -> Result<Option<SpecUpdate>, Problem> {
+    nudges: &mut watch::Receiver<u64>,
+) -> Result<Option<Sending>, Refusal> {
     if worker
         .specs
         .generation()
         .is_none_or(|known| query.since > known)
     {
-        let generation = shared.registry.generation(worker.node).await?;
+        let generation = shared.registry.generation(worker.node).await;
+        let generation = generation.map_err(Refusal::Unknown)?;
         if query.since > generation.saturating_add(MAX_AHEAD) {
-            return Err(Problem {
+            return Err(Refusal::Unknown(Problem {
                 code: ErrorCode::BadRequest,
                 message: Message::WorkerRequestDamaged,
-            });
+            }));
         }
     }
     let wait = Duration::from_secs(query.wait).min(POLL_TIME);
     let deadline = Instant::now() + wait;
-    let mut nudges = worker.nudges.subscribe();
+    let listed = shared.registry.control_planes();
     loop {
         nudges.mark_unchanged();
-        let spec = worker.specs.load(query.since).await?;
-        if let Some(update) = worker.specs.update(query, &spec) {
-            return Ok(Some(update));
+        let answer = worker.specs.answer(query).await;
+        let Answer { generation, update } = answer.map_err(Refusal::Unknown)?;
+        if update.is_some() {
+            return Ok(update);
         }
-        let changed = wait_for_change(shared, worker, &spec, &mut nudges);
-        if tokio::time::timeout_at(deadline, changed).await.is_err() {
-            return Ok(None);
+        let changed = async {
+            tokio::select! {
+                () = wait_for_change(shared, worker, generation, nudges) => true,
+                () = wait_for_control_planes(shared, &listed) => false,
+            }
+        };
+        match tokio::time::timeout_at(deadline, changed).await {
+            // What has changed may be that the node is refused.
+            Ok(true) => peer.check(shared, Duration::ZERO).await?,
+            Ok(false) | Err(_) => return Ok(None),
         }
     }
 }
@@ -64,7 +81,7 @@ pub(super) async fn poll(
 async fn wait_for_change(
     shared: &Shared,
     worker: &WorkerEntry,
-    spec: &LoadedSpec,
+    known: u64,
     nudges: &mut watch::Receiver<u64>,
 ) {
     loop {
@@ -74,13 +91,20 @@ async fn wait_for_change(
             () = tokio::time::sleep(CHECK_INTERVAL) => {}
         }
         match shared.registry.generation(worker.node).await {
-            Ok(generation) if generation == spec.spec.generation => {}
+            Ok(generation) if generation == known => {}
             Ok(_) => return,
             // The next query says so, if it lasts.
             Err(problem) => {
                 tracing::debug!(problem = %problem.message, "a worker's generation is not known");
             }
         }
+    }
+}
+
+/// Waits until there are other control planes than these.
+async fn wait_for_control_planes(shared: &Shared, listed: &[String]) {
+    while shared.registry.control_planes() == listed {
+        tokio::time::sleep(LIST_INTERVAL).await;
     }
 }
 
@@ -96,16 +120,12 @@ impl AsRef<[u8]> for SpecBytes {
     }
 }
 
-/// Writes an update. A whole one waits for its turn.
+/// Writes an update. Its permit ends when it is sent.
 ///
 /// # Errors
 /// The update is too long.
-pub(super) async fn to_bytes(shared: &Shared, update: SpecUpdate) -> Result<Bytes, Problem> {
-    let permit = match update.full {
-        // The semaphore is never closed.
-        true => shared.whole_specs.clone().acquire_owned().await.ok(),
-        false => None,
-    };
+pub(super) async fn to_bytes(sending: Sending) -> Result<Bytes, Problem> {
+    let Sending { update, permit } = sending;
     // 20 MB take longer to write than other tasks should wait.
     let writing = tokio::task::spawn_blocking(move || update.to_bytes()).await;
     let unwritten = |error: &dyn std::fmt::Display| {

@@ -39,6 +39,13 @@ pub trait Registry: Send + Sync + 'static {
     /// Why that is not known.
     async fn generation(&self, node: NodeId) -> Result<u64, Problem>;
 
+    /// Returns the addresses of all control planes that were heard lately, this one
+    /// included, such as `https://10.0.0.2:8443`; none where they are not known. Asked at
+    /// each answer and once a second while a worker waits, so it makes no query.
+    fn control_planes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Stores that the node was heard now, and the version of its program. Called when
     /// a node connects, and at most every 20 s while it does.
     async fn heard(&self, node: NodeId, version: &str);

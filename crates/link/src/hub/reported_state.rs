@@ -1,7 +1,7 @@
 //! What a worker reported last: what pages and placement read. It stays readable while
 //! the worker is away; then it says for how long nothing has been heard.
 
-use domain::{ErrorCode, Message, Problem, Slot, TenantName};
+use domain::{ErrorCode, Message, Part, Problem, Slot, TenantName, TenantStatus};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
     MachineState, NodeState, TenantState,
@@ -17,9 +17,64 @@ use tokio::{sync::watch, time::Instant};
 /// The longest version of a worker's program that is stored, in bytes.
 const MAX_VERSION_BYTES: usize = 64;
 
+/// The state of a tenant. A control plane has those of hundreds of nodes, and nearly all are
+/// ready, so that is kept short.
+enum ShortState {
+    Ready {
+        name: Box<str>,
+        applied: u64,
+        /// What the firewall, the tunnel and the DNS filter took.
+        took_ms: [u32; 3],
+    },
+    Other(Box<TenantState>),
+}
+
+impl From<TenantState> for ShortState {
+    fn from(state: TenantState) -> Self {
+        let TenantStatus {
+            firewall: Part::Ready { took_ms: firewall },
+            tunnel: Part::Ready { took_ms: tunnel },
+            dns: Part::Ready { took_ms: dns },
+        } = state.status
+        else {
+            return Self::Other(Box::new(state));
+        };
+        Self::Ready {
+            name: state.name.as_str().into(),
+            applied: state.applied,
+            took_ms: [firewall, tunnel, dns],
+        }
+    }
+}
+
+impl ShortState {
+    /// Returns the state; `None` never for one that was kept.
+    fn state(&self) -> Option<TenantState> {
+        match self {
+            Self::Ready {
+                name,
+                applied,
+                took_ms: [firewall, tunnel, dns],
+            } => {
+                let part = |took_ms: &u32| Part::Ready { took_ms: *took_ms };
+                Some(TenantState {
+                    name: TenantName::parse(name).ok()?,
+                    applied: *applied,
+                    status: TenantStatus {
+                        firewall: part(firewall),
+                        tunnel: part(tunnel),
+                        dns: part(dns),
+                    },
+                })
+            }
+            Self::Other(state) => Some((**state).clone()),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Reported {
-    tenants: BTreeMap<Slot, TenantState>,
+    tenants: BTreeMap<Slot, ShortState>,
     node: Option<NodeState>,
     machine: Option<MachineState>,
     holders: Option<BTreeMap<Slot, TenantName>>,
@@ -57,17 +112,18 @@ impl ReportedState {
         let mut is_node_changed = heard.is_none_or(|at| now.duration_since(at) >= SILENCE);
         if update.whole {
             let named = |slot: &Slot| update.tenants.contains_key(slot);
-            let gone = |slot: &Slot, _: &mut TenantState| !named(slot);
+            let gone = |slot: &Slot, _: &mut ShortState| !named(slot);
             changed.extend(reported.tenants.extract_if(.., gone).map(|(slot, _)| slot));
             is_node_changed |= replace(&mut reported.node, None, update.node.is_none());
             is_node_changed |= replace(&mut reported.machine, None, update.machine.is_none());
             is_node_changed |= replace(&mut reported.holders, None, update.holders.is_none());
         }
         for (slot, state) in update.tenants {
-            if reported.tenants.get(&slot) != state.as_ref() {
+            let before = reported.tenants.get(&slot).and_then(ShortState::state);
+            if before != state {
                 changed.push(slot);
                 match state {
-                    Some(state) => drop(reported.tenants.insert(slot, state)),
+                    Some(state) => drop(reported.tenants.insert(slot, state.into())),
                     None => drop(reported.tenants.remove(&slot)),
                 }
             }
@@ -127,7 +183,7 @@ impl ReportedState {
     }
 
     pub fn tenant(&self, slot: Slot) -> Option<TenantState> {
-        self.lock().tenants.get(&slot).cloned()
+        self.lock().tenants.get(&slot).and_then(ShortState::state)
     }
 
     /// Returns the node's state. After a silence its first problem says so.

@@ -16,7 +16,10 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use protocol::{
     EventKind,
-    wire::{INSTANCE, JOIN, MAX_REQUEST_BYTES, RENEW, SPEC, SpecQuery},
+    wire::{
+        ADMITTED, CONTROL_PLANES, ControlPlaneList, INSTANCE, JOIN, MAX_REQUEST_BYTES, RENEW, SPEC,
+        SpecQuery,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
@@ -119,6 +122,7 @@ impl Client {
             (&Method::POST, JOIN) => self.join(request).await,
             (&Method::POST, RENEW) => self.renew(request).await,
             (&Method::GET, SPEC) => self.spec(&request).await,
+            (&Method::GET, ADMITTED) => self.admitted().await,
             _ => Err(Refused(StatusCode::NOT_FOUND, damaged())),
         };
         answer.unwrap_or_else(|Refused(status, problem)| {
@@ -153,16 +157,36 @@ impl Client {
         let instance = request.headers().get(INSTANCE);
         let instance = instance.and_then(|value| value.to_str().ok());
         self.check_instance(&worker, instance).await?;
-        let Some(update) = polls::poll(&self.shared, &worker, &query).await? else {
-            return Ok(response(StatusCode::NO_CONTENT, Bytes::new()));
+        // Its end says that the question is not here any more.
+        let mut nudges = worker.nudges.subscribe();
+        let polling = polls::poll(&self.shared, &worker, peer, &query, &mut nudges);
+        let Some(sending) = polling.await? else {
+            return Ok(self.listing(response(StatusCode::NO_CONTENT, Bytes::new())));
         };
         // It may have been revoked while it waited.
         let peer = self.checked(Duration::ZERO).await?;
-        let (full, generation) = (update.full, update.spec.generation);
-        let bytes = polls::to_bytes(&self.shared, update).await?;
+        let (full, generation) = (sending.update.full, sending.update.spec.generation);
+        let bytes = polls::to_bytes(sending).await?;
         let (node, length) = (peer.node.0, bytes.len());
         tracing::debug!(node, full, generation, length, "a worker gets its spec");
-        Ok(response(StatusCode::OK, bytes))
+        Ok(self.listing(response(StatusCode::OK, bytes)))
+    }
+
+    async fn admitted(&self) -> Result<Response<Full<Bytes>>, Refused> {
+        self.checked(Duration::ZERO).await?;
+        Ok(response(StatusCode::NO_CONTENT, Bytes::new()))
+    }
+
+    /// Lists the control planes in an answer, if they are known.
+    fn listing(&self, mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+        let all = self.shared.registry.control_planes();
+        let list = ControlPlaneList::new(all.iter().map(String::as_str));
+        if !list.is_empty()
+            && let Ok(value) = HeaderValue::from_str(&list.to_string())
+        {
+            response.headers_mut().insert(CONTROL_PLANES, value);
+        }
+        response
     }
 
     /// Returns the node, if it may ask now.

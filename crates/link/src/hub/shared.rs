@@ -1,21 +1,23 @@
 //! What the parts of the hub share: the registry, and an entry for each worker.
 
 use super::{
-    connection::CallConnection, events::Events, registry::Registry, reported_state::ReportedState,
-    spec_cache::SpecCache,
+    clock_offset::ClockOffset,
+    connection::CallConnection,
+    events::Events,
+    registry::Registry,
+    reported_state::ReportedState,
+    spec_cache::{SpecCache, WholeSpecs},
 };
-use domain::{Clock, NodeId, Problem, TenantName};
+use domain::{Clock, NodeId, TenantName};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::{Semaphore, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
-/// The most whole specs that are written or sent at a time. One takes 20 MB.
+/// The most whole specs that are read, and that are written or sent, at a time. One takes
+/// 20 MB.
 const MAX_WHOLE_SPECS: usize = 4;
 
 /// What the hub knows of a worker.
@@ -23,8 +25,12 @@ pub(super) struct WorkerEntry {
     pub node: NodeId,
     pub state: ReportedState,
     pub specs: SpecCache,
-    /// Counts the hints that the spec may have changed.
+    /// Counts the hints that the spec may have changed, for the worker's question.
     pub nudges: watch::Sender<u64>,
+    /// Counts those that came while its question was not here.
+    pub distant_nudges: watch::Sender<u64>,
+    /// How its clock differs from the one here.
+    pub clock_offset: ClockOffset,
     /// Held while a new connection is compared with the present one.
     pub arrivals: tokio::sync::Mutex<Arrivals>,
     connection: Mutex<Option<Arc<CallConnection>>>,
@@ -82,21 +88,14 @@ impl WorkerEntry {
         }
     }
 
-    /// Wakes the worker's query for its spec.
+    /// Makes the worker ask for its spec: its question is answered, if it is here. If it is
+    /// not, the worker is told on the connection for calls.
     pub fn nudge(&self) {
-        self.nudges
-            .send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    /// Loads the spec if none is cached.
-    ///
-    /// # Errors
-    /// Why it cannot be loaded.
-    pub async fn ensure_spec(&self) -> Result<(), Problem> {
-        match self.specs.generation() {
-            Some(_) => Ok(()),
-            None => self.specs.load(0).await.map(drop),
-        }
+        let nudges = match self.nudges.receiver_count() {
+            0 => &self.distant_nudges,
+            _ => &self.nudges,
+        };
+        nudges.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -105,7 +104,7 @@ pub(super) struct Shared {
     pub registry: Arc<dyn Registry>,
     pub clock: Arc<dyn Clock>,
     pub events: Events,
-    pub whole_specs: Arc<Semaphore>,
+    whole_specs: WholeSpecs,
     workers: Mutex<BTreeMap<NodeId, Arc<WorkerEntry>>>,
 }
 
@@ -115,7 +114,7 @@ impl Shared {
             registry,
             clock,
             events: Events::default(),
-            whole_specs: Arc::new(Semaphore::new(MAX_WHOLE_SPECS)),
+            whole_specs: WholeSpecs::new(MAX_WHOLE_SPECS),
             workers: Mutex::default(),
         }
     }
@@ -125,14 +124,20 @@ impl Shared {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn spec_cache(&self, node: NodeId) -> SpecCache {
+        SpecCache::new(node, self.registry.feed(node), self.whole_specs.clone())
+    }
+
     /// Returns the entry of a node, made if there was none.
     pub fn worker(&self, node: NodeId) -> Arc<WorkerEntry> {
         let new = || {
             Arc::new(WorkerEntry {
                 node,
                 state: ReportedState::default(),
-                specs: SpecCache::new(self.registry.feed(node)),
+                specs: self.spec_cache(node),
                 nudges: watch::Sender::default(),
+                distant_nudges: watch::Sender::default(),
+                clock_offset: ClockOffset::default(),
                 arrivals: tokio::sync::Mutex::default(),
                 connection: Mutex::default(),
             })

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 /// `https://HOST:PORT`, with an IPv6 address in brackets. The scheme may be left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ControlPlane {
     /// The host and the port, as they are dialled.
     authority: String,

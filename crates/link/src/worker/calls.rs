@@ -3,18 +3,22 @@
 //! nothing else of the machine.
 
 use super::{
+    address::ControlPlane,
+    control_planes::{Calling, ControlPlanes},
     credentials::Credentials,
     dial::dial,
     error::LinkError,
+    event_log::EventLog,
+    readings::Readings,
     retry::{self, RECONNECT},
     state::{self, Greeting},
-    targets::Targets,
     tunnel::Tunnels,
+    wakes::Wakes,
 };
 use bytes::Bytes;
-use domain::{ErrorCode, Message, NodeId, Problem, Slot, TenantName};
+use domain::{Clock, ErrorCode, Message, NodeId, Problem, Slot, TenantName};
 use futures_util::StreamExt;
-use http::{Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -23,14 +27,17 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use protocol::{
-    Location, Nodes,
-    wire::{CALLS, DNS_COUNTS, HEARTBEAT, MAX_ANSWER_BYTES, RESOURCES, SILENCE, STATE, STATISTICS},
+    Location, NodeStatistics, Nodes, ReadingOrder,
+    wire::{
+        CALLS, CLOCK, DNS_COUNTS, HEARTBEAT, INSTANCE, MAX_ANSWER_BYTES, NUDGE, PRESENCE, READING,
+        REQUESTS, RESOURCES, SILENCE, SINCE, STATE, STATISTICS,
+    },
 };
 use serde::Serialize;
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -40,6 +47,8 @@ use std::{
 const MAX_CALLS: u32 = 512;
 /// How long the control plane may take to its first call.
 const FIRST_CALL: Duration = Duration::from_secs(30);
+/// How often the own address of one that was reached elsewhere is tried.
+const DETOUR_INTERVAL: Duration = Duration::from_secs(15);
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -48,46 +57,103 @@ type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub(super) struct Calls {
     pub node: NodeId,
     pub credentials: Arc<Credentials>,
-    pub targets: Targets,
+    pub control_planes: Arc<ControlPlanes>,
+    pub wakes: Arc<Wakes>,
     pub nodes: Arc<dyn Nodes>,
+    pub events: Arc<EventLog>,
+    pub readings: Arc<Readings>,
     pub tunnels: Tunnels,
+    pub clock: Arc<dyn Clock>,
     /// What this process calls itself.
     pub instance: String,
     pub version: String,
 }
 
+/// Why a connection ended.
+enum Ended {
+    /// The control plane closed it.
+    Closed,
+    /// It is to be made again at once: it had the former certificate, or the control plane's
+    /// own address can be reached now.
+    Again,
+}
+
+/// A connection, while it is served.
+struct Served {
+    calls: Calls,
+    /// The address that was dialled.
+    at: ControlPlane,
+    /// Whether anything was called.
+    is_used: AtomicBool,
+    /// Noted once the control plane reads the state: then it uses this connection.
+    calling: Mutex<Option<Calling>>,
+}
+
 impl Calls {
-    /// Serves calls forever: connects again whenever the connection ends.
-    pub async fn run(mut self) {
+    /// Serves the calls of a control plane forever: connects again whenever the connection
+    /// ends.
+    pub async fn run(self, to: ControlPlane) {
         let mut was_lost = false;
+        let mut at = to.clone();
         loop {
-            match self.connect_and_serve(&mut was_lost).await {
-                Ok(()) => tracing::debug!("the control plane ended the connection for calls"),
-                Err(e) => {
-                    match std::mem::replace(&mut was_lost, true) {
-                        false => {
-                            tracing::warn!(error = %e, cause = ?e, "no connection for the control plane's calls");
-                        }
-                        true => {
-                            tracing::debug!(error = %e, cause = ?e, "still no connection for calls")
-                        }
+            let ended = tokio::select! {
+                ended = self.connect_and_serve(&at, &mut was_lost) => ended,
+                () = self.can_be_direct(&to), if at != to => Ok(Ended::Again),
+            };
+            if matches!(ended, Ok(Ended::Again)) {
+                at = to.clone();
+                continue;
+            }
+            if let Err(e) = &ended {
+                match std::mem::replace(&mut was_lost, true) {
+                    false => {
+                        tracing::warn!(error = %e, cause = ?e, "no connection for the control plane's calls");
                     }
-                    self.targets.next();
+                    true => {
+                        tracing::debug!(error = %e, cause = ?e, "still no connection for calls")
+                    }
                 }
+            } else {
+                tracing::debug!(control_plane = %at, "the connection for calls ended");
             }
             retry::pause(RECONNECT).await;
+            at = match ended.is_err() && at == to {
+                true => self.control_planes.detour().unwrap_or_else(|| to.clone()),
+                false => to.clone(),
+            };
         }
     }
 
-    async fn connect_and_serve(&self, was_lost: &mut bool) -> Result<(), LinkError> {
-        let to = self.targets.current();
-        let stream = dial(to, self.credentials.tls(CALLS)?).await?;
-        let called = Arc::new(AtomicBool::new(false));
-        let (calls, heard) = (self.clone(), called.clone());
+    /// Waits until this address can be reached.
+    async fn can_be_direct(&self, to: &ControlPlane) {
+        loop {
+            tokio::time::sleep(DETOUR_INTERVAL).await;
+            // Nothing is asked on it.
+            let tls = self.credentials.tls(REQUESTS);
+            let Ok(tls) = tls else { continue };
+            if dial(to, tls).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    async fn connect_and_serve(
+        &self,
+        at: &ControlPlane,
+        was_lost: &mut bool,
+    ) -> Result<Ended, LinkError> {
+        let mut renewals = self.credentials.renewals();
+        let stream = dial(at, self.credentials.tls(CALLS)?).await?;
+        let served = Arc::new(Served {
+            calls: self.clone(),
+            at: at.clone(),
+            is_used: AtomicBool::new(false),
+            calling: Mutex::default(),
+        });
+        let answering = served.clone();
         let service = service_fn(move |request| {
-            heard.store(true, Ordering::Relaxed);
-            let calls = calls.clone();
-            async move { Ok::<_, Infallible>(calls.answer(request).await) }
+            let served = answering.clone();
+            async move { Ok::<_, Infallible>(served.answer(request).await) }
         });
         let serving = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -96,31 +162,54 @@ impl Calls {
             .max_concurrent_streams(MAX_CALLS)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(serving);
-        tokio::select! {
-            ended = &mut serving => return self.ended(ended),
-            () = tokio::time::sleep(FIRST_CALL) => {}
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            // The sender is in `credentials`.
+            _ = renewals.changed() => return Ok(Ended::Again),
+            () = tokio::time::sleep(FIRST_CALL) => {
+                // The keep-alive begins with the handshake of HTTP/2 only.
+                if !served.is_used.load(Ordering::Relaxed) {
+                    return Err(LinkError::Silent {
+                        address: at.to_string(),
+                    });
+                }
+                if std::mem::take(was_lost) {
+                    tracing::info!(control_plane = %at, "the control plane calls again");
+                }
+                tokio::select! {
+                    ended = &mut serving => ended,
+                    _ = renewals.changed() => return Ok(Ended::Again),
+                }
+            }
+        };
+        if ended.as_ref().is_err_and(hyper::Error::is_timeout) {
+            self.events.was_silent(&at.to_string());
         }
-        // The keep-alive begins with the handshake of HTTP/2 only.
-        if !called.load(Ordering::Relaxed) {
-            return Err(LinkError::Silent {
-                address: to.to_string(),
-            });
+        // A task that still answers has the rest of it.
+        let calling = lock(&served.calling).take();
+        if calling.is_some() && self.control_planes.asked() == *at {
+            self.wakes.lose();
         }
-        if std::mem::take(was_lost) {
-            tracing::info!(control_plane = %to, "the control plane calls again");
+        match ended {
+            Ok(()) => Ok(Ended::Closed),
+            Err(source) => Err(LinkError::Broken {
+                address: at.to_string(),
+                source,
+            }),
         }
-        self.ended(serving.await)
     }
+}
 
-    fn ended(&self, ended: hyper::Result<()>) -> Result<(), LinkError> {
-        ended.map_err(|source| LinkError::Broken {
-            address: self.targets.current().to_string(),
-            source,
-        })
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change is one assignment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
+impl Served {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let node = self.node;
+        self.is_used.store(true, Ordering::Relaxed);
+        let calls = &self.calls;
+        let (node, nodes) = (calls.node, &calls.nodes);
         if request.method() == Method::CONNECT {
             return self.tunnel(request).await;
         }
@@ -130,19 +219,39 @@ impl Calls {
         match request.uri().path() {
             STATE => {
                 let greeting = Greeting {
-                    version: self.version.clone(),
-                    instance: self.instance.clone(),
+                    version: calls.version.clone(),
+                    instance: calls.instance.clone(),
                 };
-                let lines = state::lines(node, self.nodes.clone(), greeting);
+                *lock(&self.calling) = Some(calls.control_planes.note_call(&self.at));
+                let events = calls.events.read(&self.at.to_string());
+                let lines = state::lines(node, nodes.clone(), events, greeting);
                 let frames = lines.map(|line| Ok(Frame::data(line)));
                 Response::new(StreamBody::new(frames).boxed_unsync())
             }
-            STATISTICS => json(self.nodes.statistics(node).await),
-            RESOURCES => json(self.nodes.resources(node).await),
-            DNS_COUNTS => match tenant(request.uri()) {
-                Some((slot, name)) => {
-                    json(self.nodes.dns_counts(Location { node, slot }, &name).await)
+            NUDGE => {
+                calls.wakes.nudge(&self.at);
+                empty(StatusCode::NO_CONTENT)
+            }
+            PRESENCE => {
+                let mut response = empty(StatusCode::NO_CONTENT);
+                // It is hexadecimal.
+                if let Ok(instance) = HeaderValue::from_str(&calls.instance) {
+                    response.headers_mut().insert(INSTANCE, instance);
                 }
+                response
+            }
+            STATISTICS => {
+                let earlier = earlier(request.uri());
+                let read = nodes.statistics(node).await;
+                let read = read.map(|read| calls.readings.changed(read, earlier.as_ref()));
+                let mut response = statistics(read);
+                let now = HeaderValue::from(calls.clock.now().0);
+                response.headers_mut().insert(CLOCK, now);
+                response
+            }
+            RESOURCES => json(nodes.resources(node).await),
+            DNS_COUNTS => match tenant(request.uri()) {
+                Some((slot, name)) => json(nodes.dns_counts(Location { node, slot }, &name).await),
                 None => problem(&Problem {
                     code: ErrorCode::DnsUnavailable,
                     message: Message::DnsUnanswered,
@@ -153,7 +262,7 @@ impl Calls {
     }
 
     async fn tunnel(&self, request: Request<Incoming>) -> Response<Body> {
-        match self.tunnels.open(request).await {
+        match self.calls.tunnels.open(request).await {
             Ok(opened) => {
                 tokio::spawn(opened.copy());
                 empty(StatusCode::OK)
@@ -161,6 +270,12 @@ impl Calls {
             Err(e) => problem(&e),
         }
     }
+}
+
+/// Reads the reading that a query is about.
+fn earlier(uri: &Uri) -> Option<ReadingOrder> {
+    let text = uri.query()?.strip_prefix("since=")?;
+    ReadingOrder::parse(&text.replacen('.', " ", 1))
 }
 
 /// Reads `slot` and `name` of a query. Neither needs escapes.
@@ -184,6 +299,21 @@ fn problem(problem: &Problem) -> Response<Body> {
     let body = serde_json::to_vec(problem).unwrap_or_default();
     let mut response = Response::new(Full::from(body).boxed_unsync());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
+
+/// Answers with the counters, and with when they were read.
+fn statistics(read: Result<NodeStatistics, Problem>) -> Response<Body> {
+    let (orders, peers) = match read {
+        Ok(read) => ([(READING, read.taken), (SINCE, read.since)], Ok(read.peers)),
+        Err(e) => ([(READING, None), (SINCE, None)], Err(e)),
+    };
+    let mut response = json(peers);
+    for (header, order) in orders {
+        if let Some(order) = order.and_then(|order| order.to_string().parse().ok()) {
+            response.headers_mut().insert(header, order);
+        }
+    }
     response
 }
 

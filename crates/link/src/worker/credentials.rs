@@ -5,6 +5,7 @@ use domain::{Clock, NodeId, Timestamp};
 use pki::{NodeIdentity, NodeKey, PkiError, client_config};
 use rustls::ClientConfig;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 /// The texts of a worker's identity, as they are stored.
@@ -47,6 +48,8 @@ pub(super) struct Credentials {
     identity: Mutex<Identity>,
     node: NodeId,
     clock: Arc<dyn Clock>,
+    /// Counts the renewals.
+    renewals: watch::Sender<u64>,
 }
 
 impl Credentials {
@@ -63,6 +66,7 @@ impl Credentials {
             identity: Mutex::new(identity),
             node,
             clock,
+            renewals: watch::Sender::default(),
         })
     }
 
@@ -70,6 +74,12 @@ impl Credentials {
     pub fn identity(&self) -> Identity {
         let identity = self.identity.lock();
         identity.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Yields at every renewal from now on. A connection with the certificate before is
+    /// refused as soon as the new one is used, so it is made again.
+    pub fn renewals(&self) -> watch::Receiver<u64> {
+        self.renewals.subscribe()
     }
 
     /// Makes the configuration of new connections.
@@ -106,6 +116,9 @@ impl Credentials {
         }
         let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
         *identity = renewed.clone();
+        drop(identity);
+        self.renewals
+            .send_modify(|count| *count = count.wrapping_add(1));
         Ok(renewed)
     }
 }

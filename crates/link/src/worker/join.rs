@@ -28,15 +28,30 @@ pub struct Joined {
     pub addresses: AddressPlan,
 }
 
+/// Joins with a new key, as [`join_with_key`] does.
+///
+/// # Errors
+/// As [`join_with_key`]. If the answer was lost, the token cannot be used again: the new key
+/// is lost as well.
+pub async fn join(
+    to: &ControlPlane,
+    parts: JoinParts,
+    now: Timestamp,
+) -> Result<Joined, LinkError> {
+    join_with_key(to, parts, &NodeKey::generate()?, now).await
+}
+
 /// Joins the installation of the control plane at this address. The token's secret is
 /// said only to a control plane of the authority that the token names.
 ///
 /// # Errors
-/// Why it did not work. A token that was [`Refused`](LinkError::Refused) is of no use;
-/// after any other error it may be tried again.
-pub async fn join(
+/// Why it did not work. A token that was [`Refused`](LinkError::Refused) is of no use; after
+/// any other error it may be tried again with the same key, at any control plane of the
+/// installation: the answer may have been lost.
+pub async fn join_with_key(
     to: &ControlPlane,
     parts: JoinParts,
+    key: &NodeKey,
     now: Timestamp,
 ) -> Result<Joined, LinkError> {
     let unusable = |reason: String| LinkError::Answer {
@@ -44,7 +59,6 @@ pub async fn join(
         reason,
     };
     let authority = parts.token.authority;
-    let key = NodeKey::generate()?;
     let request = JoinRequest {
         token: parts.token.credential(),
         csr: key.csr()?,

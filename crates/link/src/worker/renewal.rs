@@ -2,11 +2,12 @@
 //! What runs goes on whatever becomes of it.
 
 use super::{
+    address::ControlPlane,
+    control_planes::Cursor,
     credentials::{Credentials, Identity},
     error::LinkError,
     requests::Connection,
     retry,
-    targets::Targets,
 };
 use async_trait::async_trait;
 use http::Method;
@@ -36,12 +37,26 @@ pub trait IdentityStore: Send + Sync + 'static {
     /// # Errors
     /// The error of the disk.
     async fn store(&self, identity: &Identity) -> io::Result<()>;
+
+    /// Stores the addresses of the control planes that were listed last. A worker that does
+    /// not store them learns them again from one that the operator named.
+    ///
+    /// # Errors
+    /// The error of the disk.
+    async fn store_control_planes(&self, _listed: &[ControlPlane]) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Returns the addresses that were stored last; none if they cannot be read.
+    fn stored_control_planes(&self) -> Vec<ControlPlane> {
+        Vec::new()
+    }
 }
 
 /// What the renewal works with.
 pub(super) struct Renewal {
     pub credentials: Arc<Credentials>,
-    pub targets: Targets,
+    pub control_planes: Cursor,
     pub store: Arc<dyn IdentityStore>,
     pub version: String,
     /// A control plane has refused the certificate.
@@ -59,10 +74,13 @@ impl Renewal {
                 }
             }
             match self.renew().await {
-                Ok(identity) => self.store(&identity).await,
+                Ok(identity) => {
+                    self.control_planes.note_success();
+                    self.store(&identity).await;
+                }
                 Err(e) => {
                     tracing::warn!(error = %e, cause = ?e, "the certificate could not be renewed; it is tried again");
-                    self.targets.next();
+                    self.control_planes.next();
                     retry::pause(RETRY).await;
                     continue;
                 }
@@ -90,12 +108,12 @@ impl Renewal {
             version: self.version.clone(),
         };
         let unusable = |e: serde_json::Error| LinkError::Answer {
-            address: self.targets.current().to_string(),
+            address: self.control_planes.current().to_string(),
             reason: e.to_string(),
         };
         let body = serde_json::to_vec(&request).map_err(unusable)?;
         let tls = self.credentials.tls(REQUESTS)?;
-        let mut connection = Connection::open(self.targets.current(), tls).await?;
+        let mut connection = Connection::open(self.control_planes.current(), tls).await?;
         let post = Connection::request(Method::POST, RENEW);
         let asking = connection.ask(post, body, Duration::ZERO, MAX_REQUEST_BYTES);
         let answer = asking.await?;

@@ -3,12 +3,13 @@
 use super::{address::ControlPlane, dial::dial, error::LinkError};
 use bytes::Bytes;
 use domain::Problem;
-use http::{Method, Request, StatusCode, header, request::Builder, response::Parts};
+use http::{HeaderMap, Method, Request, StatusCode, header, request::Builder, response::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use protocol::wire::{CONTROL_PLANES, ControlPlaneList};
 use rustls::ClientConfig;
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::task::AbortHandle;
 use zeroize::Zeroizing;
 
@@ -35,8 +36,15 @@ impl Drop for Connection {
 /// An answer with a status of success.
 pub(super) struct Answer {
     pub status: StatusCode,
+    /// All control planes, if it lists them.
+    pub control_planes: ControlPlaneList,
     /// May hold every private key.
     pub body: Zeroizing<Vec<u8>>,
+}
+
+fn listed(headers: &HeaderMap) -> ControlPlaneList {
+    let value = headers.get(CONTROL_PLANES).and_then(|v| v.to_str().ok());
+    value.map(ControlPlaneList::from_header).unwrap_or_default()
 }
 
 impl Connection {
@@ -82,10 +90,36 @@ impl Connection {
         max: usize,
     ) -> Result<Answer, LinkError> {
         let (head, body) = self.begin(request, body, wait).await?;
+        self.finish(&head, body, max).await
+    }
+
+    /// Does as [`ask`](Self::ask), unless `give_up` completes before the answer begins; its
+    /// value is the error then, and the connection is of no more use.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask_unless<T>(
+        &mut self,
+        request: Builder,
+        wait: Duration,
+        max: usize,
+        give_up: impl Future<Output = T>,
+    ) -> Result<Result<Answer, T>, LinkError> {
+        let begun = tokio::select! {
+            biased;
+            begun = self.begin(request, Vec::new(), wait) => begun,
+            reason = give_up => return Ok(Err(reason)),
+        };
+        let (head, body) = begun?;
+        self.finish(&head, body, max).await.map(Ok)
+    }
+
+    async fn finish(&self, head: &Parts, body: Incoming, max: usize) -> Result<Answer, LinkError> {
         let reading = tokio::time::timeout(ANSWER_TIME, self.read(body, max));
         let body = reading.await.map_err(|_| self.silent())??;
         Ok(Answer {
             status: head.status,
+            control_planes: listed(&head.headers),
             body,
         })
     }

@@ -52,10 +52,12 @@ struct StateStream {
     last_line: Instant,
 }
 
-/// Returns the lines of this node's state. They end only where they cannot be written.
+/// Returns the lines of this node's state and of `events`. They end only where they cannot
+/// be written.
 pub(super) fn lines(
     node: NodeId,
     nodes: Arc<dyn Nodes>,
+    events: BoxStream<'static, Reported>,
     greeting: Greeting,
 ) -> impl Stream<Item = Bytes> + Send + 'static {
     // Subscribed before anything is read, so that no change falls in between.
@@ -67,7 +69,7 @@ pub(super) fn lines(
     changes.push(nodes.node_changes(node).map(|()| Change::Node).boxed());
     let state = StateStream {
         node,
-        events: nodes.events(),
+        events,
         nodes,
         changes,
         pending: Slot::all().collect(),

@@ -12,10 +12,20 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use link::worker::Identity;
 use pki::{SERVER_NAME, client_config};
-use protocol::wire::{CALLS, REQUESTS, STATE};
+use protocol::wire::{CALLS, NUDGE, REQUESTS, STATE};
 use rustls::pki_types::ServerName;
-use std::{convert::Infallible, io};
-use tokio::{net::TcpStream, sync::mpsc};
+use std::{
+    convert::Infallible,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, mpsc},
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Connects with an identity, or with none.
@@ -71,8 +81,17 @@ pub async fn refusal(
     (status.as_u16(), serde_json::from_slice(&body).unwrap())
 }
 
+/// The nudges that a worker of the version before gets: it answers that there is no such
+/// thing.
+pub struct Nudges {
+    pub begun: AtomicU32,
+    /// How many may be answered.
+    pub answers: Semaphore,
+}
+
 /// A connection for calls whose stream of state the test writes.
 pub struct StateWriter {
+    pub nudges: Arc<Nudges>,
     lines: Option<mpsc::UnboundedSender<Bytes>>,
     served: tokio::task::JoinHandle<()>,
 }
@@ -82,17 +101,31 @@ impl StateWriter {
         let stream = dial(rig, Some(identity), CALLS).await.unwrap();
         let (lines, receiver) = mpsc::unbounded_channel();
         let receiver = std::sync::Mutex::new(Some(receiver));
+        let nudges = Arc::new(Nudges {
+            begun: AtomicU32::new(0),
+            answers: Semaphore::new(0),
+        });
+        let nudged = nudges.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let receiver = match request.uri().path() {
+            let path = request.uri().path();
+            let receiver = match path {
                 STATE => receiver.lock().unwrap().take(),
                 _ => None,
             };
-            std::future::ready(Ok::<_, Infallible>(answer(receiver)))
+            let nudged = (path == NUDGE).then(|| nudged.clone());
+            async move {
+                if let Some(nudged) = nudged {
+                    nudged.begun.fetch_add(1, Ordering::Relaxed);
+                    nudged.answers.acquire().await.unwrap().forget();
+                }
+                Ok::<_, Infallible>(answer(receiver))
+            }
         });
         let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .serve_connection(TokioIo::new(stream), service);
         let served = tokio::spawn(async move { drop(serving.await) });
         Self {
+            nudges,
             lines: Some(lines),
             served,
         }

@@ -75,6 +75,28 @@ async fn fields_of_a_newer_version_are_ignored() {
 }
 
 #[tokio::test]
+async fn what_a_newer_version_says_is_reported_as_that() {
+    let rig = Rig::start().await;
+    let mut events = rig.nodes.events();
+    let calls = StateWriter::connect(&rig, &rig.identity(NODE.0, 0)).await;
+    let node = r#"{"generation":3,"problems":[{"code":"moon_full","message":{"code":"moon-full"}}],"foreign_slots":[],"leaving":null}"#;
+    calls.send(format!("{{\"whole\":true,\"node\":{node}}}\n"));
+    calls.send("{\"events\":[7,{\"event\":\"moon_full\",\"phase\":3}]}\n");
+    let code = "moon_full".to_owned();
+    let expected = [
+        EventKind::OtherVersion { tenant: None, code },
+        EventKind::EventsLost { count: 1 },
+    ];
+    for event in expected {
+        let node = NODE;
+        assert_eq!(events.next().await, Some(Reported::Event { node, event }));
+    }
+    let problems = rig.nodes.node(NODE).unwrap().problems;
+    assert_eq!(problems[0].code, ErrorCode::OtherVersion);
+    assert!(calls.is_open());
+}
+
+#[tokio::test]
 async fn an_event_of_another_nodes_tenant_is_refused_and_reported() {
     let rig = Rig::start().await;
     rig.feed(2).set(1, &[(1, 1)]);

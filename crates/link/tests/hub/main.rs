@@ -12,3 +12,4 @@ mod proxy;
 mod refusals;
 mod rig;
 mod round;
+mod several;

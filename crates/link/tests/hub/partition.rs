@@ -6,7 +6,7 @@ use super::{
 };
 use domain::{ErrorCode, Message, NodeId, TenantStatus};
 use futures_util::StreamExt;
-use protocol::{NodeState, TenantState};
+use protocol::{NodeState, NodeStatistics, TenantState};
 
 const NODE: NodeId = NodeId(2);
 
@@ -71,5 +71,8 @@ async fn a_partition_is_noticed_and_heals() {
     let is_back = || rig.nodes.node(NODE).unwrap().problems.is_empty();
     until("the worker is back", is_back).await;
     worker.has(&rig.feed(NODE.0).get()).await;
-    assert_eq!(rig.nodes.statistics(NODE).await, Ok(Vec::new()));
+    assert_eq!(
+        rig.nodes.statistics(NODE).await,
+        Ok(NodeStatistics::default())
+    );
 }

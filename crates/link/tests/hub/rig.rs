@@ -6,7 +6,7 @@ use domain::{
 };
 use link::{
     hub::{Hub, Registry},
-    worker::{Identity, IdentityStore, RemoteFeed, Worker, WorkerParts},
+    worker::{ControlPlane, Identity, IdentityStore, RemoteFeed, Worker, WorkerParts},
 };
 use pki::{Authority, NodeKey};
 use protocol::{
@@ -18,7 +18,10 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 use testkit::{fakes::FakeNodes, samples};
@@ -48,7 +51,10 @@ pub fn name(text: &str) -> TenantName {
 
 /// A node's spec, as the test sets it.
 #[derive(Default)]
-pub struct Feed(Mutex<NodeSpec>);
+pub struct Feed {
+    spec: Mutex<NodeSpec>,
+    loads: AtomicU32,
+}
 
 impl Feed {
     /// Sets the generation, and the tenants as slot and number of devices.
@@ -58,7 +64,7 @@ impl Feed {
             let tenant = samples::tenant(&settings, slot, devices);
             (tenant.slot, Arc::new(tenant))
         };
-        *self.0.lock().unwrap() = NodeSpec {
+        *self.spec.lock().unwrap() = NodeSpec {
             generation,
             tenants: tenants.iter().map(tenant).collect(),
             ..NodeSpec::default()
@@ -66,14 +72,20 @@ impl Feed {
     }
 
     pub fn get(&self) -> NodeSpec {
-        self.0.lock().unwrap().clone()
+        self.spec.lock().unwrap().clone()
+    }
+
+    /// Returns how often it was loaded.
+    pub fn loads(&self) -> u32 {
+        self.loads.load(Ordering::Relaxed)
     }
 }
 
 #[async_trait]
 impl SpecFeed for Feed {
     async fn load(&self, in_force: u64) -> Result<SpecAnswer, Problem> {
-        let mut spec = self.0.lock().unwrap();
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        let mut spec = self.spec.lock().unwrap();
         let restored = spec.generation < in_force;
         if restored {
             spec.generation = in_force + 1;
@@ -86,7 +98,11 @@ impl SpecFeed for Feed {
 }
 
 #[derive(Default)]
-struct Stored {
+struct Rows {
+    listed: Vec<String>,
+    /// The newest certificates, which replace those before as soon as they are used.
+    replacing: BTreeMap<NodeId, String>,
+    renewals: u32,
     tokens: BTreeSet<String>,
     admitted: BTreeSet<(NodeId, String)>,
     feeds: BTreeMap<NodeId, Arc<Feed>>,
@@ -97,11 +113,11 @@ struct Stored {
 /// What the database would know.
 pub struct Memory {
     pub authority: Authority,
-    stored: Mutex<Stored>,
+    stored: Mutex<Rows>,
 }
 
 impl Memory {
-    fn stored(&self) -> MutexGuard<'_, Stored> {
+    fn stored(&self) -> MutexGuard<'_, Rows> {
         self.stored.lock().unwrap()
     }
 
@@ -110,10 +126,20 @@ impl Memory {
         self.stored().tokens.insert(credential);
     }
 
+    /// Sets which control planes there are.
+    pub fn list(&self, addresses: Vec<String>) {
+        self.stored().listed = addresses;
+    }
+
     pub fn revoke(&self, node: NodeId) {
         self.stored()
             .admitted
             .retain(|(admitted, _)| *admitted != node);
+    }
+
+    /// Returns how many certificates were renewed.
+    pub fn renewals(&self) -> u32 {
+        self.stored().renewals
     }
 
     pub fn heard(&self) -> Vec<(NodeId, String)> {
@@ -159,12 +185,26 @@ impl Registry for Memory {
     }
 
     async fn renew(&self, node: NodeId, request: RenewRequest) -> Result<RenewAnswer, Problem> {
+        let issued = self
+            .authority
+            .issue_node(&request.csr, node, SystemClock.now());
+        let issued = issued.unwrap();
+        let mut stored = self.stored();
+        stored.renewals += 1;
+        stored.admitted.insert((node, issued.serial.clone()));
+        stored.replacing.insert(node, issued.serial);
         Ok(RenewAnswer {
-            certificate: self.issue(&request.csr, node, SystemClock.now()),
+            certificate: issued.pem,
         })
     }
 
     async fn admits(&self, node: NodeId, serial: &str) -> Result<bool, Problem> {
+        let mut stored = self.stored();
+        if stored.replacing.get(&node).is_some_and(|s| s == serial) {
+            let is_other = |(n, s): &(NodeId, String)| *n != node || s == serial;
+            stored.admitted.retain(is_other);
+        }
+        drop(stored);
         Ok(self.stored().admitted.contains(&(node, serial.to_owned())))
     }
 
@@ -174,6 +214,10 @@ impl Registry for Memory {
 
     async fn generation(&self, node: NodeId) -> Result<u64, Problem> {
         Ok(self.feed_of(node).get().generation)
+    }
+
+    fn control_planes(&self) -> Vec<String> {
+        self.stored().listed.clone()
     }
 
     async fn heard(&self, node: NodeId, version: &str) {
@@ -197,15 +241,25 @@ impl Drop for Rig {
 
 impl Rig {
     pub async fn start() -> Self {
-        let now = SystemClock.now();
-        let authority = Authority::generate(now).unwrap();
-        let tls = authority.server_config(now, &[REQUESTS, CALLS]).unwrap();
         let memory = Arc::new(Memory {
-            authority,
+            authority: Authority::generate(SystemClock.now()).unwrap(),
             stored: Mutex::default(),
         });
+        Self::beside(&memory).await
+    }
+
+    /// Starts another one over the same database.
+    pub async fn beside(memory: &Arc<Memory>) -> Self {
+        let address = (Ipv4Addr::LOCALHOST, 0).into();
+        Self::start_at(memory.clone(), address).await
+    }
+
+    pub async fn start_at(memory: Arc<Memory>, address: SocketAddr) -> Self {
+        let now = SystemClock.now();
+        let tls = memory.authority.server_config(now, &[REQUESTS, CALLS]);
+        let tls = tls.unwrap();
         let hub = Hub::new(memory.clone(), Arc::new(SystemClock));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let nodes = hub.nodes();
         let serving = async move { hub.run(listener, tls, std::future::pending()).await };
@@ -215,6 +269,12 @@ impl Rig {
             address,
             serving: tokio::spawn(serving),
         }
+    }
+
+    /// Ends it as a kill does: nothing listens at its address afterwards.
+    pub async fn kill(self) {
+        self.serving.abort();
+        until("it has ended", || self.serving.is_finished()).await;
     }
 
     /// Returns the identity of a node whose certificate was issued so many days ago.
@@ -237,6 +297,29 @@ impl Rig {
 
     /// Starts a worker that connects to this address.
     pub fn worker(&self, node: NodeId, identity: Identity, to: SocketAddr) -> RunningWorker {
+        self.worker_with(node, identity, to, Arc::default())
+    }
+
+    /// Starts a worker with what it has stored.
+    pub fn worker_with(
+        &self,
+        node: NodeId,
+        identity: Identity,
+        to: SocketAddr,
+        stored: Arc<Stored>,
+    ) -> RunningWorker {
+        self.worker_of(node, identity, to, stored, Arc::new(SystemClock))
+    }
+
+    /// Starts a worker with what it has stored, and its clock.
+    pub fn worker_of(
+        &self,
+        node: NodeId,
+        identity: Identity,
+        to: SocketAddr,
+        stored: Arc<Stored>,
+        clock: Arc<dyn Clock>,
+    ) -> RunningWorker {
         let feed = Arc::new(RemoteFeed::default());
         let nodes = FakeNodes::new(node);
         let worker = Worker::new(WorkerParts {
@@ -246,8 +329,8 @@ impl Rig {
             more_control_planes: Vec::new(),
             feed: feed.clone(),
             nodes: Arc::new(nodes.clone()),
-            store: Arc::new(NoStore),
-            clock: Arc::new(SystemClock),
+            store: stored,
+            clock,
             version: "1.2.3".to_owned(),
         });
         let worker = worker.unwrap();
@@ -293,12 +376,33 @@ impl RunningWorker {
     }
 }
 
-struct NoStore;
+/// What a worker has stored: the list of control planes.
+#[derive(Default)]
+pub struct Stored(Mutex<Vec<ControlPlane>>);
+
+impl Stored {
+    pub fn get(&self) -> Vec<ControlPlane> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub fn set(&self, listed: Vec<ControlPlane>) {
+        *self.0.lock().unwrap() = listed;
+    }
+}
 
 #[async_trait]
-impl IdentityStore for NoStore {
+impl IdentityStore for Stored {
     async fn store(&self, _identity: &Identity) -> io::Result<()> {
         Ok(())
+    }
+
+    async fn store_control_planes(&self, listed: &[ControlPlane]) -> io::Result<()> {
+        self.set(listed.to_vec());
+        Ok(())
+    }
+
+    fn stored_control_planes(&self) -> Vec<ControlPlane> {
+        self.get()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The implementation of the port. Each call is one dump, on the blocking pool.
 
 use crate::{
-    ends::{Ranges, slot_of},
+    ends::{Ranges, is_sent_on, leads_elsewhere, slot_of},
     error::TableError,
     table::{self, Deletions},
     wire::Entry,
@@ -54,8 +54,19 @@ impl Connections for Conntrack {
 
     async fn sweep(&self, ranges: &[Ipv4Net], held: &BTreeSet<Ipv4Addr>) -> PortResult<u64> {
         let (ranges, held) = (Ranges::new(ranges), held.clone());
-        let swept = blocking(move || remove(|entry| ranges.has_unheld_end_of(entry, &held)));
+        let is_left =
+            move |entry: &Entry<'_>| ranges.has_unheld_end_of(entry, &held) || is_sent_on(entry);
+        let swept = blocking(move || remove(is_left));
         Ok(swept.await?)
+    }
+
+    async fn redirect(&self, ports: &BTreeMap<u16, Option<Ipv4Addr>>) -> PortResult<u64> {
+        if ports.is_empty() {
+            return Ok(0);
+        }
+        let ports = ports.clone();
+        let ended = blocking(move || remove(|entry| leads_elsewhere(entry, &ports)));
+        Ok(ended.await?)
     }
 }
 

@@ -4,7 +4,10 @@
 use crate::wire::Entry;
 use domain::{AddressPlan, Slot};
 use ipnet::Ipv4Net;
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 /// A set of addresses made of networks. A look-up is a binary search, as a table may
 /// have a million ends.
@@ -45,6 +48,36 @@ impl Ranges {
         let mut ends = entry.ends().into_iter();
         ends.any(|end| self.contains(end) && !held.contains(&end))
     }
+}
+
+/// Returns whether an entry belongs to one of these UDP ports and its packets are not
+/// sent on where they should be.
+pub(crate) fn leads_elsewhere(entry: &Entry<'_>, ports: &BTreeMap<u16, Option<Ipv4Addr>>) -> bool {
+    let (original, reply) = (entry.original, entry.reply);
+    // This host sent first, from the port: what comes back is not sent on.
+    let is_untranslated =
+        reply.source == original.destination && reply.destination == original.source;
+    let own = reply.udp_port.and_then(|port| ports.get(&port)).copied();
+    if own.flatten().is_some() && is_untranslated {
+        return true;
+    }
+    let Some(to) = original.udp_port.and_then(|port| ports.get(&port)) else {
+        return false;
+    };
+    let is_sent_on = reply.source != original.destination;
+    match to {
+        // What this host passes on for its tenants, to the same port of another machine,
+        // gets another sender and keeps its receiver.
+        Some(to) => reply.source != *to && (is_sent_on || reply.destination == original.source),
+        None => is_sent_on,
+    }
+}
+
+/// Returns whether an entry's packets go to a slot's port of this host and are sent on to
+/// another machine.
+pub(crate) fn is_sent_on(entry: &Entry<'_>) -> bool {
+    let slot = entry.original.udp_port.and_then(Slot::of_port);
+    slot.is_some() && entry.reply.source != entry.original.destination
 }
 
 /// Returns the slot whose tenant has this connection: the one of the end that began

@@ -26,6 +26,11 @@ const CTA_ID: u16 = 12;
 const CTA_ZONE: u16 = 18;
 /// `enum ctattr_tuple`.
 const CTA_TUPLE_IP: u16 = 1;
+const CTA_TUPLE_PROTO: u16 = 2;
+/// `enum ctattr_l4proto`.
+const CTA_PROTO_NUM: u16 = 1;
+const CTA_PROTO_DST_PORT: u16 = 3;
+const IPPROTO_UDP: u8 = 17;
 /// `enum ctattr_ip`.
 const CTA_IP_V4_SRC: u16 = 1;
 const CTA_IP_V4_DST: u16 = 2;
@@ -37,6 +42,8 @@ pub struct Direction {
     pub source: Ipv4Addr,
     /// Their receiver.
     pub destination: Ipv4Addr,
+    /// The port that they go to, if their protocol is UDP.
+    pub udp_port: Option<u16>,
 }
 
 /// A tracked connection, as it lies in a dump.
@@ -121,12 +128,18 @@ fn write(kind: u16, flags: u16, attributes: Vec<DefaultNla>, buffer: &mut Vec<u8
     write_netfilter_request(kind, flags, AF_INET, attributes, buffer);
 }
 
-/// Reads the addresses of a tuple.
+/// Reads the addresses of a tuple, and the port of UDP.
 fn direction(tuple: &[u8]) -> Result<Direction, DecodeError> {
     let (mut source, mut destination) = (None, None);
+    let mut udp_port = None;
     for part in attributes(tuple) {
-        let (CTA_TUPLE_IP, addresses) = part? else {
-            continue;
+        let addresses = match part? {
+            (CTA_TUPLE_IP, addresses) => addresses,
+            (CTA_TUPLE_PROTO, protocol) => {
+                udp_port = port_of_udp(protocol)?;
+                continue;
+            }
+            _ => continue,
         };
         for address in attributes(addresses) {
             match address? {
@@ -140,9 +153,25 @@ fn direction(tuple: &[u8]) -> Result<Direction, DecodeError> {
         (Some(source), Some(destination)) => Ok(Direction {
             source,
             destination,
+            udp_port,
         }),
         _ => Err(DecodeError::from("a tuple lacks an address of IPv4")),
     }
+}
+
+/// Reads the port that packets go to; `None` for other protocols than UDP.
+fn port_of_udp(protocol: &[u8]) -> Result<Option<u16>, DecodeError> {
+    let (mut is_udp, mut port) = (false, None);
+    for attribute in attributes(protocol) {
+        match attribute? {
+            (CTA_PROTO_NUM, value) => is_udp = value == [IPPROTO_UDP],
+            (CTA_PROTO_DST_PORT, value) => {
+                port = <[u8; 2]>::try_from(value).ok().map(u16::from_be_bytes);
+            }
+            _ => {}
+        }
+    }
+    Ok(port.filter(|_| is_udp))
 }
 
 fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
@@ -193,6 +222,8 @@ mod tests {
         let ends = entry.ends().map(|a| a.to_string());
         let [a, b, c, d] = ["10.88.1.2", "203.0.113.80", "203.0.113.80", "198.51.100.1"];
         assert_eq!(ends, [a, b, c, d]);
+        // 0x0102, as the tuple of the test has it.
+        assert_eq!(entry.original.udp_port, Some(258));
     }
 
     #[test]

@@ -97,10 +97,17 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
             "nat",
             "prerouting",
             -105,
-            vec![rule(
-                "iifname . ip daddr @gw meta l4proto { tcp, udp } th dport 53 dnat ip to iifname map @dns",
-                "DNS at the gateway goes to the container, or to the fallback",
-            )],
+            vec![
+                rule(
+                    "iifname . ip daddr @gw meta l4proto { tcp, udp } th dport 53 dnat ip to iifname map @dns",
+                    "DNS at the gateway goes to the container, or to the fallback",
+                ),
+                // The port stays the same.
+                rule(
+                    "meta nfproto ipv4 fib daddr type local dnat ip to udp dport map @forwards",
+                    "to the port of a tenant that has moved: on to its new node",
+                ),
+            ],
         ),
         // This runs before Docker's and ufw's chains (0).
         base(
@@ -117,6 +124,14 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                 rule(
                     "iifname @ours goto out_of_tunnel",
                     "from a tunnel to the world",
+                ),
+                rule(
+                    "ct status dnat udp dport . ip daddr @forwarded goto pass",
+                    "on to the new node of a tenant that has moved",
+                ),
+                rule(
+                    "ct status dnat udp sport . ip saddr @forwarded goto pass",
+                    "back from the new node of a tenant that has moved",
                 ),
             ],
         ),
@@ -322,6 +337,11 @@ fn masquerade(s: &FirewallSettings) -> Vec<Rule> {
         rule(
             format!("ip saddr {} {leaves} masquerade", ours(s)),
             "ping to the world with the host's address",
+        ),
+        // So that the new node's answers come back here: the device knows no other sender.
+        rule(
+            "ct status dnat udp dport . ip daddr @forwarded masquerade",
+            "on to the new node of a tenant that has moved, with the host's address",
         ),
     ]
 }

@@ -29,6 +29,10 @@ pub enum Element {
     Stopped(Slot),
     /// `dns`: the tenant's DNS server.
     Dns(Slot, Ipv4Addr),
+    /// `forwards`: the node that packets to the slot's port are sent on to.
+    Forward(Slot, Ipv4Addr),
+    /// `forwarded`: the same, to recognise these packets.
+    Forwarded(Slot, Ipv4Addr),
     /// `tunnels`, in the table of limits: the packets per second that the tenant's devices
     /// may send to its port.
     TunnelPackets(Slot, PacketRate),
@@ -43,6 +47,8 @@ impl Element {
             Element::Mesh(..) => "mesh",
             Element::Stopped(_) => "stopped",
             Element::Dns(..) => "dns",
+            Element::Forward(..) => "forwards",
+            Element::Forwarded(..) => "forwarded",
             Element::TunnelPackets(..) => tunnels::MAP,
         }
     }
@@ -60,6 +66,8 @@ impl Element {
             Element::Gateway(s, a) | Element::Mesh(s, a) => format!("\"wg{s}\" . {a}"),
             Element::Net(s, n) => format!("\"wg{s}\" . {n}"),
             Element::Dns(s, a) => format!("\"wg{s}\" : {a}"),
+            Element::Forward(s, a) => format!("{} : {a}", s.listen_port()),
+            Element::Forwarded(s, a) => format!("{} . {a}", s.listen_port()),
             Element::TunnelPackets(s, rate) => {
                 format!("{} : goto {}", s.listen_port(), tunnels::chain_of(rate))
             }
@@ -74,6 +82,8 @@ impl Element {
             | Element::Net(s, _)
             | Element::Mesh(s, _)
             | Element::Dns(s, _)
+            | Element::Forward(s, _)
+            | Element::Forwarded(s, _)
             | Element::TunnelPackets(s, _) => s,
         }
     }
@@ -110,10 +120,40 @@ impl Elements {
             .extend(t.tunnel_packets.map(|n| Element::TunnelPackets(slot, n)));
     }
 
+    /// Adds the elements of ports that are sent on to other nodes.
+    pub fn forward(&mut self, forwards: &BTreeMap<Slot, Ipv4Addr>) {
+        for (slot, to) in forwards {
+            self.0.insert(Element::Forward(*slot, *to));
+            self.0.insert(Element::Forwarded(*slot, *to));
+        }
+    }
+
+    /// Returns the nodes that packets to slots' ports are sent on to.
+    pub fn forwards(&self) -> BTreeMap<Slot, Ipv4Addr> {
+        let forwards = self.0.iter().filter_map(|element| match element {
+            Element::Forward(slot, to) => Some((*slot, *to)),
+            _ => None,
+        });
+        forwards.collect()
+    }
+
+    /// Returns whether the packets that are sent on are exactly those that are
+    /// recognised.
+    pub fn are_forwards_whole(&self) -> bool {
+        let recognised = self.0.iter().filter_map(|element| match element {
+            Element::Forwarded(slot, to) => Some((*slot, *to)),
+            _ => None,
+        });
+        recognised.eq(self.forwards())
+    }
+
     /// Returns the tenants that these elements describe.
     pub fn tenants(&self) -> BTreeMap<Slot, ObservedFirewallTenant> {
         let mut all = BTreeMap::<Slot, ObservedFirewallTenant>::new();
         for &element in &self.0 {
+            if matches!(element, Element::Forward(..) | Element::Forwarded(..)) {
+                continue;
+            }
             let t = all.entry(element.slot()).or_default();
             match element {
                 Element::Ours(_) => t.listed = true,
@@ -123,6 +163,8 @@ impl Elements {
                 Element::Stopped(_) => t.stopped = true,
                 Element::Dns(_, a) => t.dns = Some(a),
                 Element::TunnelPackets(_, n) => t.tunnel_packets = Some(n),
+                // They are no tenant's of this node.
+                Element::Forward(..) | Element::Forwarded(..) => {}
             }
         }
         all

@@ -98,6 +98,11 @@ pub(crate) fn chains(s: &FirewallSettings) -> Vec<Chain> {
             "a new connection of a container",
         ),
     ];
+    let forward = count
+        .iter()
+        .cloned()
+        .chain([tunnels::answers_of_another_node()]);
+    let forward = forward.collect();
     let mut chains = tunnels::chains();
     chains.extend([
         base(
@@ -113,7 +118,7 @@ pub(crate) fn chains(s: &FirewallSettings) -> Vec<Chain> {
             )],
         ),
         chain("dns_rate", dns_rate(s)),
-        base("forward", "filter", "forward", -5, count.clone()),
+        base("forward", "filter", "forward", -5, forward),
         // Ping at the gateway, and DNS where the fallback is the host.
         base("input", "filter", "input", -5, count),
         chain("from_tunnel", from_tunnel(s)),

@@ -161,6 +161,8 @@ fn element(set: &str, value: &Value) -> Option<Element> {
     match set {
         "ours" => return slot(value).map(Element::Ours),
         "stopped" => return slot(value).map(Element::Stopped),
+        "forwards" => return forward(value.as_array()?, Element::Forward),
+        "forwarded" => return forward(value.get("concat")?.as_array()?, Element::Forwarded),
         _ => {}
     }
     let pair = match set {
@@ -178,6 +180,16 @@ fn element(set: &str, value: &Value) -> Option<Element> {
         "dns" => Element::Dns(slot, address(rest)?),
         _ => return None,
     })
+}
+
+/// Parses a port and an address.
+fn forward(pair: &[Value], element: fn(Slot, Ipv4Addr) -> Element) -> Option<Element> {
+    let [port, to] = pair else {
+        return None;
+    };
+    let port = port.pointer("/elem/val").unwrap_or(port).as_u64()?;
+    let slot = Slot::of_port(u16::try_from(port).ok()?)?;
+    Some(element(slot, address(to)?))
 }
 
 fn pair(value: &Value) -> Option<Pair> {

@@ -65,6 +65,7 @@ impl Snapshot {
         ObservedFirewall {
             complete: self.rules_match && self.packets_pass,
             tenants: self.elements.tenants(),
+            forwards: self.elements.forwards(),
         }
     }
 }
@@ -147,6 +148,7 @@ impl Nft {
         Ok(Snapshot {
             generation: 0,
             rules_match: inet.matches(&self.rules.inet, &self.rules.version)
+                && inet.elements.are_forwards_whole()
                 && limits.matches(&self.rules.limits, &self.rules.version)
                 && bridge.matches(&self.rules.bridge, &self.rules.version)
                 && bridge.has_pairs(&self.rules.pairs),
@@ -196,6 +198,7 @@ impl Firewall for Nft {
         for (_, tenant) in &change.set {
             wanted.extend(tenant.slot, &ObservedFirewallTenant::from_spec(tenant));
         }
+        wanted.forward(&change.forwards.to);
         if change.rebuild {
             *last = None;
             self.transaction(&self.rules.rebuild(&wanted)).await?;
@@ -206,6 +209,7 @@ impl Firewall for Nft {
         for (observed, tenant) in &change.set {
             current.extend(tenant.slot, observed);
         }
+        current.forward(&change.forwards.from);
         let difference = Difference::between(&current, &wanted);
         if difference.is_empty() {
             return Ok(());

@@ -12,14 +12,16 @@ use crate::{
 use provisioning::hash::content_hash;
 use std::{collections::BTreeSet, fmt::Write};
 
-/// The sets and the map that contain the tenants.
-const SETS: [&str; 6] = [
+/// The sets and the maps that contain the tenants.
+const SETS: [&str; 8] = [
     "set ours { type ifname; }",
     "set gw { type ifname . ipv4_addr; }",
     "set net { type ifname . ipv4_addr; flags interval; }",
     "set mesh { type ifname . ipv4_addr; }",
     "set stopped { type ifname; }",
     "map dns { type ifname : ipv4_addr; }",
+    "map forwards { type inet_service : ipv4_addr; }",
+    "set forwarded { type inet_service . ipv4_addr; }",
 ];
 
 /// The rules of all tables, and their version.

@@ -145,6 +145,15 @@ pub(crate) fn chains() -> Vec<Chain> {
     others.into_iter().chain(of_rates).collect()
 }
 
+/// Returns the rule, for packets that are forwarded, by which a device of a tenant that
+/// has moved becomes known: the answers of its new node pass through this one.
+pub(crate) fn answers_of_another_node() -> Rule {
+    rule(
+        format!("ct status dnat udp sport {PORTS} ct direction reply {TO_DEVICES} goto to_device"),
+        "packets of another node to a device",
+    )
+}
+
 fn to_tunnel() -> Vec<Rule> {
     vec![
         rule(

@@ -16,6 +16,6 @@ pub use command::{CommandError, run};
 pub use held_dir::{DiskUsage, Entry, HeldDir};
 pub use own_pids::OwnPids;
 pub use private::{
-    DiskAction, create_private_dir, create_shared_dir, disk_error, share_file, write_durable_file,
-    write_file_for, write_private_file,
+    DiskAction, create_private_dir, create_shared_dir, disk_error, replace_file, share_file,
+    write_durable_file, write_file_for, write_private_file,
 };

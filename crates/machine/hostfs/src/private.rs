@@ -10,7 +10,7 @@ use provisioning::ports::{PortError, PortResult};
 use std::{
     fs,
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::Path,
 };
 
@@ -111,6 +111,40 @@ pub fn write_durable_file(path: &Path, content: &[u8]) -> PortResult<()> {
 /// `DiskUnavailable`.
 pub fn write_file_for(path: &Path, content: &[u8], user: u32) -> PortResult<()> {
     write_file(path, content, Some(user), false)
+}
+
+/// Replaces the content of a file in one step; its mode and owner stay. Where the path is
+/// a link, the file that it points to is replaced. After a power failure there is the old
+/// content or the new one. Where there is no file, only we can read the new one.
+///
+/// # Errors
+/// `DiskUnavailable`.
+pub fn replace_file(path: &Path, content: &[u8]) -> PortResult<()> {
+    let failed = || disk_error(DiskAction::Write, path);
+    let file = match fs::canonicalize(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return write_durable_file(path, content),
+        file => file.map_err(failed())?,
+    };
+    let former = fs::metadata(&file).map_err(failed())?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = file.with_file_name(format!(".{name}.replaced"));
+    // The new file has the mode and owner before it has the name.
+    write_durable_file(&temporary, content)?;
+    let replace = || -> io::Result<()> {
+        let new = fs::File::open(&temporary)?;
+        if nix::unistd::Uid::effective().is_root() {
+            fchown(&new, Some(former.uid()), Some(former.gid()))?;
+        }
+        new.set_permissions(former.permissions())?;
+        new.sync_all()?;
+        fs::rename(&temporary, &file)?;
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        fs::File::open(folder)?.sync_all()
+    };
+    replace().map_err(|e| {
+        let _ = fs::remove_file(&temporary);
+        failed()(e)
+    })
 }
 
 fn write_file(path: &Path, content: &[u8], user: Option<u32>, durable: bool) -> PortResult<()> {

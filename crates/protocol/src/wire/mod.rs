@@ -8,15 +8,23 @@
 //! - [`CALLS`]: HTTP/2 with the roles swapped, the control plane is the client. It
 //!   reads the worker's state as a stream, its counters, and connects to AdGuard Homes.
 //!
+//! A worker asks one control plane at a time, and has a connection for calls to each of
+//! those that an answer lists ([`CONTROL_PLANES`]). A control plane that has made a change
+//! and does not have the worker's question says so on it ([`NUDGE`]).
+//!
 //! Numbers that count are totals, so that an answer may come twice. Times are durations,
 //! because the clocks of two machines differ. Unknown fields are ignored, and a field
-//! that is added has a default: a worker may be one version behind or ahead.
+//! that is added has a default: a worker may be one version behind or ahead. A code that
+//! is unknown, of an error, a message, an event or the state of a tenant's part, is read as
+//! `OtherVersion`; an event that cannot be read at all counts as lost.
 
+mod control_planes;
 mod fingerprint;
 mod join;
 mod spec_update;
 mod state;
 
+pub use control_planes::{ControlPlaneList, MAX_CONTROL_PLANES};
 pub use fingerprint::{SpecDigest, SpecFingerprints};
 pub use join::{JoinAnswer, JoinRequest, RenewAnswer, RenewRequest};
 pub use spec_update::{SpecQuery, SpecUpdate, SpecUpdateError};
@@ -34,18 +42,42 @@ pub const CALLS: &[u8] = b"maliknode-calls/1";
 pub const JOIN: &str = "/node/v1/join";
 /// POST [`RenewRequest`] as JSON -> [`RenewAnswer`].
 pub const RENEW: &str = "/node/v1/renew";
-/// A header of requests for a spec: what the worker's process calls itself, at random. A
+/// A header of requests for a spec and of answers to [`PRESENCE`]: what the worker's process calls itself, at random. A
 /// second process with the same certificate is found by it.
 pub const INSTANCE: &str = "maliknode-instance";
 /// GET with a [`SpecQuery`] -> 200 and a [`SpecUpdate`], or 204 where nothing has changed.
 pub const SPEC: &str = "/node/v1/spec";
+/// A header of answers to [`SPEC`]: the addresses of all control planes, as a
+/// [`ControlPlaneList`]. It is absent where they are not known, and ignored by a worker of
+/// the version before.
+pub const CONTROL_PLANES: &str = "maliknode-control-planes";
+/// GET -> 204 if the control plane admits the worker. A control plane of the version before
+/// answers 404.
+pub const ADMITTED: &str = "/node/v1/admitted";
 
 /// GET -> [`NodeUpdate`]s, a line each, until one side closes. The first is whole.
 pub const STATE: &str = "/v1/state";
-/// GET -> `Vec<PeerStatistics>` as JSON, or 503 and a `Problem`.
+/// GET -> `Vec<PeerStatistics>` as JSON with the header [`READING`], or 503 and a `Problem`.
 pub const STATISTICS: &str = "/v1/statistics";
+/// A header of an answer with counters: the [`ReadingOrder`](crate::ReadingOrder) as text. A
+/// worker of the version before does not send it, and a control plane of that version does
+/// not read it.
+pub const READING: &str = "maliknode-reading";
+/// A header of an answer with [`STATISTICS`] that was asked for with `?since=`, an earlier
+/// reading's order with a dot for the space: peers that have not changed since then are left
+/// out. It has the order as text. A worker of the version before answers with all, without it.
+pub const SINCE: &str = "maliknode-since";
 /// GET -> `Vec<ResourceUsage>` as JSON, or 503 and a `Problem`.
 pub const RESOURCES: &str = "/v1/resources";
+/// GET -> 204: the worker asks for its spec at once, whichever control plane has its
+/// question. A worker of the version before answers 404, and asks within 7 s.
+pub const NUDGE: &str = "/v1/nudge";
+/// GET -> 204 with the header [`INSTANCE`]. Any other answer, as that of a worker of the
+/// version before, says only that the process is there.
+pub const PRESENCE: &str = "/v1/presence";
+/// A header of an answer with [`STATISTICS`]: the milliseconds since 1970 by the worker's
+/// clock, by which the handshakes in it are corrected.
+pub const CLOCK: &str = "maliknode-clock";
 /// GET with `slot` and `name` -> `QueryCounts` as JSON, or 503 and a `Problem`.
 pub const DNS_COUNTS: &str = "/v1/dns-counts";
 // CONNECT (RFC 9113, section 8.5) to the authority `<slot>.<name>` -> a connection to

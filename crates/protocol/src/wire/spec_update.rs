@@ -110,6 +110,8 @@ impl SpecUpdate {
                 generation: now.generation,
                 tenants: tenants.map(|(slot, t)| (*slot, t.clone())).collect(),
                 unreadable: unreadable.map(|(slot, t)| (*slot, t.clone())).collect(),
+                // Few and short, so they are always all of them.
+                moved: now.moved.clone(),
             },
             full: before.is_none(),
             gone: gone.filter(|s| !fingerprints.0.contains_key(s)).collect(),

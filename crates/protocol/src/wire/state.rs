@@ -1,7 +1,7 @@
 //! The stream of a worker's state: whole at first, then what has changed.
 
 use super::MAX_LINE_BYTES;
-use crate::{EventKind, MachineState, NodeState, TenantState};
+use crate::{EventKind, MachineState, NodeState, TenantState, other_version};
 use domain::{Slot, TenantName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,7 +23,11 @@ pub struct NodeUpdate {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tenants: BTreeMap<Slot, Option<TenantState>>,
     /// What has happened.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "other_version::events",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub events: Vec<EventKind>,
     /// How many events were lost, because the reader was too slow.
     #[serde(default, skip_serializing_if = "is_zero")]

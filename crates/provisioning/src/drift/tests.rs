@@ -189,6 +189,7 @@ fn lost_elements_are_drift_of_their_tenants() {
     let complete = ObservedFirewall {
         complete: true,
         tenants: spec().tenants.values().map(|t| (t.slot, of(t))).collect(),
+        ..ObservedFirewall::default()
     };
     let before = Before::Firewall(complete.clone());
     let now = |f: ObservedFirewall| Observed {

@@ -22,7 +22,8 @@ pub(super) fn of_step(step: &Step) -> Duration {
         Step::Firewall(_) | Step::LimitSpeed(..) => 30,
         Step::DeleteInterface(_) | Step::ChangePeers(..) | Step::EnsureInterface(_) => 45,
         Step::SetClients(_) | Step::WriteFolder(_) | Step::RemoveFolder(_) => 60,
-        Step::EndConnections(_) | Step::SweepConnections(_) | Step::SetAside(..) => 60,
+        Step::EndConnections(_) | Step::SweepConnections(_) | Step::RedirectConnections(_) => 60,
+        Step::SetAside(..) => 60,
         Step::StartContainer(_) | Step::RemoveContainer(_) => 240,
         Step::FetchImage => 900,
     })

@@ -322,6 +322,11 @@ impl LaneTask {
                 let ranges = [addresses.tunnels, addresses.containers];
                 self.ports.connections.sweep(&ranges, held).await.map(drop)
             }
+            Step::RedirectConnections(slots) => {
+                let ports = slots.iter().map(|(slot, to)| (slot.listen_port(), *to));
+                let ports = ports.collect();
+                self.ports.connections.redirect(&ports).await.map(drop)
+            }
             Step::SetAside(slot, part) => {
                 let dns = tenant(slot)?.dns(&self.settings);
                 self.ports.dns.set_aside(&dns, *part).await.map(drop)

@@ -29,7 +29,7 @@ pub(super) fn predict(
 ) {
     match step {
         Step::Firewall(change) => {
-            let observed = if change.rebuild {
+            let observed = if change.rebuild || !change.forwards.is_empty() {
                 // Every slot's elements changed: a reading under way is outdated.
                 observer.change_firewall()
             } else {
@@ -71,7 +71,10 @@ pub(super) fn predict(
                 speeds.extend((!limits.is_unlimited()).then_some((*slot, speed)));
             }
         }
-        Step::EndConnections(_) | Step::SweepConnections(_) | Step::SetAside(..) => {}
+        Step::EndConnections(_)
+        | Step::SweepConnections(_)
+        | Step::RedirectConnections(_)
+        | Step::SetAside(..) => {}
         Step::ChangePeers(slot, change) => {
             let observed = observer.change_slots(Port::Wireguard, [*slot]);
             if let Observation::Read(w) = &mut observed.wireguard
@@ -194,6 +197,7 @@ fn apply_firewall(change: &FirewallChange, f: &mut ObservedFirewall) {
         f.complete = true;
         f.tenants.clear();
     }
+    f.forwards.clone_from(&change.forwards.to);
     for slot in change.remove.keys() {
         f.tenants.remove(slot);
     }

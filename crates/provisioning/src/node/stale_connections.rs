@@ -1,6 +1,7 @@
 //! Tracks the addresses whose holders have left and whose tracked connections may
 //! still exist. A change of the spec adds them, and so does every step that may have
-//! taken a device from an interface; the end of their connections removes them.
+//! taken a device from an interface; the end of their connections removes them. Also
+//! tracks which forwarding of ports the tracked connections follow.
 
 use crate::{
     observed::{Observation, Observed, ObservedInterface},
@@ -26,6 +27,8 @@ pub(super) struct StaleConnections {
     departing: BTreeMap<Slot, BTreeSet<Ipv4Net>>,
     /// Slots that were added since the step under way began.
     added: BTreeSet<Slot>,
+    /// See [`Pending::redirected`].
+    redirected: BTreeMap<Slot, Option<Ipv4Addr>>,
 }
 
 impl Default for StaleConnections {
@@ -35,15 +38,23 @@ impl Default for StaleConnections {
             unswept: true,
             departing: BTreeMap::new(),
             added: BTreeSet::new(),
+            // The sweep at the start concerns those that an earlier process redirected.
+            redirected: BTreeMap::new(),
         }
     }
 }
 
 impl StaleConnections {
     /// Writes what is stale into the changes under way.
-    pub fn add_to(&self, pending: &mut Pending) {
+    pub fn add_to(&mut self, observed: &Observed, pending: &mut Pending) {
+        // What was in force once may still be followed after it has ended.
+        let firewall = observed.firewall.value().into_iter();
+        for slot in firewall.flat_map(|f| f.forwards.keys()) {
+            self.redirected.entry(*slot).or_insert(None);
+        }
         pending.stale_connections.clone_from(&self.slots);
         pending.unswept = self.unswept;
+        pending.redirected.clone_from(&self.redirected);
     }
 
     /// Adds the addresses that another spec takes from their holders.
@@ -91,7 +102,18 @@ impl StaleConnections {
                 let own = networks.into_iter().filter(|net| subnet.contains(net));
                 (*slot, own.collect())
             }
-            Step::EndConnections(_) | Step::SweepConnections(_) => return self.added.clear(),
+            Step::EndConnections(_) => return self.added.clear(),
+            Step::SweepConnections(_) => {
+                // What is swept begins again as the table says that is in force by then.
+                let firewall = observed.firewall.value().into_iter();
+                let forwards = firewall.flat_map(|f| &f.forwards);
+                self.redirected = forwards.map(|(slot, to)| (*slot, Some(*to))).collect();
+                return self.added.clear();
+            }
+            Step::RedirectConnections(slots) => {
+                let unknown = slots.keys().map(|slot| (*slot, None));
+                return self.redirected.extend(unknown);
+            }
             _ => return,
         };
         self.departing.insert(slot, networks);
@@ -140,6 +162,14 @@ impl StaleConnections {
                     }
                 }
                 self.slots.retain(|_, stale| !stale.is_empty());
+            }
+            Step::RedirectConnections(slots) => {
+                for (slot, to) in slots {
+                    match to {
+                        Some(to) => drop(self.redirected.insert(*slot, Some(*to))),
+                        None => drop(self.redirected.remove(slot)),
+                    }
+                }
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use super::{
     view::{View, is_ours},
 };
 use crate::{derive::TenantSpecExt, observed::Observation};
-use domain::Slot;
+use domain::{ErrorCode, Slot};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,11 +17,44 @@ use std::{
 
 /// Plans the lane of the table of connections.
 pub(super) fn plan(v: &View) -> Vec<Step> {
+    let mut steps = plan_devices(v);
+    steps.extend(plan_forwards(v));
+    steps
+}
+
+/// Plans the end of the connections to ports that are sent on, or are not any more: the
+/// kernel translates a tracked connection as when it began.
+fn plan_forwards(v: &View) -> Option<Step> {
+    let in_force = &v.observed.firewall.value()?.forwards;
+    let followed = &v.pending.redirected;
+    let slots: BTreeSet<Slot> = in_force.keys().chain(followed.keys()).copied().collect();
+    let differing = slots
+        .into_iter()
+        .filter(|slot| in_force.get(slot).map(|to| Some(*to)) != followed.get(slot).copied())
+        // A tunnel that still sends from the port begins flows that are not sent on.
+        .filter(|slot| !in_force.contains_key(slot) || has_no_tunnel(v, *slot))
+        .map(|slot| (slot, in_force.get(&slot).copied()));
+    let differing: BTreeMap<_, _> = differing.collect();
+    (!differing.is_empty()).then_some(Step::RedirectConnections(differing))
+}
+
+fn has_no_tunnel(v: &View, slot: Slot) -> bool {
+    let interfaces = v.observed.wireguard.value();
+    let is_gone = interfaces.is_some_and(|w| !w.get(&slot).is_some_and(is_ours));
+    is_gone && !v.pending.tunnels.contains(&slot)
+}
+
+fn plan_devices(v: &View) -> Vec<Step> {
     if v.observed.wireguard.value().is_none() {
         return vec![];
     }
     if v.pending.unswept {
-        return vec![Step::SweepConnections(held(v))];
+        // Flows begin again as the table says by then. One that was not read yet is noted
+        // when it is read; one that cannot be read may change unseen.
+        let firewall = v.observed.firewall.error();
+        let is_unreadable = firewall.is_some_and(|e| e.code != ErrorCode::Busy);
+        let sweep = (!is_unreadable).then(|| Step::SweepConnections(held(v)));
+        return sweep.into_iter().collect();
     }
     let stale = v.pending.stale_connections.iter();
     let ready = stale.filter(|(slot, _)| carries_nothing_stale(v, **slot));

@@ -3,11 +3,14 @@
 use super::view::{View, is_ours, wanted_elements};
 use crate::{
     observed::{Observation, ObservedFirewallTenant},
-    ports::FirewallChange,
+    ports::{Change, FirewallChange},
     spec::{FirewallTenant, PacketRate},
 };
 use domain::Slot;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 /// A slot's part of a transaction, with its present elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,10 +83,31 @@ pub(super) fn plan(v: &View, slot: Slot) -> Option<ElementChange> {
     }
 }
 
+/// The nodes that packets to slots' ports are sent on to.
+pub(super) type Forwards = BTreeMap<Slot, Ipv4Addr>;
+
+/// Plans where the packets of tenants that have moved away are sent on to.
+pub(super) fn plan_forwards(v: &View) -> Option<Change<Forwards>> {
+    let from = v.observed.firewall.value()?.forwards.clone();
+    let moved = v.spec.moved.iter();
+    // A tenant that came back is served here.
+    let moved = moved.filter(|(slot, _)| !v.spec.tenants.contains_key(slot));
+    let to = moved.filter_map(|(slot, t)| Some((*slot, t.forward?.to)));
+    Some(Change {
+        from,
+        to: to.collect(),
+    })
+}
+
 /// Combines all slots' parts into one transaction.
-pub(super) fn transaction(rebuild: bool, parts: &BTreeMap<Slot, ElementChange>) -> FirewallChange {
+pub(super) fn transaction(
+    rebuild: bool,
+    parts: &BTreeMap<Slot, ElementChange>,
+    forwards: Change<Forwards>,
+) -> FirewallChange {
     let mut change = FirewallChange {
         rebuild,
+        forwards,
         ..FirewallChange::default()
     };
     for (slot, part) in parts {

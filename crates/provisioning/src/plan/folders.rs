@@ -40,6 +40,9 @@ pub(super) fn plan_stray(v: &View, folder: &str) -> Option<Step> {
         return None;
     };
     let tenant = tenant_of_folder(folder).filter(|_| folders.contains_key(folder))?;
-    let free = !v.uses_folder(containers, &tenant) && !v.is_unknown_tenants_folder(&tenant);
+    // A tenant that has moved may need it again.
+    let is_kept = v.spec.moved.values().any(|moved| moved.name == tenant);
+    let free =
+        !is_kept && !v.uses_folder(containers, &tenant) && !v.is_unknown_tenants_folder(&tenant);
     free.then(|| Step::RemoveFolder(folder.to_owned()))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     connections, containers, elements,
-    elements::ElementChange,
+    elements::{ElementChange, Forwards},
     folders, speed,
     step::{Lane, Plan, Step},
     tunnel,
@@ -12,6 +12,7 @@ use crate::{
     dirty_set::DirtySet,
     observed::{ContainerState, Observed, ObservedContainer},
     pending::{DnsHold, Pending},
+    ports::Change,
     spec::NodeSettings,
 };
 use domain::{Slot, TenantName};
@@ -65,6 +66,7 @@ pub struct Planner {
     tenants: TenantIndex,
     containers: ContainerIndex,
     elements: BTreeMap<Slot, ElementChange>,
+    forwards: Option<Change<Forwards>>,
     plan: Plan,
 }
 
@@ -151,9 +153,13 @@ impl Planner {
             }
         }
         lanes.extend(dirty.names.iter().map(|name| folder_lane(&view, name)));
+        let forwards = elements::plan_forwards(&view);
+        elements_changed |= self.forwards != forwards;
+        self.forwards = forwards;
         if elements_changed {
             let rebuild = observed.firewall.value().is_some_and(|f| !f.complete);
-            let change = elements::transaction(rebuild, &self.elements);
+            let forwards = self.forwards.clone().unwrap_or_default();
+            let change = elements::transaction(rebuild, &self.elements, forwards);
             let step = (!change.is_empty()).then_some(Step::Firewall(change));
             lanes.insert(Lane::Firewall, step.into_iter().collect());
         }
@@ -198,6 +204,12 @@ impl Planner {
             let both = old.get(slot).into_iter().chain(new.get(slot));
             let names = both.filter_map(|t| t.name.as_ref());
             dirty.names.extend(names.map(TenantName::to_string));
+        }
+        let (old, new) = (&self.spec.moved, &spec.moved);
+        let changed = |slot: &&Slot| old.get(*slot) != new.get(*slot);
+        for slot in old.keys().chain(new.keys()).filter(changed) {
+            let both = old.get(slot).into_iter().chain(new.get(slot));
+            dirty.names.extend(both.map(|t| t.name.to_string()));
         }
         self.spec = spec.clone();
     }

@@ -30,6 +30,9 @@ pub enum Step {
     /// End the tracked connections of every address of ours but these: what was left
     /// before this process started.
     SweepConnections(BTreeSet<Ipv4Addr>),
+    /// End the tracked connections of slots' ports that are not sent on to these nodes,
+    /// or, for `None`, are sent on.
+    RedirectConnections(BTreeMap<Slot, Option<Ipv4Addr>>),
     /// Move a damaged part of an AdGuard Home out of the way.
     SetAside(Slot, DnsPart),
     /// Remove a container of ours, by the engine's id.

@@ -3,7 +3,7 @@
 
 use domain::Slot;
 use proptest::prelude::*;
-use protocol::{NodeSpec, SpeedLimits, TenantLimits, UnreadableTenant};
+use protocol::{Forward, MovedTenant, NodeSpec, SpeedLimits, TenantLimits, UnreadableTenant};
 use provisioning::{
     NodeSettings, Observation, Observed, TenantSpecExt,
     hash::content_hash,
@@ -12,7 +12,11 @@ use provisioning::{
         ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer, ObservedSpeed,
     },
 };
-use std::{collections::BTreeMap, net::IpAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 use testkit::samples;
 
 /// Returns settings with the default ranges.
@@ -38,6 +42,7 @@ prop_compose! {
         picks in prop::collection::vec((0u8..4, any::<bool>(), any::<bool>()), 4),
         limits in prop::collection::vec(any_limits(), 4),
         unreadable in prop::collection::vec(prop::option::weighted(0.2, (any::<bool>(), any::<bool>())), 4),
+        moved in prop::collection::vec(prop::option::weighted(0.3, prop::option::of(1u8..4)), 4),
     ) -> NodeSpec {
         let s = settings();
         let picks = SLOTS.zip(picks).zip(limits);
@@ -57,7 +62,14 @@ prop_compose! {
             };
             Some((t.slot, lost))
         }).collect();
-        NodeSpec { generation: 1, tenants, unreadable }
+        let tenants: BTreeMap<_, _> = tenants;
+        let moved = SLOTS.zip(moved).filter_map(|(n, to)| {
+            let forward = to?.map(|n| Forward { to: [192, 0, 2, n].into() });
+            let name = samples::tenant(&s, n, 0).name;
+            Some((Slot::new(n).unwrap(), MovedTenant { name, forward }))
+        });
+        let moved = moved.filter(|(slot, _)| !tenants.contains_key(slot)).collect();
+        NodeSpec { generation: 1, tenants, unreadable, moved }
     }
 }
 
@@ -144,6 +156,16 @@ fn any_container(n: u16) -> impl Strategy<Value = Vec<ObservedContainer>> {
     )
 }
 
+/// The nodes that the packets of some slots are sent on to.
+pub fn any_forwards() -> impl Strategy<Value = BTreeMap<Slot, Ipv4Addr>> {
+    let nodes = prop::collection::vec(prop::option::weighted(0.2, 1u8..4), 4);
+    nodes.prop_map(|nodes| {
+        let forwards = SLOTS.filter_map(Slot::new).zip(nodes);
+        let forwards = forwards.filter_map(|(slot, n)| Some((slot, [192, 0, 2, n?].into())));
+        forwards.collect()
+    })
+}
+
 prop_compose! {
     /// A machine in any state, with every port readable.
     pub fn any_observed()(
@@ -154,6 +176,7 @@ prop_compose! {
         elements in prop::collection::vec((any::<bool>(), any::<bool>()), 4),
         folders in prop::collection::vec(0u8..4, 4),
         speeds in prop::collection::vec(prop::option::of((any_limits(), any::<bool>())), 4),
+        forwards in any_forwards(),
     ) -> Observed {
         let s = settings();
         let slot = |i: usize| Slot::new(i as u16 + 1).unwrap();
@@ -175,7 +198,7 @@ prop_compose! {
         Observed {
             shaping: Observation::Read(speeds),
             wireguard: Observation::Read(interfaces),
-            firewall: Observation::Read(ObservedFirewall { complete, tenants }),
+            firewall: Observation::Read(ObservedFirewall { complete, tenants, forwards }),
             containers: Observation::Read(ObservedContainers { image, ours: containers.into_iter().flatten().collect(), foreign: Default::default() }),
             dns: BTreeMap::new(),
             folders: Observation::Read(folders),

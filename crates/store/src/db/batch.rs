@@ -100,6 +100,35 @@ pub(crate) fn select_in(before: &str, ids: usize, after: &str) -> String {
     format!("{before} {} {after}", tuples(1, ids))
 }
 
+/// Returns the rows of [`select_in`] for texts, in as many statements as needed.
+pub(crate) async fn fetch_by_text<Row>(
+    tx: &mut Tx,
+    before: &str,
+    texts: &[String],
+) -> Result<Vec<Row>>
+where
+    Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
+    let mut rows = Vec::new();
+    for chunk in texts.chunks(CHUNK) {
+        let sql = AssertSqlSafe(select_in(before, chunk.len(), ""));
+        macro_rules! run {
+            ($c:expr) => {{
+                let mut q = sqlx::query_as::<_, Row>(sql).persistent(chunk.len() == CHUNK);
+                for text in chunk {
+                    q = q.bind(text.as_str());
+                }
+                q.fetch_all($c).await?
+            }};
+        }
+        rows.extend(match tx.connection() {
+            Either::Sqlite(c) => run!(c),
+            Either::Postgres(c) => run!(c),
+        });
+    }
+    Ok(rows)
+}
+
 /// Returns the rows of [`select_in`], in as many statements as needed.
 pub(crate) async fn fetch<Row>(
     tx: &mut Tx,

@@ -1,6 +1,6 @@
 //! The errors of the store and the failures that clients see.
 
-use domain::{ErrorCode, Failure, Field, Message};
+use domain::{ErrorCode, Failure, Field, Message, Slot};
 use seal::SealError;
 
 /// The result of a call to the store.
@@ -55,6 +55,27 @@ pub enum StoreError {
     /// The join token has expired.
     #[error("the join token has expired")]
     JoinTokenExpired,
+    /// The tenant is being moved already.
+    #[error("the tenant is being moved already")]
+    MovePending {
+        /// The tenant's name.
+        name: String,
+    },
+    /// The tenant is on that node already.
+    #[error("the tenant is on that node already")]
+    MoveSameNode {
+        /// The node's name.
+        node: String,
+    },
+    /// The tenant is not being moved, or not from that node any more.
+    #[error("no such move")]
+    MoveUnknown,
+    /// The slot of a tenant that is moved is not free on the new node.
+    #[error("the slot {slot} is taken")]
+    SlotTaken {
+        /// The slot.
+        slot: Slot,
+    },
     /// The plan allows no further device.
     #[error("the plan allows {allowed} devices")]
     DeviceLimit {
@@ -64,6 +85,15 @@ pub enum StoreError {
     /// The object does not exist or belongs to another tenant.
     #[error("no such row")]
     NotFound,
+    /// The row is not any more what the caller read.
+    #[error("the row was changed meanwhile")]
+    Changed,
+    /// The holder has as many API tokens as it may have.
+    #[error("there are {allowed} API tokens already")]
+    TokenLimit {
+        /// How many it may have.
+        allowed: u32,
+    },
     /// The plan does not exist.
     #[error("no such plan")]
     PlanUnknown,
@@ -142,11 +172,29 @@ impl StoreError {
             Self::JoinTokenUnknown => Failure::new(Code::NodeRefused, Message::JoinTokenUnknown),
             Self::JoinTokenUsed => Failure::new(Code::NodeRefused, Message::JoinTokenUsed),
             Self::JoinTokenExpired => Failure::new(Code::NodeRefused, Message::JoinTokenExpired),
+            Self::MovePending { name } => {
+                let name = name.clone();
+                Failure::new(Code::MoveRefused, Message::MovePending { name })
+            }
+            Self::MoveSameNode { node } => {
+                let name = node.clone();
+                Failure::new(Code::MoveRefused, Message::MoveSameNode { name })
+            }
+            Self::MoveUnknown => Failure::not_found(),
+            Self::SlotTaken { slot } => {
+                let slot = slot.get().into();
+                Failure::new(Code::MoveRefused, Message::MoveNowhere { slot })
+            }
             Self::DeviceLimit { allowed } => {
                 let allowed = (*allowed).into();
                 Failure::new(Code::DeviceLimit, Message::DeviceLimit { allowed })
             }
             Self::NotFound => Failure::not_found(),
+            Self::Changed => Failure::new(Code::ChangedMeanwhile, Message::ChangedMeanwhile),
+            Self::TokenLimit { allowed } => {
+                let allowed = (*allowed).into();
+                Failure::new(Code::TokenLimit, Message::TokenLimit { allowed })
+            }
             Self::PlanUnknown => Failure::at(Field::Plan, Code::PlanUnknown, Message::PlanUnknown),
             Self::PlanTaken => Failure::at(Field::PlanId, Code::PlanTaken, Message::PlanTaken),
             Self::PlanInUse { tenants } => {
@@ -208,7 +256,7 @@ fn internal() -> Failure {
 }
 
 /// Returns whether another connection held SQLite's lock.
-pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     sqlite_code(error).is_some_and(|code| matches!(code, SQLITE_BUSY | SQLITE_LOCKED))
 }
 

@@ -11,7 +11,10 @@
 
 use super::{Db, Either, fetch_optional};
 use crate::{Result, StoreError};
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{
+    PgConnection, SqliteConnection,
+    migrate::{MigrateError, Migrator},
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,6 +25,37 @@ static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 /// applies them meanwhile, on a disk that may be slow.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// Returns the number of the newest migration.
+pub(crate) fn newest() -> i64 {
+    POSTGRES.iter().map(|m| m.version).max().unwrap_or(0)
+}
+
+/// Applies missing migrations on one connection.
+///
+/// # Errors
+/// Those of [`run`], except that a newer schema is [`StoreError::Migrate`].
+pub(crate) async fn run_on_postgres(connection: &mut PgConnection) -> Result<()> {
+    let migrated = POSTGRES.run_direct(None, connection, false).await;
+    migrated.map_err(unmigrated)
+}
+
+/// Applies missing migrations on one connection to a file that no other process uses.
+///
+/// # Errors
+/// As [`run_on_postgres`].
+pub(crate) async fn run_on_sqlite(connection: &mut SqliteConnection) -> Result<()> {
+    let migrated = SQLITE.run_direct(None, connection, false).await;
+    migrated.map_err(unmigrated)
+}
+
+/// Returns a statement's own error, if a statement failed.
+fn unmigrated(e: MigrateError) -> StoreError {
+    match e {
+        MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => e.into(),
+        e => StoreError::Migrate(e),
+    }
+}
 
 /// Applies missing migrations. On PostgreSQL a second process waits for an
 /// advisory lock. sqlx has no such lock for SQLite: a second process finds a

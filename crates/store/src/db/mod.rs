@@ -8,6 +8,7 @@
 //! connections; in WAL mode they block no writer and no writer blocks them.
 
 pub(crate) mod batch;
+mod clock;
 pub(crate) mod error;
 pub(crate) mod migrate;
 pub(crate) mod url;

@@ -1,6 +1,6 @@
 //! Adds, changes and deletes devices.
 
-use super::{DeviceChange, DeviceRecord, NewDevice, device_in};
+use super::{DeviceChange, DeviceRecord, DeviceSettings, NewDevice, device_in};
 use crate::{
     Committed, Result, Store, StoreError, audit,
     db::{Tx, execute, fetch_all, fetch_optional},
@@ -105,6 +105,7 @@ impl Store {
             endpoint: None,
             rx_total: 0,
             tx_total: 0,
+            counted: (0, 0),
         }))
     }
 
@@ -121,9 +122,27 @@ impl Store {
         change: DeviceChange,
         now: Timestamp,
     ) -> Result<Committed<DeviceRecord>> {
+        self.update_device_if(scope, id, change, None, now).await
+    }
+
+    /// Does what [`Store::update_device`] does, if the device still has these settings.
+    ///
+    /// # Errors
+    /// As [`Store::update_device`]; [`StoreError::Changed`] if it has others.
+    pub async fn update_device_if(
+        &self,
+        scope: &TenantScope,
+        id: DeviceId,
+        change: DeviceChange,
+        expected: Option<&DeviceSettings>,
+        now: Timestamp,
+    ) -> Result<Committed<DeviceRecord>> {
         let mut tx = self.db.begin().await?;
         let pending = begin_change(&mut tx, scope).await?;
         let before = device_in(&mut tx, scope, id).await?;
+        if expected.is_some_and(|expected| *expected != before.settings()) {
+            return Err(StoreError::Changed);
+        }
         let mut after = before.clone();
         if let Some(label) = change.label {
             after.label = label;

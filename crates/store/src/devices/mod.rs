@@ -61,6 +61,8 @@ pub struct DeviceRecord {
     pub rx_total: u64,
     /// The bytes sent to the device in all.
     pub tx_total: u64,
+    /// What of the interface's counters is in the totals: received and sent.
+    pub counted: (u64, u64),
 }
 
 /// A device's secret keys, for its owner only.
@@ -79,6 +81,25 @@ pub struct DeviceChange {
     pub mesh: Option<bool>,
 }
 
+impl DeviceRecord {
+    /// Returns what of it can be changed.
+    pub fn settings(&self) -> DeviceSettings {
+        DeviceSettings {
+            label: self.label.to_string(),
+            policy: self.policy,
+            mesh: self.mesh,
+        }
+    }
+}
+
+/// What of a device can be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceSettings {
+    pub label: String,
+    pub policy: FilterPolicy,
+    pub mesh: bool,
+}
+
 #[derive(sqlx::FromRow)]
 pub(crate) struct PeerRow {
     id: i64,
@@ -95,6 +116,8 @@ pub(crate) struct PeerRow {
     endpoint: Option<String>,
     rx_total: i64,
     tx_total: i64,
+    last_rx: i64,
+    last_tx: i64,
 }
 
 macro_rules! peer_columns {
@@ -102,7 +125,7 @@ macro_rules! peer_columns {
         "id, device_label, vpn_ip, public_key, \
          CAST(CASE WHEN private_key = '' THEN 0 ELSE 1 END AS BIGINT) AS has_private_key, \
          dns_filtering_policy, mesh_routing, routing, adguard_client_id, created_at, \
-         last_handshake, endpoint, rx_total, tx_total"
+         last_handshake, endpoint, rx_total, tx_total, last_rx, last_tx"
     };
 }
 
@@ -129,8 +152,10 @@ impl PeerRow {
     pub(crate) fn into_record(self, counters: &TenantCounters) -> Result<DeviceRecord> {
         let mut r = self;
         let (mut rx_total, mut tx_total) = (unsigned(r.rx_total), unsigned(r.tx_total));
+        let mut counted = (unsigned(r.last_rx), unsigned(r.last_tx));
         if let Some(d) = counters.device(r.id) {
             (rx_total, tx_total) = (d.total.rx, d.total.tx);
+            counted = (d.last.rx, d.last.tx);
             r.last_handshake = d.handshake;
             r.endpoint = d.endpoint.map(|e| e.to_string());
         }
@@ -153,6 +178,7 @@ impl PeerRow {
             endpoint: r.endpoint,
             rx_total,
             tx_total,
+            counted,
         })
     }
 }

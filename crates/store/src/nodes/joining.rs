@@ -23,6 +23,8 @@ pub struct NewJoinToken<'a> {
     pub secret: &'a Secret,
     /// The worker that may join again with it, with a new key; `None` for a new one.
     pub node: Option<NodeId>,
+    /// Whether that may be the local node, which is a worker from then on.
+    pub may_be_local: bool,
     pub actor: &'a str,
     pub now: Timestamp,
     pub expires: Timestamp,
@@ -65,13 +67,13 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if the node that may join again does not exist,
-    /// and [`StoreError::NodeIsLocal`] for the local one.
+    /// and [`StoreError::NodeIsLocal`] for the local one, unless it may join.
     pub async fn create_join_token(&self, new: NewJoinToken<'_>) -> Result<()> {
         let mut tx = self.db.begin().await?;
         let object = match new.node {
             Some(node) => {
                 let found = lock(&mut tx, node).await?;
-                if !found.is_worker() {
+                if !found.is_worker() && !new.may_be_local {
                     return Err(StoreError::NodeIsLocal);
                 }
                 found.name

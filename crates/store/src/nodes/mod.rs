@@ -4,7 +4,8 @@
 //! The row in `nodes` is also the lock that serialises the changes of a node.
 //!
 //! Lock order everywhere: the row in `nodes`, then `users`, `tenant_traffic`,
-//! `peers`. Transactions that follow it cannot deadlock with each other.
+//! `peers`. Transactions that follow it cannot deadlock with each other. Readings lock their
+//! node's row in `node_readings` before, which no change does.
 
 mod authority;
 mod joining;
@@ -13,7 +14,7 @@ mod registry;
 pub use authority::AuthorityPem;
 pub use joining::{CertificateRecord, JoiningNode, NewJoinToken};
 pub use registry::{EndpointHost, NodeRecord};
-pub(crate) use registry::{count_tenants, store_tenant_count};
+pub(crate) use registry::{count_tenants, lock, store_tenant_count, write_entry};
 
 use crate::{
     Committed, Result, Store, StoreError,
@@ -63,7 +64,7 @@ impl Store {
             return Ok(None);
         }
         let raised = in_force.saturating_add(1);
-        let sql = "UPDATE nodes SET generation = $2 WHERE id = $1";
+        let sql = "UPDATE nodes SET generation = $2, restored_generation = $2 WHERE id = $1";
         execute!(tx.connection(), sql, node.0, raised)?;
         let sql = "UPDATE users SET generation = $2 WHERE node_id = $1";
         execute!(tx.connection(), sql, node.0, raised)?;
@@ -78,6 +79,17 @@ impl Store {
         audit::write(&mut tx, entry).await?;
         tx.commit().await?;
         Ok(Some(unsigned(raised)))
+    }
+
+    /// Returns the generation that a restored database was raised to last; `None` where it
+    /// never was.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn restored_generation(&self, node: NodeId) -> Result<Option<u64>> {
+        let sql = "SELECT restored_generation FROM nodes WHERE id = $1";
+        let row = fetch_optional!(self.db.reader(), (Option<i64>,), sql, node.0)?;
+        Ok(row.and_then(|(generation,)| generation).map(unsigned))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     audit::{self, AuditEntry},
     db::{Tx, execute, fetch_all, fetch_optional, unsigned},
 };
-use domain::{NodeHost, NodeId, NodeStanding, TenantScope, Timestamp};
+use domain::{MoveReason, NodeHost, NodeId, NodeStanding, TenantScope, Timestamp};
 
 /// The longest version of a worker's program that is stored, in bytes.
 const MAX_VERSION: usize = 64;
@@ -33,9 +33,10 @@ pub struct NodeRecord {
 }
 
 impl NodeRecord {
-    /// Returns whether it is a machine that joined.
+    /// Returns whether it is a machine that joined. The node of a control plane is none,
+    /// until that machine joins too.
     pub fn is_worker(&self) -> bool {
-        self.id != LOCAL_NODE
+        self.id != LOCAL_NODE || self.certificate_expires.is_some()
     }
 }
 
@@ -138,7 +139,8 @@ impl Store {
     }
 
     /// Opens or closes a node for new tenants, or revokes a worker's certificate. Does
-    /// nothing if it is so already.
+    /// nothing if it is so already. From a node that is opened no more tenants are moved,
+    /// except by a move of a single one.
     ///
     /// # Errors
     /// Returns [`StoreError::NodeIsRevoked`] for a revoked node, which only joining again
@@ -165,6 +167,9 @@ impl Store {
         }
         let sql = "UPDATE nodes SET state = $2 WHERE id = $1";
         execute!(tx.connection(), sql, node.0, standing.as_str())?;
+        if standing == NodeStanding::Open {
+            end_evacuation(&mut tx, node).await?;
+        }
         let action = match standing {
             NodeStanding::Open => "node.open",
             NodeStanding::Closed => "node.close",
@@ -244,7 +249,7 @@ pub(super) fn stored_version(version: &str) -> String {
 }
 
 /// Locks a node's row until the end of the transaction, and returns it.
-pub(super) async fn lock(tx: &mut Tx, node: NodeId) -> Result<NodeRecord> {
+pub(crate) async fn lock(tx: &mut Tx, node: NodeId) -> Result<NodeRecord> {
     let sql = concat!(
         "UPDATE nodes SET generation = generation WHERE id = $1 AND state <> 'removed' RETURNING ",
         node_columns!()
@@ -268,7 +273,7 @@ pub(crate) async fn store_tenant_count(tx: &mut Tx, node: NodeId) -> Result<()> 
 }
 
 /// Writes an audit entry about a node.
-pub(super) async fn write_entry(
+pub(crate) async fn write_entry(
     tx: &mut Tx,
     at: Timestamp,
     actor: &str,
@@ -285,4 +290,11 @@ pub(super) async fn write_entry(
         tenant: None,
     };
     audit::write(tx, entry).await
+}
+
+/// Ends the moves of all tenants of a node, except of those that are moved by themselves.
+async fn end_evacuation(tx: &mut Tx, node: NodeId) -> Result<()> {
+    let sql = "DELETE FROM moves WHERE from_node = $1 AND reason <> $2";
+    let reason = MoveReason::Move.as_str();
+    execute!(tx.connection(), sql, node.0, reason).map(drop)
 }

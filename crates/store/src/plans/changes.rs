@@ -73,10 +73,27 @@ impl Store {
         plan: &Plan,
         now: Timestamp,
     ) -> Result<ChangedPlan> {
+        self.change_plan_if(by, plan, None, now).await
+    }
+
+    /// Does what [`Store::change_plan`] does, if the plan is still as `expected`.
+    ///
+    /// # Errors
+    /// As [`Store::change_plan`]; [`StoreError::Changed`] if it is not.
+    pub async fn change_plan_if(
+        &self,
+        by: &OperatorScope,
+        plan: &Plan,
+        expected: Option<&Plan>,
+        now: Timestamp,
+    ) -> Result<ChangedPlan> {
         let mut tx = self.db.begin().await?;
         let nodes = lock_nodes(&mut tx).await?;
         let before = plan_in(&mut tx, &plan.id).await?;
         let before = before.ok_or(StoreError::PlanUnknown)?;
+        if expected.is_some_and(|expected| *expected != before) {
+            return Err(StoreError::Changed);
+        }
         if before == *plan {
             return Ok(ChangedPlan::default());
         }

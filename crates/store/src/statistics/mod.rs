@@ -24,10 +24,13 @@
 //! its previous row, six hours or more ago, for a week. Each reading reports only
 //! some tenants, so that it stays short.
 //!
-//! Invariant: a node has one recorder. Two would both add the same bytes.
+//! Invariant: the readings of a node are stored in the order in which they were made, each
+//! once, whichever control plane stores them ([`order`]). An older one behind a newer one
+//! would look like counters that restarted.
 
 mod buckets;
 mod counters;
+mod order;
 mod peer_index;
 mod prune;
 mod record;
@@ -38,6 +41,7 @@ mod traffic_codec;
 
 pub(crate) use counters::{counters_in, decode_counters};
 pub(crate) use peer_index::PeerIndex;
+pub use record::Recorded;
 pub use sample::StatSample;
 pub(crate) use series::month_bytes;
 pub(crate) use traffic_codec::{DeviceCounters, TenantCounters};
@@ -47,10 +51,12 @@ pub(crate) use traffic_codec::{DeviceCounters, TenantCounters};
 #[cfg(test)]
 pub(crate) fn frequent_statements() -> Vec<String> {
     let by_ids = [
-        record::EXISTING_TENANTS,
+        &record::existing_tenants(crate::LOCAL_NODE),
         record::TENANT_COUNTERS,
         record::INITIAL_COUNTERS,
         record::EXISTING_PEERS,
+        record::TENANTS_WITH,
+        record::PEERS_OF_TENANTS,
         &rollup::delete_days(1),
         &record::days_since(domain::Timestamp(1)),
     ];

@@ -1,19 +1,24 @@
 //! Records readings.
 
 use super::{
-    peer_index::{NodePeers, PeerIndex},
+    peer_index::NodePeers,
     rollup::PendingRows,
     sample::StatSample,
     series::month_bytes,
     traffic_codec::{DeviceCounters, SUM_COUNT, TenantCounters, Traffic, UNREPORTED},
 };
 use crate::{
-    PeriodUse, QuotaUse, Result, Store,
+    LOCAL_NODE, PeriodUse, QuotaUse, Result, Store,
     db::{Either, Tx, batch, fetch_all, unsigned},
+    nodes::generation_in,
     quota::{self, LimitRow, limit_columns},
 };
 use domain::{NodeId, Timestamp};
-use std::collections::BTreeMap;
+use protocol::ReadingOrder;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+};
 
 /// How often a tenant's devices get rows in `bandwidth_stats` …
 const REPORT_INTERVAL_MILLIS: i64 = 6 * 3_600_000;
@@ -22,10 +27,13 @@ const REPORTED_TENANTS: usize = 10;
 
 pub(super) const PEERS_OF_NODE: &str = "SELECT peers.public_key, peers.user_id, peers.id \
      FROM users JOIN peers ON peers.user_id = users.id WHERE users.node_id = $1";
-pub(super) const EXISTING_TENANTS: &str = concat!(
+pub(super) const TENANTS_WITH: &str = "SELECT DISTINCT user_id FROM peers WHERE public_key IN";
+pub(super) const PEERS_OF_TENANTS: &str = "SELECT peers.public_key, peers.user_id, peers.id \
+     FROM users JOIN peers ON peers.user_id = users.id WHERE users.id IN";
+const EXISTING_TENANTS: &str = concat!(
     "SELECT ",
     limit_columns!(),
-    " FROM users JOIN plans ON plans.id = users.plan WHERE users.id IN"
+    " FROM users JOIN plans ON plans.id = users.plan"
 );
 pub(super) const TENANT_COUNTERS: &str = "SELECT user_id, counters, period_start, period_end, period_bytes \
      FROM tenant_traffic WHERE user_id IN";
@@ -33,8 +41,21 @@ pub(super) const INITIAL_COUNTERS: &str = "SELECT id, rx_total, tx_total, last_r
      last_handshake, endpoint FROM peers WHERE id IN";
 pub(super) const EXISTING_PEERS: &str = "SELECT id FROM peers WHERE id IN";
 
+/// The most readings of a worker whose peers are looked for one by one.
+const MAX_BY_KEY: usize = 2000;
+
 /// The readings of each peer of each tenant, by their ids.
 type Readings<'a> = BTreeMap<i64, BTreeMap<i64, &'a StatSample>>;
+
+/// What became of a reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is stored. The quotas are of the tenants whose bytes have changed and whose plan
+    /// has a limit.
+    Stored(Vec<QuotaUse>),
+    /// A newer reading of the node was stored before, and nothing of this one is.
+    Outdated,
+}
 
 /// A tenant whose readings are recorded.
 struct Tenant {
@@ -47,8 +68,8 @@ struct Tenant {
 impl Store {
     /// Records readings of one node in one transaction. Peers that are not that
     /// node's (any more) are ignored; of two readings of one peer the last one
-    /// counts. Returns the quotas of the tenants whose bytes have changed and whose plan
-    /// has a limit.
+    /// counts. `taken` says when they were read; a reading that is not newer than what is
+    /// stored of the node is not stored. Any control plane may record at any time.
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`](crate::StoreError::NotFound) for an unknown
@@ -58,10 +79,13 @@ impl Store {
         &self,
         node: NodeId,
         samples: &[StatSample],
+        taken: Option<&ReadingOrder>,
         at: Timestamp,
-    ) -> Result<Vec<QuotaUse>> {
-        let mut index = self.peer_index.lock().await;
-        let peers = self.current_peers(&mut index, node).await?;
+    ) -> Result<Recorded> {
+        let peers = match node == LOCAL_NODE || samples.len() > MAX_BY_KEY {
+            true => self.current_peers(node).await?,
+            false => self.peers_with(node, samples).await?,
+        };
         let mut readings = Readings::new();
         for s in samples {
             if let Some((tenant, peer)) = peers.find(&s.public_key) {
@@ -69,10 +93,13 @@ impl Store {
             }
         }
         if readings.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Recorded::Stored(Vec::new()));
         }
         let mut tx = self.db.begin().await?;
-        let mut tenants = load_counters(&mut tx, readings.keys().copied().collect()).await?;
+        if !self.note_reading(&mut tx, node, taken).await? {
+            return Ok(Recorded::Outdated);
+        }
+        let mut tenants = load_counters(&mut tx, node, readings.keys().copied().collect()).await?;
         take_over_months(&mut tx, &mut tenants, at).await?;
         add_new_devices(&mut tx, &mut tenants, &readings).await?;
         let mut rows = PendingRows::default();
@@ -96,25 +123,45 @@ impl Store {
         }
         rows.write(&mut tx, at).await?;
         tx.commit().await?;
-        Ok(quotas)
+        Ok(Recorded::Stored(quotas))
     }
 
     /// Returns the node's peers. Reads them again if the node's generation has
     /// changed; those of other nodes are not read. This happens before the
     /// transaction of the reading: a device that is created or deleted meanwhile
     /// takes effect with the next reading.
-    async fn current_peers<'a>(
-        &self,
-        index: &'a mut PeerIndex,
-        node: NodeId,
-    ) -> Result<&'a NodePeers> {
+    async fn current_peers(&self, node: NodeId) -> Result<Arc<NodePeers>> {
         let generation = self.generation(node).await?;
-        let peers = index.node(node);
-        if !peers.is_current(generation) {
-            let rows = fetch_all!(self.db.reader(), (String, i64, i64), PEERS_OF_NODE, node.0)?;
-            peers.replace(generation, rows);
+        let index = || {
+            let locked = self.peer_index.lock();
+            locked.unwrap_or_else(PoisonError::into_inner)
+        };
+        let known = index().of(node, generation);
+        if let Some(peers) = known {
+            return Ok(peers);
+        }
+        let rows = fetch_all!(self.db.reader(), (String, i64, i64), PEERS_OF_NODE, node.0)?;
+        let peers = Arc::new(NodePeers::new(generation, rows));
+        // A control plane has hundreds of other nodes.
+        if node == LOCAL_NODE {
+            index().insert(node, peers.clone());
         }
         Ok(peers)
+    }
+
+    /// Returns the peers of the tenants that have one of these. A worker reports those that
+    /// have changed, which are few of a node's peers.
+    async fn peers_with(&self, node: NodeId, samples: &[StatSample]) -> Result<Arc<NodePeers>> {
+        let keys: Vec<String> = samples.iter().map(|s| s.public_key.to_string()).collect();
+        let mut tx = self.db.snapshot().await?;
+        let generation = generation_in(&mut tx, node).await?;
+        let found: Vec<(i64,)> = batch::fetch_by_text(&mut tx, TENANTS_WITH, &keys).await?;
+        let tenants: BTreeSet<i64> = found.into_iter().map(|(id,)| id).collect();
+        let tenants: Vec<i64> = tenants.into_iter().collect();
+        let of_node = format!("AND users.node_id = {}", node.0);
+        let rows = batch::fetch(&mut tx, PEERS_OF_TENANTS, &tenants, &of_node).await?;
+        tx.commit().await?;
+        Ok(Arc::new(NodePeers::new(generation, rows)))
     }
 }
 
@@ -132,10 +179,19 @@ impl Tenant {
     }
 }
 
+/// Returns the query for tenants that are on the node, without their ids. The counters of
+/// one that has moved meanwhile are another machine's. Only a number is inserted.
+pub(super) fn existing_tenants(node: NodeId) -> String {
+    format!(
+        "{EXISTING_TENANTS} WHERE users.node_id = {} AND users.id IN",
+        node.0
+    )
+}
+
 /// Loads the counters of tenants, and locks the tenants against deletion until
 /// the end of the transaction. Locks are taken in the common order
 /// ([`crate::nodes`]), by id. SQLite has one writer at a time and needs none.
-async fn load_counters(tx: &mut Tx, ids: Vec<i64>) -> Result<BTreeMap<i64, Tenant>> {
+async fn load_counters(tx: &mut Tx, node: NodeId, ids: Vec<i64>) -> Result<BTreeMap<i64, Tenant>> {
     let (share_lock, update_lock) = match tx.connection() {
         Either::Sqlite(_) => ("", ""),
         Either::Postgres(_) => (
@@ -143,7 +199,8 @@ async fn load_counters(tx: &mut Tx, ids: Vec<i64>) -> Result<BTreeMap<i64, Tenan
             "ORDER BY user_id FOR UPDATE",
         ),
     };
-    let existing: Vec<LimitRow> = batch::fetch(tx, EXISTING_TENANTS, &ids, share_lock).await?;
+    let existing: Vec<LimitRow> =
+        batch::fetch(tx, &existing_tenants(node), &ids, share_lock).await?;
     let rows: Vec<(i64, Vec<u8>, i64, i64, i64)> =
         batch::fetch(tx, TENANT_COUNTERS, &ids, update_lock).await?;
     let mut tenants: BTreeMap<_, _> = existing

@@ -71,16 +71,21 @@ impl FreeSlots {
         Ok(None)
     }
 
-    /// Returns the lowest slot of a range that no tenant holds. The database finds it:
-    /// reading a thousand slots would delay the changes that wait for the node's row.
+    /// Returns the lowest slot of a range that no tenant holds and of which nothing is
+    /// kept for one that has moved. The database finds it: reading a thousand slots would
+    /// delay the changes that wait for the node's row.
     async fn first_free(&self, tx: &mut Tx, from: u16, to: u16) -> Result<Option<Slot>> {
         if from > to {
             return Ok(None);
         }
         let sql = "SELECT MIN(c.n) FROM \
              (SELECT CAST($2 AS BIGINT) AS n UNION ALL \
-              SELECT slot + 1 FROM users WHERE node_id = $1 AND slot >= $2 AND slot < $3) AS c \
-             WHERE NOT EXISTS (SELECT 1 FROM users WHERE node_id = $1 AND slot = c.n)";
+              SELECT slot + 1 FROM users WHERE node_id = $1 AND slot >= $2 AND slot < $3 \
+              UNION ALL \
+              SELECT slot + 1 FROM moved_tenants \
+              WHERE node_id = $1 AND slot >= $2 AND slot < $3) AS c \
+             WHERE NOT EXISTS (SELECT 1 FROM users WHERE node_id = $1 AND slot = c.n) \
+             AND NOT EXISTS (SELECT 1 FROM moved_tenants WHERE node_id = $1 AND slot = c.n)";
         let (from, to) = (i64::from(from), i64::from(to));
         let row = fetch_optional!(tx.connection(), (Option<i64>,), sql, self.node.0, from, to)?;
         Ok(row.and_then(|(n,)| n).and_then(parse_slot))

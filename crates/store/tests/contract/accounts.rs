@@ -244,7 +244,7 @@ pub async fn the_tenant_list_counts_online_devices(db: &TestDatabase) {
         store.add_device(&scope(&a), d, &plan).await.unwrap();
     }
     store
-        .record_statistics(LOCAL_NODE, &samples, NOW)
+        .record_statistics(LOCAL_NODE, &samples, None, NOW)
         .await
         .unwrap();
     let list = store.tenants(NOW.plus_millis(-180_000), NOW).await.unwrap();

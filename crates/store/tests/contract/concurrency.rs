@@ -144,7 +144,7 @@ pub async fn deleting_and_recording_do_not_deadlock(db: &TestDatabase) {
                     })
                     .collect();
                 store
-                    .record_statistics(LOCAL_NODE, &batch, NOW)
+                    .record_statistics(LOCAL_NODE, &batch, None, NOW)
                     .await
                     .unwrap();
             }
@@ -304,7 +304,7 @@ pub async fn a_thousand_full_tenants_load(db: &TestDatabase) {
     ] {
         let (batch, start) = (batch(bytes), Instant::now());
         store
-            .record_statistics(LOCAL_NODE, &batch, NOW.plus_millis(ms))
+            .record_statistics(LOCAL_NODE, &batch, None, NOW.plus_millis(ms))
             .await
             .unwrap();
         recorded.insert(what, start.elapsed());

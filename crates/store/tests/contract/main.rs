@@ -6,11 +6,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod accounts;
+mod api;
 mod audit;
 mod commits;
 mod concurrency;
+mod control_planes;
+mod copying;
 mod devices;
 mod events;
+mod moves;
 mod nodes;
 mod opening;
 mod plans;
@@ -57,6 +61,13 @@ const EVERYWHERE: &[Case] = cases! {
         suspensions_and_deletions_are_counted_and_logged
         the_tenant_list_counts_online_devices
         operators_are_created_found_and_updated;
+    api: a_credential_ends_with_its_holder
+        a_refresh_token_is_replaced_once
+        credentials_are_bounded_in_number
+        an_answer_is_given_to_its_request
+        signing_keys_are_found_by_id
+        a_change_of_what_was_read_is_refused_later
+        logs_are_read_from_before_an_entry;
     devices: addresses_are_given_in_a_circle
         labels_keys_and_client_ids_are_unique
         the_plan_limits_the_number_of_devices
@@ -115,6 +126,17 @@ const EVERYWHERE: &[Case] = cases! {
         another_host_says_how_many_devices_it_touches
         what_was_heard_of_a_node_is_noted
         one_authority_wins_a_race;
+    moves: a_moved_tenant_keeps_slot_and_devices
+        a_move_that_cannot_be_is_refused
+        all_tenants_of_a_node_are_to_be_moved
+        what_a_tenant_left_ends_in_time
+        a_former_nodes_reading_is_not_counted
+        two_moves_into_one_slot_are_told_apart
+        moves_in_both_directions_do_not_deadlock;
+    control_planes: the_sixth_attempt_of_a_window_waits
+        an_attempt_counts_for_its_window_only
+        refunded_attempts_are_free_and_concurrent_ones_count
+        an_older_reading_is_not_stored;
     concurrency: concurrent_sign_ups_get_different_slots
         a_name_is_given_to_one_concurrent_sign_up
         concurrent_devices_respect_labels_and_the_limit;
@@ -139,11 +161,41 @@ const ON_DISK: &[Case] = cases! {
         a_year_of_graphs_stays_small
         a_deleted_tenants_traffic_is_removed;
     statistics: a_reading_reads_its_own_nodes_peers_only;
+    control_planes: attempts_are_stored_hashed_and_bounded
+        a_machine_put_back_to_a_snapshot_is_counted_again
+        two_recorders_count_each_byte_once;
     concurrency: deleting_and_recording_do_not_deadlock
         concurrent_sign_ups_respect_the_tenant_limit
         a_thousand_concurrent_sign_ups_fill_the_node
         concurrent_changes_of_a_tenant_all_count
         a_thousand_full_tenants_load;
+};
+
+/// Cases of the only control plane that SQLite allows.
+const ON_SQLITE: &[Case] = cases! {
+    control_planes: the_only_control_plane_holds_everything;
+};
+
+/// Cases of PostgreSQL: several control planes on it, and copying a SQLite database to it.
+const ON_POSTGRES: &[Case] = cases! {
+    control_planes: a_lease_has_one_holder_and_passes_on
+        many_leases_are_taken_at_once
+        control_planes_see_each_other;
+    copying: every_row_is_copied_and_compared
+        a_copied_database_serves_as_before
+        a_complete_copy_is_recognised
+        a_copy_that_ends_halfway_leaves_nothing
+        of_two_copies_at_once_one_succeeds
+        many_rows_are_copied_in_chunks
+        a_target_that_returns_other_rows_is_noticed
+        a_target_with_rows_is_refused
+        a_target_that_does_not_fit_is_refused
+        a_target_without_utf8_is_refused
+        a_newer_schema_is_not_copied
+        a_value_that_postgresql_cannot_store_is_named
+        a_value_that_does_not_unseal_is_named_and_copied
+        a_source_that_is_written_to_is_refused
+        a_check_writes_nothing;
 };
 
 static SERVER_URL: OnceLock<String> = OnceLock::new();
@@ -152,12 +204,12 @@ fn main() -> ExitCode {
     let args = Arguments::from_args();
     let mut trials = Vec::new();
     for backend in [Backend::Memory, Backend::File, Backend::Postgres] {
-        let on_disk = if backend == Backend::Memory {
-            &[]
-        } else {
-            ON_DISK
+        let [on_disk, special] = match backend {
+            Backend::Memory => [&[][..], &[]],
+            Backend::File => [ON_DISK, ON_SQLITE],
+            Backend::Postgres => [ON_DISK, ON_POSTGRES],
         };
-        for (name, case) in EVERYWHERE.iter().chain(on_disk) {
+        for (name, case) in EVERYWHERE.iter().chain(on_disk).chain(special) {
             let title = format!("{}::{name}", format!("{backend:?}").to_lowercase());
             trials.push((backend, Trial::test(title, move || run(backend, *case))));
         }

@@ -36,6 +36,7 @@ fn certificate(serial: &str, key: &str) -> CertificateRecord {
 async fn new_token(store: &Store, token: &str, node: Option<NodeId>) -> Result<(), StoreError> {
     let secret = Secret::new(format!("secret of {token}"));
     let new = NewJoinToken {
+        may_be_local: false,
         id: token,
         secret: &secret,
         node,

@@ -41,7 +41,7 @@ pub async fn an_older_schema_is_upgraded_with_its_rows(db: &TestDatabase) {
     let store = db.store().await;
     let before = sign_up(&store, "abcd").await;
     store.close().await;
-    undo_3_to_7(db).await;
+    undo_3_to_10(db).await;
     db.raw("DROP TABLE usage_days").await;
     db.raw("DROP TABLE bandwidth_stats").await;
     db.raw("DROP TABLE peers").await;
@@ -59,10 +59,14 @@ pub async fn an_older_schema_is_upgraded_with_its_rows(db: &TestDatabase) {
     assert!(d.is_ok());
 }
 
-/// Undoes migrations 3 to 7, except for the column of `usage_days`.
-async fn undo_3_to_7(db: &TestDatabase) {
+/// Undoes migrations 3 to 10, except for the column of `usage_days`.
+async fn undo_3_to_10(db: &TestDatabase) {
+    db.raw("ALTER TABLE users DROP COLUMN placement").await;
+    for table in NEW_IN_8_TO_10 {
+        db.raw(&format!("DROP TABLE {table}")).await;
+    }
     db.raw("DROP TABLE node_tokens").await;
-    for column in NEW_IN_7 {
+    for column in ["restored_generation"].iter().chain(&NEW_IN_7) {
         db.raw(&format!("ALTER TABLE nodes DROP COLUMN {column}"))
             .await;
     }
@@ -79,6 +83,18 @@ async fn undo_3_to_7(db: &TestDatabase) {
         db.raw(&format!("DROP TABLE {table}")).await;
     }
 }
+
+const NEW_IN_8_TO_10: [&str; 9] = [
+    "api_answers",
+    "api_credentials",
+    "api_keys",
+    "control_planes",
+    "leases",
+    "attempts",
+    "node_readings",
+    "moves",
+    "moved_tenants",
+];
 
 /// Columns of `nodes`.
 const NEW_IN_7: [&str; 10] = [
@@ -129,7 +145,7 @@ pub async fn traffic_of_an_older_schema_is_continued(db: &TestDatabase) {
         .unwrap()
         .value;
     store.close().await;
-    undo_3_to_7(db).await;
+    undo_3_to_10(db).await;
     db.raw("ALTER TABLE usage_days DROP COLUMN devices").await;
     db.raw("DELETE FROM _sqlx_migrations WHERE version > 2")
         .await;
@@ -172,7 +188,7 @@ pub async fn traffic_of_an_older_schema_is_continued(db: &TestDatabase) {
         endpoint: None,
     };
     store
-        .record_statistics(LOCAL_NODE, &[sample], NOW)
+        .record_statistics(LOCAL_NODE, &[sample], None, NOW)
         .await
         .unwrap();
     let stored = store.device(&s, d.id).await.unwrap();

@@ -29,7 +29,7 @@ pub async fn tenant_with_device(store: &Store, name: &str) -> (TenantScope, Devi
 /// Records that the device has so many bytes from the start.
 pub async fn record(store: &Store, device: &DeviceRecord, bytes: u64) {
     let batch = [sample(device, bytes, 0)];
-    let recorded = store.record_statistics(LOCAL_NODE, &batch, NOW).await;
+    let recorded = store.record_statistics(LOCAL_NODE, &batch, None, NOW).await;
     recorded.unwrap();
 }
 

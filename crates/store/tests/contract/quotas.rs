@@ -7,7 +7,7 @@ use crate::{
 };
 use domain::{AtLimit, Plan, QuotaState, TenantId, TenantScope, Timestamp};
 use std::sync::Arc;
-use store::{DeviceRecord, LOCAL_NODE, PeriodUse, QuotaChange, Store};
+use store::{DeviceRecord, LOCAL_NODE, PeriodUse, QuotaChange, Recorded, Store};
 
 const GB: u64 = 1_000_000_000;
 /// 2025-06-01 and 2025-07-01; the tests begin on 15 June.
@@ -27,8 +27,10 @@ async fn read(
     at: Timestamp,
 ) -> Vec<QuotaChange> {
     let batch = [sample(d, rx, tx)];
-    let quotas = store.record_statistics(LOCAL_NODE, &batch, at).await;
-    let quotas = quotas.unwrap();
+    let quotas = store.record_statistics(LOCAL_NODE, &batch, None, at).await;
+    let Recorded::Stored(quotas) = quotas.unwrap() else {
+        unreachable!("without an order every reading is stored")
+    };
     let due: Vec<TenantId> = quotas
         .iter()
         .filter(|q| q.is_due())

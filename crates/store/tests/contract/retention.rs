@@ -15,7 +15,7 @@ pub async fn old_buckets_are_pruned_in_small_batches(db: &TestDatabase) {
         let batch = [sample(&d[0], (hour as u64 + 1) * 10, 0)];
         let at = NOW.plus_millis(hour * 3_600_000);
         store
-            .record_statistics(LOCAL_NODE, &batch, at)
+            .record_statistics(LOCAL_NODE, &batch, None, at)
             .await
             .unwrap();
         assert_eq!(store.prune_statistics(NOW).await.unwrap(), 0);
@@ -53,7 +53,7 @@ pub async fn days_are_stored_for_a_year(db: &TestDatabase) {
         let batch = [sample(&d[0], day as u64 + 1, 0)];
         let at = NOW.plus_millis(day * DAY);
         store
-            .record_statistics(LOCAL_NODE, &batch, at)
+            .record_statistics(LOCAL_NODE, &batch, None, at)
             .await
             .unwrap();
     }
@@ -78,7 +78,7 @@ pub async fn a_deleted_device_still_counts_for_its_tenant(db: &TestDatabase) {
     let (s, d) = tenant_with(&store, 2).await;
     let batch = [sample(&d[0], 40, 2), sample(&d[1], 1, 0)];
     store
-        .record_statistics(LOCAL_NODE, &batch, NOW)
+        .record_statistics(LOCAL_NODE, &batch, None, NOW)
         .await
         .unwrap();
     store.delete_device(&s, d[0].id, NOW).await.unwrap();
@@ -90,14 +90,14 @@ pub async fn a_deleted_device_still_counts_for_its_tenant(db: &TestDatabase) {
     let batch = [sample(&d[0], 50, 2), sample(&d[1], 2, 0)];
     let later = NOW.plus_millis(20_000);
     store
-        .record_statistics(LOCAL_NODE, &batch, later)
+        .record_statistics(LOCAL_NODE, &batch, None, later)
         .await
         .unwrap();
     for (span, days) in [(Span::Hour, 0), (Span::Day, 1), (Span::Year, 3)] {
         let at = later.plus_millis(days * DAY);
         let batch = [sample(&d[1], 2, 0)];
         store
-            .record_statistics(LOCAL_NODE, &batch, at)
+            .record_statistics(LOCAL_NODE, &batch, None, at)
             .await
             .unwrap();
         let points = store.series(&s, None, span, later).await.unwrap();
@@ -122,7 +122,7 @@ pub async fn bandwidth_stats_gets_rows_every_six_hours(db: &TestDatabase) {
         let batch = [sample(&d[0], n * 10, n), sample(&d[1], 1, 1)];
         let at = NOW.plus_millis(minutes * 60_000);
         store
-            .record_statistics(LOCAL_NODE, &batch, at)
+            .record_statistics(LOCAL_NODE, &batch, None, at)
             .await
             .unwrap();
     }
@@ -166,7 +166,7 @@ pub async fn a_year_of_graphs_stays_small(db: &TestDatabase) {
     for at in readings(NOW) {
         let batch = counters.read(at);
         store
-            .record_statistics(LOCAL_NODE, &batch, at)
+            .record_statistics(LOCAL_NODE, &batch, None, at)
             .await
             .unwrap();
         store.prune_statistics(at).await.unwrap();
@@ -206,7 +206,7 @@ pub async fn a_deleted_tenants_traffic_is_removed(db: &TestDatabase) {
         let at = NOW.plus_millis(day * DAY);
         let batch = [sample(&d[0], n, n)];
         store
-            .record_statistics(LOCAL_NODE, &batch, at)
+            .record_statistics(LOCAL_NODE, &batch, None, at)
             .await
             .unwrap();
     }

@@ -1,11 +1,11 @@
 //! The port `Nodes` over one node whose reports the test sets.
 
 use async_trait::async_trait;
-use domain::{ErrorCode, Message, NodeId, Problem, Secret, Slot, TenantName, view::QueryCounts};
+use domain::{ErrorCode, Message, NodeId, Problem, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
-    DnsLogin, DnsStream, EventKind, Location, MachineState, NodeState, Nodes, PeerStatistics,
-    Reported, ResourceUsage, TenantState,
+    DnsStream, EventKind, Location, MachineState, NodeState, NodeStatistics, Nodes, Reported,
+    ResourceUsage, TenantState,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +26,7 @@ const BUFFERED_EVENTS: usize = 64;
 /// What the node answers when it is asked.
 #[derive(Clone, Debug)]
 pub struct NodeAnswers {
-    pub statistics: Result<Vec<PeerStatistics>, Problem>,
+    pub statistics: Result<NodeStatistics, Problem>,
     pub resources: Result<Vec<ResourceUsage>, Problem>,
     pub counts: Result<QueryCounts, Problem>,
     /// What listens instead of a tenant's AdGuard Home.
@@ -38,7 +38,7 @@ pub struct NodeAnswers {
 impl Default for NodeAnswers {
     fn default() -> Self {
         Self {
-            statistics: Ok(Vec::new()),
+            statistics: Ok(NodeStatistics::default()),
             resources: Ok(Vec::new()),
             counts: Err(dns_unavailable()),
             dns: BTreeMap::new(),
@@ -192,20 +192,12 @@ impl Nodes for FakeNodes {
         .boxed()
     }
 
-    async fn statistics(&self, _node: NodeId) -> Result<Vec<PeerStatistics>, Problem> {
+    async fn statistics(&self, _node: NodeId) -> Result<NodeStatistics, Problem> {
         self.answers().statistics.clone()
     }
 
     async fn resources(&self, _node: NodeId) -> Result<Vec<ResourceUsage>, Problem> {
         self.answers().resources.clone()
-    }
-
-    fn dns_login(&self, at: Location, name: &TenantName) -> Option<DnsLogin> {
-        let known = self.answers().dns.contains_key(&(at.slot, name.clone()));
-        known.then(|| DnsLogin {
-            user: "maliknode".to_owned(),
-            password: Secret::new("dns"),
-        })
     }
 
     async fn dns_connect(&self, at: Location, name: &TenantName) -> Result<DnsStream, Problem> {

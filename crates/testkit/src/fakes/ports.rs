@@ -123,7 +123,7 @@ impl Firewall for FakeMachine {
         if change.rebuild {
             *f = ObservedFirewall {
                 complete: true,
-                tenants: BTreeMap::new(),
+                ..ObservedFirewall::default()
             };
         }
         if !f.complete {
@@ -138,6 +138,7 @@ impl Firewall for FakeMachine {
                 .iter()
                 .map(|(_, t)| (t.slot, ObservedFirewallTenant::from_spec(t))),
         );
+        f.forwards.clone_from(&change.forwards.to);
         Ok(())
     }
 
@@ -186,6 +187,16 @@ impl Connections for FakeMachine {
     async fn sweep(&self, _ranges: &[Ipv4Net], _held: &BTreeSet<Ipv4Addr>) -> PortResult<u64> {
         self.gate("connections.sweep").await?;
         self.state().calls.push(("connections.sweep", None));
+        Ok(0)
+    }
+
+    async fn redirect(&self, ports: &BTreeMap<u16, Option<Ipv4Addr>>) -> PortResult<u64> {
+        self.gate("connections.redirect").await?;
+        let mut s = self.state();
+        for port in ports.keys() {
+            let slot = Slot::of_port(*port);
+            s.calls.push(("connections.redirect", slot));
+        }
         Ok(0)
     }
 }

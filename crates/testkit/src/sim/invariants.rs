@@ -11,7 +11,7 @@ use provisioning::{
     plan::is_ours,
     spec::docker_name,
 };
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 impl SimState {
     /// Stores the first violated invariant in [`SimState::violation`].
@@ -189,8 +189,24 @@ impl SimState {
         if let Some(c) = m.containers.iter().find(|c| !wanted(c)) {
             return Some(format!("{} should be gone", c.observed.name));
         }
-        let named =
-            |n: &String| rows.has_nameless() || tenants.values().any(|t| t.name.folder() == *n);
+        let moved = &self.model.spec.moved;
+        let forwards = moved.iter().filter(|(slot, _)| !tenants.contains_key(slot));
+        let forwards = forwards.filter_map(|(slot, t)| Some((*slot, t.forward?.to)));
+        let forwards: BTreeMap<Slot, Ipv4Addr> = forwards.collect();
+        if m.firewall.forwards != forwards {
+            let present = &m.firewall.forwards;
+            return Some(format!("{present:?} are sent on, not {forwards:?}"));
+        }
+        if m.redirected != forwards {
+            let present = &m.redirected;
+            return Some(format!(
+                "connections are sent on to {present:?}, not {forwards:?}"
+            ));
+        }
+        let is_kept = |n: &String| moved.values().any(|t| t.name.folder() == *n);
+        let named = |n: &String| {
+            rows.has_nameless() || is_kept(n) || tenants.values().any(|t| t.name.folder() == *n)
+        };
         if let Some(name) = m.folders.keys().find(|n| !named(n)) {
             return Some(format!("{name} should be gone"));
         }

@@ -7,7 +7,7 @@ use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
     TenantName,
 };
-use protocol::{DeviceSpec, NodeSpec, SpeedLimits, TenantLimits, TenantSpec};
+use protocol::{DeviceSpec, Forward, MovedTenant, NodeSpec, SpeedLimits, TenantLimits, TenantSpec};
 use provisioning::NodeSettings;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -240,7 +240,7 @@ impl Model {
         let before = self.spec.clone();
         let (slot, what) = match self.rng.below(10) {
             0..=1 => self.sign_up(None)?,
-            2 => self.leave()?,
+            2 => self.leave_or_move()?,
             3 => {
                 let (slot, _) = self.leave()?;
                 let same = self.rng.percent(50);
@@ -282,8 +282,31 @@ impl Model {
             }
         };
         let t = self.tenant(slot, &name);
+        // A name, or a slot, is given again once nothing of the moved tenant is kept.
+        let moved = &mut self.spec.moved;
+        moved.retain(|of, moved| *of != slot && moved.name != t.name);
         self.spec.tenants.insert(slot, t.into());
         Some((slot, "signs up"))
+    }
+
+    /// Lets every second tenant that leaves go to another node. Sometimes what earlier ones
+    /// left ends.
+    fn leave_or_move(&mut self) -> Option<(Slot, &'static str)> {
+        let before = self.spec.tenants.clone();
+        let (slot, what) = self.leave()?;
+        if self.changes.is_multiple_of(5) {
+            self.spec.moved.pop_first();
+        }
+        if self.changes.is_multiple_of(2) {
+            return Some((slot, what));
+        }
+        let [.., node] = self.changes.to_be_bytes();
+        let forward = (node % 4 != 1).then_some(Forward {
+            to: Ipv4Addr::new(192, 0, 2, node % 4),
+        });
+        let name = before.get(&slot)?.name.clone();
+        self.spec.moved.insert(slot, MovedTenant { name, forward });
+        Some((slot, "moves to another node"))
     }
 
     fn leave(&mut self) -> Option<(Slot, &'static str)> {

@@ -78,6 +78,7 @@ static SWEEP_CONNECTIONS: Call = Call {
     divisible: false,
     ..change("connections.sweep", 30, Never)
 };
+static REDIRECT_CONNECTIONS: Call = change("connections.redirect", 30, Never);
 static OBSERVE_CONTAINERS: Call = reading("containers.observe", 15);
 static START: Call = change("containers.start", 60, AnyOrder);
 static REMOVE: Call = change("containers.remove", 40, AnyOrder);
@@ -235,7 +236,19 @@ impl Connections for Sim {
         let held = held.clone();
         self.call(&SWEEP_CONNECTIONS, None, move |s, _| {
             s.machine.connections.retain(|at, _| held.contains(at));
+            s.machine
+                .redirected
+                .clone_from(&s.machine.firewall.forwards);
             Ok(0)
+        })
+        .await
+    }
+
+    async fn redirect(&self, ports: &BTreeMap<u16, Option<Ipv4Addr>>) -> PortResult<u64> {
+        let ports = ports.clone();
+        self.call(&REDIRECT_CONNECTIONS, None, move |s, e| {
+            s.record(|| format!("     of {ports:?}"));
+            s.machine.redirect_connections(&ports, e)
         })
         .await
     }

@@ -40,3 +40,4 @@ quota-reset = { $name } has data again; it has its plan's speed.
 disk-use-lists = The block lists that { $name } added were removed from AdGuard Home, because they took up more of the disk than it may use; their addresses are kept in the tenant's folder aside/lists.
 events-lost = { $count } more were not stored: there were too many, or the database was away. The server's log has them.
 database-restored = The database was restored from an earlier state, and the tunnels follow it: { $tenants } tenants and { $devices } devices work again that had been removed or suspended. Remove again what must not work.
+tenant-moved = { $name } was moved from { $from } to { $to }. Its devices go on with their configurations; its DNS filter begins with new settings and statistics.

@@ -7,8 +7,8 @@ node-host-malformed = The host is a name or an address that devices reach, witho
 node-host-unknown = The server of this network has no address for devices yet. Ask the operator.
 node-host-local = The host of this machine is the setting public_host in config.toml.
 node-has-tenants = { $tenants ->
-    [one] A tenant is on this node, so it cannot be removed. Delete it first.
-   *[other] { $tenants } tenants are on this node, so it cannot be removed. Delete them first.
+    [one] A tenant is on this node, so it cannot be removed. Move it to another node first: maliknode node drain
+   *[other] { $tenants } tenants are on this node, so it cannot be removed. Move them to other nodes first: maliknode node drain
 }
 node-is-local = This machine is the control plane's own node. It can be closed and opened only.
 node-is-revoked = This node is revoked. It is open again once its machine has joined again with a new join command for it.
@@ -26,3 +26,14 @@ join-token-used = This join token was used already. Each works once. Get a new o
 join-token-expired = This join token has expired: each is valid for an hour. Get a new one: maliknode worker token
 renewal-other-key = The certificate is renewed with the key it was made with only. Let the machine join again: maliknode worker token
 renewal-too-late = The certificate expired { $days } days ago, which is too long for a renewal. Let the machine join again: maliknode worker token
+move-needs-without-data = A tenant's DNS settings, statistics and query log are not copied to another node. To move without them: --without-data. Keys, port, addresses, devices and policies stay in any case.
+move-same-node = This tenant is on { $name } already.
+move-pending = { $name } is being moved already: maliknode node moves
+move-unknown = No move of { $name } is under way.
+move-nowhere = No other node that is open and heard has room and slot { $slot } free, which the tenant keeps with its port and addresses. It is tried again; open or add a node.
+move-slot-taken = Slot { $slot }, which the tenant keeps with its port and addresses, is not free on { $node }. Choose another node.
+move-target-closed = { $node } is not open: maliknode node open { $node }
+move-target-full = { $node } has no room for another tenant.
+move-target-silent = { $node } is not heard, so no tenant is moved there. It is tried again.
+move-waits = { $name } is not moved yet. It is noted, and a control plane carries it out: is `maliknode serve` running?
+node-not-lost = { $name } is heard, so it is not lost: move its tenants with maliknode node drain { $name }, or revoke it first.

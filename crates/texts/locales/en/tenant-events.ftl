@@ -34,5 +34,6 @@ tenant-event-quota-warned = Your network has used 80 % of this month's data.
 tenant-event-quota-reached = Your network has used up this month's data. DNS and this dashboard work; the overview says what else does, and until when.
 tenant-event-quota-reset = Your network has data again and is as fast as your plan.
 tenant-event-disk-lists = The block lists you added took up more of the disk than your DNS filter may use, and were removed. Add those again that you still need, if they are smaller.
+tenant-event-tenant-moved = Your network was moved to another machine. Keys, addresses and devices are the same; your DNS filter's own settings, statistics and query log start again there.
 # A kind of another version.
 tenant-event-other = Something about your network was noticed and is seen to.

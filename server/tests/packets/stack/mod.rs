@@ -41,6 +41,8 @@ pub struct ServerOptions {
     pub program: PathBuf,
     /// The root of the disk layout.
     pub root: PathBuf,
+    /// The port on which it listens. Browsers use [`PORT`].
+    pub port: u16,
     /// Arguments after the usual ones.
     pub extra_args: Vec<String>,
 }
@@ -51,6 +53,7 @@ impl ServerOptions {
         Self {
             program: netns::var("MALIKNODE_BIN").into(),
             root: PathBuf::from(netns::var("MALIKNODE_BED_DIR")).join(root),
+            port: PORT,
             extra_args: vec![],
         }
     }
@@ -65,7 +68,8 @@ impl ServerOptions {
         let internet = netns::var("MALIKNODE_BED_INTERNET");
         let mut c = Command::new(&self.program);
         c.args(command)
-            .args(["--listen", "0.0.0.0:8085", "--base", "localhost:8085"])
+            .args(["--listen", &format!("0.0.0.0:{}", self.port)])
+            .args(["--base", "localhost:8085"])
             .args(["--sign-ups-per-hour", "0", "--public-host"])
             .arg(netns::var("MALIKNODE_BED_HOST"))
             .args(["--dns-upstreams", &internet, "--dns-bootstrap", &internet])
@@ -140,7 +144,8 @@ impl Stack {
     /// Waits until pages are served.
     pub fn wait_for_answer(&mut self) {
         wait_for("the server answers", Duration::from_secs(30), || {
-            let mut stream = TcpStream::connect(("127.0.0.1", PORT)).ok()?;
+            let address = ("127.0.0.1", self.options.port);
+            let mut stream = TcpStream::connect(address).ok()?;
             stream
                 .write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost:8085\r\n\r\n")
                 .ok()?;
@@ -184,6 +189,11 @@ impl Stack {
     pub fn upgrade(&mut self, program: PathBuf) {
         self.options.program = program;
         self.restart();
+    }
+
+    /// Adds an argument for the next start.
+    pub fn add_argument(&mut self, argument: &str) {
+        self.options.extra_args.push(argument.to_owned());
     }
 
     pub fn options(&self) -> &ServerOptions {

@@ -112,7 +112,7 @@ async fn the_node_in_this_process_reports_all_of_itself() {
         name
     );
     assert_eq!(rig.nodes.used_slots(HERE).len(), 2);
-    assert_eq!(rig.nodes.statistics(HERE).await.unwrap().len(), 2);
+    assert_eq!(rig.nodes.statistics(HERE).await.unwrap().peers.len(), 2);
     let resources = rig.nodes.resources(HERE).await.unwrap();
     let of = |n| resources.iter().find(|r| Slot::new(n) == Some(r.slot));
     assert_eq!(of(2).unwrap().name, name);
@@ -121,10 +121,7 @@ async fn the_node_in_this_process_reports_all_of_itself() {
         None,
         "nothing is measured without a meter"
     );
-    let login = rig.nodes.dns_login(at(HERE, 2), &name).unwrap();
-    assert_eq!(login.user, "tenant");
     let other = TenantName::parse("other").unwrap();
-    assert_eq!(rig.nodes.dns_login(at(HERE, 2), &other), None);
     let refused = rig.nodes.dns_connect(at(HERE, 2), &other).await;
     assert_eq!(refused.err().unwrap().code, ErrorCode::DnsUnavailable);
     let counts = rig.nodes.dns_counts(at(HERE, 2), &other).await;
@@ -141,7 +138,6 @@ async fn another_node_reports_nothing() {
     assert_eq!(rig.nodes.machine(there), None);
     assert_eq!(rig.nodes.holders(there), None);
     assert!(rig.nodes.used_slots(there).is_empty());
-    assert_eq!(rig.nodes.dns_login(at(there, 1), &name), None);
     assert!(rig.nodes.dns_connect(at(there, 1), &name).await.is_err());
     let unknown = rig.nodes.statistics(there).await.unwrap_err();
     assert_eq!(unknown.code, ErrorCode::NotFound);

@@ -1,8 +1,8 @@
 //! Waiting for a change over a node whose database is closed.
 
 use super::*;
-use crate::{ControlParts, ControlSettings, Entropy, WorkerAccess, test_node};
-use domain::{AddressPlan, TenantId};
+use crate::{ControlParts, Entropy, WorkerAccess, test_node};
+use domain::TenantId;
 use std::sync::Arc;
 use store::LOCAL_NODE;
 use testkit::{
@@ -19,21 +19,12 @@ async fn waiting_for_a_change_queries_nothing() {
     tokio::spawn(agent.run(std::future::pending()));
     let store = test_node::store(root.path()).await;
     store.close().await;
-    let settings = ControlSettings {
-        addresses: AddressPlan::default(),
-        public_host: "vpn.example.org".to_owned(),
-        local: Some(LOCAL_NODE),
-        excluded_slots: BTreeSet::new(),
-        max_tenants: None,
-        sign_ups_per_hour: 0,
-        time_zone: "UTC".to_owned(),
-    };
     let inner = Inner::new(ControlParts {
         store,
         nodes,
         clock: Arc::new(FakeClock::at(test_node::NOW)),
         entropy: Entropy::system(),
-        settings,
+        settings: test_node::control_settings("a"),
         workers: WorkerAccess::NeedsPostgres,
     });
 

@@ -24,7 +24,7 @@ fn stream(nodes: &FakeNodes) -> BoxStream<'static, NodeUpdate> {
         version: "1.2.3".to_owned(),
         instance: "a".to_owned(),
     };
-    let lines = lines(NODE, Arc::new(nodes.clone()), greeting);
+    let lines = lines(NODE, Arc::new(nodes.clone()), nodes.events(), greeting);
     lines
         .map(|line| NodeUpdate::from_line(&line).unwrap())
         .boxed()

@@ -5,13 +5,16 @@ use crate::{
     worker::{ControlPlane, Identity, IdentityStore, RemoteFeed, Worker, WorkerParts},
 };
 use async_trait::async_trait;
-use domain::{AddressPlan, Clock, ErrorCode, Message, NodeId, Problem, SystemClock, Timestamp};
+use domain::{
+    AddressPlan, Clock, ErrorCode, Message, NodeId, Problem, Slot, SystemClock, Timestamp,
+};
 use pki::{Authority, JoinToken, NodeKey};
 use protocol::{
-    NodeSpec, SpecAnswer, SpecFeed,
+    NodeSpec, SpecAnswer, SpecChanges, SpecFeed, TenantSpec,
     wire::{CALLS, JoinAnswer, JoinRequest, REQUESTS, RenewAnswer, RenewRequest},
 };
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io,
     net::SocketAddr,
     path::Path,
@@ -41,6 +44,8 @@ pub fn spec(generation: u64, tenants: u16) -> NodeSpec {
 pub struct Database {
     pub authority: Authority,
     pub spec: Mutex<NodeSpec>,
+    /// What it was before each change.
+    earlier: Mutex<Vec<NodeSpec>>,
     pub token: Mutex<Option<JoinToken>>,
     pub renewals: Mutex<u32>,
 }
@@ -50,6 +55,7 @@ impl Database {
         Arc::new(Self {
             authority: Authority::generate(SystemClock.now()).unwrap(),
             spec: Mutex::new(spec),
+            earlier: Mutex::default(),
             token: Mutex::default(),
             renewals: Mutex::default(),
         })
@@ -128,6 +134,29 @@ impl SpecFeed for Rows {
             restored,
         })
     }
+
+    async fn changes(
+        &self,
+        since: u64,
+        known: &BTreeSet<Slot>,
+        _in_force: u64,
+    ) -> Result<Option<SpecChanges>, Problem> {
+        let spec = self.0.spec.lock().unwrap();
+        let earlier = self.0.earlier.lock().unwrap();
+        let is_since = |s: &&NodeSpec| s.generation == since;
+        let Some(before) = earlier.iter().chain([&*spec]).find(is_since) else {
+            return Ok(None);
+        };
+        let is_new = |t: &&Arc<TenantSpec>| before.tenants.get(&t.slot) != Some(t);
+        let gone = known.iter().filter(|s| !spec.tenants.contains_key(s));
+        Ok(Some(SpecChanges {
+            generation: spec.generation,
+            changed: spec.tenants.values().filter(is_new).cloned().collect(),
+            unreadable: BTreeMap::new(),
+            removed: gone.copied().collect(),
+            moved: None,
+        }))
+    }
 }
 
 /// A control plane that serves workers until it is dropped.
@@ -181,6 +210,7 @@ impl Plane {
     /// Changes the spec, and tells the worker.
     pub fn change(&self, change: impl FnOnce(&mut NodeSpec)) {
         let mut spec = self.database.spec.lock().unwrap();
+        self.database.earlier.lock().unwrap().push(spec.clone());
         change(&mut spec);
         spec.generation += 1;
         drop(spec);

@@ -91,7 +91,7 @@ async fn the_control_plane_sees_the_node() {
     };
     assert_eq!(reported, event);
 
-    assert_eq!(hub.statistics(NODE).await.unwrap(), []);
+    assert_eq!(hub.statistics(NODE).await.unwrap().peers, []);
     let problem = Problem {
         code: ErrorCode::DiskUnavailable,
         message: domain::Message::Unexpected,

@@ -237,3 +237,83 @@ fn a_sweep_ends_what_a_former_life_left() {
     assert!(bob.datagram_arrives());
     assert_eq!(counts(&bed.host), [(2, 3)].into());
 }
+
+/// Sends the packets of a port on to another machine, as for a tenant that has moved.
+const FORWARD: &str = r#"
+table ip moved {
+  chain forward {
+    type nat hook prerouting priority -105;
+    fib daddr type local udp dport 51821 dnat to 10.88.2.2
+  }
+  chain out {
+    type nat hook postrouting priority 99;
+    ct status dnat udp dport 51821 masquerade
+  }
+}
+"#;
+
+#[test]
+fn a_tracked_flow_follows_a_moved_tenant() {
+    let bed = Bed::new();
+    bed.host
+        .nft("add rule ip test pass iifname \"wan0\" accept");
+    let here = bed.host.run(|| bind("198.51.100.1:51821"));
+    let node = bed.bob.run(|| bind("10.88.2.2:51821"));
+    let (device, neighbour) = bed
+        .outside
+        .run(|| (bind("0.0.0.0:5000"), bind("0.0.0.0:5001")));
+    let other = bed.host.run(|| bind("198.51.100.1:51822"));
+    let send = |device: &UdpSocket| device.send_to(b"data", "198.51.100.1:51821").unwrap();
+    let arrives = |at: &UdpSocket| at.recv_from(&mut [0; 64]).ok();
+    let redirect = |to: Option<[u8; 4]>| {
+        let ports = [(51_821, to.map(Into::into))].into();
+        let ended = run(&bed.host, move || async move {
+            Conntrack.redirect(&ports).await
+        });
+        ended.unwrap()
+    };
+    send(&device);
+    assert!(arrives(&here).is_some());
+    neighbour.send_to(b"data", "198.51.100.1:51822").unwrap();
+    assert!(arrives(&other).is_some());
+    bed.host.nft(FORWARD);
+    send(&device);
+    assert!(
+        arrives(&here).is_some(),
+        "a tracked flow goes on as it began"
+    );
+    assert_eq!(redirect(Some([10, 88, 2, 2])), 1);
+    send(&device);
+    let (_, from) = arrives(&node).expect("it follows");
+    node.send_to(b"answer", from).unwrap();
+    let (_, from) = device.recv_from(&mut [0; 64]).unwrap();
+    assert_eq!(from.to_string(), "198.51.100.1:51821");
+    assert_eq!(redirect(Some([10, 88, 2, 2])), 0, "it does already");
+    // The tunnel here may have sent something since: that flow is one of its own.
+    here.send_to(b"keepalive", "198.51.100.2:5001").unwrap();
+    assert!(arrives(&neighbour).is_some());
+    assert_eq!(redirect(Some([10, 88, 2, 2])), 1, "one that began here");
+    send(&neighbour);
+    assert!(arrives(&node).is_some(), "it follows too");
+
+    bed.host.nft("delete table ip moved");
+    send(&device);
+    assert!(arrives(&node).is_some(), "a tracked flow goes on");
+    assert_eq!(redirect(None), 2);
+    send(&device);
+    assert!(arrives(&here).is_some(), "the tenant came back");
+    assert_eq!(redirect(None), 0);
+
+    // A process that starts does not know what a former one has redirected.
+    bed.host.nft(FORWARD);
+    redirect(Some([10, 88, 2, 2]));
+    send(&device);
+    assert!(arrives(&node).is_some());
+    bed.host.nft("delete table ip moved");
+    let swept = run(&bed.host, || async {
+        Conntrack.sweep(&[], &BTreeSet::new()).await
+    });
+    assert_eq!(swept.unwrap(), 1);
+    send(&device);
+    assert!(arrives(&here).is_some());
+}

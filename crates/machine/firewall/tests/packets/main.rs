@@ -12,6 +12,7 @@ mod external_changes;
 mod fixture;
 mod icmp;
 mod limits;
+mod moved;
 mod neighbours;
 mod raw;
 mod reach;

@@ -120,7 +120,9 @@ impl TryFrom<FlatReply> for Reply {
             Kind::Refused => {
                 let text = flat.text.ok_or("a refusal without a message")?;
                 let message = flat.message.map(serde_json::from_value);
-                let message = message.and_then(Result::ok);
+                // Of a message that this version does not know, the text says more.
+                let is_known = |m: &Message| !matches!(m, Message::OtherVersion { .. });
+                let message = message.and_then(Result::ok).filter(is_known);
                 Self::Refused {
                     code: flat.code.ok_or("a refusal without a code")?,
                     message: message.unwrap_or_else(|| Message::Verbatim { text: text.clone() }),

@@ -2,9 +2,13 @@
 //! and they stay until they are ended.
 
 use super::{Extent, Machine};
+use domain::Slot;
 use ipnet::{IpNet, Ipv4Net};
 use provisioning::{plan::is_ours, ports::PortResult};
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 impl Machine {
     pub(in crate::sim) fn end_connections(
@@ -16,6 +20,22 @@ impl Machine {
         let meant: Vec<_> = self.connections.keys().copied().filter(is_meant).collect();
         extent.apply(meant, |at| {
             self.connections.remove(&at);
+        });
+        extent.result().map(|()| 0)
+    }
+
+    pub(in crate::sim) fn redirect_connections(
+        &mut self,
+        ports: &BTreeMap<u16, Option<Ipv4Addr>>,
+        mut extent: Extent,
+    ) -> PortResult<u64> {
+        extent.apply(ports.iter().collect(), |(port, to)| {
+            if let Some(slot) = Slot::of_port(*port) {
+                match to {
+                    Some(to) => drop(self.redirected.insert(slot, *to)),
+                    None => drop(self.redirected.remove(&slot)),
+                }
+            }
         });
         extent.result().map(|()| 0)
     }

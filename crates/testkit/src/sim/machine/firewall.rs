@@ -74,7 +74,9 @@ impl Machine {
             have.extend(elements(t.slot, existing));
             want.extend(elements(t.slot, &ObservedFirewallTenant::from_spec(t)));
         }
+        let forwards = &change.forwards;
         if change.rebuild {
+            self.firewall.forwards.clone_from(&forwards.to);
             self.firewall.tenants = tenants_of(&want);
             self.firewall.complete = matches!(extent, Extent::Complete);
             // An interface that existed before the rebuild may stay unfiltered,
@@ -84,6 +86,21 @@ impl Machine {
             self.flushed
                 .retain(|slot| existing.contains_key(slot) || orphaned.contains(slot));
             return extent.result();
+        }
+        let (from, to) = (&forwards.from, &forwards.to);
+        let present = &self.firewall.forwards;
+        let gone = from.iter().filter(|(slot, at)| to.get(slot) != Some(at));
+        if gone
+            .into_iter()
+            .any(|(slot, at)| present.get(slot) != Some(at))
+        {
+            return refuse(ErrorCode::FirewallUnavailable, "no such element");
+        }
+        let new = to.iter().filter(|(slot, at)| from.get(slot) != Some(at));
+        if new.into_iter().any(|(slot, at)| {
+            present.get(slot).is_some_and(|p| p != at) && !from.contains_key(slot)
+        }) {
+            return refuse(ErrorCode::FirewallUnavailable, "the map has another value");
         }
         let tenants = self.firewall.tenants.iter();
         let mut now: BTreeSet<_> = tenants.flat_map(|(s, t)| elements(*s, t)).collect();
@@ -102,6 +119,7 @@ impl Machine {
             now.insert(*new);
         }
         self.firewall.tenants = tenants_of(&now);
+        self.firewall.forwards.clone_from(to);
         extent.result()
     }
 }

@@ -75,6 +75,8 @@ pub struct Machine {
     /// Tracked connections by the device's address, with the tunnel's and the
     /// device's key at their beginning.
     pub connections: BTreeMap<Ipv4Addr, (PublicKey, PublicKey)>,
+    /// Where the tracked connections of slots' ports are sent on to.
+    pub redirected: BTreeMap<Slot, Ipv4Addr>,
     /// Slots with an unanswered tunnel call from a process that has died.
     pub orphaned_calls: BTreeSet<Slot>,
     /// Whether the image exists.

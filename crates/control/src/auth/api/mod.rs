@@ -1,0 +1,22 @@
+//! Access to the API: what a client is given for a password or a token, and what it may do
+//! with that.
+//!
+//! An access token is a JWT (RFC 7519) that is valid for 15 minutes. It names a credential,
+//! which is read with every request: a session that began with a password, or an API token.
+//! A credential is valid while its holder exists, is not suspended, and has the password that
+//! it had then. A session goes on with refresh tokens, of which each works once; one that
+//! comes a second time ends the session, because two clients have it (RFC 9700, 4.14.2).
+
+mod access_token;
+mod api_tokens;
+mod bearer;
+mod grants;
+mod permission;
+mod secret_token;
+mod signer;
+mod signing_keys;
+
+pub use api_tokens::{ApiToken, CreatedToken, NewApiToken};
+pub use grants::{ApiGrant, ApiTokens, Grant};
+pub use permission::{ApiCaller, ApiPermission};
+pub(crate) use signing_keys::{SIGNING_KEY_RETENTION_MILLIS, SigningKeys};

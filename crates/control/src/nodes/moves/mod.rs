@@ -1,0 +1,161 @@
+//! Moving tenants to other nodes. What the operator wants is noted in the database; the
+//! control plane with the lease `jobs` carries it out ([`job`]), so that it goes on whatever
+//! process ends, and a command need not wait for it.
+
+mod job;
+mod target;
+
+pub(crate) use job::run;
+
+use super::{NodesHandle, silence::worker_problem};
+use crate::failures::store_failure;
+use domain::{
+    ErrorCode, Failure, Message, MoveReason, NodeId, NodeStanding, OperatorScope, TenantScope,
+    view::MoveRow,
+};
+use store::{MoveRecord, NewMove, StoreError};
+
+impl NodesHandle<'_> {
+    /// Lets a tenant be moved to a node, or to the emptiest that has its slot free. Its
+    /// keys, port, addresses, devices and policies stay; what its AdGuard Home has stored
+    /// does not go along, which `without_data` confirms.
+    ///
+    /// # Errors
+    /// `MoveRefused` if it is there already or is being moved, or without
+    /// `without_data`; `NotFound`, `DatabaseUnavailable`.
+    pub async fn move_tenant(
+        self,
+        operator: &OperatorScope,
+        tenant: &TenantScope,
+        to: Option<NodeId>,
+        without_data: bool,
+    ) -> Result<(), Failure> {
+        confirm(without_data)?;
+        let new = NewMove {
+            tenant: tenant.tenant(),
+            to,
+            actor: &operator.actor(),
+            now: self.0.clock.now(),
+        };
+        self.0.store.begin_move(new).await.map_err(store_failure)
+    }
+
+    /// Ends the move of a tenant that was not carried out yet.
+    ///
+    /// # Errors
+    /// `MoveRefused` if there is none, `DatabaseUnavailable`.
+    pub async fn cancel_move(
+        self,
+        operator: &OperatorScope,
+        tenant: &TenantScope,
+    ) -> Result<(), Failure> {
+        let (actor, now) = (operator.actor(), self.0.clock.now());
+        let cancelled = self.0.store.cancel_move(tenant.tenant(), &actor, now).await;
+        cancelled.map_err(|e| match e {
+            StoreError::MoveUnknown => {
+                let name = tenant.name().to_string();
+                Failure::new(ErrorCode::MoveRefused, Message::MoveUnknown { name })
+            }
+            e => store_failure(e),
+        })
+    }
+
+    /// Returns the move of a tenant that is still to be carried out, if there is one.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn move_of(
+        self,
+        _operator: &OperatorScope,
+        tenant: &TenantScope,
+    ) -> Result<Option<MoveRow>, Failure> {
+        let found = self.0.store.move_of(tenant.tenant()).await;
+        Ok(found.map_err(store_failure)?.map(move_row))
+    }
+
+    /// Returns the node that a tenant is on.
+    ///
+    /// # Errors
+    /// `NotFound`, `DatabaseUnavailable`.
+    pub async fn node_of(
+        self,
+        _operator: &OperatorScope,
+        tenant: &TenantScope,
+    ) -> Result<NodeId, Failure> {
+        let record = self.0.store.tenant(tenant).await;
+        Ok(record.map_err(store_failure)?.node)
+    }
+
+    /// Closes a node and lets all its tenants be moved to others. It serves each until it
+    /// has left. Returns how many are to be moved.
+    ///
+    /// # Errors
+    /// `MoveRefused` without `without_data`, `NotFound`, `DatabaseUnavailable`.
+    pub async fn drain(
+        self,
+        operator: &OperatorScope,
+        node: NodeId,
+        without_data: bool,
+    ) -> Result<u64, Failure> {
+        confirm(without_data)?;
+        self.evacuate(operator, node, MoveReason::Drain).await
+    }
+
+    /// Places all tenants of a worker that is silent or revoked on other nodes. Returns
+    /// how many are to be placed.
+    ///
+    /// # Errors
+    /// `MoveRefused` for a worker that is heard, `NodeFixed` for the local node,
+    /// `NotFound`, `DatabaseUnavailable`.
+    pub async fn lose(self, operator: &OperatorScope, node: NodeId) -> Result<u64, Failure> {
+        let inner = self.0;
+        let record = inner.store.node(node).await.map_err(store_failure)?;
+        if !record.is_worker() {
+            return Err(store_failure(StoreError::NodeIsLocal));
+        }
+        let is_revoked = record.standing == NodeStanding::Revoked;
+        if !is_revoked && worker_problem(&record, inner.clock.now()).is_none() {
+            let message = Message::NodeNotLost { name: record.name };
+            return Err(Failure::new(ErrorCode::MoveRefused, message));
+        }
+        self.evacuate(operator, node, MoveReason::Lose).await
+    }
+
+    async fn evacuate(
+        self,
+        operator: &OperatorScope,
+        node: NodeId,
+        reason: MoveReason,
+    ) -> Result<u64, Failure> {
+        let (actor, now) = (operator.actor(), self.0.clock.now());
+        let begun = self
+            .0
+            .store
+            .begin_evacuation(node, reason, &actor, now)
+            .await;
+        begun.map_err(store_failure)
+    }
+}
+
+/// # Errors
+/// `MoveRefused` unless the operator knows what does not go along.
+fn confirm(without_data: bool) -> Result<(), Failure> {
+    match without_data {
+        true => Ok(()),
+        false => Err(Failure::new(
+            ErrorCode::MoveRefused,
+            Message::MoveNeedsWithoutData,
+        )),
+    }
+}
+
+pub(super) fn move_row(record: MoveRecord) -> MoveRow {
+    MoveRow {
+        name: record.name,
+        from: record.from,
+        to: record.to,
+        reason: record.reason,
+        begun_at: record.begun_at,
+        problem: record.problem,
+    }
+}

@@ -1,0 +1,133 @@
+//! Every operation of the REST interface with a well-formed request, made from its description
+//! and from the bodies below. An operation without one here fails the test.
+
+use crate::api_client::Call;
+use axum::http::Method;
+use serde_json::{Value, json};
+
+/// Who may call an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Everyone, without a token.
+    Anyone,
+    /// A tenant and an operator, each for their own.
+    Both,
+    Tenant,
+    Operator,
+}
+
+/// An operation with a request to it.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub id: String,
+    pub call: Call,
+    pub holder: Holder,
+    /// Whether it names an object of its holder.
+    pub names_object: bool,
+    /// Whether a token may call it that may only read.
+    pub reads: bool,
+}
+
+/// The objects that requests name.
+#[derive(Clone, Debug)]
+pub struct Objects {
+    /// A tenant's device.
+    pub device: String,
+    /// An API token.
+    pub token: String,
+    /// A tenant's name.
+    pub name: String,
+    /// A tenant's id.
+    pub tenant: String,
+}
+
+/// Returns the body or query of an operation.
+fn input(id: &str, o: &Objects) -> Value {
+    match id {
+        "issue_token" => json!({ "grant": "password", "name": o.name, "password": "wrong" }),
+        "sign_up" => {
+            json!({ "name": "nadia", "password": "a good long pass phrase", "plan": "home" })
+        }
+        "published_login" => json!({ "username": o.name, "password": "wrong" }),
+        "change_account" => json!({ "time_zone": "Europe/Berlin" }),
+        "delete_account" => json!(format!("name={}", o.name)),
+        "add_device" => json!({ "label": "planted", "mesh": true }),
+        "change_device" => json!({ "label": "changed", "policy": "off" }),
+        "create_token" => json!({ "name": "planted", "access": "read", "days": 7 }),
+        "operator_create_plan" | "operator_change_plan" | "operator_preview_plan" => {
+            let id = if id == "operator_create_plan" {
+                "extra"
+            } else {
+                "studio"
+            };
+            json!({
+                "id": id, "name": "Extra", "devices": 7, "monthly_bytes": null,
+                "down_bps": null, "up_bps": null, "at_limit": "slow", "slow_bps": 1_000_000,
+                "month_day": 1, "recommended": false, "visible": true, "position": 9,
+            })
+        }
+        "operator_change_tenant" => json!({ "plan": "home" }),
+        "operator_delete_tenant" => json!(format!("name={}", o.name)),
+        "operator_change_node" => json!({ "host": "planted.example" }),
+        "operator_create_join_token" => json!({}),
+        "operator_remove_node" => json!("name=worker-1"),
+        "live" => json!("topic=devices"),
+        _ => Value::Null,
+    }
+}
+
+/// Returns which object a path names.
+fn filled(path: &str, o: &Objects) -> String {
+    let id = match path {
+        p if p.starts_with("/v1/operator/tenants") => &o.tenant,
+        p if p.starts_with("/v1/operator/plans") => "studio",
+        p if p.starts_with("/v1/operator/nodes") => "2",
+        p if p.starts_with("/v1/tokens") => &o.token,
+        _ => &o.device,
+    };
+    path.replace("{id}", id).replace("{name}", "free-name")
+}
+
+/// Returns every operation.
+pub fn operations(o: &Objects) -> Vec<Operation> {
+    let mut all = Vec::new();
+    for (path, item) in api::openapi()["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let input = input(&id, o);
+            let has_body = operation.get("requestBody").is_some();
+            assert_eq!(
+                input.is_object(),
+                has_body,
+                "add {id} to tests/web/api_table.rs"
+            );
+            let mut call = Call::new(method.clone(), &filled(path, o));
+            if has_body {
+                call = call.body(input);
+            } else if let Some(query) = input.as_str() {
+                call.path += &format!("?{query}");
+            }
+            if id == "operator_change_plan" {
+                call = call.with("if-match", "*");
+            }
+            let holder = match (operation.get("security"), id.as_str()) {
+                (None, _) => Holder::Anyone,
+                (_, "sign_out" | "whoami" | "get_status") => Holder::Both,
+                _ if path.starts_with("/v1/tokens") => Holder::Both,
+                _ if path.starts_with("/v1/operator/") => Holder::Operator,
+                _ => Holder::Tenant,
+            };
+            let secret = ["get_device_config", "get_device_qr"].contains(&id.as_str());
+            all.push(Operation {
+                names_object: path.contains("{id}"),
+                reads: (method == Method::GET && !secret) || id == "sign_out",
+                id,
+                call,
+                holder,
+            });
+        }
+    }
+    assert!(all.len() > 20, "{}", all.len());
+    all
+}
