@@ -9,6 +9,7 @@ use crate::{
     stack::{PORT, ServerOptions, Stack, run_here, wait_for},
 };
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -39,10 +40,26 @@ impl Several {
             balancer = Some(start_balancer(control_planes));
             first
         });
-        Self {
+        let several = Self {
             cluster,
             others,
             balancer: balancer.expect("it was started"),
+        };
+        several.wait_for_workers(workers.into());
+        several
+    }
+
+    /// Waits until every control plane hears so many workers.
+    fn wait_for_workers(&self, workers: usize) {
+        let all = std::iter::once(&self.cluster.stack).chain(&self.others);
+        for stack in all {
+            wait_for("each hears the workers", Duration::from_secs(30), || {
+                let log = stack.log();
+                let lines = log.lines().filter(|l| l.contains("a worker has connected"));
+                let nodes = lines.filter_map(|l| l.split("node=").nth(1));
+                let nodes: BTreeSet<_> = nodes.filter_map(|n| n.split(' ').next()).collect();
+                (nodes.len() >= workers).then_some(())
+            });
         }
     }
 

@@ -370,8 +370,10 @@ impl Run {
             for witness in &self.witnesses {
                 s.spawn(|| {
                     let namespace = &witness.device.namespace;
-                    let stream = open_stream(namespace, at(internet(), BULK));
-                    let stream = stream.expect("the internet is reached");
+                    // A tunnel that begins again loses the first packets.
+                    let stream = wait_for("the internet is reached", ANSWER_LIMIT, || {
+                        open_stream(namespace, at(internet(), BULK))
+                    });
                     let read = transfer::read_slowly(stream, DOWNLOAD);
                     assert!(read >= DOWNLOAD, "{} read {read} bytes", witness.name);
                 });

@@ -1,18 +1,21 @@
 //! The operator: a browser that is signed in to the panel, and the plans' forms.
 
-use super::{PORT, Stack};
+use super::{PORT, Stack, wait_for};
 use crate::browser::{Browser, Page};
+use std::time::Duration;
 
 /// Signs the operator in with the password of the first start, which the log has.
 pub fn operator(stack: &Stack) -> Browser {
-    let log = stack.log();
-    let line = log
-        .lines()
-        .find(|l| l.contains("Operator") && l.contains("password"));
-    let line = line.unwrap_or_else(|| panic!("no operator in the log: {log}"));
-    let password = line.rsplit(' ').next().expect("a password");
+    // Pages may be answered a moment before it is printed.
+    let seconds = Duration::from_secs(10);
+    let password = wait_for("the operator's password in the log", seconds, || {
+        let log = stack.log();
+        let mut lines = log.lines();
+        let line = lines.find(|l| l.contains("Operator") && l.contains("password"))?;
+        line.rsplit(' ').next().map(str::to_owned)
+    });
     let mut browser = Browser::new(PORT);
-    let form = [("name", "admin"), ("password", password)];
+    let form = [("name", "admin"), ("password", &password)];
     let page = browser.post("http://admin.localhost:8085/operator/sign-in", &form);
     assert_eq!(page.status, 200, "{}", page.body);
     assert!(!page.url.contains("sign-in"), "{}", page.body);
