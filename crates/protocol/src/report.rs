@@ -132,7 +132,7 @@ pub struct PeerStatistics {
 const MAX_BOOT_BYTES: usize = 64;
 
 /// When counters were read, by the clock of their machine. It orders the readings of one
-/// boot, whoever stores them and however late.
+/// boot, whichever control plane stores them, however late.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadingOrder {
     /// The machine's boot, as `/proc/sys/kernel/random/boot_id` names it.

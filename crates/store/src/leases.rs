@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct LeaseEpoch {
     /// Rises with each other holder.
     pub number: u64,
-    /// How long before this renewal the one before it was, whoever made it, or that the
+    /// How long before this renewal the one before it was, by any holder, or that the
     /// lease was given back; `None` for the first.
     pub unattended: Option<Duration>,
 }

@@ -74,7 +74,7 @@ fn a_tenant_moves_and_its_device_goes_on() {
             &["tenant", "move", "mona", "--to", "w9", "--without-data"],
             "No node is called w9",
         ),
-        (&["tenant", "move", "nobody", "--without-data"], "nobody"),
+        (&["tenant", "move", "absent", "--without-data"], "absent"),
         (&["node", "lose", "w1"], "is heard"),
     ] {
         let out = cluster.command(arguments);

@@ -5,7 +5,7 @@ use utoipa::IntoResponses;
 
 /// What every operation may answer with instead.
 #[derive(IntoResponses)]
-#[allow(dead_code)] // It describes answers; `http::problem` makes them.
+#[allow(dead_code, reason = "it describes answers; `http::problem` makes them")]
 pub enum Problems {
     /// The request was refused. `code` says why.
     #[response(status = "default", content_type = "application/problem+json")]

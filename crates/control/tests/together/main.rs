@@ -81,7 +81,7 @@ async fn traffic_is_counted_once_with_two_control_planes() {
     let quotas = rig.store.quotas(LOCAL_NODE, SystemClock.now()).await;
     let used = quotas.unwrap()[0].used_bytes;
     assert_eq!(used, 2 * (bytes + bytes / 2) + removed);
-    // Every page shows the same total, whoever has stored it.
+    // Every page shows the same total, whichever control plane stored it.
     for plane in [&a, &b] {
         let shown = plane.control.devices().get(&scope, devices[0].id).await;
         let shown = shown.unwrap();
