@@ -2,8 +2,8 @@
 //! middleware builds it once and stores it in the request's extensions; pages and
 //! server functions read it from there.
 
-use control::Control;
-use domain::{ErrorCode, Failure, Message, OperatorScope, TenantName, TenantScope};
+use control::{AccountScope, Control, SignInClient};
+use domain::{ErrorCode, Failure, Message, OperatorPermission, TenantName, TenantScope};
 use leptos::prelude::{use_context, with_context};
 use std::net::IpAddr;
 use texts::Texts;
@@ -32,7 +32,11 @@ pub struct RequestContext {
     /// The tenant whose session this is, if there is one on this host.
     pub tenant: Option<TenantScope>,
     /// The operator whose session this is, on the operator's host only.
-    pub operator: Option<OperatorScope>,
+    pub operator: Option<OperatorPermission>,
+    /// The own account of whom the session is, if it may be changed in this session.
+    pub account: Option<AccountScope>,
+    /// The client, as a sign-in names it.
+    pub client: SignInClient,
     /// The client's address, also behind a trusted proxy.
     pub from: IpAddr,
 }
@@ -96,6 +100,14 @@ pub fn tenant() -> Result<TenantScope, Failure> {
 ///
 /// # Errors
 /// [`domain::ErrorCode::SignedOut`] without a session.
-pub fn operator() -> Result<OperatorScope, Failure> {
+pub fn operator() -> Result<OperatorPermission, Failure> {
     RequestContext::with(|c| c.operator.clone())?.ok_or_else(Failure::signed_out)
+}
+
+/// Returns the permission for the own account.
+///
+/// # Errors
+/// [`domain::ErrorCode::SignedOut`] without a session of the account's own holder.
+pub fn account() -> Result<AccountScope, Failure> {
+    RequestContext::with(|c| c.account.clone())?.ok_or_else(Failure::signed_out)
 }

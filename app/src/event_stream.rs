@@ -77,9 +77,10 @@ mod browser {
         stream: Rc<RefCell<Option<Stream>>>,
     }
 
-    /// Opens the stream. A page that is left closes it (a browser allows six
-    /// connections to a host, and a page in the back/forward cache would hold
-    /// one) and reopens it when it is restored from that cache.
+    /// Opens the stream while the page is seen. A page that is left or in a hidden tab
+    /// closes it, because over HTTP/1.1 a browser allows six connections to a host: the
+    /// seventh tab would wait forever. It reopens it when it is seen again, also when it
+    /// is restored from the back/forward cache; the first event then is the newest state.
     pub fn subscribe(
         topic: Topic,
         connected: RwSignal<bool>,
@@ -91,7 +92,9 @@ mod browser {
             on_event,
             stream: Rc::default(),
         };
-        subscription.connect();
+        if !document().hidden() {
+            subscription.connect();
+        }
         let hidden = subscription.clone();
         let on_hide = window_event_listener(leptos::ev::pagehide, move |_| hidden.close());
         let restored = subscription.clone();
@@ -100,10 +103,17 @@ mod browser {
                 restored.connect();
             }
         });
+        let turned = subscription.clone();
+        let on_turn =
+            window_event_listener_untyped("visibilitychange", move |_| match document().hidden() {
+                true => turned.close(),
+                false => turned.connect(),
+            });
         let stored = StoredValue::new_local(subscription);
         on_cleanup(move || {
             on_hide.remove();
             on_show.remove();
+            on_turn.remove();
             stored.try_with_value(Subscription::close);
         });
     }

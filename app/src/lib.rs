@@ -14,6 +14,8 @@
 #[cfg(feature = "ssr")]
 pub mod context;
 #[cfg(feature = "ssr")]
+pub mod cookies;
+#[cfg(feature = "ssr")]
 mod head;
 #[cfg(feature = "ssr")]
 mod loader;

@@ -7,7 +7,7 @@ use crate::{
     devices, errors, events,
     head::Head,
     mesh, operator, overview,
-    public::{landing, progress, sign_in, sign_up},
+    public::{landing, progress, recover, reset, sign_in, sign_up},
     ui::format::escape,
 };
 use axum::http::{HeaderName, HeaderValue, header};
@@ -136,6 +136,17 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/") view=Home ssr=SsrMode::Async/>
                 <Route path=path!("/sign-in") view=SignIn ssr=SsrMode::Async/>
                 <Route
+                    path=path!("/sign-in/code")
+                    view=sign_in::second_step::SecondStepPage
+                    ssr=SsrMode::Async
+                />
+                <Route path=path!("/recover") view=recover::RecoverPage ssr=SsrMode::Async/>
+                <Route
+                    path=path!("/reset")
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, reset::ResetPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
                     path=path!("/sign-up")
                     view=only_on!(HostKind::Base, sign_up::page::SignUpPage)
                     ssr=SsrMode::Async
@@ -177,7 +188,32 @@ pub fn App() -> impl IntoView {
                 />
                 <Route
                     path=path!("/account")
-                    view=only_on!(HostKind::Tenant(_), account::AccountPage)
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::AccountPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/account/password")
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::PasswordPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/account/two-step")
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::TwoStepPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/account/recovery-codes")
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::RecoveryCodesPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/account/tokens/new")
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::NewTokenPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/account/confirm")
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::ConfirmPage)
                     ssr=SsrMode::Async
                 />
                 <Route
@@ -201,8 +237,28 @@ pub fn App() -> impl IntoView {
                     ssr=SsrMode::Async
                 />
                 <Route
+                    path=path!("/sign-ups")
+                    view=only_on!(HostKind::Operator, operator::sign_ups::SignUpsPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
                     path=path!("/use")
                     view=only_on!(HostKind::Operator, operator::usage::UsePage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/welcome")
+                    view=only_on!(HostKind::Operator, operator::welcome::WelcomePage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/audit")
+                    view=only_on!(HostKind::Operator, operator::audit::AuditPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/operators")
+                    view=only_on!(HostKind::Operator, operator::operators::OperatorsPage)
                     ssr=SsrMode::Async
                 />
                 <Route
@@ -223,6 +279,11 @@ pub fn App() -> impl IntoView {
                 <Route
                     path=path!("/tenants/:id/plan")
                     view=only_on!(HostKind::Operator, operator::tenant_plan::TenantPlanPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/tenants/:id/reset")
+                    view=only_on!(HostKind::Operator, operator::reset_link::ResetLinkPage)
                     ssr=SsrMode::Async
                 />
                 <Route
@@ -247,6 +308,8 @@ mod tests {
             scheme: "http",
             tenant: None,
             operator: None,
+            account: None,
+            client: std::net::IpAddr::from([127, 0, 0, 1]).into(),
             from: [127, 0, 0, 1].into(),
         };
         let policy = content_security_policy("abc", Some(&context));

@@ -1,21 +1,20 @@
-// The operator signs in with the credentials the first start printed, and suspends tenants.
+// The first operator is made by the link that the first start printed, signs in, and suspends tenants.
 import { expect, test } from "@playwright/test";
-import { home, newName, operatorPassword, signUp } from "./steps";
+import { home, makeOperator, newName, operatorSignIn, signUp } from "./steps";
 
 test("the operator suspends and resumes a tenant", async ({ page, browser }) => {
   const name = newName("paid");
   const tenant = await (await browser.newContext()).newPage();
   await signUp(tenant, name);
 
+  await makeOperator(page);
   await page.goto(`${home("admin")}/`);
   await expect(page).toHaveURL(/\/sign-in/);
   await page.getByLabel("Name").fill("admin");
   await page.getByLabel("Password").fill("not the password");
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByText("do not belong together")).toBeVisible();
-  await page.getByLabel("Name").fill("admin");
-  await page.getByLabel("Password").fill(operatorPassword());
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await operatorSignIn(page);
 
   const row = page.getByRole("row", { name: new RegExp(name) }).first();
   await expect(row).toContainText("All well");

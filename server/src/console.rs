@@ -3,7 +3,7 @@
 
 use crate::{config::Config, worker::Membership};
 use agent::Backends;
-use domain::Secret;
+use control::OperatorLink;
 use provisioning::{Containers, PortError, PortResult};
 use std::{
     io::{self, Write},
@@ -21,19 +21,18 @@ pub(crate) fn print_line(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// Prints the installation's address and data folder, and the first operator's
-/// password the one time it is known.
-pub(crate) fn print_addresses(config: &Config, store: &Store, operator: Option<&(String, Secret)>) {
+/// Prints the installation's address and data folder, and, while there is no operator, the
+/// link by which the first one chooses a name and a password.
+pub(crate) fn print_addresses(config: &Config, store: &Store, first: Option<&OperatorLink>) {
     print_line(&format!(
         "MalikNode {} is at {}",
         env!("CARGO_PKG_VERSION"),
         config.url("")
     ));
-    if let Some((name, password)) = operator {
+    if let Some(link) = first {
         print_line(&format!(
-            "  Operator   {}   name {name}   password {}\n             (shown once; `maliknode operator reset {name}` makes a new one)",
-            config.url("admin"),
-            password.expose()
+            "  Operator   {}\n             (choose a name and a password there within a day; `maliknode operator link` makes another link)",
+            link.url.expose()
         ));
     } else {
         print_line(&format!("  Operator   {}", config.url("admin")));
@@ -79,7 +78,7 @@ pub(crate) async fn print_docker(config: &Config, backends: &Backends) {
         let version = backends.containers.ping().await?;
         Ok::<_, PortError>((version, backends.containers.observe().await?.image))
     };
-    let image = &config.dns.image;
+    let image = config.dns.local_image();
     print_line(&match tokio::time::timeout(DOCKER_TIMEOUT, probe).await {
         Ok(Ok((version, true))) => format!("  Docker     {version}, {image} is there"),
         Ok(Ok((version, false))) => format!(

@@ -7,6 +7,8 @@ use crate::{
     accept,
     config::Config,
     console::print_line,
+    health,
+    readiness::Report,
     shutdown::{ShutdownSignals, closed},
     start_error::StartError,
     storage::{open_store, spec_checkpoint},
@@ -16,7 +18,8 @@ use agent::{Agent, SpecCheckpoint};
 use axum::{
     Router,
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
+    routing::get,
 };
 use std::{io, time::Duration};
 use store::{LOCAL_NODE, Store};
@@ -90,7 +93,11 @@ pub(crate) async fn run_without_database(
     let (close, closing) = watch::channel(false);
     let node = agent.map(|agent| tokio::spawn(agent.run(closed(closing.clone()))));
     let pages = duplicate(listener).map(|listener| {
-        let router = Router::new().fallback(unavailable);
+        // The process lives, but is not ready.
+        let router = Router::new()
+            .route("/healthz", get(health::live))
+            .route("/readyz", get(not_ready))
+            .fallback(unavailable);
         tokio::spawn(accept::run(
             listener,
             router,
@@ -137,6 +144,12 @@ async fn wait_for_database(config: &Config) -> Store {
             Err(e) => tracing::warn!(error = %e, "the database does not answer yet"),
         }
     }
+}
+
+async fn not_ready() -> Response {
+    health::answer(&Report {
+        dependencies: vec![("database", false)],
+    })
 }
 
 async fn unavailable() -> impl IntoResponse {

@@ -51,6 +51,11 @@ impl NodePort {
         }))
     }
 
+    /// Returns the control plane's end of the link.
+    pub(crate) fn hub(&self) -> Hub {
+        self.hub.clone()
+    }
+
     /// Returns the workers, and the local node if there is one.
     pub(crate) fn nodes(&self, local: Option<Arc<dyn Nodes>>) -> Arc<dyn Nodes> {
         match local {

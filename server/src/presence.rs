@@ -64,6 +64,10 @@ pub(crate) async fn enter(config: &Config, store: &Store, name: &str) -> Result<
         .await?;
     let others = all.iter().filter(|other| other.id != name);
     let Some(refusal) = refusal(config.no_node, others) else {
+        if let Some(message) = control::address_problem(&all) {
+            let message = texts::english().message(&message);
+            tracing::warn!("{message}");
+        }
         return Ok(());
     };
     store.remove_control_plane(name).await?;

@@ -7,10 +7,12 @@
 use crate::{
     accept,
     config::Config,
-    console, degraded,
+    console, control_socket, degraded,
     local_node::{LocalNode, SHUTDOWN_TIMEOUT, prepare_machine, stop},
+    metrics::{self, Metrics},
     node_port::NodePort,
     presence,
+    readiness::{Dependencies, Readiness},
     shutdown::{ShutdownSignals, closed},
     start_error::StartError,
     storage,
@@ -19,7 +21,7 @@ use crate::{
 };
 use agent::Agent;
 use protocol::Nodes;
-use provisioning::PortResult;
+use provisioning::{NodeHandle, PortResult};
 use std::{io, sync::Arc, time::Duration};
 use store::{LOCAL_NODE, Sessions, Store};
 use tokio::{
@@ -45,16 +47,22 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address, source })?;
     storage::refuse_worker(&config)?;
     let port = NodePort::bind(&config).await?;
+    let metrics_port = metrics::Listener::bind(config.metrics.listen).await?;
     let local = match config.no_node {
         true => None,
         false => Some(LocalNode::open(&config, LOCAL_NODE)?),
     };
-    let Some(store) = open_or_wait(&config, local.as_ref(), &listener, &mut signals).await? else {
+    let opened = open_or_wait(&config, local.as_ref(), &listener, &mut signals).await?;
+    let Some(store) = opened else {
         return Ok(());
     };
     let name = presence::name(&config)?;
     presence::enter(&config, &store, &name).await?;
-    if let Some(problem) = config.proxy_problem() {
+    for problem in config
+        .proxy_problem()
+        .into_iter()
+        .chain(config.scheme_problem())
+    {
         tracing::warn!("{}", texts::english().message(&problem));
     }
     let local = match local {
@@ -62,8 +70,20 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         None => None,
     };
     let nodes = nodes(local.as_ref(), port.as_ref())?;
-    let control = wiring::control(&config, store.clone(), nodes, name);
-    let operator = control.operators().ensure_first().await?;
+    let control = wiring::control(&config, store.clone(), nodes.clone(), name);
+    let sources = metrics::MetricSources {
+        control: Some(control.clone()),
+        engine: local.as_ref().map(PreparedNode::engine),
+        hub: port.as_ref().map(NodePort::hub),
+        link: None,
+    };
+    let readiness = Readiness::new(Dependencies {
+        store: Some(store.clone()),
+        node: local.as_ref().map(|_| (LOCAL_NODE, nodes)),
+        link: None,
+    });
+    let metrics = Metrics::new(sources, readiness);
+    let first_operator = control.operators().first_link().await?;
 
     let (close, closing) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -74,14 +94,21 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let core = control.clone();
     tasks.spawn(async move { core.run().await });
     tasks.spawn(prune_sessions(Sessions::new(store.clone())));
+    if let Some(port) = metrics_port {
+        tasks.spawn(port.run(metrics.clone(), closed(closing.clone())));
+    }
 
     let web = web(WebParts {
         control: control.clone(),
         store: store.clone(),
+        metrics,
         site: Site {
             base: config.base.clone(),
             scheme: config.scheme,
             trusted_proxies: config.trusted_proxies.clone(),
+            forwarded_host: config.forwarded_host,
+            cors_origins: config.api.cors_origins.clone(),
+            operator_from: config.operator_from.clone(),
         },
         files: config.site.clone(),
         closing: closing.clone(),
@@ -96,8 +123,10 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         closed(closing.clone()),
     );
     let mut server = tokio::spawn(server);
+    let socket = control_socket::run(config.clone(), web.api, closing.clone());
+    let mut socket = tokio::spawn(socket);
 
-    console::print_addresses(&config, &store, operator.as_ref());
+    console::print_addresses(&config, &store, first_operator.as_ref());
     let node = match local {
         Some(local) => Some(local.start(config, &closing, &mut tasks)),
         None => {
@@ -120,6 +149,13 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     {
         tracing::warn!("some requests did not finish in time and were cut off");
         server.abort();
+    }
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, &mut socket)
+        .await
+        .is_err()
+    {
+        tracing::warn!("some commands did not finish in time and were cut off");
+        socket.abort();
     }
     tasks.abort_all();
     if let Some(node) = node {
@@ -150,6 +186,11 @@ impl PreparedNode {
             local,
             wireguard,
         })
+    }
+
+    /// Returns the engine's handle.
+    fn engine(&self) -> NodeHandle {
+        self.agent.nodes().engine().clone()
     }
 
     /// Starts it, and prints what of the machine is ready.

@@ -45,8 +45,21 @@ pub fn spec_checkpoint(config: &Config, node: NodeId) -> Result<SpecCheckpoint, 
     Ok(SpecCheckpoint::new(path, sealer(config)?, node))
 }
 
+/// Returns the key of what is sealed. Makes the file at the first start, unless the setting
+/// `seal_key` names another place: what is missing there may only not be mounted.
+///
+/// # Errors
+/// The key file cannot be used.
 pub(crate) fn sealer(config: &Config) -> Result<Sealer, StartError> {
-    Ok(Sealer::from_key_file(&config.central().join("seal.key"))?)
+    let path = &config.seal_key;
+    if !path.exists() && !path.starts_with(config.central()) {
+        return Err(StartError::Key(format!(
+            "the key file {} (setting seal_key) does not exist: mount or restore it; for a new \
+             installation, `maliknode seal-key create` makes it",
+            path.display()
+        )));
+    }
+    Ok(Sealer::from_key_file(path)?)
 }
 
 fn create_folders(config: &Config) -> Result<(), StartError> {

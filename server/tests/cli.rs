@@ -102,22 +102,34 @@ fn tenants_and_operators_are_managed_without_a_server() {
     let list = maliknode(root.path(), &["tenant", "list"], &[]);
     assert_eq!(list.code, Some(0), "{}", list.err);
     let missing = maliknode(root.path(), &["tenant", "delete", "nobody", "--yes"], &[]);
-    assert_eq!(missing.code, Some(1));
+    assert_eq!(missing.code, Some(3));
     assert!(
         missing.err.contains("there is no tenant nobody"),
         "{}",
         missing.err
     );
-    let reset = maliknode(root.path(), &["operator", "reset", "admin"], &[]);
+    let link = maliknode(root.path(), &["operator", "link"], &[]);
+    let is_link = link
+        .out
+        .starts_with("http://admin.localhost:8085/welcome?token=");
+    assert!(is_link && link.out.lines().count() == 1, "{}", link.out);
+    let again = maliknode(root.path(), &["operator", "link"], &[]);
+    assert!(again.code == Some(0) && again.out != link.out);
+    let invite = &["operator", "add", "ada", "--role", "support"];
+    let invited = maliknode(root.path(), invite, &[]);
+    assert!(invited.out.contains("/welcome?token="), "{}", invited.err);
+    let list = maliknode(root.path(), &["operator", "list"], &[]);
     assert!(
-        reset.out.contains("name admin   password "),
+        list.out.contains("ada") && list.out.contains("support"),
         "{}",
-        reset.err
+        list.out
     );
-    let again = maliknode(root.path(), &["operator", "reset", "admin"], &[]);
-    assert!(again.out.contains("password ") && again.out != reset.out);
+    let without_role = maliknode(root.path(), &["operator", "add", "ben"], &[]);
+    assert_eq!(without_role.code, Some(2), "a role is needed");
+    let removed = maliknode(root.path(), &["operator", "remove", "ada"], &[]);
+    assert_eq!(removed.code, Some(0), "{}", removed.err);
     let other = maliknode(root.path(), &["operator", "reset", "nobody"], &[]);
-    assert_eq!(other.code, Some(1));
+    assert_eq!(other.code, Some(3), "{}", other.err);
 }
 
 /// Creates a tenant and events of two days in the database.
@@ -129,12 +141,14 @@ async fn write_events(root: &Path) {
     let now = SystemClock.now();
     let yesterday = now.plus_millis(-86_400_000);
     let lina = NewTenant {
+        actor: None,
         name: TenantName::parse("lina").unwrap(),
         password_hash: Secret::new("hash"),
         plan: "home".to_owned(),
         private_key: testkit::samples::key(1, 0),
         dns_password: Secret::new("dns"),
         time_zone: "UTC".to_owned(),
+        invitation: None,
         dns_password_hash: "hash".to_owned(),
         now: yesterday,
     };
@@ -200,7 +214,7 @@ fn events_are_filtered_and_printed_oldest_first() {
     assert!(json[1]["at"].as_str().unwrap().ends_with('Z'));
 
     let nobody = events(&["--tenant", "nobody"]);
-    assert_eq!(nobody.code, Some(1));
+    assert_eq!(nobody.code, Some(3));
     assert!(
         nobody.err.contains("there is no tenant nobody"),
         "{}",
@@ -209,4 +223,78 @@ fn events_are_filtered_and_printed_oldest_first() {
     let when = events(&["--since", "yesterday"]);
     assert_eq!(when.code, Some(2));
     assert!(when.err.contains("12h"), "{}", when.err);
+}
+
+/// Seals a spec of no tenants as the node would, and returns the file.
+fn write_checkpoint(root: &Path) -> std::path::PathBuf {
+    let central = root.join("central_api");
+    let sealer = Sealer::from_key_file(&central.join("seal.key")).unwrap();
+    let checkpoint =
+        agent::SpecCheckpoint::new(central.join("last_spec"), sealer, store::LOCAL_NODE);
+    checkpoint.write(&protocol::NodeSpec::default()).unwrap();
+    checkpoint.path().to_owned()
+}
+
+#[test]
+fn the_seal_key_is_changed_while_no_server_runs() {
+    let root = tempfile::tempdir().unwrap();
+    let change = || maliknode(root.path(), &["seal-key", "change"], &[]);
+    let none = change();
+    assert_eq!(none.code, Some(1));
+    assert!(none.err.contains("no key to change"), "{}", none.err);
+
+    let list = maliknode(root.path(), &["tenant", "list"], &[]);
+    assert_eq!(list.code, Some(0), "{}", list.err);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(write_events(root.path()));
+    let checkpoint = write_checkpoint(root.path());
+    let key = root.path().join("central_api/seal.key");
+    let former = fs::read(&key).unwrap();
+
+    // As a server that runs holds it.
+    let lock = fs::File::create(root.path().join("central_api/serve.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let running = change();
+    assert_eq!(running.code, Some(1));
+    assert!(running.err.contains("stop it first"), "{}", running.err);
+    assert_eq!(fs::read(&key).unwrap(), former);
+    drop(lock);
+
+    // Interrupted after the new key was written: the next one goes on with it.
+    Sealer::begin_key_change(&key).unwrap();
+    let done = change();
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(
+        done.out.contains("and the checkpoint are sealed"),
+        "{}",
+        done.out
+    );
+    assert_ne!(fs::read(&key).unwrap(), former);
+    assert_eq!(fs::read_to_string(&key).unwrap().lines().count(), 1);
+
+    let sealer = Sealer::from_key_file(&key).unwrap();
+    let read = agent::SpecCheckpoint::new(checkpoint, sealer, store::LOCAL_NODE).read();
+    assert_eq!(read.unwrap(), Some(protocol::NodeSpec::default()));
+    let list = maliknode(root.path(), &["tenant", "list"], &[]);
+    assert!(list.out.contains("lina"), "{}{}", list.out, list.err);
+}
+
+#[test]
+fn a_key_elsewhere_is_made_by_the_operator() {
+    let root = tempfile::tempdir().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("maliknode.key");
+    let env = [("MALIKNODE_SEAL_KEY", file.to_str().unwrap())];
+    let list = || maliknode(root.path(), &["tenant", "list"], &env);
+    let missing = list();
+    assert_eq!(missing.code, Some(1));
+    assert!(missing.err.contains("seal-key create"), "{}", missing.err);
+    assert!(!file.exists(), "what is not mounted is not made");
+    let create = || maliknode(root.path(), &["seal-key", "create"], &env);
+    assert_eq!(create().code, Some(0));
+    assert_eq!(list().code, Some(0));
+    assert!(!root.path().join("central_api/seal.key").exists());
+    let again = create();
+    assert_eq!(again.code, Some(1));
+    assert!(again.err.contains("exists already"), "{}", again.err);
 }

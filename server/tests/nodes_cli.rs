@@ -28,11 +28,11 @@ impl Run {
         self.out
     }
 
-    /// The error output of a command that failed.
-    fn refusal(self) -> String {
+    /// The error output of a command that failed with this exit code.
+    fn refusal(self, code: i32) -> String {
         assert_eq!(
             (self.code, self.out.as_str()),
-            (Some(1), ""),
+            (Some(code), ""),
             "{}",
             self.err
         );
@@ -101,10 +101,10 @@ fn the_own_node_is_opened_and_closed_only() {
     assert_eq!(ours.nodes()[0]["standing"], "open");
 
     for refused in ["node revoke local", "node remove local"] {
-        let error = ours.run(refused).refusal();
+        let error = ours.run(refused).refusal(1);
         assert!(error.contains("control plane's own node"), "{error}");
     }
-    let unknown = ours.run("node close worker-9").refusal();
+    let unknown = ours.run("node close worker-9").refusal(3);
     assert!(unknown.contains("No node is called worker-9"), "{unknown}");
     for wrong in [
         "node",
@@ -131,7 +131,7 @@ fn sqlite_refuses_workers_and_names_postgresql() {
         "worker token",
         "worker token --nodes-address https://203.0.113.7:8443",
     ] {
-        let error = ours.run(command).refusal();
+        let error = ours.run(command).refusal(1);
         assert!(error.contains("Workers need PostgreSQL"), "{error}");
     }
 }
@@ -155,16 +155,19 @@ fn workers_are_managed_at_the_command_line() {
         root: root.path(),
         database: Some(url.clone()),
     };
-    let error = ours.run("worker token").refusal();
+    let error = ours.run("worker token").refusal(1);
     assert!(error.contains("no address"), "{error}");
 
     let first = token(&ours, "");
     let second = token(&ours, "");
     assert_eq!(first.authority, second.authority, "one installation");
     assert_ne!(first.id, second.id);
-    for (node, reason) in [("worker-1", "No node is called"), ("local", "own node")] {
+    for (node, code, reason) in [
+        ("worker-1", 3, "No node is called"),
+        ("local", 1, "own node"),
+    ] {
         let line = format!("worker token --for {node} --nodes-address {ADDRESS}");
-        let error = ours.run(&line).refusal();
+        let error = ours.run(&line).refusal(code);
         assert!(error.contains(reason), "{error}");
     }
 
@@ -197,7 +200,7 @@ fn workers_are_managed_at_the_command_line() {
 
     let revoked = ours.run("node revoke worker-1").output();
     assert!(revoked.starts_with("worker-1 is revoked"), "{revoked}");
-    let error = ours.run("node open worker-1").refusal();
+    let error = ours.run("node open worker-1").refusal(1);
     assert!(error.contains("revoked"), "{error}");
     let again = token(&ours, "--for worker-1");
     runtime.block_on(join(root.path(), &url, &again));

@@ -9,7 +9,7 @@ write_balancer() {
   {
     printf '%s\n' 'defaults' '  timeout connect 1s' '  timeout client 1h' '  timeout server 1h' '  retries 3' '  option redispatch' \
       'listen pages' '  mode http' '  balance roundrobin' '  option forwardfor' "  bind 0.0.0.0:$pages" \
-      '  option httpchk GET /healthz' '  default-server check inter 500 fall 1 rise 1 on-marked-down shutdown-sessions'
+      '  option httpchk GET /readyz' '  default-server check inter 500 fall 1 rise 1 on-marked-down shutdown-sessions'
     for n in $(seq 1 "$count"); do printf '  server control%s 127.0.0.1:%s\n' "$n" "$((pages + n))"; done
     printf '%s\n' 'listen workers' '  mode tcp' '  balance roundrobin' "  bind 0.0.0.0:$workers" \
       '  default-server check inter 500 fall 1 rise 1 on-marked-down shutdown-sessions'

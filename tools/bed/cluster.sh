@@ -64,7 +64,7 @@ else
   done
   write_balancer "$DIR/balancer.cfg" "$PORT" "$NODES_PORT" "$CONTROL_PLANES"
   haproxy -db -q -f "$DIR/balancer.cfg" >"$DIR/balancer.log" 2>&1 &
-  until_true 10 curl -sf -H "Host: localhost:$PORT" "http://127.0.0.1:$PORT/healthz" || fail "The balancer did not start:" "$DIR/balancer.log"
+  until_true 10 curl -sf -H "Host: localhost:$PORT" "http://127.0.0.1:$PORT/readyz" || fail "The balancer did not start:" "$DIR/balancer.log"
 fi
 python3 -B "$HERE/forward.py" connect "$PORT" &
 

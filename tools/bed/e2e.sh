@@ -14,7 +14,7 @@ export BASE=http://localhost:$PORT
 
 "$MALIKNODE_BIN" serve --root "$MALIKNODE_BED_DIR/root" --listen "127.0.0.1:$PORT" --base "localhost:$PORT" \
   --public-host "$MALIKNODE_BED_HOST" --dns-upstreams "$MALIKNODE_BED_INTERNET" --dns-bootstrap "$MALIKNODE_BED_INTERNET" \
-  --dns-fallback "$MALIKNODE_BED_INTERNET" --sign-ups-per-hour 0 >"$MALIKNODE_SERVER_LOG" 2>&1 </dev/null &
+  --dns-fallback "$MALIKNODE_BED_INTERNET" --sign-ups-per-hour 0 --sign-ups-per-hour-total 0 >"$MALIKNODE_SERVER_LOG" 2>&1 </dev/null &
 server=$!
 
 show_log() {

@@ -203,7 +203,7 @@ def sizes(bench):
 def start():
     log, internet = BED / "server.log", os.environ["MALIKNODE_BED_INTERNET"]
     command = [os.environ["MALIKNODE_BIN"], "serve", "--root", str(BED / "root"), "--listen", f"127.0.0.1:{PORT}",
-               "--base", BASE, "--public-host", os.environ["MALIKNODE_BED_HOST"], "--sign-ups-per-hour", "0",
+               "--base", BASE, "--public-host", os.environ["MALIKNODE_BED_HOST"], "--sign-ups-per-hour", "0", "--sign-ups-per-hour-total", "0",
                "--dns-upstreams", internet, "--dns-bootstrap", internet, "--dns-fallback", internet]
     with open(log, "w") as out:
         server = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)

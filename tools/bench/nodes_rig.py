@@ -115,7 +115,7 @@ class ControlPlane:
         internet = os.environ["MALIKNODE_BED_INTERNET"]
         self.program, self.root, self.log = os.environ["MALIKNODE_BIN"], BED / "root", BED / "server.log"
         self.options = ["--root", str(self.root), "--listen", f"127.0.0.1:{PORT}", "--base", BASE, "--public-host", os.environ["MALIKNODE_BED_HOST"],
-                        "--sign-ups-per-hour", "0", "--limits-web-connections", "4096", "--database-url", postgres.url,
+                        "--sign-ups-per-hour", "0", "--sign-ups-per-hour-total", "0", "--limits-web-connections", "4096", "--database-url", postgres.url,
                         "--dns-upstreams", internet, "--dns-bootstrap", internet, "--dns-fallback", internet,
                         "--nodes-listen", f"0.0.0.0:{NODES_PORT}", "--nodes-address", f"https://{ADDRESS}:{NODES_PORT}"]
         self.without_node = "--no-node" in output(self.program, "serve", "--help")

@@ -4,11 +4,12 @@
 # Needed to run MalikNode: a C toolchain for ring and SQLite, and the network tools.
 RUN_PACKAGES=(ca-certificates curl build-essential pkg-config nftables iproute2 iptables kmod procps)
 # Needed only by the tests: a WireGuard implementation other than ours, a virtual machine for the kernel's
-# WireGuard, network tools for hosts in namespaces, a load generator.
+# WireGuard, network tools for hosts in namespaces, a load generator, a reader of OpenMetrics.
 TEST_PACKAGES=(wireguard-tools wireguard-go haproxy qemu-system-x86 busybox-static cpio xz-utils zstd
-  iputils-ping bind9-dnsutils iperf3 tcpdump wrk jq)
+  iputils-ping bind9-dnsutils iperf3 tcpdump wrk jq python3-venv
+  python3-prometheus-client)
 # Needed only by ./dev lint.
-LINT_PACKAGES=(python3 shellcheck)
+LINT_PACKAGES=(python3 shellcheck git systemd)
 
 has_package() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -x installed >/dev/null; }
 
@@ -65,6 +66,25 @@ setup_cloud_init() {
   note "unpacked"
 }
 
+# Provides nginx and Caddy for the tests of deploy/proxies, without installing them: their packages start servers.
+setup_proxies() {
+  local new=$CACHE/proxies.new
+  if has nginx && has caddy; then
+    note "already there"
+    return
+  fi
+  hint "apt could not download nginx and caddy."
+  apt-cache show nginx caddy >/dev/null 2>&1 || apt_update_once
+  rm -rf "$new" && mkdir -p "$new" "$TOOLS/bin"
+  (cd "$new" && apt-get -qq download nginx caddy)
+  dpkg -x "$new"/nginx_*.deb "$new"
+  dpkg -x "$new"/caddy_*.deb "$new"
+  mv "$new/usr/sbin/nginx" "$new/usr/bin/caddy" "$TOOLS/bin/"
+  rm -rf "$new"
+  nginx -v 2>/dev/null && caddy version >/dev/null
+  note "unpacked"
+}
+
 # Prints Node's major version, or nothing without Node.
 node_major() { { node --version 2>/dev/null || true; } | sed -n 's/^v\([0-9]*\).*/\1/p'; }
 
@@ -105,4 +125,22 @@ npm_packages() {
   # No package needs its install script: binaries are separate packages.
   (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
   printf '%s\n' "$stamp" >"$folder/node_modules/.maliknode-lock"
+}
+
+# python_packages NAME FILE: a virtual environment $CACHE/python/NAME with the packages of a file with their hashes, once for
+# each change of that file.
+python_packages() {
+  local dir=$CACHE/python/$1 file=$2 stamp
+  stamp=$(sha256sum "$file" | cut -d' ' -f1)
+  if [ "$(cat "$dir/.maliknode-lock" 2>/dev/null)" = "$stamp" ] && [ -x "$dir/bin/python" ]; then
+    note "already installed"
+    return
+  fi
+  hint "pip could not install the packages of $file; is PyPI reachable?"
+  rm -rf "$dir"
+  mkdir -p "${dir%/*}"
+  python3 -m venv "$dir"
+  # Wheels only: nothing is built, and no package's script runs.
+  "$dir/bin/pip" install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r "$file"
+  printf '%s\n' "$stamp" >"$dir/.maliknode-lock"
 }

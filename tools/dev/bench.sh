@@ -31,6 +31,10 @@ share this machine; 'aim missed', an absolute target. 'over' and 'aim missed' ar
 980 tenants each and 5 devices each (or as many as said), within ten minutes. Control plane, PostgreSQL, TLS, certificates and
 join tokens are real; only the workers' machines are not. Measured: from a change to its being applied, sign-ups, an idle
 control plane's CPU and memory, a restart until all workers follow again, and pages meanwhile.
+
+./dev bench api [--json FILE]: the list of 20 devices over the REST interface, with SQLite and with PostgreSQL, beside a minimal
+daemon of FastAPI, PostgreSQL and JWT (tools/bench/fastapi), within five minutes. Each server runs with its database on one core, wrk on
+another; they take turns, and the ratio of requests a second is printed. It needs no bed.
 TEXT
 }
 
@@ -49,7 +53,7 @@ build_virtual_workers() {
 
 cmd_bench() {
   local json='' program=bench.py options=() number
-  case ${1:-} in scale | neighbours | nodes)
+  case ${1:-} in scale | neighbours | nodes | api)
     program=$1.py
     shift
     ;;
@@ -81,6 +85,14 @@ cmd_bench() {
   step "Build|some minutes the first time" build_product release
   export MALIKNODE_BIN
   MALIKNODE_BIN=$(binary_of release)
+  if [ "$program" = api.py ]; then
+    step "FastAPI" python_packages fastapi "$ROOT/tools/bench/fastapi/requirements.txt"
+    export MALIKNODE_FASTAPI=$CACHE/python/fastapi
+    say
+    say "Measuring the REST interface, about four minutes"
+    as_root_with_env "$(command -v python3)" -B "$ROOT/tools/bench/api.py" "${options[@]}"
+    return
+  fi
   if [ "$program" = scale.py ]; then
     step "Build of the full node" build_full_node
     export MALIKNODE_FULL_NODE=$CARGO_TARGET_DIR/release/examples/full_node

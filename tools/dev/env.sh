@@ -4,6 +4,8 @@
 
 readonly ADGUARD_VERSION=v0.107.79
 readonly ADGUARD_IMAGE=adguard/adguardhome:$ADGUARD_VERSION
+# That of the list of images for all processors, as DEFAULT_IMAGE in server/src/config/settings.rs has it.
+readonly ADGUARD_DIGEST=sha256:aba9e3bf0613be3ba3755e1fc311b126e2c24bec25e18b6483894a88283074f0
 readonly ADGUARD_GO=1.26.6            # the oldest Go that this AdGuard Home builds with
 # cargo-leptos 0.3.11 does not build with rustc 1.95 and --locked.
 readonly CARGO_LEPTOS_VERSION=0.3.7

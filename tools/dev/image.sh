@@ -67,10 +67,12 @@ setup_image() {
     return
   fi
   rm -f "$IMAGE_TAR"
+  local pinned=${ADGUARD_IMAGE%:*}@$ADGUARD_DIGEST
   echo "Trying the image registry"
-  if timeout 60 env DOCKER_CLI_HINTS=false docker pull "$ADGUARD_IMAGE" || {
-    [ "$EUID" -ne 0 ] && timeout 60 sudo -n docker pull "$ADGUARD_IMAGE"
+  if timeout 60 env DOCKER_CLI_HINTS=false docker pull "$pinned" || {
+    [ "$EUID" -ne 0 ] && timeout 60 sudo -n docker pull "$pinned"
   }; then
+    engine tag "$pinned" "$ADGUARD_IMAGE"
     save_image
     note "pulled"
     return

@@ -6,7 +6,9 @@ help_lint() {
 ./dev lint: cargo fmt --check; clippy with -D warnings for the server side and for the browser's (wasm32);
 deny.toml (licences, and which crate may name which library) and the direction of our own crates'
 dependencies, by tools/lint/dependencies.py; circles between files and the laws of docs/ARCHITECTURE.md, by
-tools/lint/circles.py and laws.py; shellcheck for the scripts; cloud-init's own schema for deploy/cloud-init.
+tools/lint/circles.py and laws.py; RustSec's advisories, by tools/lint/advisories.py; docs/SECURITY-ASVS.md by tools/lint/asvs.py; shellcheck for the scripts; cloud-init's own schema for deploy/cloud-init;
+promtool for deploy/prometheus, and Grafana's own types for deploy/grafana; systemd's measure
+of what the units of deploy may do.
 TEXT
 }
 
@@ -20,7 +22,11 @@ lint_all() {
   python3 tools/lint/dependencies.py "${LOCKED[@]}"
   python3 tools/lint/circles.py
   python3 tools/lint/laws.py
+  python3 tools/lint/advisories.py
+  python3 tools/lint/asvs.py
   check_cloud_init
+  check_monitoring
+  check_units
   shellcheck -x dev .ci/run tools/bed/bed.sh tools/bed/inside.sh tools/bed/e2e.sh tools/dev/kernel-vm.sh
 }
 
@@ -42,5 +48,6 @@ setup_lint() {
   setup_sudo
   step "Packages" install_packages "${RUN_PACKAGES[@]}" "${LINT_PACKAGES[@]}"
   step "cloud-init's schema" setup_cloud_init
+  step "promtool" setup_promtool
   step "Rust $RUST_VERSION with the wasm target" install_toolchain
 }

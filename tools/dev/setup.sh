@@ -11,7 +11,7 @@ help_setup() {
   by npm       Tailwind's compiler and wasm-opt (into node_modules)
   image        $ADGUARD_IMAGE, pulled, or built from source where no image registry is reachable
 --tests adds, by apt: ${TEST_PACKAGES[*]} ${LINT_PACKAGES[*]} postgresql chromium
-  by npm: Playwright; and a kernel with WireGuard for a virtual machine, unpacked into $CACHE, not installed.
+  by npm: Playwright, openapi-typescript; by pip, into $CACHE/python: Schemathesis; and a kernel with WireGuard for a virtual machine, unpacked into $CACHE, not installed.
 Without systemd, dockerd is started in the background. Packages are installed as root, by sudo where needed.
 TEXT
 }
@@ -80,8 +80,11 @@ setup_for_run() {
 setup_tests() {
   step "Packages for the tests" install_packages "${TEST_PACKAGES[@]}" "${LINT_PACKAGES[@]}"
   step "cloud-init's schema" setup_cloud_init
+  step "promtool" setup_promtool
+  step "nginx and Caddy" setup_proxies
   step "PostgreSQL" install_postgresql
-  step "Playwright" npm_packages "$ROOT/end2end"
+  step "Playwright and openapi-typescript" npm_packages "$ROOT/end2end"
+  step "Schemathesis" python_packages schemathesis "$ROOT/tools/test/schemathesis/requirements.txt"
   step "Chromium" setup_browser
   try_step "Kernel with WireGuard for a virtual machine" setup_vm_kernel
   [ "$STEP_RC" -eq 0 ] || explain_step

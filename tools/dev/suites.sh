@@ -76,6 +76,9 @@ suite_unit() {
       # shellcheck disable=SC2053 # the right side is a pattern
       if [ "$target" != unit ] && [[ $crate/$target == $pattern ]]; then elsewhere=1; fi
     done
+    # These run in a suite of their own.
+    ARGUMENTS=()
+    if [ "$crate/$target" = server/web ]; then ARGUMENTS=(--skip api_tools::); fi
     [ "$elsewhere" = 1 ] || (run_program "$crate" "$target" "$folder" "$program") || rc=1
   done <"$TEST_LIST"
   cd "$ROOT"
@@ -88,6 +91,14 @@ suite_store() {
   trap stop_postgres EXIT
   start_postgres
   run_tests -- "${STORE_TESTS[@]}"
+}
+
+suite_api() {
+  build_tests
+  trap stop_postgres EXIT
+  start_postgres
+  export MALIKNODE_SCHEMATHESIS=$CACHE/python/schemathesis/bin/schemathesis
+  run_tests -- server/web -- api_tools:: --test-threads=1 --nocapture
 }
 
 suite_kernel() {

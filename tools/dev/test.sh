@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Runs the suites one after another, each with its own log. Ends with one line: N passed, N failed.
 
-SUITES=(lint unit store ports kernel packets nodes kills drift boot e2e)
+SUITES=(lint unit store api ports kernel packets nodes kills drift boot e2e)
 
 help_test() {
   cat <<TEXT
@@ -9,6 +9,7 @@ help_test() {
   lint       formatting, clippy, dependencies, scripts
   unit       every test that changes nothing on the machine; no root, no network
   store      the contract tests of the store, on SQLite and on a real PostgreSQL that is started for them
+  api        Schemathesis over every operation of the REST interface, and a client generated from its description
   ports      the implementations of the ports, in test beds: WireGuard (userspace), nftables with packets,
              tracked connections, Docker, AdGuard Home
   kernel     the contract tests of the WireGuard port with the kernel's WireGuard, in a virtual machine

@@ -67,7 +67,7 @@ def scopes(file: Path, code: str) -> list[str]:
         return []
     return [
         f"{file.relative_to(ROOT)}:{code.count(chr(10), 0, m.start()) + 1}: only control/auth issues a scope"
-        for m in re.finditer(r'\b(?:TenantScope|OperatorScope)::issue\(', code)
+        for m in re.finditer(r'\b(?:TenantScope|OperatorScope|OwnerScope|OperatorPermission)::issue\(', code)
     ]
 
 

@@ -1,13 +1,38 @@
-//! The tenant's account: plan and use, the month and its time zone, signing out, and
-//! deleting the account.
+//! The account's own pages, for tenants and, on the operator's host, for operators:
+//! password, two-step sign-in, recovery codes, sessions, API tokens, activity; for a
+//! tenant also plan and use, the month and its time zone, and deleting the account.
 
+#[cfg(feature = "ssr")]
+mod actions;
+#[cfg(feature = "ssr")]
+pub mod area;
+mod form;
 #[cfg(feature = "ssr")]
 mod page;
 #[cfg(feature = "ssr")]
-mod time_zone;
-
+mod password;
 #[cfg(feature = "ssr")]
-pub use page::AccountPage;
+mod presence;
+mod print;
+#[cfg(feature = "ssr")]
+pub mod recovery_codes;
+#[cfg(feature = "ssr")]
+mod sessions;
+#[cfg(feature = "ssr")]
+mod time_zone;
+#[cfg(feature = "ssr")]
+mod tokens;
+#[cfg(feature = "ssr")]
+mod two_step;
+
+pub use form::{AccountForm, FormContent, Input};
+pub use print::PrintPage;
+#[cfg(feature = "ssr")]
+pub use {
+    page::AccountPage, password::PasswordPage, presence::ConfirmPage,
+    presence::address as ask_address, recovery_codes::RecoveryCodesPage, tokens::NewTokenPage,
+    two_step::TwoStepPage,
+};
 
 #[cfg(feature = "ssr")]
 use crate::forms::{self, AppError};
@@ -20,27 +45,22 @@ use domain::Field;
 use domain::{Failure, Message};
 use leptos::prelude::*;
 
-/// Deletes the account if its name was typed, and redirects to the landing page.
+/// Deletes the account if its name was typed, and redirects to the landing page. A
+/// proof of presence may be asked for first.
 ///
 /// # Errors
-/// A name that is not the account's, and the failures of `Tenants::delete`.
+/// A name that is not the account's, and the failures of `Account::delete_tenant`.
 #[cfg(feature = "ssr")]
 #[server(prefix = "/do", endpoint = "delete_account")]
 pub async fn delete_account(name: String) -> Result<(), AppError> {
-    use crate::context;
-    let deleted = async {
-        let (context, control) = (context::RequestContext::current()?, context::control()?);
-        let scope = context.tenant.clone().ok_or_else(Failure::signed_out)?;
-        if name.trim().to_lowercase() != scope.name().as_str() {
-            return Err(wrong_name(scope.name().as_str()));
-        }
-        control.tenants().delete(&scope).await?;
-        Ok(context)
-    }
-    .await;
-    let context = deleted.map_err(|f| forms::refuse(f, "/account", &[("name", &name)]))?;
-    forms::redirect(&format!("{}://{}/", context.scheme, context.base));
-    Ok(())
+    let checked = crate::context::tenant().and_then(|scope| {
+        let is_right = name.trim().to_lowercase() == scope.name().as_str();
+        is_right
+            .then_some(())
+            .ok_or_else(|| wrong_name(scope.name().as_str()))
+    });
+    checked.map_err(|f| forms::refuse(f, "/account", &[("name", &name)]))?;
+    actions::delete_now().await
 }
 
 /// Sets the time zone in which the tenant's months begin.

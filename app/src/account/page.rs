@@ -1,56 +1,137 @@
 //! `/account`.
 
-use super::{DeleteAccountForm, time_zone::MonthCard, wrong_name};
+use super::{
+    DeleteAccountForm,
+    area::Area,
+    sessions::{Activity, Sessions},
+    time_zone::MonthCard,
+    tokens::Tokens,
+    wrong_name,
+};
 use crate::{
     context,
     forms::{self, Refusal},
     loader::load,
     tenant::data,
-    ui::{Glyph, Icon, NavItem, PageHead, PageShell, format, plan_text},
+    ui::{Chip, Glyph, Icon, PageHead, RelativeTime, Tone, TopError, format, plan_text},
 };
 use domain::{
-    Failure, Field, Plan,
-    view::{DashboardView, DataView},
+    Failure, Field, Plan, Timestamp,
+    view::{DashboardView, DataView, SecurityView},
 };
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
+use leptos_router::{hooks::use_query_map, params::ParamsMap};
 
+/// Returns what the page says of a change that was just made.
+fn notice(saved: &str) -> Option<&'static str> {
+    Some(match saved {
+        "password" => "The password is changed. Every other browser is signed out.",
+        "two_step" => "Two-step sign-in is on.",
+        "two_step_off" => "Two-step sign-in is off.",
+        "recovery_codes" => "Keep your recovery codes safe.",
+        "session" => "That session has ended.",
+        "sessions" => "All other sessions have ended.",
+        "token" => "The token is deleted.",
+        _ => return None,
+    })
+}
+
+/// Renders the account: for a tenant with plan, month and deletion.
 #[component]
 pub fn AccountPage() -> impl IntoView {
-    let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
+    let ready = Area::ready();
+    let tenant = context::tenant();
     let texts = context::texts();
     let query = use_query_map().get_untracked();
     let failure = forms::refusal_from_query(|key| query.get(key));
     load(async move {
-        let (control, scope) = ready?;
-        let DashboardView { network, usage } = control.tenants().dashboard(&scope).await?;
-        let name = network.name.clone();
-        let saved = query.get("saved").is_some() && failure.is_none();
-        // Only the form of the time zone returns one.
-        let of_zone = query.get("time_zone").is_some();
-        let (zone_failure, failure) = match failure {
-            Some(f) if of_zone => (Some(f), None),
-            other => (None, other),
+        let (control, account, area) = ready?;
+        let handle = control.account();
+        let security = handle.security(&account).await?;
+        let sessions = handle.sessions(&account).await?;
+        let activity = handle.activity(&account).await?;
+        let auth = control.auth();
+        let by = auth.account_permission(&account).await?;
+        let tokens = auth.api_tokens(&by).await?;
+        let now = control.now();
+        let saved = query.get("saved").filter(|_| failure.is_none());
+        let notice = saved.as_deref().and_then(notice);
+        let (own, end, on_top) = match (area.is_operator(), tenant) {
+            (false, Ok(scope)) => {
+                let DashboardView { network, usage } = control.tenants().dashboard(&scope).await?;
+                let parts =
+                    TenantParts::new(&network.name, failure, saved.as_deref(), &query, texts);
+                let own = view! {
+                    <PlanCard
+                        plan=network.plan.clone()
+                        devices=network.devices.len()
+                        data=usage.data.clone()
+                    />
+                    <MonthCard
+                        plan=network.plan
+                        data=usage.data
+                        failure=parts.zone_failure
+                        saved=parts.zone_saved
+                    />
+                };
+                let end = view! {
+                    <section
+                        class="card grid max-w-[620px] gap-3 p-[18px]"
+                        aria-labelledby="end-title"
+                    >
+                        <h2 id="end-title">"Delete the account"</h2>
+                        <p class="s">
+                            "Every device is off at once. The tunnel, its keys, the DNS filter with its \
+                             settings and its log are deleted, and the name becomes free. \
+                             This cannot be undone."
+                        </p>
+                        <DeleteAccountForm
+                            name=network.name
+                            typed=parts.typed
+                            failure=parts.delete_failure
+                        />
+                    </section>
+                };
+                (Some(own), Some(end), parts.on_top)
+            }
+            _ => (None, None, failure.map(|f| f.message)),
         };
-        let typed = failure.as_ref().and_then(|_| query.get("name"));
-        // The query contains only the code; the message for a wrong name is made here.
-        let failure = failure.map(|f| match f.field {
-            Some(Field::Name) => Refusal::new(&wrong_name(&name), texts),
-            _ => f,
-        });
-        Ok::<_, Failure>(view! {
-            <PageShell current=NavItem::Account who=name.clone() title="Account">
+        let name = area.name().to_owned();
+        let actor = match area.is_operator() {
+            true => format!("operator:{name}"),
+            false => name,
+        };
+        Ok::<_, Failure>(area.frame(
+            "Account",
+            view! {
                 <PageHead title="Account"/>
-                <PlanCard
-                    plan=network.plan.clone()
-                    devices=network.devices.len()
-                    data=usage.data.clone()
-                />
-                <MonthCard plan=network.plan data=usage.data failure=zone_failure saved=saved/>
+                <div role="status" class="empty:hidden">
+                    {notice
+                        .map(|text| {
+                            view! {
+                                <p class="banner">
+                                    <span class="text-live"><Icon glyph=Glyph::Check/></span>
+                                    {text}
+                                </p>
+                            }
+                        })}
+                </div>
+                <TopError message=Signal::stored(on_top)/>
+                {own}
+                <SignInCard security=security now=now/>
+                <Sessions rows=sessions now=now/>
+                <Tokens tokens=tokens now=now/>
+                <Activity rows=activity own=actor now=now/>
                 <section class="card row px-[18px] py-4" aria-labelledby="out-title">
                     <div>
                         <h2 id="out-title">"Sign out"</h2>
-                        <p class="s">"On this browser. Your devices stay connected."</p>
+                        <p class="s">
+                            {if area.is_operator() {
+                                "On this browser."
+                            } else {
+                                "On this browser. Your devices stay connected."
+                            }}
+                        </p>
                     </div>
                     <form class="ms-auto" method="post" action="/sign-out">
                         <button class="btn">
@@ -59,18 +140,105 @@ pub fn AccountPage() -> impl IntoView {
                         </button>
                     </form>
                 </section>
-                <section class="card grid max-w-[620px] gap-3 p-[18px]" aria-labelledby="end-title">
-                    <h2 id="end-title">"Delete the account"</h2>
-                    <p class="s">
-                        "Every device is off at once. The tunnel, its keys, the DNS filter with its \
-                         settings and its log are deleted, and the name becomes free. \
-                         This cannot be undone."
-                    </p>
-                    <DeleteAccountForm name=name typed=typed.unwrap_or_default() failure=failure/>
-                </section>
-            </PageShell>
-        })
+                {end}
+            },
+        ))
     })
+}
+
+/// What the query says of the parts that only a tenant's page has.
+struct TenantParts {
+    zone_failure: Option<Refusal>,
+    zone_saved: bool,
+    delete_failure: Option<Refusal>,
+    /// The name as typed before.
+    typed: String,
+    on_top: Option<String>,
+}
+
+impl TenantParts {
+    fn new(
+        name: &str,
+        failure: Option<Refusal>,
+        saved: Option<&str>,
+        query: &ParamsMap,
+        texts: &texts::Texts,
+    ) -> Self {
+        let mut parts = Self {
+            zone_failure: None,
+            zone_saved: saved == Some("time_zone"),
+            delete_failure: None,
+            typed: String::new(),
+            on_top: None,
+        };
+        let Some(failure) = failure else { return parts };
+        // Only the form of the time zone and that of the deletion return what was typed.
+        if query.get("time_zone").is_some() {
+            parts.zone_failure = Some(failure);
+        } else if let Some(typed) = query.get("name") {
+            parts.typed = typed;
+            // The query contains only the code; the message for a wrong name is made here.
+            parts.delete_failure = Some(match failure.field {
+                Some(Field::Name) => Refusal::new(&wrong_name(name), texts),
+                _ => failure,
+            });
+        } else {
+            parts.on_top = Some(failure.message);
+        }
+        parts
+    }
+}
+
+/// What a sign-in needs: the password, the second step, the recovery codes.
+#[component]
+fn SignInCard(security: SecurityView, now: Timestamp) -> impl IntoView {
+    let row = |title: &'static str, state: AnyView, href: &'static str, button: &'static str| {
+        let label = format!("{title}: {button}");
+        view! {
+            <li>
+                <div class="min-w-0 flex-1">
+                    <p class="font-semibold">{title}</p>
+                    <div class="s">{state}</div>
+                </div>
+                <a class="btn btn-s" href=href aria-label=label>{button}</a>
+            </li>
+        }
+    };
+    let left = security.recovery_codes_left;
+    let codes = match left {
+        0 => view! { <Chip tone=Tone::Warn>"None"</Chip> " You could not get in without your password or phone." }
+            .into_any(),
+        1 => view! { <Chip tone=Tone::Warn>"1 left"</Chip> }.into_any(),
+        _ => format!("{left} left").into_any(),
+    };
+    let (two_step, button) = match security.totp_since {
+        Some(at) => (
+            view! { <Chip tone=Tone::Live>"On"</Chip> " since " <RelativeTime at=at now=now/> }
+                .into_any(),
+            "Change",
+        ),
+        None => (
+            view! { <Chip>"Off"</Chip> " The password alone is enough to sign in." }.into_any(),
+            "Set up",
+        ),
+    };
+    view! {
+        <section class="card" aria-labelledby="sign-in-title">
+            <div class="hd border-b border-line">
+                <h2 id="sign-in-title">"Signing in"</h2>
+            </div>
+            <ul class="rows">
+                {row(
+                    "Password",
+                    "Asked for at every sign-in.".into_any(),
+                    "/account/password",
+                    "Change",
+                )}
+                {row("Two-step sign-in", two_step, "/account/two-step", button)}
+                {row("Recovery codes", codes, "/account/recovery-codes", "Make new ones")}
+            </ul>
+        </section>
+    }
 }
 
 /// The limits of the plan and how much of them is used.

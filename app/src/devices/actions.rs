@@ -125,6 +125,26 @@ pub async fn set_device(
     Ok(device.into())
 }
 
+/// Gives a device new keys and redirects to its page, which shows the new code. The
+/// present key stops working.
+///
+/// # Errors
+/// The failures of `Devices::new_key`.
+#[server(prefix = "/do", endpoint = "new_device_key")]
+pub async fn new_device_key(id: DeviceId) -> Result<(), AppError> {
+    let made = async {
+        let (control, scope) = (context::control()?, context::tenant()?);
+        control.devices().new_key(&scope, id).await
+    };
+    let page = format!("/devices/{id}");
+    let made = made
+        .await
+        .map_err(|failure| forms::refuse(failure, &page, &[]))?;
+    let key = if made.in_force { "now" } else { "later" };
+    forms::redirect(&format!("{page}?key={key}"));
+    Ok(())
+}
+
 /// Deletes a device. With `back` (the confirmation page sends it) the browser is
 /// redirected to that page; a script stays on its page.
 ///

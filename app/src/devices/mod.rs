@@ -9,11 +9,13 @@ mod endpoints;
 mod forms;
 #[cfg(feature = "ssr")]
 mod guide;
+#[cfg(feature = "ssr")]
+mod locked;
 mod order;
 #[cfg(feature = "ssr")]
 mod page;
 #[cfg(feature = "ssr")]
-mod qr;
+pub mod qr;
 mod return_page;
 mod row;
 mod setup;
@@ -22,8 +24,8 @@ mod table_state;
 
 #[cfg(feature = "ssr")]
 pub use actions::{
-    AddDevice, ChangeDevice, DeleteDevice, SetDevice, add_device, change_device, delete_device,
-    set_device,
+    AddDevice, ChangeDevice, DeleteDevice, NewDeviceKey, SetDevice, add_device, change_device,
+    delete_device, new_device_key, set_device,
 };
 pub use forms::{AddForm, ChangeForm, DeviceInput};
 #[cfg(feature = "ssr")]

@@ -3,14 +3,15 @@
 
 use super::{
     AddForm, ChangeForm, CopyConfig, DeviceInput, FirstHandshake, LiveDevices, ReturnPage,
-    choices::Choice, confirm, endpoints::DELETE_DEVICE, guide::Guide, qr,
+    choices::Choice, confirm, endpoints::DELETE_DEVICE, guide::Guide, locked::LockedCode,
+    qr::QrPicture,
 };
 use crate::{
     context, forms,
     loader::load,
     ui::{Glyph, Icon, NavItem, PageHead, PageShell, RelativeTime, TopError, format},
 };
-use domain::{DeviceId, Failure, TenantScope, view::DeviceView};
+use domain::{DeviceId, ErrorCode, Failure, TenantScope, view::DeviceView};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
@@ -97,11 +98,22 @@ pub fn DevicePage() -> impl IntoView {
     let failure = forms::refusal_from_query(|key| query.get(key));
     let new = query.get("new").is_some();
     let saved = query.get("saved").filter(|_| failure.is_none());
+    let new_key = query.get("key").filter(|_| failure.is_none());
+    // An operator who looks in has none here.
+    let account = context::account().ok();
     load(async move {
         let (control, scope, id) = ready?;
         let view = control.devices().page(&scope, id).await?;
         let view = view.map_problems(|p| texts.tenant_problem(&p));
-        let config = control.devices().config(&scope, id).await?.render();
+        let presence = match &account {
+            Some(account) => control.account().presence_if_any(account).await?,
+            None => None,
+        };
+        let config = match control.devices().config(&scope, id, presence).await {
+            Ok(config) => Some(config.render().to_string()),
+            Err(f) if f.code == ErrorCode::PresenceNeeded => None,
+            Err(f) => return Err(f),
+        };
         let (device, now) = (view.device.clone(), view.now);
         let input = DeviceInput {
             label: device.label.clone(),
@@ -120,11 +132,26 @@ pub fn DevicePage() -> impl IntoView {
         );
         let notice = if new {
             Some("It is on your network as soon as it scans this code.")
+        } else if let Some(when) = new_key {
+            Some(match when.as_str() {
+                "later" => "The device has a new key. The server has not applied it yet.",
+                _ => "The device has a new key. It is off until it scans this code.",
+            })
         } else {
             saved.map(|when| match when.as_str() {
                 "later" => "Saved. The server has not applied it yet.",
                 _ => "Saved. It takes effect at once; no new code is needed.",
             })
+        };
+        let code = match config {
+            Some(config) => view! { <Code id=id config=config label=label.clone()/> }.into_any(),
+            None => {
+                let security = match &account {
+                    Some(account) => Some(control.account().security(account).await?),
+                    None => None,
+                };
+                view! { <LockedCode id=id security=security/> }.into_any()
+            }
         };
         Ok::<_, Failure>(view! {
             <PageShell
@@ -152,7 +179,7 @@ pub fn DevicePage() -> impl IntoView {
                         <h2 id="connect-title">"Connect it"</h2>
                     </div>
                     <div class="flex flex-wrap gap-[26px] p-[22px] max-md:p-4">
-                        <Code id=id config=config.to_string() label=label/>
+                        {code}
                         <div class="grid min-w-[min(280px,100%)] flex-1 content-start gap-4">
                             <Guide/>
                             <FirstHandshake initial=view/>
@@ -178,31 +205,20 @@ pub fn DevicePage() -> impl IntoView {
 /// A configuration as code, file and text.
 #[component]
 fn Code(id: DeviceId, config: String, label: String) -> impl IntoView {
-    let code = match qr::draw(&config) {
-        Some(drawing) => view! {
-            <svg
-                class="block h-auto w-[280px] max-w-full rounded-xl border border-line bg-white"
-                viewBox=format!("0 0 {0} {0}", drawing.side)
-                shape-rendering="crispEdges"
-                role="img"
-                aria-label=format!("QR code of the configuration of {label}")
-            >
-                <rect width=drawing.side height=drawing.side fill="#fff"></rect>
-                <path d=drawing.path fill="#000"></path>
-            </svg>
-        }
-        .into_any(),
-        None => view! { <p class="s">"Too long for a code. Use the file."</p> }.into_any(),
-    };
+    let code_label = format!("QR code of the configuration of {label}");
     view! {
         <div class="grid w-[280px] max-w-full justify-items-center gap-3 max-md:mx-auto">
-            {code}
+            <QrPicture
+                text=config.clone()
+                label=code_label
+                otherwise="Too long for a code. Use the file."
+            />
             <div class="row justify-center">
                 <a class="btn" href=format!("/devices/{id}/config") download="">
                     <Icon glyph=Glyph::Download class="icon-s"/>
                     "Download .conf"
                 </a>
-                <CopyConfig target="config".to_owned()/>
+                <CopyConfig target="config".to_owned() holds="the key".to_owned()/>
             </div>
             <details class="w-full">
                 <summary class="s">"Show it as text"</summary>

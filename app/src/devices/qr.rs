@@ -1,5 +1,6 @@
-//! Draws a configuration as a QR code: one SVG path, made on the server.
+//! Draws a text as a QR code: one SVG path, made on the server.
 
+use leptos::prelude::*;
 use qrcodegen::{QrCode, QrCodeEcc};
 use std::fmt::Write;
 
@@ -48,6 +49,33 @@ pub fn draw(text: &str) -> Option<Drawing> {
         side: size + 2 * QUIET_ZONE,
         path,
     })
+}
+
+/// A QR code, or what to do where the text is too long for one.
+#[component]
+pub fn QrPicture(
+    text: String,
+    /// What the code is, for screen readers.
+    label: String,
+    /// What to use where there is no code.
+    otherwise: &'static str,
+) -> impl IntoView {
+    match draw(&text) {
+        Some(drawing) => view! {
+            <svg
+                class="block h-auto w-[280px] max-w-full rounded-xl border border-line bg-white"
+                viewBox=format!("0 0 {0} {0}", drawing.side)
+                shape-rendering="crispEdges"
+                role="img"
+                aria-label=label
+            >
+                <rect width=drawing.side height=drawing.side fill="#fff"></rect>
+                <path d=drawing.path fill="#000"></path>
+            </svg>
+        }
+        .into_any(),
+        None => view! { <p class="s">{otherwise}</p> }.into_any(),
+    }
 }
 
 #[cfg(test)]

@@ -72,13 +72,15 @@ pub fn FirstHandshake(
 pub fn CopyConfig(
     /// The id of the element whose text is copied.
     target: String,
+    /// What is in the clipboard then, for example "the key".
+    holds: String,
 ) -> impl IntoView {
-    let result = RwSignal::new("");
+    let result = RwSignal::new(String::new());
     let copy = move |_| {
         #[cfg(feature = "hydrate")]
-        copy_or_select(&target, result);
+        copy_or_select(&target, holds.clone(), result);
         #[cfg(not(feature = "hydrate"))]
-        let _ = (&target, result);
+        let _ = (&target, &holds, result);
     };
     view! {
         <button type="button" class="btn live-only" on:click=copy>
@@ -92,7 +94,7 @@ pub fn CopyConfig(
 }
 
 #[cfg(feature = "hydrate")]
-fn copy_or_select(target: &str, result: RwSignal<&'static str>) {
+fn copy_or_select(target: &str, holds: String, result: RwSignal<String>) {
     use wasm_bindgen::JsValue;
     let Some(element) = document().get_element_by_id(target) else {
         return;
@@ -106,7 +108,9 @@ fn copy_or_select(target: &str, result: RwSignal<&'static str>) {
         if allowed {
             let written = navigator.clipboard().write_text(&text);
             if wasm_bindgen_futures::JsFuture::from(written).await.is_ok() {
-                result.set("Copied. Clear your clipboard when you are done: it holds the key.");
+                result.set(format!(
+                    "Copied. Clear your clipboard when you are done: it holds {holds}."
+                ));
                 return;
             }
         }
@@ -120,10 +124,11 @@ fn copy_or_select(target: &str, result: RwSignal<&'static str>) {
             .ok()
             .flatten()
             .is_some_and(|s| s.select_all_children(&element).is_ok());
-        result.set(if selected {
+        let text = if selected {
             "Selected. Press Ctrl+C (⌘C on a Mac) to copy."
         } else {
             "Copy the text below."
-        });
+        };
+        result.set(text.to_owned());
     });
 }

@@ -11,8 +11,17 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         C::SignInRefused | C::SignedOut | C::TicketInvalid | C::TokenInvalid | C::TokenExpired => {
             StatusCode::UNAUTHORIZED
         }
+        C::CodeInvalid | C::SecondFactorNeeded | C::SignInExpired => StatusCode::UNAUTHORIZED,
+        C::PresenceNeeded => StatusCode::FORBIDDEN,
+        C::ResetInvalid => StatusCode::NOT_FOUND,
+        C::SignUpClosed => StatusCode::FORBIDDEN,
+        C::InvitationUsedUp | C::InvitationEnded => StatusCode::CONFLICT,
+        C::InvitationNeeded | C::InvitationUnknown | C::InvitationMalformed => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        C::FactorExists => StatusCode::CONFLICT,
         C::WrongOrigin | C::Suspended | C::NodeRefused | C::NotPermitted => StatusCode::FORBIDDEN,
-        C::NotFound => StatusCode::NOT_FOUND,
+        C::NotFound | C::OperatorLinkInvalid => StatusCode::NOT_FOUND,
         C::NameTaken
         | C::PlanTaken
         | C::PlanInUse
@@ -23,6 +32,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::NodeFixed
         | C::MoveRefused
         | C::TokenLimit
+        | C::LastOwner
         | C::KeyPending
         | C::WorkersUnavailable => StatusCode::CONFLICT,
         C::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -39,11 +49,15 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::TimeZoneUnknown
         | C::LabelMalformed
         | C::ChoiceUnknown
+        | C::RoleUnknown
+        | C::OperatorMalformed
         | C::KeyReused
         | C::NodeMalformed => StatusCode::UNPROCESSABLE_ENTITY,
         C::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
         C::BadConfiguration | C::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         C::NodeFull
+        | C::NodesStarting
+        | C::Asleep
         | C::ImageMissing
         | C::DockerUnavailable
         | C::FirewallUnavailable

@@ -20,7 +20,7 @@ pub use refusal::Refusal;
 pub use send::{Answer, send};
 #[cfg(feature = "ssr")]
 pub use server::{
-    AppError, field_name, handoff_url, redirect, refusal_from_query, refuse, set_status, url_with,
+    AppError, field_name, hand_over, redirect, refusal_from_query, refuse, set_status, url_with,
 };
 
 use domain::Field;
@@ -75,6 +75,20 @@ impl Form {
     /// Returns the message for one field.
     pub fn at(self, field: Field) -> Signal<Option<String>> {
         self.message(move |f| f.field == Some(field))
+    }
+
+    /// Returns the message for one of several fields.
+    pub fn at_any(self, fields: &'static [Field]) -> Signal<Option<String>> {
+        self.message(move |f| f.field.is_some_and(|at| fields.contains(&at)))
+    }
+
+    /// Returns the message for the whole form: of a failure whose field the form does not
+    /// have.
+    pub fn outside(
+        self,
+        has: impl Fn(Field) -> bool + Send + Sync + 'static,
+    ) -> Signal<Option<String>> {
+        self.message(move |f| f.field.is_none_or(|at| !has(at)))
     }
 
     /// Returns the message for the whole form: of a failure that belongs to none

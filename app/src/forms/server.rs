@@ -67,20 +67,20 @@ pub fn redirect(url: &str) {
     leptos_axum::redirect(url);
 }
 
-/// Returns the address on the tenant's own host that turns the ticket into a
-/// session and then redirects to `to` (a path there).
-pub fn handoff_url(
-    context: &crate::context::RequestContext,
-    ticket: &control::SignInTicket,
-    to: &str,
-) -> String {
-    let mut query = leptos_router::params::ParamsMap::new();
-    query.insert("ticket", ticket.ticket.expose().to_owned());
-    query.insert("to", to.to_owned());
-    context.url(
-        ticket.name.as_str(),
-        &format!("/arrive{}", query.to_query_string()),
-    )
+/// Ends a server function that signed a tenant in: redirects to the tenant's own host,
+/// where the ticket becomes a session, and then to `to` (a path there). The ticket
+/// stays in a cookie of this host until the tenant's host asks for it
+/// (`server/src/web/auth/arrival.rs`).
+pub fn hand_over(context: &context::RequestContext, ticket: &control::SignInTicket, to: &str) {
+    use crate::context::HostKind;
+    crate::cookies::HANDOFF.set(ticket.ticket.expose());
+    let from = match context.host {
+        HostKind::Base => &[("from", "base")][..],
+        HostKind::Operator => &[("from", "admin")],
+        HostKind::Tenant(_) => &[],
+    };
+    let query = [from, &[("to", to)]].concat();
+    redirect(&context.url(ticket.name.as_str(), &url_with("/arrive", &query)));
 }
 
 /// Ends a server function that failed. A plain POST is redirected to `page` (the
@@ -142,9 +142,11 @@ pub fn url_with(page: &str, typed: &[(&str, &str)]) -> String {
 }
 
 /// Every field that a query may name.
-const FIELDS: [Field; 16] = [
+const FIELDS: [Field; 23] = [
     Field::Name,
     Field::Password,
+    Field::NewPassword,
+    Field::Code,
     Field::Plan,
     Field::Label,
     Field::Routing,
@@ -159,6 +161,11 @@ const FIELDS: [Field; 16] = [
     Field::MonthDay,
     Field::TimeZone,
     Field::Host,
+    Field::Role,
+    Field::Invitation,
+    Field::Uses,
+    Field::Lifetime,
+    Field::Note,
 ];
 
 /// Returns a field's name in queries and in the `name` of inputs.
@@ -166,6 +173,8 @@ pub const fn field_name(field: Field) -> &'static str {
     match field {
         Field::Name => "name",
         Field::Password => "password",
+        Field::NewPassword => "new_password",
+        Field::Code => "code",
         Field::Plan => "plan",
         Field::Label => "label",
         Field::Routing => "routing",
@@ -180,6 +189,11 @@ pub const fn field_name(field: Field) -> &'static str {
         Field::MonthDay => "month_day",
         Field::TimeZone => "time_zone",
         Field::Host => "host",
+        Field::Role => "role",
+        Field::Invitation => "invitation",
+        Field::Uses => "uses",
+        Field::Lifetime => "lifetime",
+        Field::Note => "note",
     }
 }
 

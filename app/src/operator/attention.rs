@@ -27,7 +27,8 @@ pub fn problems(view: &OperatorView, texts: &Texts) -> Vec<Item> {
     let tenants = view.tenants.iter().filter_map(|t| {
         let problem = t.status.problem()?;
         // Suspending is the operator's own decision; the table shows it.
-        (problem.code != ErrorCode::Suspended).then(|| Item {
+        let is_wanted = matches!(problem.code, ErrorCode::Suspended | ErrorCode::Asleep);
+        (!is_wanted).then(|| Item {
             about: Some(t.name.clone()),
             is_node: false,
             problem: texts.problem(problem),

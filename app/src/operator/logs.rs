@@ -41,7 +41,7 @@ pub fn Audit(rows: Vec<AuditRow>, now: Timestamp) -> impl IntoView {
         <section class="card" aria-labelledby="audit">
             <div class="hd">
                 <h2 id="audit">"Audit log"</h2>
-                <span class="xs">"newest first"</span>
+                <span class="xs">"newest first; "<a class="link" href="/audit">"all of them"</a></span>
             </div>
             {if empty {
                 view! {

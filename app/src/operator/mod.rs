@@ -2,15 +2,20 @@
 //! nodes, the logs. They are plain pages and forms and need no script.
 
 mod attention;
+pub mod audit;
 mod figures;
 mod listing;
 mod logs;
 pub mod nodes;
+pub mod operators;
 pub mod page;
 pub mod plans;
+pub mod reset_link;
+pub mod sign_ups;
 pub mod tenant_plan;
 mod tenants;
 pub mod usage;
+pub mod welcome;
 
 use crate::{
     context,
@@ -42,8 +47,10 @@ pub async fn suspend_tenant(id: i64, suspended: bool) -> Result<(), AppError> {
 #[server(prefix = "/do", endpoint = "operator_delete_tenant")]
 pub async fn operator_delete_tenant(id: i64) -> Result<(), AppError> {
     let done = async {
+        let operator = context::operator()?;
         let (control, scope) = acting_for(id).await?;
-        control.tenants().delete(&scope).await
+        let tenants = control.tenants();
+        tenants.operator_delete(operator.owner()?, &scope).await
     }
     .await;
     done.map_err(|f| refused(f, "/"))?;
@@ -57,7 +64,7 @@ async fn acting_for(id: i64) -> Result<(control::Control, TenantScope), Failure>
     let (control, operator) = (context::control()?, context::operator()?);
     let scope = control
         .auth()
-        .operator_tenant(&operator, TenantId(id))
+        .operator_tenant(operator.support()?, TenantId(id))
         .await?;
     Ok((control, scope))
 }

@@ -30,7 +30,7 @@ pub fn OperatorPage() -> impl IntoView {
         let (control, scope) = ready?;
         let view = control.operators().overview(&scope).await?;
         let wanted = Wanted::from_query(|key| query.get(key));
-        let who = scope.name().to_owned();
+        let (who, role) = (scope.name().to_owned(), scope.role());
         let (problems, figures) = (problems(&view, texts), Figure::all(&view));
         let OperatorView {
             now,
@@ -54,15 +54,17 @@ pub fn OperatorPage() -> impl IntoView {
                 <PageHead title="Home">
                     <span class="s ms-auto">{wireguard}</span>
                 </PageHead>
-                // The bar of a phone has no entries for these two.
+                // The bar of a phone has no entries for these.
                 <p class="row s mob">
+                    <a class="link" href="/sign-ups">"Sign-ups"</a>
                     <a class="link" href="#events">"Events"</a>
-                    <a class="link" href="#audit">"Audit log"</a>
+                    <a class="link" href="/audit">"Audit log"</a>
+                    <a class="link" href="/operators">"Operators"</a>
                 </p>
                 <TopError message=Signal::stored(message)/>
                 <Attention problems=problems/>
                 <Figures figures=figures/>
-                <Tenants tenants=tenants wanted=wanted/>
+                <Tenants tenants=tenants wanted=wanted role=role/>
                 <Events rows=events now=now/>
                 <Audit rows=audit now=now/>
             </PageShell>
@@ -79,14 +81,19 @@ pub fn OperatorSignIn() -> impl IntoView {
         forms::redirect("/");
     }
     let message = forms::refusal_from_query(|key| query.get(key)).map(|f| f.message);
+    let notice = (query.get("notice").as_deref() == Some("password") && message.is_none())
+        .then_some("Your new password is set. Sign in with it.");
     let name = query.get("name").unwrap_or_default();
     view! {
         <Centered title="Operator sign-in">
             <div>
                 <h1 class="text-2xl">"Operator"</h1>
                 <p class="s">
-                    "The first start printed a name and a password on the server."
+                    "The first operator is made with the link that the first start printed on the server, others by the link that they were given."
                 </p>
+            </div>
+            <div role="status" class="empty:hidden">
+                {notice.map(|text| view! { <p class="banner">"✓ " {text}</p> })}
             </div>
             <form method="post" action="/operator/sign-in" class="grid gap-4">
                 <TopError message=Signal::stored(message)/>
@@ -117,6 +124,9 @@ pub fn OperatorSignIn() -> impl IntoView {
                 </Field>
                 <button class="btn btn-p btn-lg">"Sign in"</button>
             </form>
+            <p class="s">
+                <a class="link" href="/recover">"Forgot your password?"</a>
+            </p>
         </Centered>
     }
 }
@@ -132,7 +142,10 @@ pub fn DeleteTenantPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::operator()?, id?)));
     load(async move {
         let (control, operator, id) = ready?;
-        let scope = control.auth().operator_tenant(&operator, id).await?;
+        let scope = control
+            .auth()
+            .operator_tenant(operator.owner()?, id)
+            .await?;
         let name = scope.name().as_str().to_owned();
         Ok::<_, Failure>(view! {
             <PageShell

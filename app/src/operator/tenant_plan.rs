@@ -24,7 +24,10 @@ pub async fn set_tenant_plan(id: i64, #[server(default)] plan: String) -> Result
     let done = async {
         let operator = context::operator()?;
         let (control, scope) = acting_for(id).await?;
-        control.tenants().set_plan(&operator, &scope, &plan).await
+        control
+            .tenants()
+            .set_plan(operator.support()?, &scope, &plan)
+            .await
     }
     .await;
     let page = format!("/tenants/{id}/plan");
@@ -45,7 +48,10 @@ pub fn TenantPlanPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::operator()?, id?)));
     load(async move {
         let (control, operator, id) = ready?;
-        let scope = control.auth().operator_tenant(&operator, id).await?;
+        let scope = control
+            .auth()
+            .operator_tenant(operator.support()?, id)
+            .await?;
         let view = control.tenants().dashboard(&scope).await?;
         let plans = control.plans().all(&operator).await?;
         let (name, devices) = (view.network.name, view.network.devices.len());

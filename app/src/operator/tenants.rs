@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use domain::{
-    ErrorCode, QuotaState, TenantStatus,
+    ErrorCode, OperatorRole, QuotaState, TenantId, TenantStatus,
     view::{DataView, TenantRow},
 };
 use leptos::prelude::*;
@@ -95,7 +95,11 @@ fn page(mut tenants: Vec<TenantRow>, wanted: &Wanted<SortBy>) -> Page<TenantRow>
 
 /// A page of the tenants that match a search (name, address or plan), with their actions.
 #[component]
-pub fn Tenants(tenants: Vec<TenantRow>, wanted: Wanted<SortBy>) -> impl IntoView {
+pub fn Tenants(
+    tenants: Vec<TenantRow>,
+    wanted: Wanted<SortBy>,
+    role: OperatorRole,
+) -> impl IntoView {
     let total = tenants.len();
     let page = page(tenants, &wanted);
     let count = match wanted.search.is_empty() {
@@ -140,7 +144,7 @@ pub fn Tenants(tenants: Vec<TenantRow>, wanted: Wanted<SortBy>) -> impl IntoView
                         </tr>
                     </thead>
                     <tbody>
-                        {page.rows.into_iter().map(|t| view! { <Row tenant=t/> }).collect_view()}
+                        {page.rows.into_iter().map(|t| view! { <Row tenant=t role=role/> }).collect_view()}
                     </tbody>
                 </table>
             </div>
@@ -160,8 +164,66 @@ pub fn Tenants(tenants: Vec<TenantRow>, wanted: Wanted<SortBy>) -> impl IntoView
     }
 }
 
+/// The plan of a tenant: a link for those who may change it.
 #[component]
-fn Row(tenant: TenantRow) -> impl IntoView {
+fn Plan(id: TenantId, name: String, plan: String, may_change: bool) -> AnyView {
+    if !may_change {
+        return view! { <span class="chip">{plan}</span> }.into_any();
+    }
+    let label = format!("Plan of {name}: {plan}. Change");
+    view! {
+        <a class="chip hover:underline" href=format!("/tenants/{id}/plan") aria-label=label>
+            {plan}
+        </a>
+    }
+    .into_any()
+}
+
+/// What an operator of this role may do to a tenant.
+#[component]
+fn Actions(id: TenantId, name: String, suspended: bool, role: OperatorRole) -> impl IntoView {
+    let (verb, flag) = match suspended {
+        true => ("Resume", "false"),
+        false => ("Suspend", "true"),
+    };
+    let suspend = (role >= OperatorRole::Support).then(|| {
+        view! {
+            <form method="post" action="/do/suspend_tenant">
+                <input type="hidden" name="id" value=id.to_string()/>
+                <input type="hidden" name="suspended" value=flag/>
+                <button class="btn btn-s" aria-label=format!("{verb} {name}")>
+                    {verb}
+                </button>
+            </form>
+        }
+    });
+    let delete = (role >= OperatorRole::Owner).then(|| {
+        view! {
+            <a
+                class="btn btn-s btn-d"
+                href=format!("/tenants/{id}/delete")
+                aria-label=format!("Delete {name}")
+            >
+                "Delete"
+            </a>
+        }
+    });
+    let password = (role >= OperatorRole::Support).then(|| {
+        view! {
+            <a
+                class="btn btn-s"
+                href=format!("/tenants/{id}/reset")
+                aria-label=format!("New password for {name}")
+            >
+                "Password"
+            </a>
+        }
+    });
+    view! { <span class="inline-flex gap-1.5">{suspend} {password} {delete}</span> }
+}
+
+#[component]
+fn Row(tenant: TenantRow, role: OperatorRole) -> impl IntoView {
     let suspended = is_suspended(&tenant.status);
     // On a phone it is beside the name, where there is room for a word or two.
     let (tone, beside) = state(&tenant.status, &tenant.data);
@@ -169,17 +231,12 @@ fn Row(tenant: TenantRow) -> impl IntoView {
         SLOWER | STOPPED => format!("{beside} until {}", data::next_month(&tenant.data)),
         _ => beside.to_owned(),
     };
-    let (verb, flag) = if suspended {
-        ("Resume", "false")
-    } else {
-        ("Suspend", "true")
-    };
     let name = tenant.name.clone();
     let slot = format!("wg{} · {}", tenant.slot, tenant.subnet);
     let devices = format!("{} / {}", tenant.online, tenant.devices);
     let (used, of) = month(&tenant.data);
+    let may_change = role >= OperatorRole::Support;
     let phone = format!("{slot} · {devices} devices · {used} {of}");
-    let plan_path = format!("/tenants/{}/plan", tenant.id);
     view! {
         <tr>
             <td class="wide">
@@ -191,13 +248,12 @@ fn Row(tenant: TenantRow) -> impl IntoView {
                 <Chip tone=tone>{beside}</Chip>
             </td>
             <td class="full">
-                <a
-                    class="chip hover:underline"
-                    href=plan_path
-                    aria-label=format!("Plan of {name}: {}. Change", tenant.plan)
-                >
-                    {tenant.plan.clone()}
-                </a>
+                <Plan
+                    id=tenant.id
+                    name=name.clone()
+                    plan=tenant.plan
+                    may_change=may_change
+                />
             </td>
             <td class="e num hide">{devices}</td>
             <td class="e num hide">
@@ -208,25 +264,16 @@ fn Row(tenant: TenantRow) -> impl IntoView {
                 <Chip tone=tone>{state}</Chip>
             </td>
             <td class="e full">
-                <span class="inline-flex gap-1.5">
-                    <form method="post" action="/do/suspend_tenant">
-                        <input type="hidden" name="id" value=tenant.id.to_string()/>
-                        <input type="hidden" name="suspended" value=flag/>
-                        <button class="btn btn-s" aria-label=format!("{verb} {name}")>
-                            {verb}
-                        </button>
-                    </form>
-                    <a
-                        class="btn btn-s btn-d"
-                        href=format!("/tenants/{}/delete", tenant.id)
-                        aria-label=format!("Delete {name}")
-                    >
-                        "Delete"
-                    </a>
-                </span>
+                <Actions id=tenant.id name=name suspended=suspended role=role/>
             </td>
         </tr>
     }
+}
+
+/// Returns whether its DNS filter sleeps, because no device has connected yet.
+fn is_asleep(status: &TenantStatus) -> bool {
+    let problem = status.dns.problem();
+    problem.is_some_and(|p| p.code == ErrorCode::Asleep)
 }
 
 fn is_suspended(status: &TenantStatus) -> bool {
@@ -246,6 +293,8 @@ fn state(status: &TenantStatus, data: &DataView) -> (Tone, &'static str) {
         (Tone::Plain, "Suspended")
     } else if status.firewall.problem().is_some() || status.tunnel.problem().is_some() {
         (Tone::Bad, "No tunnel")
+    } else if is_asleep(status) {
+        (Tone::Plain, "Asleep")
     } else if status.dns.problem().is_some() {
         (Tone::Warn, "No DNS filter")
     } else {
@@ -278,7 +327,7 @@ fn matches(tenant: &TenantRow, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{Part, Problem, TenantId, Timestamp};
+    use domain::{Part, Problem, Timestamp};
 
     fn row() -> TenantRow {
         TenantRow {
@@ -290,9 +339,13 @@ mod tests {
             node: None,
             slot: 1,
             subnet: "10.88.1.0/24".into(),
+            dns_address: "10.92.0.3".into(),
+            public_key: String::new(),
             devices: 6,
             online: 4,
             created_at: Timestamp(0),
+            invitation: None,
+            asleep_since: None,
             status: TenantStatus::default(),
         }
     }
@@ -360,6 +413,8 @@ mod tests {
         assert_eq!(state(&status, &data).1, SLOWER);
         status.dns = problem(ErrorCode::ImageMissing);
         assert_eq!(state(&status, &data).1, "No DNS filter");
+        status.dns = problem(ErrorCode::Asleep);
+        assert_eq!(state(&status, &data).1, "Asleep");
         status.tunnel = problem(ErrorCode::WireguardUnavailable);
         assert_eq!(state(&status, &data).1, "No tunnel");
         status.firewall = problem(ErrorCode::Suspended);

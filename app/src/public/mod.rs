@@ -1,12 +1,20 @@
 //! The pages on the way to a network: the landing page, sign-up, sign-in and
 //! the progress of a new network.
 
+#[cfg(feature = "ssr")]
+mod closed;
 pub mod landing;
 #[cfg(feature = "ssr")]
 mod node_full;
 pub mod progress;
+#[cfg(feature = "ssr")]
+pub mod recover;
+#[cfg(feature = "ssr")]
+pub mod reset;
 pub mod sign_in;
 pub mod sign_up;
 
+#[cfg(feature = "ssr")]
+use closed::{ClosedBanner, InvitationBanner};
 #[cfg(feature = "ssr")]
 use node_full::NodeFullBanner;

@@ -99,7 +99,8 @@ pub fn Submit(
     #[prop(into)]
     text: String,
     /// The text while it waits, e.g. "Signing in …".
-    waiting: &'static str,
+    #[prop(into)]
+    waiting: String,
 ) -> impl IntoView {
     let show_waiting = RwSignal::new(false);
     Effect::new(move |_| {
@@ -115,7 +116,7 @@ pub fn Submit(
     view! {
         <button type="submit" class=class disabled=busy aria-busy=move || busy.get().to_string()>
             <span class="spinner" aria-hidden="true"></span>
-            {move || if show_waiting.get() { waiting.to_owned() } else { text.clone() }}
+            {move || if show_waiting.get() { waiting.clone() } else { text.clone() }}
         </button>
     }
 }

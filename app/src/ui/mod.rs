@@ -6,14 +6,17 @@ pub mod chart;
 mod form;
 pub mod format;
 mod icons;
+mod new_password;
 #[cfg(feature = "ssr")]
 mod page;
 mod parts;
 pub mod plan_text;
 pub mod quantity;
+mod strength;
 
 pub use form::{Field, Note, Submit, TopError};
 pub use icons::{Glyph, Icon};
+pub use new_password::NewPasswordInput;
 #[cfg(feature = "ssr")]
 pub use page::{Area, Centered, NavItem, PageHead, PageShell};
 pub use parts::{Banner, Brand, Chip, EmptyState, RelativeTime, Segmented, ThemeSwitch, Tone};

@@ -30,6 +30,10 @@ pub enum NavItem {
     Use,
     /// The machines.
     Nodes,
+    /// Who may sign up.
+    SignUps,
+    /// Who runs the installation.
+    Operators,
     /// The operator's event log.
     Log,
     /// The operator's audit log.
@@ -54,7 +58,7 @@ const TENANT: [NavLink; 6] = [
     (Some(NavItem::Account), Glyph::Person, "/account", "Account"),
 ];
 
-const OPERATOR: [NavLink; 7] = [
+const OPERATOR: [NavLink; 10] = [
     (Some(NavItem::Home), Glyph::Home, "/", "Home"),
     (
         Some(NavItem::Tenants),
@@ -65,8 +69,21 @@ const OPERATOR: [NavLink; 7] = [
     (Some(NavItem::Plans), Glyph::Tag, "/plans", "Plans"),
     (Some(NavItem::Use), Glyph::Gauge, "/use", "Use"),
     (Some(NavItem::Nodes), Glyph::Server, "/nodes", "Nodes"),
+    (
+        Some(NavItem::SignUps),
+        Glyph::Person,
+        "/sign-ups",
+        "Sign-ups",
+    ),
     (Some(NavItem::Log), Glyph::Alert, "/#events", "Events"),
-    (Some(NavItem::Audit), Glyph::Log, "/#audit", "Audit log"),
+    (Some(NavItem::Audit), Glyph::Log, "/audit", "Audit log"),
+    (
+        Some(NavItem::Operators),
+        Glyph::People,
+        "/operators",
+        "Operators",
+    ),
+    (Some(NavItem::Account), Glyph::Person, "/account", "Account"),
 ];
 
 fn nav_links(area: Area) -> &'static [NavLink] {
@@ -76,12 +93,17 @@ fn nav_links(area: Area) -> &'static [NavLink] {
     }
 }
 
-/// Returns the entries of a phone's bar. The operator's logs are parts of the home page,
-/// which links to them: with them, the bar would have more than five entries.
+/// Returns the entries of a phone's bar. The operator's home page links to the sign-ups, the logs
+/// and the operators, and the operator's account is above the page: with them, the bar
+/// would have more than five entries.
 fn tabs(area: Area) -> impl Iterator<Item = &'static NavLink> {
-    let is_log = |item| matches!(item, Some(NavItem::Log | NavItem::Audit));
+    let is_elsewhere = move |item| match item {
+        Some(NavItem::SignUps | NavItem::Log | NavItem::Audit | NavItem::Operators) => true,
+        Some(NavItem::Account) => area == Area::Operator,
+        _ => false,
+    };
     let links = nav_links(area).iter();
-    links.filter(move |(item, ..)| !is_log(*item))
+    links.filter(move |(item, ..)| !is_elsewhere(*item))
 }
 
 fn nav(links: impl Iterator<Item = &'static NavLink>, current: NavItem) -> impl IntoView {
@@ -140,6 +162,19 @@ pub fn PageShell(
             <header class="topbar">
                 <Brand/>
                 <span class="ms-auto flex">
+                    {(area == Area::Operator)
+                        .then(|| {
+                            view! {
+                                <a
+                                    class="btn btn-q btn-icon"
+                                    href="/account"
+                                    aria-label="Account"
+                                    title="Account"
+                                >
+                                    <Icon glyph=Glyph::Person/>
+                                </a>
+                            }
+                        })}
                     <ThemeSwitch/>
                     <SignOut/>
                 </span>

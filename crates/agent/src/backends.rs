@@ -28,6 +28,7 @@ pub struct Backends {
     pub dns: Arc<AdGuard>,
     /// The shared block lists.
     pub lists: Arc<Lists>,
+    folders: DiskFolders,
     settings: AgentSettings,
 }
 
@@ -49,6 +50,7 @@ impl Backends {
             containers: Arc::new(Docker::new(settings.containers.clone())),
             dns: Arc::new(AdGuard::new(settings.dns.clone(), lists.clone())?),
             lists,
+            folders: DiskFolders::new(settings.engine.clone()),
             settings,
         })
     }
@@ -65,6 +67,8 @@ impl Backends {
         let source = Arc::new(FeedSource::new(feed, checkpoint));
         let (settings, ports) = (&self.settings, self.ports(source.clone()));
         Agent::following(settings.node, ports, settings.engine.clone(), &source)
+            .limited(settings.max_tenants)
+            .copying(settings.node, self.folders.clone(), settings.disk)
             .measuring(Arc::new(self.memory()), settings.memory_reserve)
             .watching(
                 Arc::new(self.resources()),
@@ -99,7 +103,7 @@ impl Backends {
             connections: Arc::new(Conntrack),
             containers: self.containers.clone(),
             dns: self.dns.clone(),
-            folders: Arc::new(DiskFolders::new(self.settings.engine.clone())),
+            folders: Arc::new(self.folders.clone()),
             specs,
         }
     }

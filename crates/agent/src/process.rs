@@ -3,10 +3,11 @@
 use crate::{
     capacity::CapacityMeter,
     feed_source::FeedSource,
-    link::local::LocalNodes,
+    link::{copies::FolderCopies, local::LocalNodes},
     resources::{DiskLimits, ResourceMeter, Resources},
 };
 use domain::{NodeId, ResourceLimits};
+use folders::DiskFolders;
 use provisioning::{Node, NodePorts, NodeSettings, capacity::Memory};
 use std::{future::Future, sync::Arc};
 use tokio::task::JoinSet;
@@ -88,6 +89,24 @@ impl Agent {
         let meter = ResourceMeter::new(Some(resources), disk, limits, handle);
         self.resources = Arc::new(meter);
         self.nodes.set_resources(self.resources.clone());
+        self
+    }
+
+    /// Makes the process report that it may have so many tenants at most.
+    #[must_use]
+    pub fn limited(mut self, max_tenants: Option<u32>) -> Self {
+        self.nodes.set_max_tenants(max_tenants);
+        self
+    }
+
+    /// Lets what AdGuard Homes have stored be copied to other nodes and from them, at most as
+    /// much of a tenant as these limits permit.
+    #[must_use]
+    pub fn copying(mut self, node: NodeId, folders: DiskFolders, disk: DiskLimits) -> Self {
+        let handle = self.nodes.engine().clone();
+        let (max_bytes, free) = (disk.hard_bytes, disk.min_free_percent);
+        let copies = FolderCopies::new(node, folders, handle, max_bytes, free);
+        self.nodes.set_copies(copies);
         self
     }
 

@@ -26,4 +26,6 @@ pub struct AgentSettings {
     pub memory_reserve: Option<u64>,
     /// How much of the disk tenants may use.
     pub disk: DiskLimits,
+    /// How many tenants it may have at most; `None` for no limit.
+    pub max_tenants: Option<u32>,
 }

@@ -21,7 +21,7 @@ mod routes;
 mod state;
 
 pub use http::{
-    client::Client,
+    client::{Client, CommandLine},
     problem::{refuse, status},
 };
 pub use openapi::openapi;
@@ -46,6 +46,21 @@ pub struct Api {
 /// Returns whether a path is one of the published calls.
 pub fn is_published(path: &str) -> bool {
     matches!(path, "/api/auth/login" | "/api/peers")
+}
+
+/// Lets requests through to this router that have an operator's token, with any access. The
+/// others are refused as the interface refuses them.
+pub fn for_operators(control: Control, closing: watch::Receiver<bool>, router: Router) -> Router {
+    let state = ApiState {
+        control,
+        streams: Streams::default(),
+        closing,
+    };
+    router
+        .route_layer(from_fn(permission::require_operator))
+        .route_layer(from_fn_with_state(state, permission::grant))
+        .route_layer(from_fn(problem::render))
+        .route_layer(from_fn(guard::catch_panic_and_timeout))
 }
 
 /// Builds the interface. Every request has a [`Client`] as an extension; streams end once

@@ -21,13 +21,16 @@ use utoipa::{
             What version 1 says today stays: new operations, members and codes are added, and \
             none is taken away. A client therefore ignores members and codes that it does not \
             know.\n\n\
-            A refusal is a problem document (RFC 9457): compare `code`, show `detail`.",
+            A refusal is a problem document (RFC 9457): compare `code`, show `detail`.\n\n\
+            An operator acts for a tenant with the header `Maliknode-Tenant: NAME` and the \
+            tenant's operations; the audit log names the operator.",
         license(name = "AGPL-3.0-or-later", identifier = "AGPL-3.0-or-later")
     ),
     tags(
         (name = "access", description = "Tokens: what a request shows."),
         (name = "sign-up", description = "Becoming a tenant."),
         (name = "account", description = "A tenant's account."),
+        (name = "security", description = "How the own account is protected: sessions, password, second factor, recovery codes."),
         (name = "devices", description = "A tenant's devices."),
         (name = "traffic", description = "Graphs of past traffic."),
         (name = "events", description = "What happened to a tenant's network."),
@@ -65,10 +68,33 @@ pub fn openapi() -> &'static Value {
             all.merge(router.into_openapi());
         }
         let mut json = serde_json::to_value(all).unwrap_or_default();
+        close_requests(&mut json);
         describe_answers(&mut json);
         json
     });
     &JSON
+}
+
+/// Says of each form of a body that it has no further members, as `Body` refuses them. The
+/// derive says it of structs only.
+fn close_requests(api: &mut Value) {
+    let paths = api["paths"].as_object().into_iter().flatten();
+    let operations = paths.flat_map(|(_, item)| item.as_object().into_iter().flatten());
+    let name = |(_, operation): (_, &Value)| {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let name = schema["$ref"].as_str()?.rsplit('/').next()?;
+        Some(name.to_owned())
+    };
+    let names: Vec<String> = operations.filter_map(name).collect();
+    for name in names {
+        let schema = &mut api["components"]["schemas"][name];
+        let forms = schema.get_mut("oneOf").and_then(Value::as_array_mut);
+        for form in forms.into_iter().flatten() {
+            if form["type"] == "object" {
+                form["additionalProperties"] = false.into();
+            }
+        }
+    }
 }
 
 /// Gives each answer the description that OpenAPI demands: that of what it holds.

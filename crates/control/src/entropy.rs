@@ -56,7 +56,10 @@ impl Entropy {
 
     /// Returns a password that can be typed from a screen: 16 of 32 unambiguous
     /// characters (80 bits) in groups of four.
-    pub(crate) fn password(&self) -> Result<Secret, Failure> {
+    ///
+    /// # Errors
+    /// `Internal` without randomness.
+    pub fn password(&self) -> Result<Secret, Failure> {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
         let text: Vec<String> = self
             .bytes::<16>()?

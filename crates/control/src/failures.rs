@@ -8,9 +8,21 @@ use std::{
 };
 use store::StoreError;
 
-/// Returns eight hex digits that identify a line in the log. They are no secret.
+tokio::task_local! {
+    /// The id of the request that is being answered.
+    static REQUEST: String;
+}
+
+/// Runs the answer to a request, whose incidents have its id.
+pub async fn with_incident_id<F: Future>(id: String, answer: F) -> F::Output {
+    REQUEST.scope(id, answer).await
+}
+
+/// Returns the id of the request that is being answered, by which its lines in the log are
+/// found, or eight hex digits where there is none. It is no secret.
 pub fn incident_id() -> String {
-    format!("{:08x}", RandomState::new().hash_one(0) as u32)
+    let id = REQUEST.try_with(Clone::clone);
+    id.unwrap_or_else(|_| format!("{:08x}", RandomState::new().hash_one(0) as u32))
 }
 
 /// Logs an unexpected cause under a new id, and returns the failure for the
@@ -36,6 +48,14 @@ pub(crate) fn store_failure(e: StoreError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_incident_has_the_id_of_its_request() {
+        let answer = async { incident_id() };
+        let id = with_incident_id("0af7651916cd43dd8448eb211c80319c".to_owned(), answer).await;
+        assert_eq!(id, "0af7651916cd43dd8448eb211c80319c");
+        assert_ne!(incident_id(), id);
+    }
 
     #[test]
     fn an_unexpected_failure_shows_an_id_and_no_cause() {

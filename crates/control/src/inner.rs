@@ -1,17 +1,19 @@
 //! What the capabilities share. Each capability is a handle on it.
 
 use crate::{
-    auth::{Hasher, Limits, SigningKeys},
+    auth::{CredentialReads, Hasher, Limits, SigningKeys},
     control_planes::{Leases, SharedClock},
+    devices::DeviceLists,
     entropy::Entropy,
     events::{EventWriter, Timing},
+    figures::{Counters, FiguresCache},
     nodes::WorkerAccess,
     parts::{ControlParts, ControlSettings},
     quota::Quotas,
     traffic::Meter,
     watch::TenantNotifier,
 };
-use domain::Clock;
+use domain::{Clock, Timestamp};
 use protocol::Nodes;
 use std::sync::Arc;
 use store::Store;
@@ -20,6 +22,8 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) nodes: Arc<dyn Nodes>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// When this process began.
+    pub(crate) started_at: Timestamp,
     pub(crate) entropy: Entropy,
     pub(crate) settings: ControlSettings,
     pub(crate) workers: WorkerAccess,
@@ -31,6 +35,10 @@ pub(crate) struct Inner {
     pub(crate) events: EventWriter,
     pub(crate) notifier: Arc<TenantNotifier>,
     pub(crate) quotas: Arc<Quotas>,
+    pub(crate) counters: Counters,
+    pub(crate) figures: FiguresCache,
+    pub(crate) lists: DeviceLists,
+    pub(crate) credential_reads: CredentialReads,
 }
 
 impl Inner {
@@ -64,6 +72,7 @@ impl Inner {
             leases.clone(),
         );
         Self {
+            started_at: clock.now(),
             meter: Arc::new(meter),
             quotas,
             events: EventWriter::new(
@@ -75,7 +84,11 @@ impl Inner {
             ),
             hasher: Hasher::new(),
             signing_keys: SigningKeys::new(),
-            limits: Limits::new(&store, settings.sign_ups_per_hour),
+            limits: Limits::new(&store, &settings),
+            counters: Counters::default(),
+            figures: FiguresCache::default(),
+            lists: DeviceLists::default(),
+            credential_reads: CredentialReads::default(),
             notifier,
             leases,
             store,

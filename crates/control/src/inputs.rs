@@ -1,10 +1,11 @@
 //! What callers pass in, and the results that are not views.
 
 use domain::{
-    FilterPolicy, OperatorScope, Routing, Secret, TenantName, TenantScope, view::DeviceView,
+    FilterPolicy, OperatorPermission, Routing, Secret, TenantName, TenantScope, Timestamp,
+    view::DeviceView,
 };
 use protocol::Location;
-use store::SessionKey;
+use store::SessionDetails;
 
 /// The content of a sign-up form.
 #[derive(Debug)]
@@ -13,8 +14,10 @@ pub struct SignUp {
     pub name: String,
     /// The password, as typed.
     pub password: Secret,
-    /// The plan's id, as sent.
+    /// The plan's id, as sent. An invitation for a plan decides instead.
     pub plan: String,
+    /// The invitation's code, as sent.
+    pub invitation: Option<Secret>,
 }
 
 /// Permission to enter a tenant's dashboard: the browser opens
@@ -25,6 +28,54 @@ pub struct SignInTicket {
     pub name: TenantName,
     /// The one-time ticket, valid for one minute.
     pub ticket: Secret,
+    /// The cookie that the browser is known by from now on, on the host that was asked.
+    pub browser: Secret,
+}
+
+/// A sign-in whose password was right and that waits for a second factor.
+#[derive(Debug)]
+pub struct PendingSignIn {
+    /// What names it. It signs nobody in by itself.
+    pub token: Secret,
+    /// The cookie of the browser that it belongs to.
+    pub browser: Secret,
+    /// Until when it waits.
+    pub expires_at: Timestamp,
+}
+
+/// What became of a tenant's right password.
+#[derive(Debug)]
+pub enum SignInStep {
+    Done(SignInTicket),
+    SecondFactor(PendingSignIn),
+}
+
+impl SignInStep {
+    /// Returns the ticket, if nothing is left to do.
+    pub fn done(self) -> Option<SignInTicket> {
+        match self {
+            Self::Done(ticket) => Some(ticket),
+            Self::SecondFactor(_) => None,
+        }
+    }
+}
+
+/// What became of an operator's right password.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for a moment")]
+pub enum OperatorStep {
+    Done(OperatorSession),
+    SecondFactor(PendingSignIn),
+}
+
+impl OperatorStep {
+    /// Returns the session, if nothing is left to do.
+    pub fn done(self) -> Option<OperatorSession> {
+        match self {
+            Self::Done(session) => Some(session),
+            Self::SecondFactor(_) => None,
+        }
+    }
 }
 
 /// The permission that a used ticket gave.
@@ -32,20 +83,21 @@ pub struct SignInTicket {
 pub struct RedeemedTicket {
     /// The tenant whose host was asked.
     pub scope: TenantScope,
-    /// The session that the ticket was requested with. A session that begins
-    /// with the ticket ends with that one.
-    pub parent: Option<SessionKey>,
+    /// What the session that begins with the ticket stores.
+    pub session: SessionDetails,
+    /// The cookie that the browser is known by from now on, on this host.
+    pub browser: Secret,
 }
 
-/// An operator who gave the right password.
+/// An operator who gave the right password and, where there is one, second factor.
 #[derive(Debug)]
 pub struct OperatorSession {
     /// The permission.
-    pub scope: OperatorScope,
-    /// The part of the password's hash that a session stores. It matches until
-    /// the operator's password is replaced (`Auth::operator_session`), and reveals
-    /// nothing of it.
-    pub proof: String,
+    pub scope: OperatorPermission,
+    /// What the session stores.
+    pub session: SessionDetails,
+    /// The cookie that the browser is known by from now on.
+    pub browser: Secret,
 }
 
 /// A device after a change.
@@ -70,6 +122,13 @@ pub enum Audience {
 }
 
 impl Audience {
+    /// Returns the audience of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Dashboard, Self::Dns, Self::Operator]
+            .into_iter()
+            .find(|a| a.as_str() == text)
+    }
+
     /// Returns its name in the database.
     pub const fn as_str(self) -> &'static str {
         match self {

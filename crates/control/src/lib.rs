@@ -6,6 +6,7 @@
 //! alone. There is a folder for each capability, and each capability is
 //! a handle: `control.devices().add(…)`.
 
+mod account;
 mod answers;
 mod auth;
 mod control_planes;
@@ -14,6 +15,7 @@ mod dns;
 mod entropy;
 mod events;
 mod failures;
+mod figures;
 mod inner;
 mod inputs;
 mod jobs;
@@ -22,33 +24,41 @@ mod operators;
 mod parts;
 mod plans;
 mod quota;
+mod sign_ups;
 mod tenants;
 #[cfg(test)]
 mod test_node;
 mod traffic;
 mod watch;
 
+pub use account::{Account, ResetLink, ResetTarget};
 pub use answers::{Answers, ClaimedKey, Repeat};
 pub use auth::{
-    ApiCaller, ApiGrant, ApiPermission, ApiToken, ApiTokens, Auth, ChangeBudget, CreatedToken,
-    Grant, NewApiToken, TenantSession,
+    AccountScope, ApiCaller, ApiGrant, ApiPermission, ApiStep, ApiToken, ApiTokens, Auth,
+    ChangeBudget, CreatedToken, Grant, NewApiToken, Presence, PresentedTicket, RecoveryCodes,
+    SignInClient, TenantSession, TotpEnrolment, address_prefix, browser_hash,
 };
 pub use devices::{Devices, Peer};
 pub use dns::Dns;
 pub use entropy::Entropy;
 pub use events::{Events, TenantEvent};
-pub use failures::{incident_id, internal};
+pub use failures::{incident_id, internal, with_incident_id};
+pub use figures::{ActivityFigures, Figures, InstallationFigures, Outcome, PendingFigures};
 pub use inputs::{
-    Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorSession, RedeemedTicket,
-    SignInTicket, SignUp,
+    Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorSession, OperatorStep,
+    PendingSignIn, RedeemedTicket, SignInStep, SignInTicket, SignUp,
 };
 pub use nodes::{
-    Certificates, IssuedCertificate, JoinToken, NewToken, NodesHandle, StoreSpecs, WorkerAccess,
+    Certificates, IssuedCertificate, JoinToken, NewToken, NodeChange, NodesHandle, StoreSpecs,
+    WorkerAccess, address_problem,
 };
-pub use operators::{Numbered, Operators};
+pub use operators::{
+    AuditFormat, AuditQuery, LoggedEvent, Numbered, OperatorLink, OperatorWelcome, Operators,
+};
 pub use parts::{ControlParts, ControlSettings};
 pub use plans::Plans;
-pub use tenants::Tenants;
+pub use sign_ups::{InvitationOffer, MadeInvitation, SignUpSetting, SignUps};
+pub use tenants::{TenantTerms, Tenants, TermsChange};
 pub use traffic::Traffic;
 pub use watch::Watch;
 
@@ -80,6 +90,11 @@ impl Control {
     /// Returns the handle on sign-in, sessions and permissions.
     pub fn auth(&self) -> Auth<'_> {
         Auth(&self.0)
+    }
+
+    /// Returns the handle on the own account.
+    pub fn account(&self) -> Account<'_> {
+        Account(&self.0)
     }
 
     /// Returns the handle on answers that are given again.
@@ -122,9 +137,19 @@ impl Control {
         Operators(&self.0)
     }
 
+    /// Returns the handle on who may sign up.
+    pub fn sign_ups(&self) -> SignUps<'_> {
+        SignUps(&self.0)
+    }
+
     /// Returns the handle on the nodes.
     pub fn nodes(&self) -> NodesHandle<'_> {
         NodesHandle(&self.0)
+    }
+
+    /// Returns the handle on figures of the whole installation.
+    pub fn figures(&self) -> Figures<'_> {
+        Figures(&self.0)
     }
 
     /// Returns the handle on what changes while a page is open.

@@ -1,7 +1,7 @@
 //! The parts that the core is built from, and the operator's settings.
 
 use crate::{entropy::Entropy, nodes::WorkerAccess};
-use domain::{AddressPlan, Clock, NodeId, Slot};
+use domain::{AddressPlan, Clock, NodeId, SignUpMode, Slot};
 use protocol::Nodes;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store::Store;
@@ -41,8 +41,17 @@ pub struct ControlSettings {
     pub excluded_slots: BTreeSet<Slot>,
     /// The limit on the number of the local node's tenants; `None` means as many as fit.
     pub max_tenants: Option<u32>,
+    /// Where the installation's pages are, e.g. `https://vpn.example.org`, for links.
+    pub base_url: String,
+    /// Who may sign up, where no operator has set it.
+    pub sign_up: SignUpMode,
     /// Sign-ups allowed per hour from one address; 0 means no limit.
     pub sign_ups_per_hour: u32,
+    /// Sign-ups allowed per hour in all; 0 means no limit.
+    pub sign_ups_per_hour_total: u32,
+    /// How long after its sign-up a tenant is put to sleep of which no device has connected;
+    /// never for zero.
+    pub sleep_after: Duration,
     /// How long a node that a tenant has left sends its packets on to the new one; not at
     /// all for zero.
     pub forward_time: Duration,

@@ -53,7 +53,11 @@ pub(crate) fn control_settings(name: &str) -> ControlSettings {
         local: Some(LOCAL_NODE),
         excluded_slots: BTreeSet::new(),
         max_tenants: None,
+        base_url: "https://vpn.example.org".to_owned(),
+        sign_up: domain::SignUpMode::Open,
         sign_ups_per_hour: 0,
+        sign_ups_per_hour_total: 0,
+        sleep_after: std::time::Duration::ZERO,
         forward_time: std::time::Duration::from_secs(86_400),
         time_zone: "UTC".to_owned(),
     }
@@ -76,12 +80,14 @@ pub(crate) async fn store(root: &Path) -> Store {
 pub(crate) async fn tenant(store: &Store, name: &str) -> TenantScope {
     let name = TenantName::parse(name).unwrap();
     let tenant = NewTenant {
+        actor: None,
         name: name.clone(),
         password_hash: Secret::new("hash"),
         plan: "home".to_owned(),
         private_key: samples::key(name.as_str().len().try_into().unwrap(), 0),
         dns_password: Secret::new("dns"),
         time_zone: "UTC".to_owned(),
+        invitation: None,
         dns_password_hash: "hash".to_owned(),
         now: NOW,
     };

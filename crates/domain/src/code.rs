@@ -65,6 +65,8 @@ codes! {
     /// No further tenant fits on the node: its slots or its memory are used up,
     /// or the operator's limit is reached.
     NodeFull "node_full",
+    /// This control plane has just started, and no node has connected to it yet.
+    NodesStarting "nodes_starting",
     /// A node's name or host of the wrong form.
     NodeMalformed "node_malformed",
     /// A node's name that is in use.
@@ -91,6 +93,26 @@ codes! {
     TokenLimit "token_limit",
     /// The token's holder, or this token, may not do that.
     NotPermitted "not_permitted",
+    /// A wrong code of an authenticator app, or a recovery code that is not valid.
+    CodeInvalid "code_invalid",
+    /// A sign-in that needs a second factor, where only a password can be given.
+    SecondFactorNeeded "second_factor_needed",
+    /// A sign-in that waited too long for its second factor, or had too many wrong codes.
+    SignInExpired "sign_in_expired",
+    /// The act needs a proof that the account's holder is present, not older than 10 minutes.
+    PresenceNeeded "presence_needed",
+    /// A link to a new password that was used, has expired, was replaced or never existed.
+    ResetInvalid "reset_invalid",
+    /// The account has a second factor of that kind already.
+    FactorExists "factor_exists",
+    /// A change after which the installation would have no owner.
+    LastOwner "last_owner",
+    /// An operator's name of the wrong form.
+    OperatorMalformed "operator_malformed",
+    /// A link for an operator that was used, has expired or never existed.
+    OperatorLinkInvalid "operator_link_invalid",
+    /// A role that does not exist.
+    RoleUnknown "role_unknown",
     /// A one-time ticket that was used, has expired or never existed.
     TicketInvalid "ticket_invalid",
     /// The object does not exist, or belongs to another tenant.
@@ -147,6 +169,20 @@ codes! {
     TenantUnreadable "tenant_unreadable",
     /// The tenant is suspended by the operator.
     Suspended "suspended",
+    /// The tenant has no DNS filter until a device connects or it signs in.
+    Asleep "asleep",
+    /// Sign-ups are closed at present.
+    SignUpClosed "sign_up_closed",
+    /// A sign-up needs an invitation.
+    InvitationNeeded "invitation_needed",
+    /// An invitation that does not exist.
+    InvitationUnknown "invitation_unknown",
+    /// An invitation that was used as often as it may be.
+    InvitationUsedUp "invitation_used_up",
+    /// An invitation that has expired or was revoked, or whose plan is gone.
+    InvitationEnded "invitation_ended",
+    /// An invitation with a value that is not possible.
+    InvitationMalformed "invitation_malformed",
     /// The server is overloaded; the client should try again.
     Busy "busy",
     /// The node's machine is not connected or does not answer.

@@ -12,6 +12,10 @@ use std::fmt;
 pub enum Field {
     Name,
     Password,
+    /// A password that replaces another one.
+    NewPassword,
+    /// A code of an authenticator app, or a recovery code.
+    Code,
     Plan,
     Label,
     /// The traffic a device sends through the tunnel.
@@ -38,6 +42,16 @@ pub enum Field {
     TimeZone,
     /// The host that a node's devices connect to.
     Host,
+    /// An operator's role.
+    Role,
+    /// The invitation of a sign-up.
+    Invitation,
+    /// How often an invitation may be used.
+    Uses,
+    /// How long an invitation is valid.
+    Lifetime,
+    /// The operator's note on an invitation.
+    Note,
 }
 
 /// Why a request failed.

@@ -34,6 +34,10 @@ id!(
     DeviceId
 );
 id!(
+    /// A row of `invitations`: permission to sign up, once or several times.
+    InvitationId
+);
+id!(
     /// A machine that runs tunnels and DNS containers. The local one is 1.
     NodeId
 );

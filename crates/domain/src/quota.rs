@@ -26,6 +26,9 @@ pub enum QuotaState {
 }
 
 impl QuotaState {
+    /// Every state, the least restricted first.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Warned, Self::Slowed, Self::Stopped];
+
     /// Returns the state of a tenant of that plan that has used so many bytes since its
     /// month began.
     pub fn of(used_bytes: u64, plan: &Plan) -> Self {
@@ -67,9 +70,7 @@ impl QuotaState {
 
     /// Parses the name in the database.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Warned, Self::Slowed, Self::Stopped]
-            .into_iter()
-            .find(|s| s.as_str() == text)
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
     }
 }
 

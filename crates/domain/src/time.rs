@@ -88,11 +88,70 @@ impl Timestamp {
         }
     }
 
+    /// Reads a date, which is its first moment, or a time in UTC as RFC 3339 writes it with
+    /// a Z: `2026-11-27` or `2026-11-27T20:15:00Z`, with or without milliseconds.
+    pub fn parse_utc(text: &str) -> Option<Self> {
+        let (date, time) = match text.trim().split_once(['T', 't', ' ']) {
+            Some((date, time)) => (date, Some(time)),
+            None => (text.trim(), None),
+        };
+        let mut parts = date.splitn(3, '-');
+        let mut next = |digits| number(parts.next()?, digits);
+        let (year, month, day) = (next(4)?, next(2)?, next(2)?);
+        let days = days_of_date(year, month, day)?;
+        let millis = match time {
+            Some(time) => millis_of_day(time)?,
+            None => 0,
+        };
+        Some(Self(days * DAY_MILLIS + millis))
+    }
+
     /// Returns the first moment of the calendar month (UTC).
     pub const fn month_start(self) -> Self {
         let days = self.secs().div_euclid(DAY_SECS);
         Self::from_secs((days - (self.utc().day as i64 - 1)) * DAY_SECS)
     }
+}
+
+/// Reads a number of exactly so many digits.
+fn number(text: &str, digits: usize) -> Option<i64> {
+    let is_plain = text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
+}
+
+/// Returns the days from 1970-01-01 to a date, if there is such a date. This is Howard
+/// Hinnant's `days_from_civil`.
+fn days_of_date(year: i64, month: i64, day: i64) -> Option<i64> {
+    let date = UtcDateTime {
+        year,
+        month: u32::try_from(month).ok().filter(|m| (1..=12).contains(m))?,
+        day: u32::try_from(day).ok()?,
+        hour: 0,
+        minute: 0,
+        second: 0,
+    };
+    if !(1..=date.days_in_month()).contains(&date.day) {
+        return None;
+    }
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let yoe = y - era * 400;
+    let doy = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+    Some(era * 146_097 + doe - 719_468)
+}
+
+/// Returns the milliseconds from midnight to `20:15:00Z` or `20:15:00.123Z`.
+fn millis_of_day(time: &str) -> Option<i64> {
+    let time = time.strip_suffix(['Z', 'z'])?;
+    let (time, millis) = match time.split_once('.') {
+        Some((time, millis)) => (time, number(millis, 3)?),
+        None => (time, 0),
+    };
+    let mut parts = time.splitn(3, ':');
+    let mut next = |end| number(parts.next()?, 2).filter(|n| *n < end);
+    let (hour, minute, second) = (next(24)?, next(60)?, next(60)?);
+    Some(((hour * 60 + minute) * 60 + second) * 1_000 + millis)
 }
 
 impl UtcDateTime {
@@ -111,6 +170,40 @@ impl UtcDateTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_read_as_it_is_written() {
+        let read = |text: &str| Timestamp::parse_utc(text).map(|t| t.0);
+        assert_eq!(read("1970-01-01"), Some(0));
+        assert_eq!(read(" 2026-11-24 "), Some(1_795_478_400_000));
+        assert_eq!(read("2026-11-24T00:00:00.123Z"), Some(1_795_478_400_123));
+        assert_eq!(read("2026-11-24t20:15:01z"), Some(1_795_551_301_000));
+        for day in -800_000..800_000 {
+            let at = Timestamp(day * DAY_MILLIS);
+            let t = at.utc();
+            if (0..10_000).contains(&t.year) {
+                let text = format!("{:04}-{:02}-{:02}", t.year, t.month, t.day);
+                assert_eq!(Timestamp::parse_utc(&text), Some(at), "{text}");
+            }
+        }
+        for bad in [
+            "",
+            "2026",
+            "2026-13-01",
+            "2026-02-29",
+            "2026-1-1",
+            "2026-11-24T",
+            "26-11-24",
+            "2026-11-24T24:00:00Z",
+            "2026-11-24T20:15:00",
+            "2026-11-24T20:15Z",
+            "2026-11-24-1",
+            "2026-11-24T20:15:00+01:00",
+            "+026-11-24",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn ages_are_formatted_for_people() {

@@ -1,14 +1,18 @@
 //! The data that pages and the REST API show. Views contain no secrets, so they
 //! can be serialised into a page as they are.
 
+mod account;
 mod nodes;
+mod operators;
 
+pub use account::{ActivityRow, SecurityView, SessionKind, SessionRow};
 pub use nodes::{MoveRow, NodeFigures, NodeProblem, NodeRow, NodesView, WorkersAllowed};
+pub use operators::{OperatorInvitation, OperatorRow, OperatorsView};
 
 use crate::{
     client_config::Routing,
     code::ErrorCode,
-    id::{DeviceId, TenantId},
+    id::{DeviceId, InvitationId, TenantId},
     message::Message,
     plan::{AtLimit, Plan},
     policy::FilterPolicy,
@@ -344,14 +348,31 @@ pub struct TenantRow {
     /// The number of the slot.
     pub slot: u16,
     pub subnet: String,
+    /// The address of its DNS container.
+    pub dns_address: String,
+    /// The public key of its tunnel, in base64.
+    pub public_key: String,
     /// The number of devices.
     pub devices: u32,
     /// The number of connected devices.
     pub online: u32,
     /// The time of the sign-up.
     pub created_at: Timestamp,
+    /// The invitation that it signed up with.
+    pub invitation: Option<InvitationId>,
+    /// Since when it sleeps, because no device has connected yet.
+    pub asleep_since: Option<Timestamp>,
     /// The status of the tenant's parts.
     pub status: TenantStatus,
+}
+
+/// A name that an operator has reserved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservedName {
+    pub name: String,
+    /// Who reserved it, as the audit log names them.
+    pub added_by: String,
+    pub added_at: Timestamp,
 }
 
 /// The operator's first page.
@@ -535,4 +556,12 @@ pub struct AuditRow {
     pub action: String,
     /// The object of the action, e.g. `abcd/My phone`.
     pub object: String,
+    /// Further details as text.
+    pub detail: String,
+    /// The prefix of the address that the request came from; empty where there is none.
+    pub origin: String,
+    /// What was changed, as it was.
+    pub before: String,
+    /// What was changed, as it is.
+    pub after: String,
 }

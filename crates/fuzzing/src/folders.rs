@@ -51,6 +51,7 @@ pub(crate) fn run(data: &[u8]) {
         tunnel_packets: provisioning::spec::PacketRate::at_least(100_000),
         image: String::new(),
         fallback_dns: Ipv4Addr::LOCALHOST,
+        key_files: true,
     });
     let spec = tenant(&mut bytes, "abcd");
     let dir = root.path().join("users/user_abcd");

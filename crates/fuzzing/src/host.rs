@@ -100,9 +100,12 @@ fn head(hosts: [&[u8]; 2], target: &[u8], forwarded: &[(&'static str, &[u8])]) -
 
 fn request_info_holds(base: &Base, bare: &Parts, proxied: &Parts, forwarded: &[(&str, &[u8])]) {
     let site = |trusted: &[&str]| Site {
+        forwarded_host: true,
         base: base.clone(),
         scheme: "http",
         trusted_proxies: trusted.iter().filter_map(|t| t.parse().ok()).collect(),
+        cors_origins: Vec::new(),
+        operator_from: Vec::new(),
     };
     let same = |a: &Option<RequestInfo>| {
         a.as_ref()

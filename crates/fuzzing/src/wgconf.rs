@@ -96,6 +96,7 @@ pub(crate) fn tenant(bytes: &mut Bytes<'_>, name: &str) -> TenantSpec {
         slot,
         private_key: PrivateKey::from_random(bytes.key()),
         suspended: false,
+        asleep: false,
         dns_password: Secret::new("x"),
         dns_password_hash: "x".to_owned(),
         limits: protocol::TenantLimits::default(),

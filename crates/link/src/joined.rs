@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use domain::{NodeId, Problem, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
-    DnsStream, Location, MachineState, NodeState, NodeStatistics, Nodes, ReadingOrder, Reported,
-    ResourceUsage, TenantState,
+    DnsStream, FolderCopy, FolderOwner, FolderReceipt, FolderStream, Location, MachineState,
+    NodeState, NodeStatistics, Nodes, ReadingOrder, Reported, ResourceUsage, TenantState,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -114,5 +114,23 @@ impl Nodes for JoinedNodes {
 
     async fn dns_counts(&self, at: Location, name: &TenantName) -> Result<QueryCounts, Problem> {
         self.of(at.node).dns_counts(at, name).await
+    }
+
+    async fn read_folder(&self, copy: &FolderCopy) -> Result<FolderStream, Problem> {
+        self.of(copy.at.node).read_folder(copy).await
+    }
+
+    async fn write_folder(
+        &self,
+        copy: &FolderCopy,
+        owner: &FolderOwner,
+        archive: FolderStream,
+    ) -> Result<FolderReceipt, Problem> {
+        let node = self.of(copy.at.node);
+        node.write_folder(copy, owner, archive).await
+    }
+
+    async fn end_copy(&self, at: Location, name: &TenantName) -> Result<(), Problem> {
+        self.of(at.node).end_copy(at, name).await
     }
 }

@@ -245,6 +245,25 @@ pub enum EventKind {
         /// The name of this node.
         to: String,
     },
+    /// A tenant of which no device has connected yet: its AdGuard Home is stopped.
+    TenantAsleep { tenant: EventTenant },
+    /// A tenant that was asleep is used again.
+    TenantAwake { tenant: EventTenant },
+    /// A tenant was moved here from another node, with what its AdGuard Home had stored.
+    TenantMovedWithData {
+        tenant: EventTenant,
+        /// The name of the other node.
+        from: String,
+        /// The name of this node.
+        to: String,
+        /// The bytes that were copied.
+        bytes: u64,
+    },
+    /// A tenant could not be moved to another node. It is tried again.
+    MoveFailed {
+        tenant: EventTenant,
+        problem: Message,
+    },
     /// Events that were not recorded: there were too many.
     EventsLost { count: u64 },
     /// The database was restored from an earlier state, and the node follows it:
@@ -267,7 +286,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// The codes of the events that concern a tenant.
-    pub const TENANT_CODES: [&str; 35] = [
+    pub const TENANT_CODES: [&str; 39] = [
         "drift.interface_gone",
         "drift.key_changed",
         "drift.port_changed",
@@ -303,6 +322,10 @@ impl EventKind {
         "quota.reached",
         "quota.reset",
         "tenant.moved",
+        "tenant.moved_with_data",
+        "tenant.move_failed",
+        "tenant.asleep",
+        "tenant.awake",
     ];
 
     /// Returns the kind's name, e.g. `drift.interface_gone`, `part.dns.failed` or
@@ -323,6 +346,10 @@ impl EventKind {
             Self::QuotaReached { .. } => "quota.reached".to_owned(),
             Self::QuotaReset { .. } => "quota.reset".to_owned(),
             Self::TenantMoved { .. } => "tenant.moved".to_owned(),
+            Self::TenantMovedWithData { .. } => "tenant.moved_with_data".to_owned(),
+            Self::MoveFailed { .. } => "tenant.move_failed".to_owned(),
+            Self::TenantAsleep { .. } => "tenant.asleep".to_owned(),
+            Self::TenantAwake { .. } => "tenant.awake".to_owned(),
             Self::EventsLost { .. } => "events.lost".to_owned(),
             Self::DatabaseRestored { .. } => "database.restored".to_owned(),
             Self::NodeCopied { .. } => "node.copied".to_owned(),
@@ -345,7 +372,11 @@ impl EventKind {
             | Self::QuotaWarned { tenant, .. }
             | Self::QuotaReached { tenant, .. }
             | Self::QuotaReset { tenant }
-            | Self::TenantMoved { tenant, .. } => Some(tenant),
+            | Self::TenantMoved { tenant, .. }
+            | Self::TenantMovedWithData { tenant, .. }
+            | Self::MoveFailed { tenant, .. }
+            | Self::TenantAsleep { tenant }
+            | Self::TenantAwake { tenant } => Some(tenant),
             Self::NodeFailed { .. }
             | Self::NodeBack { .. }
             | Self::EventsLost { .. }
@@ -433,6 +464,27 @@ impl EventKind {
                 from: from.clone(),
                 to: to.clone(),
             },
+            Self::TenantAsleep { tenant } => Message::TenantAsleep {
+                name: tenant.name.to_string(),
+            },
+            Self::TenantAwake { tenant } => Message::TenantAwake {
+                name: tenant.name.to_string(),
+            },
+            Self::TenantMovedWithData {
+                tenant,
+                from,
+                to,
+                bytes,
+            } => Message::TenantMovedWithData {
+                name: tenant.name.to_string(),
+                from: from.clone(),
+                to: to.clone(),
+                mebibytes: bytes.div_ceil(1 << 20),
+            },
+            Self::MoveFailed { tenant, problem } => Message::MoveFailed {
+                name: tenant.name.to_string(),
+                reason: Box::new(problem.clone()),
+            },
             Self::EventsLost { count } => Message::EventsLost { count: *count },
             Self::DatabaseRestored { tenants, devices } => Message::DatabaseRestored {
                 tenants: *tenants,
@@ -462,6 +514,7 @@ impl EventKind {
     fn cut(mut self, max: usize) -> Self {
         match &mut self {
             Self::PartFailed { reason: m, .. }
+            | Self::MoveFailed { problem: m, .. }
             | Self::NodeFailed { problem: m, .. }
             | Self::NodeBack { problem: m, .. } => *m = m.clone().cut(max),
             Self::Drift { .. }
@@ -475,6 +528,9 @@ impl EventKind {
             | Self::QuotaReached { .. }
             | Self::QuotaReset { .. }
             | Self::TenantMoved { .. }
+            | Self::TenantMovedWithData { .. }
+            | Self::TenantAsleep { .. }
+            | Self::TenantAwake { .. }
             | Self::EventsLost { .. }
             | Self::DatabaseRestored { .. }
             | Self::NodeCopied { .. }

@@ -15,6 +15,9 @@
 mod event;
 mod exposed;
 mod feed;
+mod folder;
+mod location;
+mod moved;
 mod nodes;
 mod other_version;
 mod report;
@@ -25,11 +28,14 @@ pub mod wire;
 
 pub use event::{DriftKind, EventKind, EventTenant, MAX_DETAIL_BYTES, PartKind, recorded_message};
 pub use feed::{SpecAnswer, SpecChanges, SpecFeed};
-pub use nodes::{DnsStream, Duplex, Location, Nodes, Reported};
+pub use folder::{CopyId, FolderCopy, FolderOwner, FolderReceipt, FolderStream, cannot_copy};
+pub use location::Location;
+pub use moved::{Forward, MovedTenant};
+pub use nodes::{DnsStream, Duplex, Nodes, Reported};
 pub use report::{
     CapacityEstimate, DiskSpace, MachineState, NodeState, NodeStatistics, PeerStatistics,
     ReadingOrder, ResourceUsage, TenantState,
 };
-pub use spec::{Forward, MovedTenant, NodeSpec, SpecError};
+pub use spec::{NodeSpec, SpecError};
 pub use tenant_spec::{DeviceSpec, SpeedLimits, TenantLimits, TenantSpec};
 pub use unreadable::UnreadableTenant;

@@ -4,7 +4,8 @@
 //! no closures and no handles of this process.
 
 use crate::{
-    EventKind, MachineState, NodeState, NodeStatistics, ReadingOrder, ResourceUsage, TenantState,
+    EventKind, FolderCopy, FolderOwner, FolderReceipt, FolderStream, Location, MachineState,
+    NodeState, NodeStatistics, ReadingOrder, ResourceUsage, TenantState, cannot_copy,
 };
 use async_trait::async_trait;
 use domain::{NodeId, Problem, Slot, TenantName, view::QueryCounts};
@@ -12,14 +13,6 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::io::{AsyncRead, AsyncWrite};
-
-/// Where a tenant is: a slot of a node. A slot alone identifies no tenant once
-/// there is a second node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Location {
-    pub node: NodeId,
-    pub slot: Slot,
-}
 
 /// A connection to the API and UI of a tenant's AdGuard Home, which speaks HTTP/1.1.
 pub type DnsStream = Box<dyn Duplex>;
@@ -118,4 +111,41 @@ pub trait Nodes: Send + Sync + 'static {
     /// `DnsUnavailable` where the node does not know the tenant; why they cannot
     /// be read otherwise.
     async fn dns_counts(&self, at: Location, name: &TenantName) -> Result<QueryCounts, Problem>;
+
+    /// Reads what AdGuard Home has stored for a tenant of the node, as an archive. For the
+    /// last pass it is stopped first; it runs again as soon as the stream is dropped before
+    /// its end, on [`end_copy`](Self::end_copy), and 60 s after the end in any case, unless
+    /// the tenant is no longer the node's. Names are resolved without a filter meanwhile.
+    ///
+    /// # Errors
+    /// `MoveRefused` where the node does not have the tenant, or does not know how to copy
+    /// folders; why it cannot be read otherwise.
+    async fn read_folder(&self, _copy: &FolderCopy) -> Result<FolderStream, Problem> {
+        Err(cannot_copy())
+    }
+
+    /// Stores an archive beside the tenants' folders of a node, until the tenant with this
+    /// key is the node's. Nothing stays of an archive that is not whole.
+    ///
+    /// # Errors
+    /// `MoveRefused` where the archive is damaged or too large, the node has the tenant
+    /// already, or does not know how to copy folders; why it cannot be written otherwise.
+    async fn write_folder(
+        &self,
+        _copy: &FolderCopy,
+        _owner: &FolderOwner,
+        _archive: FolderStream,
+    ) -> Result<FolderReceipt, Problem> {
+        Err(cannot_copy())
+    }
+
+    /// Ends a copy on one of its two nodes: what was stored is removed, and AdGuard Home
+    /// runs again.
+    ///
+    /// # Errors
+    /// `MoveRefused` where the node does not know how to copy folders; why something
+    /// cannot be removed otherwise.
+    async fn end_copy(&self, _at: Location, _name: &TenantName) -> Result<(), Problem> {
+        Err(cannot_copy())
+    }
 }

@@ -3,10 +3,11 @@
 //! must not make what is beside it unreadable. What is no event and no state of any version
 //! is still refused.
 
-use crate::{EventKind, EventTenant};
-use domain::{ErrorCode, Message, Part, Problem, TenantStatus, is_code};
+use crate::{EventKind, EventTenant, MovedTenant};
+use domain::{ErrorCode, Message, Part, Problem, Slot, TenantName, TenantStatus, is_code};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 impl Serialize for EventKind {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -45,6 +46,32 @@ pub(crate) fn events<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<EventKind
         events.push(EventKind::EventsLost { count: lost });
     }
     Ok(events)
+}
+
+/// Reads tenants that have moved away, one by one. Of one that is written otherwise only the
+/// name counts: its folder stays, and nothing is sent on. One without a name or a slot that can be
+/// read is left out.
+pub(crate) fn moved<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<Slot, MovedTenant>, D::Error> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: TenantName,
+    }
+    let values = BTreeMap::<String, Value>::deserialize(from)?;
+    let read = values.into_iter().filter_map(|(slot, value)| {
+        let slot = Slot::new(slot.parse().ok()?)?;
+        let named = || {
+            let Named { name } = Named::deserialize(&value).ok()?;
+            Some(MovedTenant {
+                name,
+                forward: None,
+            })
+        };
+        let moved = MovedTenant::deserialize(&value).ok().or_else(named)?;
+        Some((slot, moved))
+    });
+    Ok(read.collect())
 }
 
 /// A tenant's status of any version.

@@ -46,6 +46,9 @@ pub struct MachineState {
     /// The file system with the tenants' folders; `None` while that is not known.
     #[serde(default)]
     pub disk: Option<DiskSpace>,
+    /// How many tenants it may have at most by its own settings; `None` for no limit.
+    #[serde(default)]
+    pub max_tenants: Option<u32>,
 }
 
 /// The space of a file system, in bytes.

@@ -1,13 +1,15 @@
 //! What a node should hold, whole, with a generation number, and its bytes.
 
 use crate::{
+    moved::MovedTenant,
+    other_version,
     tenant_spec::TenantSpec,
     unreadable::{UnreadableTenant, read_tenants},
 };
 use domain::{Slot, TenantName};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
-use std::{collections::BTreeMap, io, net::Ipv4Addr, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 use zeroize::Zeroizing;
 
 /// The version that [`NodeSpec::to_bytes`] writes.
@@ -32,23 +34,6 @@ pub struct NodeSpec {
     /// them stays. No tenant of this spec has such a slot.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub moved: BTreeMap<Slot, MovedTenant>,
-}
-
-/// A tenant that another node holds now. The node keeps its folder and nothing else of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedTenant {
-    /// The tenant, which determines the folder.
-    pub name: TenantName,
-    /// Where the packets go that arrive at the slot's port; `None` to nowhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forward: Option<Forward>,
-}
-
-/// A node that packets are sent on to, to the same port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Forward {
-    /// Its address.
-    pub to: Ipv4Addr,
 }
 
 /// Why bytes are no spec. Holds no secret.
@@ -101,7 +86,7 @@ struct Read<'a> {
     tenants: Vec<&'a RawValue>,
     #[serde(default)]
     unreadable: BTreeMap<Slot, UnreadableTenant>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "other_version::moved")]
     moved: BTreeMap<Slot, MovedTenant>,
 }
 

@@ -21,6 +21,11 @@ pub struct TenantSpec {
     /// A suspended tenant keeps its slot and its files, and has no tunnel, no
     /// firewall elements and no container.
     pub suspended: bool,
+    /// A tenant of which no device has connected yet keeps its tunnel, and has no container
+    /// until it is used: its names are resolved without a filter. A node of an older version
+    /// lets the container run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asleep: bool,
     /// The password our proxy presents to the tenant's AdGuard Home.
     #[serde(with = "exposed")]
     pub dns_password: Secret,

@@ -104,6 +104,18 @@ fn all() -> Vec<EventKind> {
             from: "fra1".to_owned(),
             to: "fra2".to_owned(),
         },
+        EventKind::TenantAsleep { tenant: lina() },
+        EventKind::TenantAwake { tenant: lina() },
+        EventKind::TenantMovedWithData {
+            tenant: lina(),
+            from: "fra1".to_owned(),
+            to: "fra2".to_owned(),
+            bytes: 12_345_678,
+        },
+        EventKind::MoveFailed {
+            tenant: lina(),
+            problem: Message::CopyBroken,
+        },
     ];
     let code = ErrorCode::DockerUnavailable;
     let problem = Message::DockerTimedOut { seconds: 15 };

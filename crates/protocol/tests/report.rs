@@ -61,6 +61,7 @@ fn reports_survive_a_wire() {
             available: 1 << 30,
             low: true,
         }),
+        max_tenants: Some(40),
     });
     assert_survives(&ResourceUsage {
         slot: Slot::FIRST,

@@ -45,6 +45,7 @@ fn tenant(
         slot: Slot::new(slot).unwrap(),
         private_key: PrivateKey::from_random([slot as u8; 32]),
         suspended,
+        asleep: false,
         dns_password: Secret::new("a \"quoted\" pass\\word"),
         dns_password_hash: "$2b$04$abcdefghijklmnopqrstuv".to_owned(),
         limits: TenantLimits {
@@ -105,6 +106,29 @@ fn with_moved() -> NodeSpec {
         moved: moved.collect(),
         ..NodeSpec::default()
     }
+}
+
+#[test]
+fn a_moved_tenant_of_another_version_spoils_no_other() {
+    let text = r#"{"version":2,"generation":9,"tenants":[],"moved":{
+        "1":{"name":"lina","forward":{"to":"203.0.113.7"}},
+        "2":{"name":"omar","forward":{"via":["relay-1",7]}},
+        "3":{"called":"zoe"},
+        "4":7,
+        "north":{"name":"kim"}}}"#;
+    let read = NodeSpec::from_bytes(text.as_bytes()).unwrap();
+    let names: Vec<_> = read
+        .moved
+        .iter()
+        .map(|(s, m)| (s.get(), m.name.as_str()))
+        .collect();
+    assert_eq!(names, [(1, "lina"), (2, "omar")]);
+    let forwards: Vec<_> = read.moved.values().map(|m| m.forward.is_some()).collect();
+    assert_eq!(
+        forwards,
+        [true, false],
+        "its folder stays, nothing is sent on"
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn tenant(slot: Slot, version: u8) -> TenantSpec {
         slot,
         private_key: PrivateKey::from_random([slot.get() as u8; 32]),
         suspended: version.is_multiple_of(2),
+        asleep: false,
         dns_password: Secret::new(format!("password {version}")),
         dns_password_hash: "$2b$04$abcdefghijklmnopqrstuv".to_owned(),
         limits: TenantLimits::default(),

@@ -35,6 +35,10 @@ pub trait TenantSpecExt {
 
     /// Returns the content of `wg<n>.conf`, in the format of `wg setconf` (`wg(8)`).
     fn wg_conf(&self) -> Secret;
+
+    /// Returns what of [`wg_conf`](Self::wg_conf) is stored: without its secrets, if the node
+    /// keeps them in no file.
+    fn stored_wg_conf(&self, s: &NodeSettings) -> Secret;
 }
 
 impl TenantSpecExt for TenantSpec {
@@ -117,21 +121,32 @@ impl TenantSpecExt for TenantSpec {
     }
 
     fn wg_conf(&self) -> Secret {
-        let mut text = format!(
-            "# MalikNode writes this file; changes by hand are undone.\n[Interface]\nPrivateKey = {}\nListenPort = {}\n",
-            *self.private_key.expose(),
-            self.slot.listen_port()
-        );
-        for d in self.devices.values() {
-            text.push_str(&format!(
-                "\n[Peer]\nPublicKey = {}\nPresharedKey = {}\nAllowedIPs = {}/32\n",
-                d.public_key,
-                *d.preshared_key.expose(),
-                d.address
-            ));
-        }
-        Secret::new(text)
+        wg_conf(self, true)
     }
+
+    fn stored_wg_conf(&self, s: &NodeSettings) -> Secret {
+        wg_conf(self, s.key_files)
+    }
+}
+
+fn wg_conf(t: &TenantSpec, has_secrets: bool) -> Secret {
+    let mut text = "# MalikNode writes this file; changes by hand are undone.\n".to_owned();
+    if !has_secrets {
+        text.push_str("# Without private and preshared keys (setting key_files).\n");
+    }
+    text.push_str("[Interface]\n");
+    if has_secrets {
+        text.push_str(&format!("PrivateKey = {}\n", *t.private_key.expose()));
+    }
+    text.push_str(&format!("ListenPort = {}\n", t.slot.listen_port()));
+    for d in t.devices.values() {
+        text.push_str(&format!("\n[Peer]\nPublicKey = {}\n", d.public_key));
+        if has_secrets {
+            text.push_str(&format!("PresharedKey = {}\n", *d.preshared_key.expose()));
+        }
+        text.push_str(&format!("AllowedIPs = {}/32\n", d.address));
+    }
+    Secret::new(text)
 }
 
 /// Of the speed from the devices, so much is reached also with small packets, in bits per

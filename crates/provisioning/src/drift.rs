@@ -132,7 +132,7 @@ pub fn drifts(
                     && new.get(&name) != Some(old)
                     && !is_running(&Lane::Folder(name.clone()))
                 {
-                    add(t, folder(t, old, new.get(&name)));
+                    add(t, folder(t, settings, old, new.get(&name)));
                 }
             }
         }
@@ -241,9 +241,14 @@ fn container(
     }
 }
 
-fn folder(t: &TenantSpec, old: &ObservedFolder, new: Option<&ObservedFolder>) -> Vec<DriftKind> {
+fn folder(
+    t: &TenantSpec,
+    settings: &NodeSettings,
+    old: &ObservedFolder,
+    new: Option<&ObservedFolder>,
+) -> Vec<DriftKind> {
     let owner = Some(t.private_key.public().to_string());
-    let conf = content_hash(t.wg_conf().expose().as_bytes());
+    let conf = content_hash(t.stored_wg_conf(settings).expose().as_bytes());
     let wanted = BTreeMap::from([(format!("{}.conf", t.slot.interface()), conf)]);
     let Some(new) = new else {
         let ours = old.owner == owner;

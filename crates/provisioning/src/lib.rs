@@ -25,7 +25,7 @@ pub mod spec;
 pub use derive::TenantSpecExt;
 pub use drift::Drift;
 pub use error::{PortError, PortResult};
-pub use node::{Node, NodeHandle, NodePorts};
+pub use node::{LaneFigures, Node, NodeHandle, NodePorts};
 pub use observed::{Observation, Observed};
 pub use pending::Pending;
 pub use ports::{Containers, DnsFilter, Firewall, Folders, SpecSource, WireGuard};

@@ -13,6 +13,7 @@ mod dns_poller;
 mod executor;
 mod handle;
 mod in_doubt;
+mod lane_meter;
 mod message;
 mod node_ports;
 mod node_state;
@@ -26,6 +27,7 @@ mod status;
 mod status_publisher;
 
 pub use handle::NodeHandle;
+pub use lane_meter::LaneFigures;
 pub use node_ports::NodePorts;
 
 use crate::{
@@ -85,7 +87,9 @@ impl Node {
         // Deliberately unbounded: each started task and each port has at most one
         // message under way, so the number of lanes bounds it.
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(ports.clone(), settings.clone()));
+        let executor = Executor::default();
+        let meter = executor.meter.clone();
+        let shared = Arc::new(Shared::new(ports.clone(), settings.clone(), meter));
         let node = Self {
             ports,
             settings,
@@ -97,7 +101,7 @@ impl Node {
             spec_wanted: true,
             spec_error: None,
             observer: Observer::default(),
-            executor: Executor::default(),
+            executor,
             planner: Planner::default(),
             publisher: StatusPublisher::default(),
             stale_connections: StaleConnections::default(),
@@ -150,6 +154,7 @@ impl Node {
                 () = self.shared.nudge.notified() => {
                     self.spec_wanted = true;
                     self.dns_guard.set_disk_holds(self.shared.disk_holds());
+                    self.dns_guard.set_copied(self.shared.copied());
                 }
                 () = sleep_until(retry) => {}
                 Some(message) = self.inbox.recv() => self.handle(message),
@@ -358,7 +363,24 @@ impl Node {
             self.foreign = foreign.map(|(slot, _)| *slot).collect();
         }
         self.publisher.mark(planned);
+        self.report_stopped(&spec, &pending);
         self.publish(&spec, &pending);
+    }
+
+    /// Publishes which instances that are to be copied have no container any more and get
+    /// none: nothing writes to their files.
+    fn report_stopped(&self, spec: &NodeSpec, pending: &Pending) {
+        let containers = self.observer.observed().containers.value();
+        let is_stopped = |slot: &&Slot| {
+            let name = spec.tenants.get(*slot).map(|t| &t.name);
+            let is_starting = name.is_some_and(|name| pending.starts.contains(name));
+            let has_container =
+                containers.is_none_or(|c| c.ours.iter().any(|x| x.slot == Some(**slot)));
+            !has_container && !is_starting && !self.executor.is_running(&Lane::Container(**slot))
+        };
+        let copied = self.dns_guard.copied();
+        self.shared
+            .set_stopped(copied.iter().filter(is_stopped).copied().collect());
     }
 
     fn publish(&mut self, spec: &Arc<NodeSpec>, pending: &Pending) {

@@ -48,6 +48,11 @@ pub enum DnsHold {
     Rest,
     /// Because of the disk it must not run: it is stopped.
     Disk(DiskHold),
+    /// It is stopped while its files are copied to another node.
+    Copy,
+    /// No device has connected yet: it is stopped until the tenant is used. It is in the
+    /// spec, and never among the changes under way.
+    Asleep,
 }
 
 /// Why a tenant's AdGuard Home must not run because of the disk.
@@ -57,6 +62,13 @@ pub enum DiskHold {
     Full,
     /// The node's disk is nearly full: nothing more is written there.
     Low,
+}
+
+impl DnsHold {
+    /// Returns whether its container is removed, and not only not started again.
+    pub const fn is_stopped(self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Asleep | Self::Copy)
+    }
 }
 
 impl Pending {

@@ -34,9 +34,9 @@ pub trait WireGuard: Send + Sync + 'static {
     async fn observe(&self) -> PortResult<BTreeMap<Slot, ObservedInterface>>;
 
     /// Creates the interface as specified: link, owner mark, key, port, peers,
-    /// MTU 1420, address, up. An existing interface of ours is changed to that
-    /// state without dropping the sessions of peers that do not change (peers
-    /// not in the spec are removed).
+    /// MTU (1420, or what fits into the link to the internet), address, up. An
+    /// existing interface of ours is changed to that state without dropping the
+    /// sessions of peers that do not change (peers not in the spec are removed).
     ///
     /// # Errors
     /// `NameForeign` where an interface that is not ours has the name;
@@ -257,6 +257,15 @@ pub trait Folders: Send + Sync + 'static {
     /// # Errors
     /// `DiskUnavailable`.
     async fn write(&self, tenant: &TenantSpec) -> PortResult<()>;
+
+    /// Makes what has arrived from another node for a tenant the tenant's, if there is
+    /// something. The tenant's container must not run.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`.
+    async fn adopt(&self, _tenant: &TenantSpec) -> PortResult<()> {
+        Ok(())
+    }
 
     /// Removes a tenant's folder by its name, with everything in it.
     ///

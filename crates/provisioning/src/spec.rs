@@ -33,6 +33,8 @@ pub struct NodeSettings {
     pub image: String,
     /// The plain resolver that tunnels use for DNS while there is no image.
     pub fallback_dns: Ipv4Addr,
+    /// Whether tenants' folders have the private and preshared keys in files.
+    pub key_files: bool,
 }
 
 impl NodeSettings {

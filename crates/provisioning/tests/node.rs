@@ -1,7 +1,7 @@
 //! Runs the node's loop against a machine that fails on demand, in simulated time.
 #![allow(clippy::unwrap_used)]
 
-use domain::{ErrorCode, Message, Slot};
+use domain::{ErrorCode, Message, Part, Slot};
 use folders::DiskFolders;
 use protocol::{DriftKind, Forward, MovedTenant};
 use provisioning::{
@@ -677,6 +677,85 @@ async fn an_adguard_home_that_uses_too_much_of_the_disk_is_stopped() {
         .await;
     assert!(fixture.machine.state().containers.ours.is_empty());
     fixture.node.set_disk_holds(Default::default());
+    fixture.ready(1).await;
+    assert_eq!(dns(), Some(fixture.settings.addresses.container(slot(1))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adguard_home_is_stopped_while_it_is_copied() {
+    let fixture = fixture();
+    fixture.add(1, 1).await;
+    fixture.add(2, 1).await;
+    fixture.ready(1).await;
+    fixture.ready(2).await;
+    let mut drifts = fixture.node.drifts();
+    let mut stopped = fixture.node.stopped();
+    fixture.node.set_copied(slot(1), true);
+    stopped.wait_for(|s| s.contains(&slot(1))).await.unwrap();
+    let ours = || fixture.machine.state().containers.ours.clone();
+    let slots: Vec<_> = ours().iter().map(|c| c.slot).collect();
+    assert_eq!(slots, [Some(slot(2))], "only that one, and it is stopped");
+    let state = fixture.node.tenant(slot(1)).unwrap();
+    assert_eq!(state.status.dns, Part::Working);
+    assert!(state.status.tunnel.is_ready());
+    let dns = || {
+        let s = fixture.machine.state();
+        s.firewall.tenants.get(&slot(1)).and_then(|t| t.dns)
+    };
+    fixture
+        .until("names are resolved meanwhile", || {
+            dns() == Some(fixture.settings.fallback_dns)
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(ours().len(), 1);
+    fixture.node.set_copied(slot(1), false);
+    fixture.ready(1).await;
+    assert_eq!(dns(), Some(fixture.settings.addresses.container(slot(1))));
+    assert!(!stopped.borrow_and_update().contains(&slot(1)));
+    assert!(
+        drifts.try_recv().is_err(),
+        "nothing of it is an external change"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_asleep_tenant_has_a_tunnel_and_no_container() {
+    let fixture = fixture();
+    fixture.add(1, 1).await;
+    fixture.ready(1).await;
+    let sleep = |asleep: bool| {
+        fixture
+            .specs
+            .change(|s| Arc::make_mut(s.tenants.get_mut(&slot(1)).unwrap()).asleep = asleep);
+        fixture.node.nudge();
+    };
+    let dns = || {
+        let s = fixture.machine.state();
+        s.firewall.tenants.get(&slot(1)).and_then(|t| t.dns)
+    };
+    let mut drifts = fixture.node.drifts();
+    sleep(true);
+    fixture
+        .until("its container is gone", || {
+            fixture.machine.state().containers.ours.is_empty()
+                && dns() == Some(fixture.settings.fallback_dns)
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(fixture.machine.state().containers.ours.is_empty());
+    assert_eq!(
+        fixture.machine.state().interfaces.len(),
+        1,
+        "the tunnel stays"
+    );
+    let status = fixture.node.tenant(slot(1)).unwrap().status;
+    assert!(status.tunnel.is_ready() && status.firewall.is_ready());
+    let problem = status.dns.problem().unwrap();
+    let asleep = (ErrorCode::Asleep, Message::DnsAsleep);
+    assert_eq!((problem.code, problem.message.clone()), asleep);
+    assert!(drifts.try_recv().is_err(), "it is no external change");
+    sleep(false);
     fixture.ready(1).await;
     assert_eq!(dns(), Some(fixture.settings.addresses.container(slot(1))));
 }

@@ -233,7 +233,7 @@ proptest! {
         }
         for t in spec.tenants.values() {
             prop_assert!(d.contains_key(&t.name.folder()));
-            prop_assert_eq!(c.ours.iter().any(|x| x.name == t.name.container()), !t.suspended);
+            prop_assert_eq!(c.ours.iter().any(|x| x.name == t.name.container()), !t.suspended && !t.asleep);
             let exists = w.get(&t.slot).is_some_and(is_ours);
             let blocked = w.get(&t.slot).is_some_and(|i| !is_ours(i));
             prop_assert_eq!(exists, !t.suspended && !blocked);
@@ -251,7 +251,7 @@ proptest! {
         let followed = pending.redirected.iter().map(|(slot, to)| (*slot, to.unwrap()));
         prop_assert_eq!(&f.forwards, &followed.collect());
         prop_assert_eq!(d.len(), spec.tenants.len() + kept, "folders of moved tenants stay");
-        prop_assert_eq!(c.ours.len(), spec.tenants.values().filter(|t| !t.suspended).count());
+        prop_assert_eq!(c.ours.len(), spec.tenants.values().filter(|t| !t.suspended && !t.asleep).count());
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Purpose {
     /// An answer of the API that may be given again; its identity is the hash of the
     /// request's key.
     ApiAnswer,
+    /// The secret of a second factor; its identity is the factor's id.
+    FactorSecret,
     /// A fixed word, which shows whether a key file belongs to a database.
     Check,
 }
@@ -40,6 +42,7 @@ impl Purpose {
             Self::AuthorityKey => "settings.node_authority",
             Self::ApiKey => "api_keys.private_key",
             Self::ApiAnswer => "api_answers.answer",
+            Self::FactorSecret => "factors.secret",
             Self::Check => "settings.seal_check",
         }
     }

@@ -96,3 +96,53 @@ fn a_public_or_invalid_key_file_is_refused() {
     let e = Sealer::from_key_file(&dir.path().join("no/seal.key")).unwrap_err();
     assert!(matches!(e, SealError::File { .. }), "{e}");
 }
+
+#[test]
+fn a_changed_key_opens_what_the_former_sealed_until_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("seal.key");
+    let before = Sealer::from_key_file(&path).unwrap();
+    let sealed = before.seal(P, "a", b"secret").unwrap();
+
+    let both = Sealer::begin_key_change(&path).unwrap();
+    assert_eq!(both.open(P, "a", &sealed).unwrap().as_slice(), b"secret");
+    let again = both.reseal(P, "a", &sealed).unwrap().unwrap();
+    assert!(
+        before.open(P, "a", &again).is_err(),
+        "the new key sealed it"
+    );
+    assert_eq!(both.reseal(P, "a", &again).unwrap(), None);
+    assert!(both.reseal(P, "b", &sealed).is_err());
+
+    // An interrupted change goes on with the same keys.
+    let keys = fs::read(&path).unwrap();
+    Sealer::begin_key_change(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), keys);
+
+    Sealer::finish_key_change(&path).unwrap();
+    let after = Sealer::from_key_file(&path).unwrap();
+    assert_eq!(after.open(P, "a", &again).unwrap().as_slice(), b"secret");
+    assert!(after.open(P, "a", &sealed).is_err());
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_of_more_than_two_keys_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("seal.key");
+    Sealer::begin_key_change(&path).unwrap_err();
+    Sealer::from_key_file(&path).unwrap();
+    let line = fs::read_to_string(&path).unwrap();
+    for text in [
+        format!("{line}{line}x"),
+        format!("{line}no key\n"),
+        line.repeat(3),
+    ] {
+        fs::write(&path, text).unwrap();
+        assert!(matches!(
+            Sealer::from_key_file(&path),
+            Err(SealError::Content { .. })
+        ));
+    }
+}

@@ -37,12 +37,14 @@ async fn fill(store: &Store, tenants: u64, devices: u64) -> (Vec<TenantScope>, V
     let (mut scopes, mut keys) = (Vec::new(), Vec::new());
     for t in 0..tenants {
         let new = NewTenant {
+            actor: None,
             name: TenantName::parse(&format!("tenant{t}")).unwrap(),
             password_hash: Secret::new("hash"),
             plan: "studio".to_owned(),
             private_key: key(t << 32),
             dns_password: Secret::new("dns"),
             time_zone: "UTC".to_owned(),
+            invitation: None,
             dns_password_hash: "hash".to_owned(),
             now: NOW,
         };

@@ -19,6 +19,47 @@ const MAX_KEYS: i64 = 20_000;
 /// How many attempts are counted between two removals of keys.
 const PRUNE_EVERY: u64 = 64;
 
+/// How many attempts a key may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptLimit {
+    /// In any window.
+    pub max: u32,
+    pub window: Duration,
+    /// How they are slowed before that; `None` is not at all.
+    pub delay: Option<AttemptDelay>,
+}
+
+/// A delay between two attempts that doubles with each, from a second on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptDelay {
+    /// So many of a window are not delayed.
+    pub free: u32,
+    pub longest: Duration,
+}
+
+impl AttemptLimit {
+    /// Returns how many milliseconds have to pass until the next attempt, after those of the
+    /// window, oldest first.
+    pub fn wait_millis(&self, times: &[i64], now: i64) -> i64 {
+        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let mut wait = 0;
+        if times.len() >= self.max as usize {
+            let first = times.first().copied().unwrap_or(now);
+            wait = first.saturating_add(millis(self.window)) - now;
+        }
+        if let (Some(delay), Some(last)) = (self.delay, times.last()) {
+            let slowed = times.len().checked_sub(delay.free as usize);
+            let delay = slowed.map_or(0, |n| {
+                let doubled = 1_i64.checked_shl(u32::try_from(n).unwrap_or(u32::MAX));
+                let doubled = doubled.filter(|d| *d > 0).unwrap_or(i64::MAX / 1_000);
+                doubled.saturating_mul(1_000).min(millis(delay.longest))
+            });
+            wait = wait.max(last.saturating_add(delay) - now);
+        }
+        wait.max(0)
+    }
+}
+
 /// An attempt that was counted.
 #[derive(Debug)]
 #[must_use]
@@ -38,18 +79,13 @@ pub enum Attempted {
 }
 
 impl Store {
-    /// Counts an attempt under every key, if each of them has had less than `max` within
-    /// the window; otherwise nothing is counted.
+    /// Counts an attempt under every key, if the limit allows one for each of them; otherwise
+    /// nothing is counted.
     ///
     /// # Errors
     /// Returns the database's error.
-    pub async fn count_attempt(
-        &self,
-        keys: &[String],
-        max: u32,
-        window: Duration,
-    ) -> Result<Attempted> {
-        let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    pub async fn count_attempt(&self, keys: &[String], limit: &AttemptLimit) -> Result<Attempted> {
+        let window = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX);
         let counted = self.attempts_counted.fetch_add(1, Ordering::Relaxed);
         if counted.is_multiple_of(PRUNE_EVERY) {
             self.prune_attempts().await?;
@@ -65,14 +101,12 @@ impl Store {
             at = at.max(now);
         }
         let since = at.saturating_sub(window);
-        let max = max as usize;
+        let max = limit.max as usize;
         let mut wait = 0;
         for times in &mut rows {
             // A clock that was set back must not lock a client out for long.
             times.retain(|t| *t > since && *t <= at);
-            if times.len() >= max {
-                wait = wait.max(times.first().map_or(0, |t| t - since));
-            }
+            wait = wait.max(limit.wait_millis(times, at));
         }
         if wait > 0 {
             return Ok(Attempted::Wait(Duration::from_millis(wait.unsigned_abs())));

@@ -3,12 +3,12 @@
 
 use crate::{
     Result, Store,
-    db::{Tx, execute, fetch_all},
+    db::{Tx, execute, fetch_all, fetch_optional},
 };
 use domain::{TenantId, TenantScope, Timestamp, view::AuditRow};
 
 /// An entry of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditEntry {
     pub at: Timestamp,
     /// Who acted: a tenant's name or `operator:<name>`.
@@ -21,13 +21,107 @@ pub struct AuditEntry {
     pub detail: String,
     /// The tenant concerned, if any.
     pub tenant: Option<TenantId>,
+    /// The prefix of the address that the request came from; empty where there is none.
+    pub origin: String,
+    /// What was changed, as it was, without secrets.
+    pub before: String,
+    /// What was changed, as it is, without secrets.
+    pub after: String,
 }
 
-const INSERT: &str = "INSERT INTO audit_log (at, actor, action, object, detail, user_id) \
-     VALUES ($1, $2, $3, $4, $5, $6)";
+const INSERT: &str = "INSERT INTO audit_log (at, actor, action, object, detail, user_id, \
+     origin, before, after) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
-pub(crate) const BEFORE: &str = "SELECT id, at, actor, action, object FROM audit_log \
+macro_rules! insert {
+    ($on:expr, $e:expr) => {{
+        let e = $e;
+        let tenant = e.tenant.map(|t| t.0);
+        execute!(
+            $on, INSERT, e.at.0, e.actor, e.action, e.object, e.detail, tenant, e.origin, e.before,
+            e.after
+        )
+        .map(drop)
+    }};
+}
+
+/// Which entries are read. What is not given does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    pub actor: Option<String>,
+    pub action: Option<String>,
+    pub tenant: Option<TenantId>,
+    /// Entries from then on.
+    pub since: Option<Timestamp>,
+    /// Entries before then.
+    pub until: Option<Timestamp>,
+}
+
+/// Returns the query of the entries that match a filter, from before the one with an id. Each
+/// column that is given has an index with the id, and times are turned into ids by another
+/// query, so that a long log is not read through.
+pub(crate) fn matching(filter: &AuditFilter) -> String {
+    let given = |is_given: bool, condition: &'static str, unused: &'static str| match is_given {
+        true => condition,
+        false => unused,
+    };
+    format!(
+        "SELECT id, at, actor, action, object, detail, origin, before, after FROM audit_log \
+         WHERE id < $1 AND id >= $2 AND {} AND {} AND {} AND {} AND {} \
+         ORDER BY id DESC LIMIT $8",
+        given(filter.actor.is_some(), "actor = $3", "$3 = ''"),
+        given(filter.action.is_some(), "action = $4", "$4 = ''"),
+        given(
+            filter.tenant.is_some(),
+            "user_id = $5",
+            "$5 = CAST(0 AS BIGINT)"
+        ),
+        given(filter.since.is_some(), "at >= $6", "$6 = CAST(0 AS BIGINT)"),
+        given(filter.until.is_some(), "at < $7", "$7 = CAST(0 AS BIGINT)"),
+    )
+}
+
+/// Finds an entry from before a time, the last one.
+pub(crate) const LAST_BEFORE: &str =
+    "SELECT id FROM audit_log WHERE at < $1 ORDER BY at DESC, id DESC LIMIT 1";
+/// Finds an entry from then on, the first one.
+pub(crate) const FIRST_SINCE: &str =
+    "SELECT id FROM audit_log WHERE at >= $1 ORDER BY at, id LIMIT 1";
+
+/// By how much the clocks of control planes may differ, so that an entry with a higher id has
+/// an earlier time.
+const CLOCK_SLACK_MILLIS: i64 = 60_000;
+
+pub(crate) const BEFORE: &str = "SELECT id, at, actor, action, object, detail, origin, before, after FROM audit_log \
      WHERE id < $1 ORDER BY id DESC LIMIT $2";
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    at: i64,
+    actor: String,
+    action: String,
+    object: String,
+    detail: String,
+    origin: String,
+    before: String,
+    after: String,
+}
+
+impl From<Row> for (i64, AuditRow) {
+    fn from(r: Row) -> Self {
+        let row = AuditRow {
+            at: Timestamp(r.at),
+            actor: r.actor,
+            action: r.action,
+            object: r.object,
+            detail: r.detail,
+            origin: r.origin,
+            before: r.before,
+            after: r.after,
+        };
+        (r.id, row)
+    }
+}
 
 impl Store {
     /// Writes an entry about an action that changes nothing in the store. Changes
@@ -36,18 +130,7 @@ impl Store {
     /// # Errors
     /// Returns the database's error.
     pub async fn audit(&self, e: AuditEntry) -> Result<()> {
-        let tenant = e.tenant.map(|t| t.0);
-        execute!(
-            self.db.writer(),
-            INSERT,
-            e.at.0,
-            e.actor,
-            e.action,
-            e.object,
-            e.detail,
-            tenant
-        )
-        .map(drop)
+        insert!(self.db.writer(), e)
     }
 
     /// Removes the entries before `until`. Returns their number.
@@ -64,64 +147,69 @@ impl Store {
     /// # Errors
     /// Returns the database's error.
     pub async fn audit_recent(&self, limit: u32) -> Result<Vec<AuditRow>> {
-        let sql = "SELECT at, actor, action, object FROM audit_log ORDER BY id DESC LIMIT $1";
-        let rows = fetch_all!(
-            self.db.reader(),
-            (i64, String, String, String),
-            sql,
-            i64::from(limit)
-        )?;
-        let row = |(at, actor, action, object)| AuditRow {
-            at: Timestamp(at),
-            actor,
-            action,
-            object,
-        };
-        Ok(rows.into_iter().map(row).collect())
+        let rows = self.audit_before(i64::MAX, limit).await?;
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
-}
 
-impl Store {
     /// Lists entries with their ids, newest first, from before the one with the id `before`.
     ///
     /// # Errors
     /// Returns the database's error.
     pub async fn audit_before(&self, before: i64, limit: u32) -> Result<Vec<(i64, AuditRow)>> {
         let limit = i64::from(limit);
+        let rows = fetch_all!(self.db.reader(), Row, BEFORE, before, limit)?;
+        Ok(rows.into_iter().map(Row::into).collect())
+    }
+
+    /// Lists the entries that match a filter with their ids, newest first, from before the
+    /// one with the id `before`.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn audit_matching(
+        &self,
+        filter: &AuditFilter,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, AuditRow)>> {
+        // Of entries whose times differ by more than clocks do, the later has the higher id.
+        let mut least = 0;
+        if let Some(since) = filter.since {
+            let earlier = since.plus_millis(-CLOCK_SLACK_MILLIS);
+            least = self.audit_id(LAST_BEFORE, earlier).await?.unwrap_or(0);
+        }
+        let mut before = before;
+        if let Some(until) = filter.until {
+            let later = until.plus_millis(CLOCK_SLACK_MILLIS);
+            let next = self.audit_id(FIRST_SINCE, later).await?;
+            before = before.min(next.unwrap_or(i64::MAX));
+        }
+        let sql = sqlx::AssertSqlSafe(matching(filter));
         let rows = fetch_all!(
             self.db.reader(),
-            (i64, i64, String, String, String),
-            BEFORE,
+            Row,
+            sql,
             before,
-            limit
+            least,
+            filter.actor.as_deref().unwrap_or_default(),
+            filter.action.as_deref().unwrap_or_default(),
+            filter.tenant.map_or(0, |t| t.0),
+            filter.since.map_or(0, |t| t.0),
+            filter.until.map_or(0, |t| t.0),
+            i64::from(limit)
         )?;
-        let row = |(id, at, actor, action, object)| {
-            let row = AuditRow {
-                at: Timestamp(at),
-                actor,
-                action,
-                object,
-            };
-            (id, row)
-        };
-        Ok(rows.into_iter().map(row).collect())
+        Ok(rows.into_iter().map(Row::into).collect())
+    }
+
+    async fn audit_id(&self, sql: &'static str, at: Timestamp) -> Result<Option<i64>> {
+        let row = fetch_optional!(self.db.reader(), (i64,), sql, at.0)?;
+        Ok(row.map(|(id,)| id))
     }
 }
 
 /// Writes an entry within a transaction.
 pub(crate) async fn write(tx: &mut Tx, e: AuditEntry) -> Result<()> {
-    let tenant = e.tenant.map(|t| t.0);
-    execute!(
-        tx.connection(),
-        INSERT,
-        e.at.0,
-        e.actor,
-        e.action,
-        e.object,
-        e.detail,
-        tenant
-    )
-    .map(drop)
+    insert!(tx.connection(), e)
 }
 
 /// Writes an entry about the scope's tenant within a transaction.
@@ -140,6 +228,32 @@ pub(crate) async fn write_scoped(
         object,
         detail,
         tenant: Some(scope.tenant()),
+        origin: scope.origin().to_owned(),
+        ..AuditEntry::default()
+    };
+    write(tx, entry).await
+}
+
+/// Writes an entry about a change of the scope's tenant within a transaction: what it was
+/// and what it is.
+pub(crate) async fn write_change(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    at: Timestamp,
+    action: &str,
+    object: String,
+    (before, after): (String, String),
+) -> Result<()> {
+    let entry = AuditEntry {
+        at,
+        actor: scope.actor().to_owned(),
+        action: action.to_owned(),
+        object,
+        tenant: Some(scope.tenant()),
+        origin: scope.origin().to_owned(),
+        before,
+        after,
+        ..AuditEntry::default()
     };
     write(tx, entry).await
 }

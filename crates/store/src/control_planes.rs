@@ -57,6 +57,16 @@ impl Store {
             "DELETE FROM control_planes WHERE heard_at < {now} - $1"
         ));
         execute!(self.db.writer(), sql, RETENTION_MILLIS)?;
+        self.heard_control_planes().await
+    }
+
+    /// Returns the control planes that were heard within a minute, by id. SQLite has no rows
+    /// of them.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn heard_control_planes(&self) -> Result<Vec<ControlPlaneRecord>> {
+        let now = self.db.now();
         let sql = AssertSqlSafe(format!(
             "SELECT id, address, has_node, {now} - heard_at FROM control_planes \
              WHERE heard_at > {now} - $1 ORDER BY id"

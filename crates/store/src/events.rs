@@ -13,7 +13,7 @@ use crate::{
         execute, fetch_all,
     },
 };
-use domain::{NodeId, Slot, TenantId, TenantName, TenantScope, Timestamp};
+use domain::{NodeId, OperatorScope, Slot, TenantId, TenantName, TenantScope, Timestamp};
 use protocol::{EventKind, MAX_DETAIL_BYTES};
 use std::collections::HashMap;
 
@@ -179,6 +179,22 @@ impl Store {
         tx.commit().await
     }
 
+    /// Records an event of a tenant that this control plane has noticed.
+    ///
+    /// # Errors
+    /// Returns the database's error, e.g. for a tenant that was deleted.
+    pub async fn record_tenant_event(
+        &self,
+        node: NodeId,
+        tenant: TenantId,
+        event: EventKind,
+        at: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        insert(&mut tx, node, &[(tenant, event)], at).await?;
+        tx.commit().await
+    }
+
     /// Lists the latest events of all nodes, newest first, for the operator.
     ///
     /// # Errors
@@ -229,6 +245,24 @@ impl Store {
     pub async fn events_before(&self, before: i64, limit: u32) -> Result<Vec<(i64, Event)>> {
         let limit = i64::from(limit);
         let rows = fetch_all!(self.db.reader(), NumberedRow, BEFORE, before, limit)?;
+        Ok(rows.into_iter().map(numbered).collect())
+    }
+
+    /// Lists the events of a tenant as [`events_before`](Self::events_before) does, for an
+    /// operator.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn operator_events_before(
+        &self,
+        _operator: &OperatorScope,
+        tenant: TenantId,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Event)>> {
+        let (tenant, limit) = (tenant.0, i64::from(limit));
+        let sql = BEFORE_OF_TENANT;
+        let rows = fetch_all!(self.db.reader(), NumberedRow, sql, tenant, before, limit)?;
         Ok(rows.into_iter().map(numbered).collect())
     }
 

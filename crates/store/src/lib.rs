@@ -20,15 +20,18 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod account;
 mod api;
 mod attempts;
 mod audit;
 mod committed;
 mod control_planes;
 mod copy;
+mod counts;
 mod db;
 mod devices;
 mod events;
+mod holder;
 mod leases;
 mod moves;
 mod nodes;
@@ -38,45 +41,64 @@ mod plans;
 #[cfg(test)]
 mod query_plan_tests;
 mod quota;
+mod reseal;
 mod sealed_columns;
 mod sessions;
+mod sign_up;
 mod spec;
 mod statistics;
 mod tenants;
 mod tickets;
 
-pub use api::{
-    AnswerKey, Claim, CredentialKind, CredentialRecord, NewCredential, Rotation, SigningKeyRecord,
+pub use account::{
+    AccountRecord, ClientKind, FactorKind, FactorRecord, KnownClients, NewFactor, NewPendingSignIn,
+    NewResetLink, PasswordChange, PasswordProof, PendingSignInRecord, ResetLinkRecord,
+    SessionListing, SessionRef,
 };
-pub use attempts::{Attempted, CountedAttempt};
-pub use audit::AuditEntry;
+pub use api::{
+    AnswerKey, Claim, CredentialKind, CredentialRecord, NewCredential, Revision, Rotation,
+    SigningKeyRecord,
+};
+pub use attempts::{AttemptDelay, AttemptLimit, Attempted, CountedAttempt};
+pub use audit::{AuditEntry, AuditFilter};
 pub use committed::Committed;
 pub use control_planes::ControlPlaneRecord;
 pub use copy::{
     CopyCheck, CopyError, CopyProgress, CopyReport, CopyStage, SealedValues, TargetPlace,
     check_copy, copy_database,
 };
+pub use counts::InstallationCounts;
 pub use db::{
     error::{Result, StoreError},
+    meter::{DatabaseFigures, database_figures},
     url::DatabaseUrl,
 };
-pub use devices::{DeviceChange, DeviceRecord, DeviceSecret, DeviceSettings, NewDevice};
+pub use devices::{
+    DeviceChange, DeviceRecord, DeviceSecret, DeviceSettings, NewDevice, NewDeviceKeys,
+};
 pub use events::{Event, NewEvent};
+pub use holder::{OperatorId, TicketHolder};
 pub use leases::LeaseEpoch;
-pub use moves::{MoveRecord, NewMove, Switch};
+pub use moves::{Evacuation, MoveRecord, NewMove, Switch};
 pub use nodes::{
     AuthorityPem, CertificateRecord, EndpointHost, JoiningNode, LOCAL_NODE, NewJoinToken,
-    NodeRecord,
+    NodeChange, NodeRecord, NodeTerms,
 };
-pub use operators::{OperatorId, OperatorRecord};
+pub use operators::{
+    ChangedBy, InvitationRecord, NewOperatorLink, OperatorLinkRecord, OperatorRecord,
+};
 pub use overview::Overview;
 pub use plans::ChangedPlan;
 pub use protocol::SpecChanges;
 pub use quota::{PeriodUse, QuotaChange, QuotaUse};
-pub use sessions::{SessionKey, Sessions};
+pub use reseal::Resealed;
+pub use sessions::{ClientDescription, SessionDetails, SessionKey, Sessions};
+pub use sign_up::MAX_RESERVED_NAMES;
 pub use statistics::{Recorded, StatSample};
-pub use tenants::{NewTenant, Placement, TenantListing, TenantRecord, TenantState};
-pub use tickets::{NewTicket, RedeemedTicket, TicketHolder, TokenHash};
+pub use tenants::{
+    NewTenant, Placement, TenantChange, TenantListing, TenantRecord, TenantState, TenantTerms,
+};
+pub use tickets::{NewTicket, RedeemedTicket, TokenHash};
 
 use db::{Db, Either, Tx, execute, fetch_optional, migrate};
 use seal::{Purpose, SealError, Sealer};

@@ -2,12 +2,15 @@
 //! table.
 
 use crate::{
-    LOCAL_NODE, Store, api, audit,
+    AuditFilter, LOCAL_NODE, Store, account, api, audit,
     db::{Either, batch::select_in},
     events,
     overview::OVERVIEW,
-    quota, spec, statistics,
+    quota,
+    sign_up::{invitations, sleep},
+    spec, statistics,
 };
+use domain::{TenantId, Timestamp};
 use sqlx::AssertSqlSafe;
 
 async fn query_plan(store: &Store, statement: &str) -> String {
@@ -38,8 +41,15 @@ async fn frequent_statements_scan_no_whole_table() {
             spec::TENANT_COUNT,
             spec::TAKEN_SLOTS,
             OVERVIEW,
+            invitations::BEFORE,
+            invitations::BY_CODE,
+            sleep::WITH_READINGS,
+            sleep::DUE,
+            sleep::ASLEEP,
             api::CREDENTIAL,
             api::TOKENS_OF_TENANT,
+            account::SESSIONS_OF_TENANT,
+            account::ACTIVITY_OF_TENANT,
             audit::BEFORE,
             events::BEFORE,
             events::BEFORE_OF_TENANT,
@@ -55,6 +65,31 @@ async fn frequent_statements_scan_no_whole_table() {
         ]
         .map(str::to_owned),
     );
+    let given = || Some("x".to_owned());
+    for filter in [
+        AuditFilter::default(),
+        AuditFilter {
+            actor: given(),
+            ..AuditFilter::default()
+        },
+        AuditFilter {
+            action: given(),
+            ..AuditFilter::default()
+        },
+        AuditFilter {
+            tenant: Some(TenantId(1)),
+            actor: given(),
+            since: Some(Timestamp(1)),
+            until: Some(Timestamp(2)),
+            ..AuditFilter::default()
+        },
+    ] {
+        let statement = audit::matching(&filter);
+        let plan = query_plan(&store, &statement).await;
+        assert!(!plan.contains("TEMP B-TREE"), "{statement}\n{plan}");
+        statements.push(statement);
+    }
+    statements.extend([audit::FIRST_SINCE, audit::LAST_BEFORE].map(str::to_owned));
     let tables = [
         "peers",
         "users",
@@ -67,6 +102,7 @@ async fn frequent_statements_scan_no_whole_table() {
         "traffic_quarters",
         "traffic_hours",
         "t",
+        "invitations",
         // api_credentials, users and operators.
         "c",
         "u",
@@ -76,7 +112,12 @@ async fn frequent_statements_scan_no_whole_table() {
         let plan = query_plan(&store, &s).await;
         // A short scan from the newest row along the key is allowed.
         let newest = s.contains("ORDER BY id DESC LIMIT");
-        let tables = tables.iter().chain((!newest).then_some(&"events"));
+        let logs: &[&str] = if newest {
+            &[]
+        } else {
+            &["events", "audit_log"]
+        };
+        let tables = tables.iter().chain(logs);
         for table in tables {
             let scans = plan.lines().any(|l| {
                 l.split_once("SCAN ")

@@ -6,12 +6,15 @@
 //! random bits.
 
 use crate::{
-    Store, StoreError,
+    Store, StoreError, TicketHolder,
     db::{execute, fetch_optional},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use time::OffsetDateTime;
 use tower_sessions::{
     ExpiredDeletion, SessionStore,
@@ -34,13 +37,56 @@ impl SessionKey {
         Self(hash(id))
     }
 
+    /// Returns the key of that text, which may be none of a session.
+    pub fn of_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     pub(crate) fn from_row(text: String) -> Self {
         Self(text)
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// Returns the key as it is stored: base64 of 32 bytes.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The client of a session, as a list of sessions shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientDescription {
+    /// The browser or program, e.g. `Firefox`; empty if it is not known.
+    pub browser: String,
+    /// The operating system, e.g. `Android`; empty if it is not known.
+    pub system: String,
+    /// Its address, or the /64 of an IPv6 address.
+    pub address: String,
+}
+
+/// What a session is. It is stored in the session's data, and in columns by which the sessions
+/// of an account are found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDetails {
+    pub holder: TicketHolder,
+    /// The holder's name at the time of the sign-in.
+    pub name: String,
+    /// The kind of host on which it is valid.
+    pub audience: String,
+    /// The session that it ends with.
+    pub parent: Option<SessionKey>,
+    /// The value of the holder's password. Loading a session returns that of the column, which
+    /// changes for a session that goes on when the password is changed in it.
+    pub proof: String,
+    /// Whether it lasts beyond a day.
+    pub stays: bool,
+    pub client: ClientDescription,
+    /// The time of the sign-in.
+    pub begun: Timestamp,
+}
+
+impl SessionDetails {
+    /// Where a session's data have them.
+    pub const KEY: &str = "details";
 }
 
 /// The sessions in a [`Store`].
@@ -73,20 +119,47 @@ impl Sessions {
         Ok(row.is_some())
     }
 
-    async fn put(&self, sql: &'static str, record: &Record) -> Result<u64> {
-        let data = serde_json::to_vec(&record.data).map_err(|e| Error::Encode(e.to_string()))?;
-        let (id, expires) = (hash(&record.id), millis(record.expiry_date));
-        execute!(self.0.db.writer(), sql, id, data, expires).map_err(backend)
+    async fn insert(&self, record: &Record) -> Result<u64> {
+        let details = record.data.get(SessionDetails::KEY).cloned();
+        let details = details.map(serde_json::from_value::<SessionDetails>);
+        let details = details.transpose();
+        let details = details.map_err(|e| Error::Encode(e.to_string()))?;
+        let (user, operator) = details
+            .as_ref()
+            .map_or((None, None), |d| d.holder.columns());
+        let parent = details.as_ref().and_then(|d| d.parent.clone());
+        let client = details.as_ref().map(|d| d.client.clone());
+        let client = client.unwrap_or_default();
+        let begun = details.as_ref().map_or(0, |d| d.begun.0);
+        let sql = "INSERT INTO sessions (id, data, expires, user_id, operator_id, audience, \
+                   parent, proof, browser, system, address, begun, used_at, present_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $12) \
+                   ON CONFLICT (id) DO NOTHING";
+        let inserted = execute!(
+            self.0.db.writer(),
+            sql,
+            hash(&record.id),
+            encode(record)?,
+            millis(record.expiry_date),
+            user,
+            operator,
+            details.as_ref().map_or("", |d| d.audience.as_str()),
+            parent.map(|p| p.0),
+            details.as_ref().map_or("", |d| d.proof.as_str()),
+            client.browser,
+            client.system,
+            client.address,
+            begun
+        );
+        inserted.map_err(backend)
     }
 }
 
 #[async_trait::async_trait]
 impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> Result<()> {
-        let sql = "INSERT INTO sessions (id, data, expires) VALUES ($1, $2, $3) \
-                   ON CONFLICT (id) DO NOTHING";
         for _ in 0..ATTEMPTS {
-            if self.put(sql, record).await? == 1 {
+            if self.insert(record).await? == 1 {
                 return Ok(());
             }
             record.id = Id::default();
@@ -97,22 +170,31 @@ impl SessionStore for Sessions {
     async fn save(&self, record: &Record) -> Result<()> {
         // Not an upsert, and a missing row is no error: a request that began
         // before the sign-out must not restore the session.
-        let sql = "UPDATE sessions SET data = $2, expires = $3 WHERE id = $1";
-        self.put(sql, record).await.map(drop)
+        let sql = "UPDATE sessions SET data = $2, expires = $3, used_at = $4 WHERE id = $1";
+        let (data, now) = (encode(record)?, millis(OffsetDateTime::now_utc()));
+        let (id, expires) = (hash(&record.id), millis(record.expiry_date));
+        let saved = execute!(self.0.db.writer(), sql, id, data, expires, now);
+        saved.map(drop).map_err(backend)
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        let sql = "SELECT data, expires FROM sessions WHERE id = $1 AND expires > $2";
+        type Row = (Vec<u8>, i64, String);
+        let sql = "SELECT data, expires, proof FROM sessions WHERE id = $1 AND expires > $2";
         let now = millis(OffsetDateTime::now_utc());
-        let row = fetch_optional!(self.0.db.reader(), (Vec<u8>, i64), sql, hash(id), now);
-        let Some((data, expires)) = row.map_err(backend)? else {
+        let row = fetch_optional!(self.0.db.reader(), Row, sql, hash(id), now);
+        let Some((data, expires, proof)) = row.map_err(backend)? else {
             return Ok(None);
         };
         let decode = |e: &dyn std::fmt::Display| Error::Decode(e.to_string());
+        let mut data: HashMap<String, Value> =
+            serde_json::from_slice(&data).map_err(|e| decode(&e))?;
+        if let Some(Value::Object(details)) = data.get_mut(SessionDetails::KEY) {
+            details.insert("proof".to_owned(), Value::String(proof));
+        }
         let nanos = i128::from(expires) * 1_000_000;
         Ok(Some(Record {
             id: *id,
-            data: serde_json::from_slice(&data).map_err(|e| decode(&e))?,
+            data,
             expiry_date: OffsetDateTime::from_unix_timestamp_nanos(nanos)
                 .map_err(|e| decode(&e))?,
         }))
@@ -130,6 +212,10 @@ impl ExpiredDeletion for Sessions {
     async fn delete_expired(&self) -> Result<()> {
         self.prune().await.map(drop).map_err(backend)
     }
+}
+
+fn encode(record: &Record) -> Result<Vec<u8>> {
+    serde_json::to_vec(&record.data).map_err(|e| Error::Encode(e.to_string()))
 }
 
 fn hash(id: &Id) -> String {

@@ -75,6 +75,7 @@ struct TenantSpecRow {
     wg_private_key: String,
     wg_public_key: String,
     state: String,
+    asleep_since: Option<i64>,
     dns_password: String,
     dns_password_hash: String,
     quota_state: String,
@@ -96,7 +97,7 @@ struct DeviceSpecRow {
 }
 
 pub(crate) const TENANTS: &str = "SELECT users.id, users.username, users.slot, \
-     users.wg_private_key, users.wg_public_key, users.state, users.dns_password, \
+     users.wg_private_key, users.wg_public_key, users.state, users.asleep_since, users.dns_password, \
      users.dns_password_hash, users.quota_state, plans.down_bps, plans.up_bps, plans.slow_bps \
      FROM users LEFT JOIN plans ON plans.id = users.plan \
      WHERE users.node_id = $1 AND users.generation >= $2 ORDER BY users.slot";
@@ -280,6 +281,7 @@ impl Store {
             slot,
             private_key: PrivateKey::from_random(*key),
             suspended: state == TenantState::Suspended,
+            asleep: r.asleep_since.is_some(),
             dns_password: self.open_dns_password(&r.username, &r.dns_password)?,
             dns_password_hash: r.dns_password_hash,
             limits,

@@ -2,11 +2,11 @@
 //! redirect contains the token; the database stores its hash.
 
 use crate::{
-    AuditEntry, OperatorId, Result, SessionKey, Store, StoreError, audit,
+    AuditEntry, Result, SessionKey, Store, StoreError, TicketHolder, audit,
     db::{execute, fetch_optional},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use domain::{Secret, TenantId, Timestamp};
+use domain::{Secret, Timestamp};
 use sha2::{Digest, Sha256};
 
 /// The number of valid tickets per holder, e.g. for several open tabs. A new
@@ -29,16 +29,9 @@ impl TokenHash {
     }
 
     /// Returns the hash as it is stored.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// The account that a ticket signs in, or that a credential of the API acts for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TicketHolder {
-    Tenant(TenantId),
-    Operator(OperatorId),
 }
 
 /// A ticket to issue.
@@ -50,6 +43,10 @@ pub struct NewTicket<'a> {
     pub audience: &'a str,
     /// The session it was issued from, if the new session ends with that one.
     pub parent: Option<&'a SessionKey>,
+    /// The value of the holder's password.
+    pub proof: &'a str,
+    /// Whether the session lasts.
+    pub stays: bool,
     pub now: Timestamp,
     pub expires: Timestamp,
     /// An audit entry for the same transaction, so that the log records no sign-in
@@ -63,6 +60,10 @@ pub struct RedeemedTicket {
     pub holder: TicketHolder,
     /// The session it was issued from.
     pub parent: Option<SessionKey>,
+    /// The value that the holder's password had.
+    pub proof: String,
+    /// Whether the session lasts.
+    pub stays: bool,
 }
 
 impl Store {
@@ -73,10 +74,7 @@ impl Store {
     /// Returns [`StoreError::NotFound`] if the holder was deleted; nothing is
     /// written then.
     pub async fn create_ticket(&self, new: NewTicket<'_>) -> Result<()> {
-        let (user, operator) = match new.holder {
-            TicketHolder::Tenant(id) => (Some(id.0), None),
-            TicketHolder::Operator(id) => (None, Some(id.0)),
-        };
+        let (user, operator) = new.holder.columns();
         let mut tx = self.db.begin().await?;
         let sql = "DELETE FROM tickets WHERE (user_id = $1 OR operator_id = $2) \
                    AND (expires <= $3 OR token_hash NOT IN \
@@ -91,7 +89,7 @@ impl Store {
             MAX_PER_HOLDER - 1
         )?;
         let sql = "INSERT INTO tickets (token_hash, user_id, operator_id, audience, parent, \
-                   expires) VALUES ($1, $2, $3, $4, $5, $6)";
+                   expires, proof, stays) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let inserted = execute!(
             tx.connection(),
             sql,
@@ -100,7 +98,9 @@ impl Store {
             operator,
             new.audience,
             new.parent.map(SessionKey::as_str),
-            new.expires.0
+            new.expires.0,
+            new.proof,
+            i64::from(new.stays)
         );
         match inserted {
             Ok(_) => {}
@@ -112,6 +112,23 @@ impl Store {
             audit::write(&mut tx, entry).await?;
         }
         tx.commit().await
+    }
+
+    /// Replaces the token of a ticket that is valid, so that it is redeemed with the other
+    /// one only. Returns whether there was such a ticket.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn replace_ticket_token(
+        &self,
+        token: &TokenHash,
+        other: &TokenHash,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let sql = "UPDATE tickets SET token_hash = $2 WHERE token_hash = $1 AND expires > $3";
+        let (token, other) = (token.0.as_str(), other.0.as_str());
+        let replaced = execute!(self.db.writer(), sql, token, other, now.0)?;
+        Ok(replaced == 1)
     }
 
     /// Redeems a ticket. Returns `None` if it was redeemed before, has expired or
@@ -126,23 +143,23 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<RedeemedTicket>> {
         let sql = "DELETE FROM tickets WHERE token_hash = $1 AND audience = $2 AND expires > $3 \
-                   RETURNING user_id, operator_id, parent";
+                   RETURNING user_id, operator_id, parent, proof, stays";
+        type Row = (Option<i64>, Option<i64>, Option<String>, String, i64);
         let row = fetch_optional!(
             self.db.writer(),
-            (Option<i64>, Option<i64>, Option<String>),
+            Row,
             sql,
             token.0.as_str(),
             audience,
             now.0
         )?;
-        Ok(row.and_then(|(user, operator, parent)| {
-            let holder = match (user, operator) {
-                (Some(id), None) => TicketHolder::Tenant(TenantId(id)),
-                (None, Some(id)) => TicketHolder::Operator(OperatorId(id)),
-                _ => return None, // excluded by a CHECK of the table
-            };
-            let parent = parent.map(SessionKey::from_row);
-            Some(RedeemedTicket { holder, parent })
+        Ok(row.and_then(|(user, operator, parent, proof, stays)| {
+            Some(RedeemedTicket {
+                holder: TicketHolder::of_columns(user, operator)?,
+                parent: parent.map(SessionKey::from_row),
+                proof,
+                stays: stays != 0,
+            })
         }))
     }
 

@@ -37,6 +37,7 @@ pub fn tenant(settings: &NodeSettings, slot: u16, devices: u8) -> TenantSpec {
         slot,
         private_key: key(slot.get(), 0),
         suspended: false,
+        asleep: false,
         dns_password: Secret::new("dns-password"),
         dns_password_hash: "$2b$04$notarealhash".to_owned(),
         limits: protocol::TenantLimits::default(),
@@ -56,5 +57,6 @@ pub fn settings(root: &Path) -> NodeSettings {
         tunnel_packets: PacketRate::at_least(100_000),
         image: "adguard/adguardhome:test".to_owned(),
         fallback_dns: std::net::Ipv4Addr::new(9, 9, 9, 9),
+        key_files: true,
     }
 }

@@ -131,7 +131,7 @@ impl<'a> Move<'a> {
             }));
         }
         // A missing key would be made, and would not open what the database has.
-        let key = self.config.central().join("seal.key");
+        let key = &self.config.seal_key;
         if !key.exists() {
             return Err(StartError::Key(format!(
                 "{} does not exist: restore it from the backup made with the database. Without it \

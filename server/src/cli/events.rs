@@ -1,88 +1,70 @@
-//! `maliknode events [--tenant NAME] [--since TIME] [--limit COUNT] [--json]`.
+//! `maliknode events [--tenant NAME] [--since TIME] [--limit COUNT] [--own]`.
 
-use super::database::{core, no_such_tenant, tenants};
-use crate::{config::Config, start_error::StartError};
-use app::ui::format;
-use domain::{Clock, ErrorCode, SystemClock, TenantId, TenantName};
-use protocol::recorded_message;
-use std::{collections::HashMap, time::Duration};
-use store::Event;
+use super::{
+    api_command::ApiCommand,
+    client::{CallError, Client},
+    output::{Output, date, print, text, timestamp},
+};
+use domain::{Clock, SystemClock, Timestamp};
+use serde_json::{Value, json};
+use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Only this tenant's events
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
+    /// As the tenant reads them: those of the network of --tenant, or of whose token it is
+    #[arg(long)]
+    own: bool,
     /// Only the events of the last e.g. 30m, 12h or 7d
     #[arg(long, value_name = "TIME", value_parser = parse_time_span)]
     since: Option<Duration>,
     /// How many events to print at most, newest first; 20,000 are stored, for 90 days
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: u32,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
-/// Prints the events, oldest first, as in a log file.
-///
-/// # Errors
-/// No such tenant, no database.
-pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<(), StartError> {
-    let (store, control) = core(config).await?;
-    let events = match &arguments.tenant {
-        None => store.events_recent(arguments.limit).await?,
-        Some(name) => {
-            let name = TenantName::parse(name)?;
-            let scope = match control.auth().command_line(&name).await {
-                Err(f) if f.code == ErrorCode::NotFound => return Err(no_such_tenant(&name).into()),
-                scope => scope?,
-            };
-            store.tenant_events(&scope, arguments.limit).await?
+impl ApiCommand for Arguments {
+    /// Prints the events, oldest first, as in a log file.
+    async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
+        let call = match self.own {
+            true => client.get(&["events"]).tenant(self.tenant.as_deref()),
+            false => {
+                let call = client.get(&["operator", "events"]);
+                call.query_if("tenant", self.tenant.as_deref())
+            }
+        };
+        let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let mut events = call.items(most).await?;
+        let since = self.since.map(since);
+        events
+            .retain(|e| since.is_none_or(|since| timestamp(&e["at"]).is_none_or(|at| at >= since)));
+        events.reverse();
+        if out.is_json() || events.is_empty() {
+            out.say(&json!(events), "Nothing has happened.");
+            return Ok(());
         }
-    };
-    let since = arguments.since.map(|span| {
-        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        SystemClock.now().plus_millis(millis.saturating_neg())
-    });
-    let events = events.into_iter().rev();
-    let events: Vec<_> = events.filter(|e| since.is_none_or(|s| e.at >= s)).collect();
-    let all = tenants(&store).await?.into_iter();
-    let names = all.map(|l| (l.tenant.id, l.tenant.name)).collect();
-    store.close().await;
-    if arguments.json {
-        println!("{}", to_json(&events, &names));
-    } else if events.is_empty() {
-        println!("Nothing has happened.");
-    } else {
         for e in &events {
-            println!("{}  {:<28} {}", format::exact(e.at), e.kind, message(e));
+            print(&line(e));
         }
+        Ok(())
     }
-    Ok(())
 }
 
-fn message(e: &Event) -> String {
-    texts::english().message(&recorded_message(&e.kind, &e.detail))
+fn line(event: &Value) -> String {
+    let (at, kind) = (date(&event["at"]), text(&event["kind"]));
+    format!("{at}  {kind:<28} {}", text(&event["message"]))
 }
 
-/// Returns an array of objects. `tenant` is null for an event of the node and
-/// for a tenant that no longer exists.
-fn to_json(events: &[Event], names: &HashMap<TenantId, TenantName>) -> serde_json::Value {
-    let event = |e: &Event| {
-        serde_json::json!({
-            "at": format::iso(e.at),
-            "tenant": e.tenant.and_then(|id| names.get(&id)).map(TenantName::as_str),
-            "kind": e.kind,
-            "message": message(e),
-        })
-    };
-    events.iter().map(event).collect()
+fn since(span: Duration) -> Timestamp {
+    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    SystemClock.now().plus_millis(millis.saturating_neg())
 }
 
 /// Parses `30m`, `12h`, `7d` and what else humantime knows, such as `1h 30m`, up to
 /// a thousand years.
-fn parse_time_span(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_time_span(text: &str) -> Result<Duration, String> {
     let span = humantime::parse_duration(text).map_err(|_| "say e.g. 30m, 12h or 7d")?;
     if span > Duration::from_secs(365_000 * 86_400) {
         return Err("that is before there were computers".to_owned());

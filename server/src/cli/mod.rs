@@ -1,34 +1,46 @@
-//! The command line. Exit codes: 0 success, 1 the command failed or the doctor
-//! found a problem, 2 the command line or the configuration is invalid.
-//!
-//! Each command with arguments or a job of its own is a file here. The commands
-//! that change data work on the database beside a running server, which notices
-//! within 10 seconds.
+//! The command line. Each command with arguments or a job of its own is a file here. Those that
+//! read or change what is in the database are calls of the API ([`client`]); the others are
+//! about this machine. The exit codes are at [`client::exit_codes`].
 
+mod api_command;
+mod audit;
+mod calls;
+mod client;
+mod config_file;
 mod database;
 mod database_move;
+mod device;
 mod doctor;
 mod events;
 mod firewall;
+mod invite;
+mod manual;
 mod moves;
+mod new_tenant;
 mod node;
 mod operator;
+mod output;
+mod plan;
+mod quantity;
+mod report;
+mod seal_key;
+mod sign_up;
+mod status;
 mod tenant;
+mod token;
+mod traffic;
 mod wg_userspace;
 mod worker;
 
 use crate::{
-    config::{Config, Flags},
+    config::{Config, Flags, LogFormat},
     serve,
 };
-use clap::{Parser, Subcommand};
-use std::{error::Error, io::IsTerminal, process::ExitCode};
-use tracing_subscriber::EnvFilter;
-
-/// The log filter unless `MALIKNODE_LOG` sets another. tower-sessions warns of
-/// every old cookie.
-const LOG_FILTER: &str =
-    "info,netlink_proto=warn,sqlx=warn,tower_sessions=error,tower_sessions_core=error";
+use calls::CallCommand;
+use clap::{CommandFactory, Parser, Subcommand};
+use client::{Exit, exit_codes};
+use report::{LOG_FILTER, exit_code, failure, start_log};
+use std::process::ExitCode;
 
 /// A private network with WireGuard and AdGuard Home for every tenant.
 ///
@@ -37,7 +49,7 @@ const LOG_FILTER: &str =
 /// environment, and the environment overrides the file. MALIKNODE_LOG sets what
 /// is logged, e.g. MALIKNODE_LOG=debug.
 #[derive(Parser)]
-#[command(name = "maliknode", version, max_term_width = 100)]
+#[command(name = "maliknode", version, max_term_width = 100, after_long_help = exit_codes())]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -47,6 +59,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Call(CallCommand),
+    #[command(flatten)]
+    Here(LocalCommand),
+}
+
+/// The commands about this machine.
+#[derive(Debug, Subcommand)]
+enum LocalCommand {
     /// Serve the web, and run this machine's tunnels and DNS filters
     Serve,
     /// Check everything that can be wrong on this machine, with a fix for each problem
@@ -56,23 +77,6 @@ enum Command {
     /// Put the firewall table in force without tenants, where it is not: for the boot,
     /// before Docker starts containers (deploy/maliknode-firewall.service)
     Firewall,
-    /// Manage the operators' accounts
-    Operator {
-        #[command(subcommand)]
-        command: operator::OperatorCommand,
-    },
-    /// Print the event log: failures, recoveries and external changes
-    Events(events::Arguments),
-    /// Manage the tenants
-    Tenant {
-        #[command(subcommand)]
-        command: tenant::TenantCommand,
-    },
-    /// Manage the nodes: the machines that hold tenants
-    Node {
-        #[command(subcommand)]
-        command: node::NodeCommand,
-    },
     /// Workers: machines that hold tunnels and DNS filters for a control plane on another one
     Worker {
         #[command(subcommand)]
@@ -83,6 +87,15 @@ enum Command {
         #[command(subcommand)]
         command: database_move::DatabaseCommand,
     },
+    /// Change the key of what is sealed in the database
+    SealKey {
+        #[command(subcommand)]
+        command: seal_key::SealKeyCommand,
+    },
+    /// Print what a shell needs to complete commands and options
+    Completions(manual::Completions),
+    /// Write the man pages of all commands into a folder
+    Man(manual::Arguments),
     /// Run the userspace WireGuard; `serve` starts it where it is needed
     WgUserspace(wg_userspace::Arguments),
 }
@@ -92,18 +105,20 @@ pub fn run(cli: Cli) -> ExitCode {
     let Cli { command, flags } = cli;
     // It needs no configuration, has a runtime of its own, and must start
     // whatever else is wrong.
-    if let Command::WgUserspace(arguments) = &command {
-        start_log(wg_userspace::LOG_FILTER);
-        return exit_code(wg_userspace::run(arguments));
-    }
-    start_log(LOG_FILTER);
-    let config = match Config::load(&flags) {
-        Ok(config) => config,
-        Err(e) => {
-            eprintln!("maliknode: {e}");
-            return ExitCode::from(2);
+    match &command {
+        Command::Here(LocalCommand::WgUserspace(arguments)) => {
+            start_log(wg_userspace::LOG_FILTER, LogFormat::Text);
+            return exit_code(wg_userspace::run(arguments));
         }
-    };
+        Command::Here(LocalCommand::Completions(arguments)) => {
+            manual::print_completions(Cli::command(), arguments);
+            return ExitCode::SUCCESS;
+        }
+        Command::Here(LocalCommand::Man(arguments)) => {
+            return exit_code(manual::write(Cli::command(), arguments));
+        }
+        _ => {}
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -113,23 +128,12 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     let code = runtime.block_on(async {
         match command {
-            Command::Serve => exit_code(serve::serve(config).await),
-            Command::Doctor(arguments) => doctor::run(&config, &arguments).await,
-            Command::Config => {
-                print!("{}", config.to_toml());
-                ExitCode::SUCCESS
+            Command::Call(command) => {
+                start_log(LOG_FILTER, LogFormat::Text);
+                command.run(&flags).await
             }
-            Command::Firewall => exit_code(firewall::run(&config).await),
-            Command::Operator { command } => exit_code(operator::run(&config, &command).await),
-            Command::Events(arguments) => exit_code(events::run(&config, &arguments).await),
-            Command::Tenant { command } => exit_code(tenant::run(&config, &command).await),
-            Command::Node { command } => exit_code(node::run(&config, &command).await),
-            Command::Database { command } => {
-                exit_code(database_move::run(&config, &flags, &command).await)
-            }
-            Command::Worker { command } => exit_code(worker::run(config, command).await),
-            // Handled above, before there was a runtime.
-            Command::WgUserspace(_) => ExitCode::SUCCESS,
+            Command::Here(LocalCommand::Worker { command }) => worker::run(command, &flags).await,
+            Command::Here(command) => run_here(command, &flags).await,
         }
     });
     // A blocking call that hangs must not keep the process alive.
@@ -137,40 +141,39 @@ pub fn run(cli: Cli) -> ExitCode {
     code
 }
 
-fn exit_code<E: Error>(result: Result<(), E>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => failure(&e),
+/// Runs a command about this machine.
+async fn run_here(command: LocalCommand, flags: &Flags) -> ExitCode {
+    let config = match Config::load(flags) {
+        Ok(config) => config,
+        Err(e) => {
+            eprintln!("maliknode: {e}");
+            return Exit::Usage.into();
+        }
+    };
+    start_log(LOG_FILTER, config.log_format);
+    match command {
+        LocalCommand::Serve => exit_code(serve::serve(config).await),
+        LocalCommand::Doctor(arguments) => doctor::run(&config, &arguments).await,
+        LocalCommand::Config => {
+            print!("{}", config.to_toml());
+            ExitCode::SUCCESS
+        }
+        LocalCommand::Firewall => exit_code(firewall::run(&config).await),
+        LocalCommand::Database { command } => {
+            exit_code(database_move::run(&config, flags, &command).await)
+        }
+        LocalCommand::SealKey { command } => exit_code(seal_key::run(&config, &command).await),
+        // Handled before: they need no configuration, or read it by themselves.
+        LocalCommand::Worker { .. }
+        | LocalCommand::Completions(_)
+        | LocalCommand::Man(_)
+        | LocalCommand::WgUserspace(_) => ExitCode::SUCCESS,
     }
-}
-
-/// Prints the error's message and, below it, the messages of its causes.
-fn failure(e: &dyn Error) -> ExitCode {
-    eprintln!("maliknode: {e}");
-    let mut cause = e.source();
-    while let Some(e) = cause {
-        eprintln!("  because: {e}");
-        cause = e.source();
-    }
-    ExitCode::FAILURE
-}
-
-fn start_log(default_filter: &str) {
-    let filter =
-        EnvFilter::try_from_env("MALIKNODE_LOG").or_else(|_| EnvFilter::try_from_default_env());
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new(default_filter));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // Fails only where a subscriber is set already.
-    let _ = log.try_init();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -1,72 +1,79 @@
 //! Waits for moves, which a running control plane carries out, and prints them. Used by
 //! `maliknode tenant move`, `maliknode node drain`, `… lose` and `… moves`.
 
-use crate::start_error::StartError;
-use app::ui::format;
-use control::Control;
-use domain::{
-    ErrorCode, Failure, NodeId, OperatorScope, TenantScope,
-    view::{MoveRow, NodeRow, NodesView},
+use super::{
+    client::{CallError, Client},
+    output::{Output, bytes, id, name_of, print as print_line, text},
 };
+use domain::Message;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// How often the database is asked how far moves are.
+/// How often it is asked how far moves are.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// For how long nothing may happen before it is said that no control plane is at work.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a command waits and prints.
+/// How a command waits.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Waiting {
     /// Do not wait until it is done
     #[arg(long)]
     no_wait: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+}
+
+/// Returns the moves that are still to be carried out.
+///
+/// # Errors
+/// The API refuses, or does not answer.
+pub(super) async fn list(client: &Client) -> Result<Vec<Value>, CallError> {
+    client.get(&["operator", "moves"]).list().await
 }
 
 /// Waits until a tenant is moved, and prints where it is.
 ///
 /// # Errors
-/// It is not moved yet, and why; no database.
+/// It is not moved yet, and why.
 pub(super) async fn tenant_moved(
-    control: &Control,
-    operator: &OperatorScope,
-    tenant: &TenantScope,
+    client: &Client,
+    out: Output,
+    tenant: &Value,
     waiting: Waiting,
-) -> Result<(), StartError> {
-    let nodes = control.nodes();
-    let begun = Instant::now();
+) -> Result<(), CallError> {
+    let name = name_of(tenant);
+    let mut changed = Instant::now();
+    let mut copied = Value::Null;
     let open = loop {
-        let open = nodes.move_of(operator, tenant).await?;
-        let has_failed = open.as_ref().is_some_and(|m| m.problem.is_some());
-        if open.is_none() || has_failed || waiting.no_wait || begun.elapsed() > PATIENCE {
+        let moves = list(client).await?;
+        let open = moves.into_iter().find(|m| m["tenant"] == name);
+        let has_failed = open.as_ref().is_some_and(has_failed);
+        if let Some(progress) = open.as_ref().map(|m| &m["copied_bytes"])
+            && *progress != copied
+        {
+            copied = progress.clone();
+            changed = Instant::now();
+            if copied.as_u64() > Some(0) {
+                out.done(&format!("Copied: {}", bytes(&copied)));
+            }
+        }
+        if open.is_none() || has_failed || waiting.no_wait || changed.elapsed() > PATIENCE {
             break open;
         }
         tokio::time::sleep(INTERVAL).await;
     };
-    let view = nodes.list(operator).await?;
-    let node = name_of(&view, nodes.node_of(operator, tenant).await?);
-    let name = tenant.name();
-    if waiting.json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "tenant": name.as_str(),
-                "node": node,
-                "move": open.as_ref().map(|m| to_json(m, &view)),
-            })
-        );
+    let path = ["operator", "tenants", &id(tenant)];
+    let now = client.get(&path).object().await?;
+    let node = text(&now["node"]);
+    if out.is_json() {
+        let json = json!({ "tenant": name, "node": now["node"], "move": open });
+        out.say(&json, "");
     }
     match open {
-        None if !waiting.json => println!("{name} is on {node}."),
-        Some(_) if waiting.no_wait && !waiting.json => {
-            println!("{name} is on {node} and will be moved: maliknode node moves");
-        }
-        None => {}
-        Some(m) if !waiting.no_wait => return Err(not_yet(&m).into()),
-        Some(_) => {}
+        None => out.done(&format!("{name} is on {node}.")),
+        Some(_) if waiting.no_wait => out.done(&format!(
+            "{name} is on {node} and will be moved: maliknode node moves"
+        )),
+        Some(m) => return Err(not_yet(&m)),
     }
     Ok(())
 }
@@ -74,99 +81,81 @@ pub(super) async fn tenant_moved(
 /// Waits until all tenants of a node are moved, and prints how far that is.
 ///
 /// # Errors
-/// Some are not moved yet, and why; no database.
+/// Some are not moved yet, and why.
 pub(super) async fn evacuated(
-    control: &Control,
-    operator: &OperatorScope,
-    node: &NodeRow,
+    client: &Client,
+    out: Output,
+    node: &Value,
     waiting: Waiting,
-) -> Result<(), StartError> {
-    let nodes = control.nodes();
+) -> Result<(), CallError> {
+    let name = name_of(node);
     let mut left = usize::MAX;
+    let mut copied = Vec::new();
     let mut changed = Instant::now();
-    let (view, open) = loop {
-        let view = nodes.list(operator).await?;
-        let open = view.moves.iter().filter(|m| m.from == node.id);
-        let open: Vec<MoveRow> = open.cloned().collect();
+    let open = loop {
+        let mut open = list(client).await?;
+        open.retain(|m| m["from"] == name);
+        let progress: Vec<_> = open.iter().map(|m| m["copied_bytes"].clone()).collect();
+        if progress != copied {
+            copied = progress;
+            changed = Instant::now();
+        }
         if open.len() != left {
             left = open.len();
             changed = Instant::now();
-            if !waiting.json {
-                println!("Tenants still to be moved from {}: {left}", node.name);
-            }
+            out.done(&format!("Tenants still to be moved from {name}: {left}"));
         }
-        let has_failed = open.iter().all(|m| m.problem.is_some());
-        if has_failed || waiting.no_wait || changed.elapsed() > PATIENCE {
-            break (view, open);
+        let all_failed = open.iter().all(has_failed);
+        if all_failed || waiting.no_wait || changed.elapsed() > PATIENCE {
+            break open;
         }
         tokio::time::sleep(INTERVAL).await;
     };
-    if waiting.json {
-        let moves: Vec<_> = open.iter().map(|m| to_json(m, &view)).collect();
-        println!(
-            "{}",
-            serde_json::json!({ "node": node.name, "moves": moves })
-        );
+    if out.is_json() {
+        out.say(&json!({ "node": name, "moves": open }), "");
     }
     match open.first() {
-        Some(m) if !waiting.no_wait => Err(not_yet(m).into()),
+        Some(m) if !waiting.no_wait => Err(not_yet(m)),
         _ => Ok(()),
     }
 }
 
+fn has_failed(m: &Value) -> bool {
+    !m["problem"].is_null()
+}
+
 /// Returns why a tenant is not moved yet.
-fn not_yet(m: &MoveRow) -> Failure {
-    match &m.problem {
-        Some(problem) => Failure::new(problem.code, problem.message.clone()),
-        None => Failure::new(
-            ErrorCode::NotYetInForce,
-            domain::Message::MoveWaits {
-                name: m.name.to_string(),
-            },
-        ),
+fn not_yet(m: &Value) -> CallError {
+    match m["problem"]["message"].as_str() {
+        Some(message) => CallError::Failed(message.to_owned()),
+        None => {
+            let name = text(&m["tenant"]);
+            CallError::NotYetInForce(texts::english().message(&Message::MoveWaits { name }))
+        }
     }
 }
 
-/// Returns a line for each move that is still to be carried out, or an array of objects.
-pub(super) fn text(view: &NodesView, json: bool) -> String {
-    if json {
-        let moves: Vec<_> = view.moves.iter().map(|m| to_json(m, view)).collect();
-        return serde_json::Value::Array(moves).to_string();
+/// Prints a line for each move that is still to be carried out, or an array of objects.
+pub(super) fn print(moves: &[Value], out: Output) {
+    if out.is_json() || moves.is_empty() {
+        out.say(&json!(moves), "No tenant is to be moved.");
+        return;
     }
-    let line = |m: &MoveRow| {
-        let to =
-            m.to.map_or_else(|| "any node".to_owned(), |to| name_of(view, to));
-        let problem = m.problem.as_ref();
-        let problem = problem.map(|p| format!(": {}", texts::english().message(&p.message)));
-        let (from, why) = (name_of(view, m.from), m.reason.as_str());
-        format!(
-            "{} from {from} to {to} ({why}){}",
-            m.name,
+    for m in moves {
+        let to = m["to"].as_str().unwrap_or("any node");
+        let problem = m["problem"]["message"].as_str();
+        let problem = problem.map(|text| format!(": {text}"));
+        let copied = match &m["copied_bytes"] {
+            Value::Null => ", without data".to_owned(),
+            n if n.as_u64() == Some(0) => String::new(),
+            n => format!(", {} copied", bytes(n)),
+        };
+        print_line(&format!(
+            "{} from {} to {to} ({}{copied}){}",
+            text(&m["tenant"]),
+            text(&m["from"]),
+            text(&m["reason"]),
             problem.unwrap_or_default()
-        )
-    };
-    match view.moves.is_empty() {
-        true => "No tenant is to be moved.".to_owned(),
-        false => view.moves.iter().map(line).collect::<Vec<_>>().join("\n"),
+        ));
     }
-}
-
-fn to_json(m: &MoveRow, view: &NodesView) -> serde_json::Value {
-    serde_json::json!({
-        "tenant": m.name.as_str(),
-        "from": name_of(view, m.from),
-        "to": m.to.map(|to| name_of(view, to)),
-        "reason": m.reason.as_str(),
-        "since": format::iso(m.begun_at),
-        "problem": m.problem.as_ref().map(|p| serde_json::json!({
-            "code": p.code,
-            "message": texts::english().message(&p.message),
-        })),
-    })
-}
-
-/// Returns a node's name; its number if it is not listed.
-fn name_of(view: &NodesView, node: NodeId) -> String {
-    let found = view.nodes.iter().find(|n| n.id == node);
-    found.map_or_else(|| format!("node {node}"), |n| n.name.clone())
 }

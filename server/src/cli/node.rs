@@ -1,31 +1,34 @@
-//! `maliknode node list [--json]`, `maliknode node open NAME`, `… close NAME`,
+//! `maliknode node list`, `… show NAME`, `… open NAME`, `… close NAME`, `… host NAME HOST`,
 //! `… revoke NAME`, `… remove NAME`, `… drain NAME`, `… lose NAME` and `… moves`.
 
 use super::{
-    database::core,
+    api_command::ApiCommand,
+    client::{CallError, Client},
     moves::{self, Waiting},
+    output::{Column, Output, date, id, name_of, print, text, timestamp},
 };
-use crate::{config::Config, start_error::StartError};
-use app::ui::format;
 use clap::Subcommand;
-use domain::{
-    Timestamp,
-    time::DAY_MILLIS,
-    view::{NodeRow, NodesView},
-};
+use domain::{Clock, Message, SystemClock, Timestamp, time::DAY_MILLIS};
+use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum NodeCommand {
     /// Print the nodes: this machine's own and the workers
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
+    /// Print a node
+    Show(Named),
     /// Let a node have new tenants again
     Open(Named),
     /// Let a node have no new tenants; it serves those that it has
     Close(Named),
+    /// Give a worker another host for devices to connect to; those that it has need a new
+    /// configuration then
+    Host {
+        #[command(flatten)]
+        node: Named,
+        /// The host or address
+        host: String,
+    },
     /// Refuse a worker's certificate, e.g. because its disk was stolen
     ///
     /// Its tenants stay on the machine and get no changes until it joins again:
@@ -39,8 +42,7 @@ pub(super) enum NodeCommand {
     Drain {
         #[command(flatten)]
         node: Named,
-        /// Leave the settings, statistics and query logs of AdGuard Homes behind, which are
-        /// not copied
+        /// Leave behind what the AdGuard Homes have stored
         #[arg(long)]
         without_data: bool,
         #[command(flatten)]
@@ -57,11 +59,7 @@ pub(super) enum NodeCommand {
         waiting: Waiting,
     },
     /// Print the moves that are still to be carried out
-    Moves {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Moves,
 }
 
 #[derive(Debug, clap::Args)]
@@ -70,168 +68,181 @@ pub(super) struct Named {
     name: String,
 }
 
-/// # Errors
-/// No such node, a change that this node does not allow, no database.
-pub(super) async fn run(config: &Config, command: &NodeCommand) -> Result<(), StartError> {
-    let (store, control) = core(config).await?;
-    let operator = control.auth().command_line_operator();
-    let nodes = control.nodes();
-    let find = async |named: &Named| nodes.find(&operator, &named.name).await;
-    let said = match command {
-        NodeCommand::List { json } => {
-            let view = nodes.list(&operator).await?;
-            if *json { to_json(&view) } else { table(&view) }
+impl ApiCommand for NodeCommand {
+    async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
+        match self {
+            Self::List => {
+                let nodes = list(client).await?;
+                print_table(&nodes, out);
+                Ok(())
+            }
+            Self::Show(named) => {
+                print_node(&find(client, &named.name).await?, out);
+                Ok(())
+            }
+            Self::Open(named) => {
+                let node = set_open(client, named, true).await?;
+                let name = name_of(&node);
+                out.say(&node, &format!("{name} gets new tenants."));
+                Ok(())
+            }
+            Self::Close(named) => {
+                let node = set_open(client, named, false).await?;
+                let name = name_of(&node);
+                let said = "gets no new tenants. Those that it has are served as before.";
+                out.say(&node, &format!("{name} {said}"));
+                Ok(())
+            }
+            Self::Host { node, host } => {
+                let node = find(client, &node.name).await?;
+                let call = client.patch(&["operator", "nodes", &id(&node)]);
+                let changed = call.json(json!({ "host": host })).object().await?;
+                let (name, host) = (name_of(&changed), text(&changed["host"]));
+                let said = format!("Devices of tenants on {name} connect to {host}.");
+                out.say(&changed, &said);
+                Ok(())
+            }
+            Self::Revoke(named) => {
+                let node = find(client, &named.name).await?;
+                let call = client.post(&["operator", "nodes", &id(&node), "revoke"]);
+                call.send().await?;
+                out.done(&revoked(&node));
+                Ok(())
+            }
+            Self::Remove(named) => {
+                let node = find(client, &named.name).await?;
+                let name = name_of(&node);
+                let call = client.delete(&["operator", "nodes", &id(&node)]);
+                call.query("name", name).send().await?;
+                let said = "is removed. Its certificate is refused from now on.";
+                out.done(&format!("{name} {said}"));
+                Ok(())
+            }
+            Self::Drain {
+                node,
+                without_data,
+                waiting,
+            } => {
+                let node = find(client, &node.name).await?;
+                let call = client.post(&["operator", "nodes", &id(&node), "drain"]);
+                let draining = json!({ "without_data": without_data });
+                call.json(draining).begins().send().await?;
+                moves::evacuated(client, out, &node, *waiting).await
+            }
+            Self::Lose { node, waiting } => {
+                let node = find(client, &node.name).await?;
+                let call = client.post(&["operator", "nodes", &id(&node), "lose"]);
+                call.begins().send().await?;
+                moves::evacuated(client, out, &node, *waiting).await
+            }
+            Self::Moves => {
+                moves::print(&moves::list(client).await?, out);
+                Ok(())
+            }
         }
-        NodeCommand::Open(named) => {
-            let node = find(named).await?;
-            nodes.set_open(&operator, node.id, true).await?;
-            format!("{} gets new tenants.", node.name)
-        }
-        NodeCommand::Close(named) => {
-            let node = find(named).await?;
-            nodes.set_open(&operator, node.id, false).await?;
-            format!(
-                "{} gets no new tenants. Those that it has are served as before.",
-                node.name
-            )
-        }
-        NodeCommand::Revoke(named) => {
-            let node = find(named).await?;
-            nodes.revoke(&operator, node.id).await?;
-            revoked(&node)
-        }
-        NodeCommand::Remove(named) => {
-            let node = find(named).await?;
-            nodes.remove(&operator, node.id, &node.name).await?;
-            format!(
-                "{} is removed. Its certificate is refused from now on.",
-                node.name
-            )
-        }
-        NodeCommand::Drain {
-            node,
-            without_data,
-            waiting,
-        } => {
-            let node = find(node).await?;
-            nodes.drain(&operator, node.id, *without_data).await?;
-            moves::evacuated(&control, &operator, &node, *waiting).await?;
-            store.close().await;
-            return Ok(());
-        }
-        NodeCommand::Lose { node, waiting } => {
-            let node = find(node).await?;
-            nodes.lose(&operator, node.id).await?;
-            moves::evacuated(&control, &operator, &node, *waiting).await?;
-            store.close().await;
-            return Ok(());
-        }
-        NodeCommand::Moves { json } => moves::text(&nodes.list(&operator).await?, *json),
-    };
-    store.close().await;
-    println!("{said}");
-    Ok(())
+    }
 }
 
-fn revoked(node: &NodeRow) -> String {
-    let name = &node.name;
+async fn list(client: &Client) -> Result<Vec<Value>, CallError> {
+    client.get(&["operator", "nodes"]).list().await
+}
+
+/// Finds a node by its name.
+///
+/// # Errors
+/// There is none of that name.
+pub(super) async fn find(client: &Client, name: &str) -> Result<Value, CallError> {
+    let wanted = name.trim().to_ascii_lowercase();
+    let mut nodes = list(client).await?.into_iter();
+    let found = nodes.find(|node| name_of(node) == wanted);
+    found.ok_or_else(|| {
+        let message = Message::NodeNotFound { name: wanted };
+        CallError::NotFound(texts::english().message(&message))
+    })
+}
+
+async fn set_open(client: &Client, named: &Named, open: bool) -> Result<Value, CallError> {
+    let node = find(client, &named.name).await?;
+    let call = client.patch(&["operator", "nodes", &id(&node)]);
+    call.json(json!({ "open": open })).object().await
+}
+
+fn revoked(node: &Value) -> String {
+    let name = name_of(node);
     let mut text = format!("{name} is revoked: its certificate is refused from now on.");
-    if node.tenants > 0 {
+    if let Some(tenants) = node["tenants"].as_u64().filter(|n| *n > 0) {
         text += &format!(
-            "\nTenants that stay on it and get no changes: {}. To let the machine join again:\n  maliknode worker token --for {name}",
-            node.tenants
+            "\nTenants that stay on it and get no changes: {tenants}. To let the machine join again:\n  maliknode worker token --for {name}"
         );
     }
     text
 }
 
-/// Returns a line for each node, and below them a line for each problem.
-fn table(view: &NodesView) -> String {
-    let head = [
-        "NAME",
-        "STANDING",
-        "TENANTS",
-        "HOST",
-        "VERSION",
-        "HEARD",
-        "CERTIFICATE",
+/// Prints a line for each node, and below them a line for each problem.
+fn print_table(nodes: &[Value], out: Output) {
+    let now = SystemClock.now();
+    let columns = [
+        Column::text("NAME", "name"),
+        Column::text("STANDING", "standing"),
+        Column::number("TENANTS", "tenants"),
+        Column::text("HOST", "host"),
+        Column::text("VERSION", "version"),
+        Column::of("HEARD", |node| heard(node, now)),
+        Column::of("CERTIFICATE", |node| certificate(node, now)),
     ];
-    let mut rows = vec![head.map(str::to_owned)];
-    rows.extend(view.nodes.iter().map(|node| cells(node, view.now)));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: [usize; 7] = std::array::from_fn(|column| width(column).unwrap_or(0));
-    let line = |row: &[String; 7]| {
-        let cells = row.iter().zip(widths).enumerate();
-        let padded = cells.map(|(column, (cell, width))| match column {
-            2 => format!("{cell:>width$}"),
-            _ => format!("{cell:<width$}"),
-        });
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut lines: Vec<String> = rows.iter().map(line).collect();
-    for node in &view.nodes {
-        let name = &node.name;
-        let problems = node.problems.iter();
-        lines.extend(problems.map(|p| format!("{name}: {}", texts::english().message(&p.message))));
+    out.table(nodes, &columns, "There is no node.");
+    if !out.is_json() {
+        for node in nodes {
+            for problem in node["problems"].as_array().into_iter().flatten() {
+                print(&format!("{}: {}", name_of(node), text(&problem["message"])));
+            }
+        }
     }
-    lines.join("\n")
 }
 
-fn cells(node: &NodeRow, now: Timestamp) -> [String; 7] {
-    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let (heard, certificate) = match node.is_local {
-        true => ("-".to_owned(), "-".to_owned()),
-        false => (
-            node.last_heard
-                .map_or_else(|| "never".to_owned(), |at| at.ago(now)),
-            node.certificate_expires
-                .map_or_else(|| "-".to_owned(), |at| validity(at, now)),
-        ),
+fn print_node(node: &Value, out: Output) {
+    let now = SystemClock.now();
+    let problems = |node: &Value| {
+        let all = node["problems"].as_array().into_iter().flatten();
+        let all: Vec<String> = all.map(|p| text(&p["message"])).collect();
+        match all.is_empty() {
+            true => "-".to_owned(),
+            false => all.join(" "),
+        }
     };
-    [
-        node.name.clone(),
-        node.standing.to_string(),
-        node.tenants.to_string(),
-        or_dash(&node.host),
-        or_dash(&node.version),
-        heard,
-        certificate,
-    ]
+    let fields = [
+        Column::text("name", "name"),
+        Column::text("standing", "standing"),
+        Column::text("own node", "local"),
+        Column::text("tenants", "tenants"),
+        Column::of("more fit", |node| text(&node["capacity"]["more"])),
+        Column::text("host", "host"),
+        Column::text("version", "version"),
+        Column::text("WireGuard", "wireguard"),
+        Column::of("heard", |node| heard(node, now)),
+        Column::of("certificate", |node| date(&node["certificate_expires"])),
+        Column::of("problems", problems),
+    ];
+    out.fields(node, &fields);
+}
+
+fn heard(node: &Value, now: Timestamp) -> String {
+    match (node["local"] == true, timestamp(&node["last_heard"])) {
+        (true, _) => "-".to_owned(),
+        (false, Some(at)) => at.ago(now),
+        (false, None) => "never".to_owned(),
+    }
 }
 
 /// Returns for how long a certificate is valid, in whole days.
-fn validity(expires: Timestamp, now: Timestamp) -> String {
+fn certificate(node: &Value, now: Timestamp) -> String {
+    let Some(expires) = timestamp(&node["certificate_expires"]) else {
+        return "-".to_owned();
+    };
     match expires.millis_since(now) / DAY_MILLIS {
         _ if expires <= now => "expired".to_owned(),
         0 => "under a day".to_owned(),
         1 => "1 day".to_owned(),
         days => format!("{days} days"),
     }
-}
-
-/// Returns an array of objects. `last_heard` and `certificate_expires` are null for the
-/// control plane's own node.
-fn to_json(view: &NodesView) -> String {
-    let node = |node: &NodeRow| {
-        let problems = node.problems.iter();
-        let problems = problems.map(|p| {
-            serde_json::json!({
-                "code": p.code,
-                "message": texts::english().message(&p.message),
-            })
-        });
-        serde_json::json!({
-            "id": node.id,
-            "name": node.name,
-            "local": node.is_local,
-            "standing": node.standing,
-            "tenants": node.tenants,
-            "host": node.host,
-            "version": node.version,
-            "last_heard": node.last_heard.map(format::iso),
-            "certificate_expires": node.certificate_expires.map(format::iso),
-            "problems": problems.collect::<Vec<_>>(),
-        })
-    };
-    serde_json::Value::Array(view.nodes.iter().map(node).collect()).to_string()
 }

@@ -1,37 +1,51 @@
-//! `maliknode tenant list`, `maliknode tenant show NAME`, `maliknode tenant move NAME` and
-//! `maliknode tenant delete NAME [--yes]`.
+//! `maliknode tenant list`, `… show NAME`, `… create NAME`, `… plan NAME PLAN`,
+//! `… suspend NAME`, `… resume NAME`, `… move NAME` and `… delete NAME [--yes]`.
 
 use super::{
-    database::{core, no_such_tenant, tenants},
+    api_command::ApiCommand,
+    client::{CallError, Client},
     moves::{self, Waiting},
+    new_tenant::{self, NewTenant},
+    node,
+    output::{Column, Output, bytes, date, id, text},
 };
-use crate::{config::Config, start_error::StartError, storage::open_store};
 use clap::Subcommand;
-use control::Control;
-use domain::{ErrorCode, Failure, TenantName, TenantScope, marks::container_user};
+use domain::{Message, PublicKey, Slot, TenantName, marks::container_user};
 use provisioning::spec::docker_name;
+use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TenantCommand {
     /// Print all tenants
     List,
     /// Print a tenant's numbers and names, e.g. of its container, for docker logs
-    Show {
-        /// The tenant's name
-        name: String,
+    Show(Named),
+    /// Create a tenant
+    Create(NewTenant),
+    /// Give a tenant another plan, also one that visitors do not see
+    Plan {
+        #[command(flatten)]
+        tenant: Named,
+        /// The plan's id in `maliknode plan list`
+        plan: String,
     },
+    /// Let nothing of a tenant run; nothing is lost
+    Suspend(Named),
+    /// End a suspension
+    Resume(Named),
     /// Move a tenant to another node, with its keys, port, addresses and devices
     ///
+    /// What its AdGuard Home has stored is copied: settings, statistics and the query log.
     /// Devices go on with the configuration that they have: the former node sends their
     /// packets on, for nodes.forward_hours.
     Move {
-        /// The tenant's name
-        name: String,
+        #[command(flatten)]
+        tenant: Named,
         /// The new node [default: the emptiest that has the tenant's slot free]
         #[arg(long, value_name = "NODE", conflicts_with = "cancel")]
         to: Option<String>,
-        /// Leave the settings, statistics and query log of its AdGuard Home behind, which
-        /// are not copied
+        /// Leave behind what its AdGuard Home has stored, e.g. because the former node is
+        /// away or cannot copy it
         #[arg(long)]
         without_data: bool,
         /// End a move that was not carried out yet
@@ -42,176 +56,229 @@ pub(super) enum TenantCommand {
     },
     /// Delete a tenant with everything that belongs to it
     Delete {
-        /// The tenant's name
-        name: String,
+        #[command(flatten)]
+        tenant: Named,
         /// Delete it; without this, only say what would be deleted
         #[arg(long)]
         yes: bool,
     },
 }
 
-pub(super) async fn run(config: &Config, command: &TenantCommand) -> Result<(), StartError> {
-    match command {
-        TenantCommand::List => list(config).await,
-        TenantCommand::Show { name } => show(config, name).await,
-        TenantCommand::Move {
-            name,
-            to,
-            without_data,
-            cancel,
-            waiting,
-        } => match cancel {
-            true => cancel_move(config, name).await,
-            false => move_to(config, name, to.as_deref(), *without_data, *waiting).await,
-        },
-        TenantCommand::Delete { name, yes } => delete(config, name, *yes).await,
-    }
+#[derive(Debug, clap::Args)]
+pub(super) struct Named {
+    /// The tenant's name
+    name: String,
 }
 
-/// # Errors
-/// No database.
-async fn list(config: &Config) -> Result<(), StartError> {
-    let store = open_store(config).await?;
-    let all = tenants(&store).await?;
-    println!(
-        "{:<32} {:>5}  {:<18} {:>7} {:>7}  PLAN",
-        "NAME", "SLOT", "SUBNET", "DEVICES", "ONLINE"
-    );
-    for l in &all {
-        let t = &l.tenant;
-        println!(
-            "{:<32} {:>5}  {:<18} {:>7} {:>7}  {}{}",
-            t.name.as_str(),
-            t.slot.get(),
-            config.addresses.subnet(t.slot).to_string(),
-            l.devices,
-            l.online,
-            t.plan.name,
-            if t.state == store::TenantState::Suspended {
-                ", suspended"
-            } else {
-                ""
+impl ApiCommand for TenantCommand {
+    async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
+        match self {
+            Self::List => list(client, out).await,
+            Self::Show(tenant) => show(client, out, &tenant.name).await,
+            Self::Create(new) => new_tenant::create(client, out, new).await,
+            Self::Plan { tenant, plan } => {
+                let said = format!("{} has the plan {plan}.", tenant.name);
+                change(client, out, &tenant.name, json!({ "plan": plan }), &said).await
             }
-        );
+            Self::Suspend(tenant) => {
+                let said = format!("{} is suspended: nothing of it runs.", tenant.name);
+                change(
+                    client,
+                    out,
+                    &tenant.name,
+                    json!({ "suspended": true }),
+                    &said,
+                )
+                .await
+            }
+            Self::Resume(tenant) => {
+                let said = format!("{} is not suspended.", tenant.name);
+                change(
+                    client,
+                    out,
+                    &tenant.name,
+                    json!({ "suspended": false }),
+                    &said,
+                )
+                .await
+            }
+            Self::Move {
+                tenant,
+                to,
+                without_data,
+                cancel,
+                waiting,
+            } => match cancel {
+                true => cancel_move(client, out, &tenant.name).await,
+                false => {
+                    let to = to.as_deref();
+                    move_to(client, out, &tenant.name, to, *without_data, *waiting).await
+                }
+            },
+            Self::Delete { tenant, yes } => delete(client, out, &tenant.name, *yes).await,
+        }
     }
-    store.close().await;
-    Ok(())
 }
 
+/// Finds a tenant by its name.
+///
 /// # Errors
-/// No such tenant, no database.
-async fn show(config: &Config, name: &str) -> Result<(), StartError> {
-    let name = TenantName::parse(name)?;
-    let store = open_store(config).await?;
-    let all = tenants(&store).await?;
-    store.close().await;
-    let listing = all.into_iter().find(|l| l.tenant.name == name);
-    let Some(listing) = listing else {
-        return Err(no_such_tenant(&name).into());
+/// There is none of that name.
+pub(super) async fn find(client: &Client, name: &str) -> Result<Value, CallError> {
+    let call = client.get(&["operator", "tenants"]).query("name", name);
+    let found = call.items(1).await?.pop();
+    found.ok_or_else(|| {
+        let name = name.trim().to_owned();
+        CallError::NotFound(texts::english().message(&Message::TenantUnknown { name }))
+    })
+}
+
+async fn list(client: &Client, out: Output) -> Result<(), CallError> {
+    let tenants = client
+        .get(&["operator", "tenants"])
+        .items(usize::MAX)
+        .await?;
+    let plan = |t: &Value| match t["suspended"] == true {
+        true => format!("{}, suspended", text(&t["plan"])),
+        false => text(&t["plan"]),
     };
-    let (t, addresses) = (&listing.tenant, &config.addresses);
-    let suspended = match t.state {
-        store::TenantState::Suspended => ", suspended",
-        _ => "",
-    };
-    let user = container_user(t.slot);
-    let lines = [
-        ("tenant", format!("{}{suspended}", t.name)),
-        ("plan", t.plan.name.clone()),
-        ("slot", t.slot.to_string()),
-        ("interface", t.slot.interface().to_string()),
-        ("subnet", addresses.subnet(t.slot).to_string()),
-        ("devices", listing.devices.to_string()),
-        ("container", t.name.container()),
-        // Docker tells this one to every other container, so it says nothing.
-        ("in Docker", docker_name(&t.public_key)),
-        ("address", addresses.container(t.slot).to_string()),
-        ("user", format!("{user}:{user}")),
-        (
-            "folder",
-            config
-                .root
-                .join("users")
-                .join(t.name.folder())
-                .display()
-                .to_string(),
-        ),
+    let columns = [
+        Column::text("NAME", "name"),
+        Column::number("SLOT", "slot"),
+        Column::text("SUBNET", "subnet"),
+        Column::number("DEVICES", "devices"),
+        Column::number("ONLINE", "online"),
+        Column::of("PLAN", plan),
+        Column::text("NODE", "node"),
+        Column::of("DATA", |t| bytes(&t["data"]["used_bytes"])).right(),
+        Column::of("STATE", state),
     ];
-    for (what, value) in lines {
-        println!("{what:<10} {value}");
-    }
+    out.table(&tenants, &columns, "There is no tenant.");
     Ok(())
 }
 
-/// # Errors
-/// No such tenant, no `--yes`, no database.
-async fn delete(config: &Config, name: &str, yes: bool) -> Result<(), StartError> {
-    let name = TenantName::parse(name)?;
-    let (store, control) = core(config).await?;
-    let listing = tenants(&store)
-        .await?
-        .into_iter()
-        .find(|l| l.tenant.name == name);
-    let Some(listing) = listing else {
-        return Err(no_such_tenant(&name).into());
+/// Returns how a tenant is.
+fn state(tenant: &Value) -> String {
+    match tenant["ready"] == true {
+        true => "ready".to_owned(),
+        false => tenant["problem"].as_str().unwrap_or("working").to_owned(),
+    }
+}
+
+async fn show(client: &Client, out: Output, name: &str) -> Result<(), CallError> {
+    let tenant = find(client, name).await?;
+    let slot = tenant["slot"].as_u64().and_then(|n| u16::try_from(n).ok());
+    let slot = slot.and_then(Slot::new);
+    let of_slot = |f: &dyn Fn(Slot) -> String| slot.map_or_else(|| "-".to_owned(), f);
+    let parsed = tenant["name"]
+        .as_str()
+        .and_then(|n| TenantName::parse(n).ok());
+    let of_name =
+        |f: &dyn Fn(&TenantName) -> String| parsed.as_ref().map_or_else(|| "-".to_owned(), f);
+    let key = tenant["public_key"].as_str();
+    let key = key.and_then(|key| PublicKey::parse(key).ok());
+    let folder = of_name(&|name| {
+        let folder = std::path::Path::new("users").join(name.folder());
+        let root = client.config().map(|config| config.root.as_path());
+        root.unwrap_or(std::path::Path::new(""))
+            .join(folder)
+            .display()
+            .to_string()
+    });
+    let user = of_slot(&|slot| format!("{0}:{0}", container_user(slot)));
+    let suspended = match tenant["suspended"] == true {
+        true => ", suspended",
+        false => "",
     };
+    let data = |t: &Value| {
+        let (used, limit) = (&t["data"]["used_bytes"], &t["data"]["limit_bytes"]);
+        match limit.is_null() {
+            true => bytes(used),
+            false => format!("{} of {}", bytes(used), bytes(limit)),
+        }
+    };
+    let fields = [
+        Column::of("tenant", |t| format!("{}{suspended}", text(&t["name"]))),
+        Column::text("plan", "plan"),
+        Column::of("state", state),
+        Column::text("node", "node"),
+        Column::text("slot", "slot"),
+        Column::of("interface", |_| {
+            of_slot(&|slot| slot.interface().to_string())
+        }),
+        Column::text("subnet", "subnet"),
+        Column::text("devices", "devices"),
+        Column::text("online", "online"),
+        Column::of("data", data),
+        Column::of("since", |t| date(&t["created_at"])),
+        Column::of("container", |_| of_name(&TenantName::container)),
+        // Docker tells this one to every other container, so it says nothing.
+        Column::of("in Docker", |_| {
+            key.as_ref().map_or_else(|| "-".to_owned(), docker_name)
+        }),
+        Column::text("address", "dns_address"),
+        Column::of("user", |_| user.clone()),
+        Column::of("folder", |_| folder.clone()),
+    ];
+    out.fields(&tenant, &fields);
+    Ok(())
+}
+
+async fn change(
+    client: &Client,
+    out: Output,
+    name: &str,
+    change: Value,
+    said: &str,
+) -> Result<(), CallError> {
+    let tenant = find(client, name).await?;
+    let call = client.patch(&["operator", "tenants", &id(&tenant)]);
+    let changed = call.json(change).object().await?;
+    out.say(&changed, said);
+    Ok(())
+}
+
+async fn delete(client: &Client, out: Output, name: &str, yes: bool) -> Result<(), CallError> {
+    let tenant = find(client, name).await?;
+    let name = text(&tenant["name"]);
     if !yes {
-        return Err(StartError::Usage(format!(
+        return Err(CallError::Usage(format!(
             "this deletes {name} with {} devices, their keys and the DNS filter's log; say --yes to do it",
-            listing.devices
+            text(&tenant["devices"])
         )));
     }
-    let scope = control.auth().command_line(&name).await?;
-    control.tenants().delete(&scope).await?;
-    store.close().await;
-    println!("{name} is deleted. A running server removes the rest within 10 seconds.");
+    let call = client.delete(&["operator", "tenants", &id(&tenant)]);
+    call.query("name", &name).send().await?;
+    out.done(&match client.is_database() {
+        true => format!("{name} is deleted. A running server removes the rest within 10 seconds."),
+        false => format!("{name} is deleted."),
+    });
     Ok(())
 }
 
-/// # Errors
-/// No such tenant or node, a move that cannot be, no database.
 async fn move_to(
-    config: &Config,
+    client: &Client,
+    out: Output,
     name: &str,
     to: Option<&str>,
     without_data: bool,
     waiting: Waiting,
-) -> Result<(), StartError> {
-    let name = TenantName::parse(name)?;
-    let (store, control) = core(config).await?;
-    let operator = control.auth().command_line_operator();
-    let scope = scope_of(&control, &name).await?;
-    let nodes = control.nodes();
+) -> Result<(), CallError> {
+    let tenant = find(client, name).await?;
     let to = match to {
-        Some(to) => Some(nodes.find(&operator, to).await?.id),
-        None => None,
+        Some(to) => node::find(client, to).await?["id"].clone(),
+        None => Value::Null,
     };
-    let begun = nodes.move_tenant(&operator, &scope, to, without_data);
-    begun.await?;
-    moves::tenant_moved(&control, &operator, &scope, waiting).await?;
-    store.close().await;
-    Ok(())
+    let call = client.post(&["operator", "tenants", &id(&tenant), "move"]);
+    let target = json!({ "to": to, "without_data": without_data });
+    call.json(target).begins().send().await?;
+    moves::tenant_moved(client, out, &tenant, waiting).await
 }
 
-/// # Errors
-/// No such tenant, no move of it, no database.
-async fn cancel_move(config: &Config, name: &str) -> Result<(), StartError> {
-    let name = TenantName::parse(name)?;
-    let (store, control) = core(config).await?;
-    let operator = control.auth().command_line_operator();
-    let scope = scope_of(&control, &name).await?;
-    control.nodes().cancel_move(&operator, &scope).await?;
-    store.close().await;
-    println!("{name} stays where it is.");
+async fn cancel_move(client: &Client, out: Output, name: &str) -> Result<(), CallError> {
+    let tenant = find(client, name).await?;
+    let call = client.delete(&["operator", "tenants", &id(&tenant), "move"]);
+    call.send().await?;
+    out.done(&format!("{} stays where it is.", text(&tenant["name"])));
     Ok(())
-}
-
-/// # Errors
-/// No such tenant, no database.
-async fn scope_of(control: &Control, name: &TenantName) -> Result<TenantScope, Failure> {
-    let scope = control.auth().command_line(name).await;
-    scope.map_err(|failure| match failure.code {
-        ErrorCode::NotFound => no_such_tenant(name),
-        _ => failure,
-    })
 }

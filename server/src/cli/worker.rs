@@ -1,26 +1,28 @@
 //! `maliknode worker token [--for NAME]` on the control plane, and on the other machine
 //! `maliknode worker join TOKEN` and `maliknode worker run`.
 
-use super::database::core;
+use super::{
+    api_command::{ApiCommand, Call},
+    client::{CallError, Client, Exit},
+    node,
+    output::{Output, date, text},
+    report::{LOG_FILTER, exit_code, start_log},
+};
 use crate::{
-    config::Config,
+    config::{Config, Flags, LogFormat},
     start_error::StartError,
     worker::{self, JoinArguments},
 };
-use app::ui::format;
 use clap::Subcommand;
 use domain::Secret;
-use std::convert::Infallible;
+use serde_json::{Value, json};
+use std::{convert::Infallible, process::ExitCode};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WorkerCommand {
     /// Print the command by which another machine becomes a worker of this installation.
     /// It works once, for an hour
-    Token {
-        /// Let the machine of this worker join again: its key was lost, or it was revoked
-        #[arg(long = "for", value_name = "NAME")]
-        node: Option<String>,
-    },
+    Token(Call<TokenArguments>),
     /// Make this machine a worker of the installation that the token is from
     Join {
         /// What `maliknode worker token` printed on the control plane
@@ -40,9 +42,30 @@ pub(super) enum WorkerCommand {
     Run,
 }
 
-pub(super) async fn run(config: Config, command: WorkerCommand) -> Result<(), StartError> {
+/// Runs a command to its end.
+pub(super) async fn run(command: WorkerCommand, flags: &Flags) -> ExitCode {
     match command {
-        WorkerCommand::Token { node } => token(&config, node.as_deref()).await,
+        WorkerCommand::Token(call) => {
+            start_log(LOG_FILTER, LogFormat::Text);
+            call.run(flags).await
+        }
+        command => match Config::load(flags) {
+            Ok(config) => {
+                start_log(LOG_FILTER, config.log_format);
+                exit_code(run_here(config, command).await)
+            }
+            Err(e) => {
+                eprintln!("maliknode: {e}");
+                Exit::Usage.into()
+            }
+        },
+    }
+}
+
+async fn run_here(config: Config, command: WorkerCommand) -> Result<(), StartError> {
+    match command {
+        // A call of the API, above.
+        WorkerCommand::Token(_) => Ok(()),
         WorkerCommand::Join {
             token,
             to,
@@ -61,27 +84,31 @@ pub(super) async fn run(config: Config, command: WorkerCommand) -> Result<(), St
     }
 }
 
-/// Prints the command alone, for scripts; what it is for is said beside it.
-///
-/// # Errors
-/// SQLite, no address for workers, no such worker, no database.
-async fn token(config: &Config, node: Option<&str>) -> Result<(), StartError> {
-    let (store, control) = core(config).await?;
-    let operator = control.auth().command_line_operator();
-    let nodes = control.nodes();
-    let node = match node {
-        Some(name) => Some(nodes.find(&operator, name).await?.id),
-        None => None,
-    };
-    let join = nodes.create_token(&operator, node).await?;
-    store.close().await;
-    println!("{}", join.command.expose());
-    eprintln!(
-        "Run this as root on the machine, until {}. It works once; the machine has to reach {}.",
-        format::exact(join.expires),
-        join.address
-    );
-    Ok(())
+/// For which machine a token is.
+#[derive(Debug, clap::Args)]
+pub(super) struct TokenArguments {
+    /// Let the machine of this worker join again: its key was lost, or it was revoked
+    #[arg(long = "for", value_name = "NAME")]
+    node: Option<String>,
+}
+
+impl ApiCommand for TokenArguments {
+    /// Prints the command alone, for scripts; what it is for is said beside it.
+    async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
+        let node = match &self.node {
+            Some(name) => node::find(client, name).await?["id"].clone(),
+            None => Value::Null,
+        };
+        let call = client.post(&["operator", "join-tokens"]);
+        let join = call.json(json!({ "node": node })).object().await?;
+        out.say(&join, &text(&join["command"]));
+        eprintln!(
+            "Run this as root on the machine, until {}. It works once; the machine has to reach {}.",
+            date(&join["expires_at"]),
+            text(&join["address"])
+        );
+        Ok(())
+    }
 }
 
 fn parse_secret(text: &str) -> Result<Secret, Infallible> {

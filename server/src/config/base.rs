@@ -63,6 +63,11 @@ impl Base {
         &self.host
     }
 
+    /// Returns the port that people type, if they type one.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     /// Returns whether the name always means this machine (RFC 6761, 6.3).
     pub fn is_local(&self) -> bool {
         self.host == "localhost" || self.host.ends_with(".localhost")

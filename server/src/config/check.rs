@@ -4,14 +4,15 @@
 use super::{
     base::host_name,
     error::{ConfigError, bad},
+    log_format::LogFormat,
     settings::{AddressSettings, ListSetting},
 };
-use domain::{AddressPlan, Slot};
+use domain::{AddressPlan, SignUpMode, Slot};
 use ipnet::{IpNet, Ipv4Net};
 use link::worker::ControlPlane;
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
 };
 use store::DatabaseUrl;
@@ -35,6 +36,113 @@ pub(super) fn nodes_listen(text: &str) -> Result<SocketAddr, ConfigError> {
             format!("{text:?} is not an address with a port, such as 0.0.0.0:8443."),
         )
     })
+}
+
+pub(super) fn metrics_listen(text: Option<&str>) -> Result<Option<SocketAddr>, ConfigError> {
+    let parsed = text.map(|text| {
+        let message = format!("{text:?} is not an address with a port, such as 127.0.0.1:9185.");
+        text.parse().map_err(|_| bad("metrics.listen", message))
+    });
+    parsed.transpose()
+}
+
+/// Returns origins as browsers write them (RFC 6454, 6.2): a scheme, a host and a port that is
+/// not the scheme's own.
+pub(super) fn cors_origins(texts: &[String]) -> Result<Vec<String>, ConfigError> {
+    let checked = |text: &String| {
+        origin(text).ok_or_else(|| {
+            let message = format!(
+                "{text:?} is no origin such as https://status.example.org or http://localhost:3000: https, or http on \
+                 this machine alone, a host, and a port unless it is the usual one."
+            );
+            bad("api.cors_origins", message)
+        })
+    };
+    texts.iter().map(checked).collect()
+}
+
+fn origin(text: &str) -> Option<String> {
+    let text = text.trim().to_ascii_lowercase();
+    let (scheme, authority) = text.split_once("://")?;
+    let port_at = match authority.rfind(']') {
+        Some(end) => end + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(port_at);
+    let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let (host, is_loopback) = match bracketed {
+        Some(address) => {
+            let address: Ipv6Addr = address.parse().ok()?;
+            (format!("[{address}]"), address.is_loopback())
+        }
+        None => match host.parse::<Ipv4Addr>() {
+            Ok(address) => (address.to_string(), address.is_loopback()),
+            Err(_) => {
+                let name = host_name(host).filter(|name| name == host)?;
+                let is_local = name == "localhost" || name.ends_with(".localhost");
+                (name, is_local)
+            }
+        },
+    };
+    let usual = match scheme {
+        "https" => 443,
+        "http" if is_loopback => 80,
+        _ => return None,
+    };
+    match port.strip_prefix(':').map(str::parse::<u16>) {
+        None if port.is_empty() => Some(format!("{scheme}://{host}")),
+        Some(Ok(port)) if port != usual && port != 0 => Some(format!("{scheme}://{host}:{port}")),
+        _ => None,
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, ConfigError> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(bad(
+            "log_format",
+            format!("{other:?} is neither text nor json."),
+        )),
+    }
+}
+
+/// The most hours before an unused tenant is put to sleep: a year.
+const MAX_SLEEP_AFTER_HOURS: u16 = 8_760;
+
+pub(super) fn sleep_after_hours(hours: u16) -> Result<u16, ConfigError> {
+    match hours {
+        0..=MAX_SLEEP_AFTER_HOURS => Ok(hours),
+        _ => Err(bad(
+            "sleep_after_hours",
+            format!("{hours} is not a number of hours from 0 to {MAX_SLEEP_AFTER_HOURS}."),
+        )),
+    }
+}
+
+pub(super) fn sign_up(text: &str) -> Result<SignUpMode, ConfigError> {
+    SignUpMode::parse(text).ok_or_else(|| {
+        bad(
+            "sign_up",
+            format!("{text:?} is neither open, invite nor closed."),
+        )
+    })
+}
+
+/// Checks the digest of an image, if it has one.
+pub(super) fn image(image: String) -> Result<String, ConfigError> {
+    let Some((name, digest)) = image.split_once('@') else {
+        return Ok(image);
+    };
+    let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+    let is_digest = hex.len() == 64 && hex.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+    match is_digest && !name.is_empty() {
+        true => Ok(image),
+        false => Err(bad(
+            "dns.image",
+            format!("{digest:?} is no digest: sha256: and 64 hexadecimal digits."),
+        )),
+    }
 }
 
 /// The most hours for which the packets of a tenant that has moved are sent on.
@@ -98,6 +206,19 @@ pub(super) fn database_url(url: &str) -> Result<DatabaseUrl, ConfigError> {
 pub(super) fn wireguard(text: &str) -> Result<Choice, ConfigError> {
     text.parse::<Choice>()
         .map_err(|e| bad("wireguard", format!("{e}.")))
+}
+
+/// Checks the name of a systemd unit (systemd.unit(5)).
+pub(super) fn unit(name: String) -> Result<String, ConfigError> {
+    let is_plain = |c: u8| c.is_ascii_alphanumeric() || b":-_.@".contains(&c);
+    let stem = name.strip_suffix(".service").unwrap_or_default();
+    match !stem.is_empty() && !stem.starts_with('-') && name.bytes().all(is_plain) {
+        true => Ok(name),
+        false => Err(bad(
+            "wireguard_unit",
+            format!("{name:?} is no name of a unit, such as maliknode-wireguard.service."),
+        )),
+    }
 }
 
 pub(super) fn slots(numbers: &[u16]) -> Result<BTreeSet<Slot>, ConfigError> {
@@ -188,13 +309,7 @@ pub(super) fn time_zone(text: &str) -> Result<String, ConfigError> {
 
 pub(super) fn networks(list: &[String]) -> Result<Vec<IpNet>, ConfigError> {
     let parse = |text: &String| {
-        let one = text.parse::<IpAddr>().map(IpNet::from);
-        let range = one.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
-            bad(
-                "trusted_proxies",
-                format!("{text:?} is neither an address nor a range."),
-            )
-        })?;
+        let range = network("trusted_proxies", text)?;
         if range.prefix_len() == 0 {
             return Err(bad(
                 "trusted_proxies",
@@ -206,6 +321,20 @@ pub(super) fn networks(list: &[String]) -> Result<Vec<IpNet>, ConfigError> {
         Ok(range)
     };
     list.iter().map(parse).collect()
+}
+
+/// Checks the ranges from which operators are answered.
+pub(super) fn operator_networks(list: &[String]) -> Result<Vec<IpNet>, ConfigError> {
+    let parse = |text: &String| network("operator_from", text);
+    list.iter().map(parse).collect()
+}
+
+fn network(setting: &'static str, text: &str) -> Result<IpNet, ConfigError> {
+    let one = text.parse::<IpAddr>().map(IpNet::from);
+    one.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
+        let message = format!("{text:?} is neither an address nor a range.");
+        bad(setting, message)
+    })
 }
 
 pub(super) fn ipv4_networks(list: &[String]) -> Result<Vec<Ipv4Net>, ConfigError> {

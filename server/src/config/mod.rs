@@ -8,6 +8,7 @@ mod edit;
 mod error;
 mod file;
 mod limits;
+mod log_format;
 mod model;
 mod redacted;
 mod resolvers;
@@ -17,8 +18,12 @@ pub use base::Base;
 pub use edit::DatabaseUrlEdit;
 pub use error::ConfigError;
 pub use limits::Limits;
-pub use model::{Config, DnsConfig, NodesConfig};
-pub use settings::{AddressSettings, DnsSettings, Flags, ListSetting, NodesSettings, Settings};
+pub use log_format::LogFormat;
+pub use model::{ApiConfig, Config, DnsConfig, MetricsConfig, NodesConfig};
+pub use settings::{
+    AddressSettings, ApiSettings, DnsSettings, Flags, ListSetting, MetricsSettings, NodesSettings,
+    Settings,
+};
 
 #[cfg(test)]
 mod tests;

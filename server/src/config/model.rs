@@ -8,10 +8,11 @@ use super::{
     error::ConfigError,
     file,
     limits::Limits,
+    log_format::LogFormat,
     redacted, resolvers,
     settings::{DnsSettings, Flags, NodesSettings, Settings},
 };
-use domain::{AddressPlan, Message, Secret, Slot};
+use domain::{AddressPlan, Message, Secret, SignUpMode, Slot};
 use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 use std::{
@@ -43,11 +44,22 @@ pub struct Config {
     pub public_host: String,
     /// The reverse proxies whose `X-Forwarded-*` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether their `X-Forwarded-Host` says which host is meant.
+    pub forwarded_host: bool,
+    /// Where operators' pages and their part of the API are answered from; empty for all.
+    pub operator_from: Vec<IpNet>,
     #[serde(serialize_with = "redacted::database_url")]
     pub database_url: DatabaseUrl,
+    /// The file with the key of what is sealed in the database.
+    #[serde(serialize_with = "redacted::path")]
+    pub seal_key: PathBuf,
+    /// Whether tenants' folders have their keys in files.
+    pub key_files: bool,
     pub addresses: AddressPlan,
     #[serde(serialize_with = "redacted::choice")]
     pub wireguard: Choice,
+    /// The systemd unit that runs the userspace WireGuard; `None` means a child process.
+    pub wireguard_unit: Option<String>,
     /// Where workers are answered.
     pub nodes: NodesConfig,
     pub dns: DnsConfig,
@@ -58,6 +70,8 @@ pub struct Config {
     /// The folder of the helper processes' sockets and logs, empty after a reboot.
     #[serde(serialize_with = "redacted::path")]
     pub runtime_dir: PathBuf,
+    /// The group whose members may use the command line as root does.
+    pub cli_group: Option<String>,
     /// The folder of the pages' scripts and styles.
     #[serde(serialize_with = "redacted::path")]
     pub site: PathBuf,
@@ -65,6 +79,12 @@ pub struct Config {
     pub excluded_slots: BTreeSet<Slot>,
     /// Private ranges that tenants may reach although they are private.
     pub allowed_private: Vec<Ipv4Net>,
+    /// Who may sign up, where no operator has set it.
+    pub sign_up: SignUpMode,
+    /// Sign-ups per hour from all addresses; 0 means no limit.
+    pub sign_ups_per_hour_total: u32,
+    /// How many hours after its sign-up an unused tenant is put to sleep; 0 means never.
+    pub sleep_after_hours: u16,
     /// Sign-ups per hour from one address; 0 means no limit.
     pub sign_ups_per_hour: u32,
     /// Memory that stays free, in MiB; `None` means a tenth of the machine's.
@@ -75,6 +95,26 @@ pub struct Config {
     pub time_zone: String,
     /// Whether it is a control plane without a node of its own.
     pub no_node: bool,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// Where metrics are answered.
+    pub metrics: MetricsConfig,
+    /// The REST interface.
+    pub api: ApiConfig,
+}
+
+/// The settings in `[metrics]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct MetricsConfig {
+    /// The address on which metrics and health are answered; `None` means nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
+/// The settings in `[api]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApiConfig {
+    /// The origins whose pages may call the REST interface, as browsers write them.
+    pub cors_origins: Vec<String>,
 }
 
 /// The settings in `[nodes]`.
@@ -118,7 +158,7 @@ pub struct DnsConfig {
     pub bootstrap: Vec<Ipv4Addr>,
     /// Resolvers that are used while no upstream answers.
     pub fallback: Vec<String>,
-    /// The AdGuard Home image, with its tag.
+    /// The AdGuard Home image, with its tag, and the digest by which it is pulled.
     pub image: String,
     /// The memory limit of a container, in MiB.
     pub memory_mb: u64,
@@ -133,10 +173,15 @@ impl DnsConfig {
             upstreams: check::upstreams(s.upstreams)?,
             bootstrap: check::bootstrap(&s.bootstrap)?,
             fallback: s.fallback,
-            image: s.image,
+            image: check::image(s.image)?,
             memory_mb: check::memory_mb(s.memory_mb)?,
             lists: check::lists(&s.lists)?,
         })
+    }
+
+    /// Returns the image under the name that the engine has it.
+    pub fn local_image(&self) -> &str {
+        containers::image::split_digest(&self.image).0
     }
 
     /// Returns the addresses of all resolvers that are named by one.
@@ -167,6 +212,16 @@ impl Config {
         let root = check::absolute(&flags.apply(Settings::default())?.root)?;
         let file = file::read(&root.join("central_api"))?;
         Self::resolve(root, flags.apply(file)?)
+    }
+
+    /// Checks the flags alone, for a user who cannot read the file.
+    ///
+    /// # Errors
+    /// A message that names the setting.
+    pub fn of_flags(flags: &Flags) -> Result<Self, ConfigError> {
+        let settings = flags.apply(Settings::default())?;
+        let root = check::absolute(&settings.root)?;
+        Self::resolve(root, settings)
     }
 
     /// Returns whether a flag or a variable of the environment sets `database_url`, which
@@ -207,29 +262,49 @@ impl Config {
         };
         let nodes = NodesConfig::resolve(&s.nodes, &public_host)?;
         check::no_node(s.no_node, &database_url, nodes.listen)?;
+        let seal_key = match &s.seal_key {
+            Some(path) => check::absolute(path)?,
+            None => root.join("central_api/seal.key"),
+        };
         Ok(Self {
             root,
+            seal_key,
+            key_files: s.key_files,
             listen,
             base,
             scheme: check::scheme(&s.scheme)?,
             public_host,
             trusted_proxies: check::networks(&s.trusted_proxies)?,
+            forwarded_host: s.forwarded_host,
+            operator_from: check::operator_networks(&s.operator_from)?,
             database_url,
             addresses: check::addresses(&s.addresses)?,
             wireguard: check::wireguard(&s.wireguard)?,
+            wireguard_unit: s.wireguard_unit.map(check::unit).transpose()?,
             nodes,
             dns: DnsConfig::resolve(s.dns)?,
             limits: s.limits.check()?,
             docker_host: s.docker_host,
             runtime_dir: check::absolute(&s.runtime_dir)?,
+            cli_group: s.cli_group,
             site: s.site.map_or_else(check::find_site, PathBuf::from),
             excluded_slots: check::slots(&s.excluded_slots)?,
             allowed_private: check::ipv4_networks(&s.allowed_private)?,
+            sign_up: check::sign_up(&s.sign_up)?,
+            sign_ups_per_hour_total: s.sign_ups_per_hour_total,
+            sleep_after_hours: check::sleep_after_hours(s.sleep_after_hours)?,
             sign_ups_per_hour: s.sign_ups_per_hour,
             memory_reserve_mb: s.memory_reserve_mb,
             max_tenants: check::max_tenants(s.max_tenants)?,
             time_zone: check::time_zone(&s.time_zone)?,
             no_node: s.no_node,
+            log_format: check::log_format(&s.log_format)?,
+            metrics: MetricsConfig {
+                listen: check::metrics_listen(s.metrics.listen.as_deref())?,
+            },
+            api: ApiConfig {
+                cors_origins: check::cors_origins(&s.api.cors_origins)?,
+            },
         })
     }
 
@@ -257,9 +332,34 @@ impl Config {
             .then_some(Message::ProxyUntrusted)
     }
 
+    /// Returns what is wrong with `scheme` and `base` together: names that others reach are
+    /// served without TLS, or `scheme` does not say that a proxy adds it.
+    pub fn scheme_problem(&self) -> Option<Message> {
+        let is_public = self.scheme == "http" && !self.base.is_local();
+        is_public.then(|| Message::SchemeWithoutTls {
+            base: self.base.to_string(),
+        })
+    }
+
     /// Returns the memory that stays free, in bytes.
     pub fn memory_reserve(&self) -> Option<u64> {
         self.memory_reserve_mb.map(|mb| mb.saturating_mul(1 << 20))
+    }
+
+    /// Returns the ports of the pages as devices reach them on this machine: what people
+    /// type, what a reverse proxy redirects from, and ours unless it is only for a proxy.
+    pub fn web_ports(&self) -> BTreeSet<u16> {
+        let is_tls = self.scheme == "https";
+        let typed = self.base.port().unwrap_or(if is_tls { 443 } else { 80 });
+        let mut ports = BTreeSet::new();
+        if !self.base.is_local() {
+            ports.insert(typed);
+            ports.extend(is_tls.then_some(80));
+        }
+        if !self.listen.ip().is_loopback() {
+            ports.insert(self.listen.port());
+        }
+        ports
     }
 
     /// Returns the folder of database, key and configuration.

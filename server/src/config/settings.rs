@@ -52,7 +52,7 @@ pub struct Settings {
     )]
     pub public_host: Option<String>,
 
-    /// Reverse proxies whose X-Forwarded-For, -Proto and -Host are trusted, comma-separated
+    /// Reverse proxies whose X-Forwarded-For and -Proto are trusted, comma-separated
     /// addresses or ranges [default: none]
     #[arg(
         long,
@@ -63,15 +63,66 @@ pub struct Settings {
     )]
     pub trusted_proxies: Vec<String>,
 
+    /// Whether their X-Forwarded-Host, and not Host, says which host is meant: true or false
+    /// [default: false]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_FORWARDED_HOST",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub forwarded_host: bool,
+
+    /// Addresses or ranges, comma-separated, from which operators' pages and their part of the
+    /// API are answered [default: all]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_OPERATOR_FROM",
+        value_name = "RANGES",
+        value_delimiter = ','
+    )]
+    pub operator_from: Vec<String>,
+
     /// sqlite:///path or postgres://user:password@host/database
     /// [default: sqlite:<root>/central_api/database.sqlite]
     #[arg(long, global = true, env = "MALIKNODE_DATABASE_URL", value_name = "URL", value_parser = parse_secret, hide_env_values = true)]
     #[serde(deserialize_with = "deserialize_secret")]
     pub database_url: Option<Secret>,
 
+    /// File with the key of what is sealed in the database; `maliknode seal-key create` makes
+    /// it [default: <root>/central_api/seal.key]
+    #[arg(long, global = true, env = "MALIKNODE_SEAL_KEY", value_name = "FILE")]
+    pub seal_key: Option<String>,
+
+    /// Whether tenants' folders have their keys in files, for wg(8): true or false. Without,
+    /// they are in the database alone, sealed [default: true]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_KEY_FILES",
+        value_name = "BOOL",
+        action = ArgAction::Set
+    )]
+    pub key_files: bool,
+
     /// auto, kernel or userspace [default: auto]
     #[arg(long, global = true, env = "MALIKNODE_WIREGUARD", value_name = "WHICH")]
     pub wireguard: String,
+
+    /// Systemd unit that runs the userspace WireGuard, deploy/maliknode-wireguard.service
+    /// [default: none; it is a child process]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_WIREGUARD_UNIT",
+        value_name = "UNIT"
+    )]
+    pub wireguard_unit: Option<String>,
 
     /// Docker's socket [default: DOCKER_HOST, else unix:///var/run/docker.sock]
     #[arg(
@@ -85,6 +136,11 @@ pub struct Settings {
     /// Folder of sockets and logs that need not survive a reboot [default: /run/maliknode]
     #[arg(long, global = true, env = "MALIKNODE_RUNTIME_DIR", value_name = "DIR")]
     pub runtime_dir: String,
+
+    /// Group whose members may administer the installation by the command line, as root may
+    /// [default: none]
+    #[arg(long, global = true, env = "MALIKNODE_CLI_GROUP", value_name = "GROUP")]
+    pub cli_group: Option<String>,
 
     /// Folder of the pages' scripts and styles [default: "site" beside the program]
     #[arg(long, global = true, env = "MALIKNODE_SITE", value_name = "DIR")]
@@ -109,6 +165,30 @@ pub struct Settings {
         value_delimiter = ','
     )]
     pub allowed_private: Vec<String>,
+
+    /// Who may sign up: open, invite or closed. An operator can change it in the panel, which
+    /// counts more than this [default: open]
+    #[arg(long, global = true, env = "MALIKNODE_SIGN_UP", value_name = "WHO")]
+    pub sign_up: String,
+
+    /// Sign-ups per hour from all addresses together, 0 for no limit [default: 200]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_SIGN_UPS_PER_HOUR_TOTAL",
+        value_name = "N"
+    )]
+    pub sign_ups_per_hour_total: u32,
+
+    /// How many hours after its sign-up a tenant's DNS filter is stopped if no device has
+    /// connected, 0 to 8760, 0 for never; it starts when the tenant is used [default: 24]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_SLEEP_AFTER_HOURS",
+        value_name = "HOURS"
+    )]
+    pub sleep_after_hours: u16,
 
     /// Sign-ups per hour from one address, 0 for no limit [default: 20]
     #[arg(
@@ -151,12 +231,27 @@ pub struct Settings {
     )]
     pub no_node: bool,
 
+    /// How the log is written: text, or json, a line for each entry [default: text]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_LOG_FORMAT",
+        value_name = "FORMAT"
+    )]
+    pub log_format: String,
+
     #[command(flatten)]
     // No doc comment: it would become the command's own help text.
     pub addresses: AddressSettings,
 
     #[command(flatten)]
     pub nodes: NodesSettings,
+
+    #[command(flatten)]
+    pub metrics: MetricsSettings,
+
+    #[command(flatten)]
+    pub api: ApiSettings,
 
     #[command(flatten)]
     pub dns: DnsSettings,
@@ -174,20 +269,32 @@ impl Default for Settings {
             scheme: "http".to_owned(),
             public_host: None,
             trusted_proxies: Vec::new(),
+            operator_from: Vec::new(),
+            forwarded_host: false,
             database_url: None,
             wireguard: "auto".to_owned(),
+            wireguard_unit: None,
             docker_host: None,
             runtime_dir: "/run/maliknode".to_owned(),
+            cli_group: None,
+            seal_key: None,
+            key_files: true,
             site: None,
             excluded_slots: Vec::new(),
             allowed_private: Vec::new(),
+            sign_up: "open".to_owned(),
+            sign_ups_per_hour_total: 200,
+            sleep_after_hours: 24,
             sign_ups_per_hour: 20,
             memory_reserve_mb: None,
             max_tenants: None,
             time_zone: "UTC".to_owned(),
             no_node: false,
+            log_format: "text".to_owned(),
             addresses: AddressSettings::default(),
             nodes: NodesSettings::default(),
+            metrics: MetricsSettings::default(),
+            api: ApiSettings::default(),
             dns: DnsSettings::default(),
             limits: Limits::default(),
         }
@@ -287,6 +394,39 @@ impl Default for NodesSettings {
     }
 }
 
+/// `[metrics]`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct MetricsSettings {
+    /// Private address on which /metrics, /healthz and /readyz are answered without a token,
+    /// e.g. 127.0.0.1:9185 [default: none]
+    #[arg(
+        id = "metrics.listen",
+        long = "metrics-listen",
+        global = true,
+        env = "MALIKNODE_METRICS_LISTEN",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: Option<String>,
+}
+
+/// `[api]`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ApiSettings {
+    /// Origins whose pages may call the REST interface in a browser, comma-separated, e.g.
+    /// https://status.example.org [default: none]
+    #[arg(
+        id = "api.cors_origins",
+        long = "api-cors-origins",
+        global = true,
+        env = "MALIKNODE_API_CORS_ORIGINS",
+        value_name = "ORIGINS",
+        value_delimiter = ','
+    )]
+    pub cors_origins: Vec<String>,
+}
+
 /// `[dns]`.
 #[derive(Args, Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
@@ -326,7 +466,8 @@ pub struct DnsSettings {
     )]
     pub fallback: Vec<String>,
 
-    /// AdGuard Home's image with its tag [default: adguard/adguardhome:v0.107.79]
+    /// AdGuard Home's image with its tag, and the digest by which it is pulled
+    /// [default: adguard/adguardhome:v0.107.79@sha256:aba9e3bf0613be3ba3755e1fc311b126e2c24bec25e18b6483894a88283074f0]
     #[arg(
         id = "dns.image",
         long = "dns-image",
@@ -351,6 +492,9 @@ pub struct DnsSettings {
     pub lists: Vec<ListSetting>,
 }
 
+/// The image by default. The digest is that of the list of images for all processors.
+const DEFAULT_IMAGE: &str = "adguard/adguardhome:v0.107.79@sha256:aba9e3bf0613be3ba3755e1fc311b126e2c24bec25e18b6483894a88283074f0";
+
 impl Default for DnsSettings {
     fn default() -> Self {
         let settings = AdGuardSettings::default();
@@ -360,7 +504,7 @@ impl Default for DnsSettings {
             bootstrap: bootstrap.map(ToString::to_string).collect(),
             fallback: settings.fallback,
             // Pinned; `tools/dev/env.sh` builds the same.
-            image: "adguard/adguardhome:v0.107.79".to_owned(),
+            image: DEFAULT_IMAGE.to_owned(),
             memory_mb: 256,
             lists: List::defaults().iter().map(ListSetting::from).collect(),
         }

@@ -51,7 +51,7 @@ fn a_flag_overrides_the_file_and_the_default() {
     assert_eq!(config.url("a"), "https://a.flag.example:444");
     assert_eq!(config.public_host, "flag.example");
     assert_eq!(
-        (config.dns.memory_mb, config.dns.image.as_str()),
+        (config.dns.memory_mb, config.dns.local_image()),
         (300, "adguard/adguardhome:v0.107.79")
     );
 }
@@ -96,6 +96,8 @@ fn errors_name_the_setting_and_no_secret() {
         ("\ndatabase_url = \"postgres://u:geheim@h/d\n", "line 2"),
         ("database_url = [\"geheim\"]", "database_url"),
         ("sign_ups_per_hour = \"geheim\"", "sign_ups_per_hour"),
+        ("sign_up = \"members\"", "sign_up"),
+        ("sleep_after_hours = 9000", "sleep_after_hours"),
         ("time_zone = \"Mars/Olympus\"", "time_zone"),
         ("base = \"127.0.0.1\"", "base: "),
         ("listen = \"8085\"", "listen: "),
@@ -103,6 +105,7 @@ fn errors_name_the_setting_and_no_secret() {
         ("wireguard = \"yes\"", "wireguard: "),
         ("excluded_slots = [1001]", "excluded_slots: "),
         ("trusted_proxies = [\"x\"]", "trusted_proxies: "),
+        ("operator_from = [\"10.0.0.0/33\"]", "operator_from: "),
         ("trusted_proxies = [\"0.0.0.0/0\"]", "is everybody"),
         ("trusted_proxies = [\"::/0\"]", "is everybody"),
         (
@@ -164,6 +167,22 @@ fn the_printed_configuration_can_be_parsed_again() {
     assert_eq!(again.to_toml(), config.to_toml());
 }
 
+#[test]
+fn the_ports_of_our_pages_are_those_that_people_type() {
+    let ports = |text: &str| {
+        let settings = parse_toml("x".into(), text).unwrap();
+        let config = Config::resolve("/nowhere".into(), settings).unwrap();
+        config.web_ports().into_iter().collect::<Vec<_>>()
+    };
+    let of = |base: &str, scheme: &str| format!("base = \"{base}\"\nscheme = \"{scheme}\"\n");
+    assert_eq!(ports(&of("example.org", "https")), [80, 443]);
+    assert_eq!(ports(&of("example.org:8443", "https")), [80, 8443]);
+    assert_eq!(ports(&of("example.org", "http")), [80]);
+    let open = format!("{}listen = \"0.0.0.0:8085\"\n", of("example.org", "http"));
+    assert_eq!(ports(&open), [80, 8085]);
+    assert_eq!(ports(""), [] as [u16; 0], "from this machine only");
+}
+
 /// Written as a flag, what the help names as the default changes nothing. Where there
 /// is no value to write, the help says in words what applies.
 #[test]
@@ -172,11 +191,17 @@ fn the_help_names_every_default() {
         "base",
         "public_host",
         "trusted_proxies",
+        "operator_from",
         "database_url",
+        "seal_key",
         "docker_host",
+        "cli_group",
+        "wireguard_unit",
         "nodes.listen",
         "nodes.address",
         "nodes.own_address",
+        "metrics.listen",
+        "api.cors_origins",
         "site",
         "excluded_slots",
         "allowed_private",
@@ -264,6 +289,20 @@ fn the_example_has_every_setting_and_is_valid() {
 }
 
 #[test]
+fn a_public_base_without_tls_is_reported() {
+    let problem = |args: &[&str]| {
+        let args = [&["--root", "/nowhere/at/all"], args].concat();
+        Config::load(&flags(&args)).unwrap().scheme_problem()
+    };
+    let base = "vpn.example.org".to_owned();
+    let expected = domain::Message::SchemeWithoutTls { base };
+    assert_eq!(problem(&["--base", "vpn.example.org"]), Some(expected));
+    let https = ["--base", "vpn.example.org", "--scheme", "https"];
+    assert_eq!(problem(&https), None);
+    assert_eq!(problem(&["--base", "localhost:8085"]), None);
+}
+
+#[test]
 fn tls_without_a_trusted_proxy_is_reported() {
     let problem = |args: &[&str]| {
         let args = [&["--root", "/nowhere/at/all"], args].concat();
@@ -275,4 +314,54 @@ fn tls_without_a_trusted_proxy_is_reported() {
         None
     );
     assert_eq!(problem(&[]), None);
+}
+
+#[test]
+fn an_origin_is_as_browsers_write_it() {
+    let load = |origin: &str| {
+        let flag = format!("--api-cors-origins={origin}");
+        Config::load(&flags(&["--root", "/nowhere", &flag]))
+    };
+    for (written, origin) in [
+        ("https://status.example.org", "https://status.example.org"),
+        (
+            "https://Status.Example.org:8443",
+            "https://status.example.org:8443",
+        ),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("http://dev.localhost", "http://dev.localhost"),
+        ("http://127.0.0.1:5173", "http://127.0.0.1:5173"),
+        ("http://[::1]:5173", "http://[::1]:5173"),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]"),
+    ] {
+        assert_eq!(load(written).unwrap().api.cors_origins, [origin]);
+    }
+    for wrong in [
+        "*",
+        "null",
+        "https://*.example.org",
+        "http://status.example.org",
+        "https://status.example.org/",
+        "https://status.example.org:443",
+        "https://status.example.org.",
+        "https://a:b@status.example.org",
+        "https://status.example.org?x",
+        "http://localhost:80",
+        "http://localhost:x",
+        "status.example.org",
+        "ftp://localhost",
+        "https://",
+        "https://[::1",
+    ] {
+        let refused = load(wrong).unwrap_err().to_string();
+        assert!(refused.contains("api.cors_origins"), "{wrong}: {refused}");
+    }
+    assert!(
+        load("https://a.example,https://b.example")
+            .unwrap()
+            .api
+            .cors_origins
+            .len()
+            == 2
+    );
 }

@@ -74,7 +74,7 @@ pub(super) async fn docker(config: &Config) -> Vec<Check> {
         }
     };
     let mut checks = vec![Check::ok(NAME, Message::Verbatim { text: version })];
-    let image = config.dns.image.clone();
+    let image = config.dns.local_image().to_owned();
     checks.push(match docker.observe().await {
         Ok(observed) if observed.image => Check::ok(
             IMAGE,

@@ -10,11 +10,36 @@ use store::{DatabaseUrl, Store};
 /// The longest wait for the database.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Looks whether workers can connect to each of several control planes; nothing where the
+/// database does not answer or there is one control plane at most.
+pub(super) async fn control_planes(config: &Config) -> Option<Check> {
+    const NAME: Message = Message::CheckControlPlanes;
+    if matches!(config.database_url, DatabaseUrl::Sqlite(_)) {
+        return None;
+    }
+    let heard = async {
+        let sealer = Sealer::from_key_file(&config.seal_key).ok()?;
+        let store = Store::open(&config.database_url, sealer).await.ok()?;
+        let heard = store.heard_control_planes().await.ok();
+        store.close().await;
+        heard
+    };
+    let heard = tokio::time::timeout(TIMEOUT, heard).await.ok()??;
+    match control::address_problem(&heard) {
+        Some(message) => Some(Check::warn(NAME, message, Message::FixOwnAddress)),
+        None if heard.len() < 2 => None,
+        None => {
+            let count = heard.len() as u64;
+            Some(Check::ok(NAME, Message::ControlPlanesFound { count }))
+        }
+    }
+}
+
 /// Opens the database as the server would, which also brings its schema up to
 /// date. It never creates one.
 pub(super) async fn check(config: &Config) -> Check {
     const NAME: Message = Message::CheckDatabase;
-    let key = config.central().join("seal.key");
+    let key = &config.seal_key;
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
     {
@@ -38,7 +63,7 @@ pub(super) async fn check(config: &Config) -> Check {
         );
     }
     let opened = async {
-        let sealer = Sealer::from_key_file(&key).map_err(|e| key_message(&e))?;
+        let sealer = Sealer::from_key_file(key).map_err(|e| key_message(&e))?;
         let store = Store::open(&config.database_url, sealer)
             .await
             .map_err(|e| e.failure().message)?;

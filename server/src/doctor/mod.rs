@@ -51,7 +51,15 @@ pub async fn examine(config: &Config) -> Report {
 /// Runs the checks of what a control plane has beside its node.
 async fn control_plane(config: &Config) -> Vec<Check> {
     let (listen, database) = tokio::join!(web::listen(config), database::check(config));
-    vec![listen, web::proxies(config), database, web::pages(config)]
+    let mut checks = vec![
+        listen,
+        web::scheme(config),
+        web::proxies(config),
+        database,
+        web::pages(config),
+    ];
+    checks.extend(database::control_planes(config).await);
+    checks
 }
 
 /// Runs the checks of a control plane without a node. `own` are its own.

@@ -49,7 +49,7 @@ pub(super) fn folders(config: &Config) -> Check {
             run(format!("ls -ld {root}")),
         ),
         Ok(m) if !m.is_dir() => Check::bad(NAME, Message::FolderIsFile { path }, Message::FixRoot),
-        Ok(_) => match open_to_others(&config.root) {
+        Ok(_) => match open_to_others(&config.root, &config.seal_key) {
             None => Check::ok(NAME, Message::FoldersClosed { path }),
             Some((path, mode)) => Check::bad(
                 NAME,
@@ -64,15 +64,21 @@ pub(super) fn folders(config: &Config) -> Check {
 }
 
 /// Returns the first folder or file with secrets that other users may read.
-fn open_to_others(root: &Path) -> Option<(String, u32)> {
+fn open_to_others(root: &Path, seal_key: &Path) -> Option<(String, u32)> {
     let central = root.join("central_api");
-    let inside =
-        ["config.toml", "config.json", "seal.key", "database.sqlite"].map(|f| central.join(f));
+    let inside = ["config.toml", "config.json", "database.sqlite"].map(|f| central.join(f));
     let worker = root.join("worker");
     let key = worker.join("identity.pem");
-    let all = [root.to_owned(), central, root.join("users"), worker, key]
-        .into_iter()
-        .chain(inside);
+    let all = [
+        root.to_owned(),
+        central,
+        root.join("users"),
+        worker,
+        key,
+        seal_key.to_owned(),
+    ]
+    .into_iter()
+    .chain(inside);
     all.filter_map(|path| {
         let mode = fs::metadata(&path).ok()?.permissions().mode() & 0o7777;
         (mode & 0o077 != 0).then(|| (path.display().to_string(), mode))
@@ -107,15 +113,15 @@ mod tests {
     fn a_file_with_loose_permissions_is_found() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(open_to_others(dir.path()), None);
+        assert_eq!(open_to_others(dir.path(), &dir.path().join("k")), None);
         let central = dir.path().join("central_api");
         fs::create_dir(&central).unwrap();
-        fs::set_permissions(&central, fs::Permissions::from_mode(0o700)).unwrap();
         let key = central.join("seal.key");
+        fs::set_permissions(&central, fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(&key, "x").unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(
-            open_to_others(dir.path()),
+            open_to_others(dir.path(), &key),
             Some((key.display().to_string(), 0o644))
         );
     }

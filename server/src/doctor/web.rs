@@ -71,6 +71,17 @@ pub(super) fn proxies(config: &Config) -> Check {
     }
 }
 
+pub(super) fn scheme(config: &Config) -> Check {
+    const NAME: Message = Message::CheckScheme;
+    match config.scheme_problem() {
+        Some(problem) => Check::warn(NAME, problem, Message::FixScheme),
+        None => {
+            let scheme = config.scheme.to_owned();
+            Check::ok(NAME, Message::SchemeSuits { scheme })
+        }
+    }
+}
+
 pub(super) fn pages(config: &Config) -> Check {
     const NAME: Message = Message::CheckPages;
     let path = config.site.display().to_string();

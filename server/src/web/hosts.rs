@@ -4,7 +4,7 @@
 
 use crate::{
     config::Base,
-    web::{authority::Authority, errors},
+    web::{authority::Authority, errors, host_label::HostLabel},
 };
 use axum::{
     extract::{ConnectInfo, Request, State},
@@ -12,11 +12,11 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use domain::TenantName;
+use domain::{ErrorCode, Failure, Message, TenantName};
 use ipnet::IpNet;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Once},
 };
 
 /// The installation's addresses, the same for every request.
@@ -28,6 +28,13 @@ pub struct Site {
     pub scheme: &'static str,
     /// The proxies whose `X-Forwarded-*` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether a trusted proxy's `X-Forwarded-Host` says which host is meant. Otherwise `Host`
+    /// does alone: many proxies pass that header on as the visitor wrote it.
+    pub forwarded_host: bool,
+    /// The origins whose pages may call the REST interface.
+    pub cors_origins: Vec<String>,
+    /// Where operators are answered from; empty for all.
+    pub operator_from: Vec<IpNet>,
 }
 
 /// The hosts of an installation.
@@ -79,9 +86,29 @@ impl VirtualHost {
     }
 }
 
+impl VirtualHost {
+    /// Returns the kind of host, without a name.
+    pub const fn label(&self) -> HostLabel {
+        HostLabel(match self {
+            Self::Base => "base",
+            Self::Tenant(_) => "tenant",
+            Self::Dns(_) => "dns",
+            Self::Operator => "admin",
+            Self::Api => "api",
+        })
+    }
+}
+
 impl Site {
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Returns whether this is a proxy whose headers are trusted.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|n| n.contains(&address))
+    }
+
+    /// Returns whether operators are answered at this address.
+    pub fn answers_operators(&self, client: IpAddr) -> bool {
+        let ranges = &self.operator_from;
+        ranges.is_empty() || ranges.iter().any(|range| range.contains(&client))
     }
 
     /// Reads the head of a request from `peer`. Returns `None` where it names no host
@@ -93,13 +120,17 @@ impl Site {
             let value = parts.headers.get(HeaderName::from_static(name));
             value.filter(|_| trusted).and_then(|v| v.to_str().ok())
         };
-        let authority = match forwarded("x-forwarded-host") {
+        let named = forwarded("x-forwarded-host").filter(|_| self.forwarded_host);
+        let authority = match named {
             // Each proxy appends, so the nearest proxy wrote the last value.
             Some(list) => Authority::parse(list.rsplit(',').next()?.trim())?,
             None => authority(parts)?,
         };
         let scheme = match forwarded("x-forwarded-proto").and_then(|l| l.rsplit(',').next()) {
-            Some(s) if s.trim().eq_ignore_ascii_case("https") => "https",
+            Some(s) if s.trim().eq_ignore_ascii_case("https") => {
+                self.warn_of_scheme();
+                "https"
+            }
             Some(s) if s.trim().eq_ignore_ascii_case("http") => "http",
             _ => self.scheme,
         };
@@ -135,6 +166,18 @@ impl Site {
             }
         }
         client
+    }
+
+    /// Warns once where a proxy terminates TLS and `scheme` does not say so: cookies are not
+    /// marked Secure then.
+    fn warn_of_scheme(&self) {
+        static WARNED: Once = Once::new();
+        if self.scheme == "http" && !self.base.is_local() {
+            WARNED.call_once(|| {
+                let problem = Message::SchemeBehindTls;
+                tracing::warn!("{}", texts::english().message(&problem));
+            });
+        }
     }
 
     /// Returns `http://<sub>.<base><path>`.
@@ -174,12 +217,31 @@ pub async fn resolve_host(State(site): State<Arc<Site>>, request: Request, next:
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |c| c.0.ip());
     match site.request_info(&parts, peer) {
+        Some(info)
+            if info.host == VirtualHost::Operator && !site.answers_operators(info.client) =>
+        {
+            not_from_here(info.client)
+        }
         Some(info) => {
+            let label = info.host.label();
             parts.extensions.insert(info);
-            next.run(Request::from_parts(parts, body)).await
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            response.extensions_mut().insert(label);
+            response
         }
         None => unknown_host(&site),
     }
+}
+
+/// Refuses an operator at another address than `operator_from` names. The first one is
+/// logged, so that the reason is found.
+fn not_from_here(client: IpAddr) -> Response {
+    static LOGGED: Once = Once::new();
+    LOGGED.call_once(|| {
+        tracing::info!(from = %client, "operators are not answered at this address (operator_from); said once");
+    });
+    let message = Message::OperatorAddress;
+    errors::failure(&Failure::new(ErrorCode::NotPermitted, message))
 }
 
 /// Returns the page for a host that is not ours, or that no tenant has.
@@ -205,16 +267,42 @@ mod tests {
             base: Base::parse("localhost:8085").unwrap(),
             scheme: "http",
             trusted_proxies: trusted.iter().map(|t| t.parse().unwrap()).collect(),
+            forwarded_host: false,
+            cors_origins: Vec::new(),
+            operator_from: Vec::new(),
         }
     }
 
-    fn info(headers: &[(&str, &str)], uri: &str, trusted: &[&str]) -> Option<RequestInfo> {
+    fn info_at(site: &Site, headers: &[(&str, &str)], uri: &str) -> Option<RequestInfo> {
         let mut request = Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        site(trusted).request_info(&parts, "127.0.0.1".parse().unwrap())
+        site.request_info(&parts, "127.0.0.1".parse().unwrap())
+    }
+
+    fn info(headers: &[(&str, &str)], uri: &str, trusted: &[&str]) -> Option<RequestInfo> {
+        info_at(&site(trusted), headers, uri)
+    }
+
+    #[test]
+    fn operators_are_answered_in_their_ranges() {
+        let answers = |ranges: &[&str], client: &str| {
+            let site = Site {
+                operator_from: ranges.iter().map(|r| r.parse().unwrap()).collect(),
+                ..site(&[])
+            };
+            site.answers_operators(client.parse().unwrap())
+        };
+        assert!(answers(&[], "203.0.113.7"));
+        let ranges = ["10.0.0.0/8", "2001:db8::/32"];
+        for client in ["10.1.2.3", "2001:db8:1::7"] {
+            assert!(answers(&ranges, client), "{client}");
+        }
+        for client in ["203.0.113.7", "2001:db9::1", "::1"] {
+            assert!(!answers(&ranges, client), "{client}");
+        }
     }
 
     #[test]
@@ -309,11 +397,26 @@ mod tests {
         assert_eq!((plain.host, plain.scheme), (VirtualHost::Base, "http"));
         assert_eq!(plain.client.to_string(), "127.0.0.1");
         let behind = info(&headers, "/", &["127.0.0.0/8"]).unwrap();
-        assert_eq!(
-            (behind.host, behind.scheme),
-            (VirtualHost::Operator, "https")
-        );
+        assert_eq!((behind.host, behind.scheme), (VirtualHost::Base, "https"));
         assert_eq!(behind.client.to_string(), "198.51.100.7");
+    }
+
+    #[test]
+    fn a_setting_lets_a_proxy_name_the_host() {
+        let headers = [
+            ("host", "localhost"),
+            ("x-forwarded-host", "mallory.localhost, admin.localhost"),
+        ];
+        let host = |trusted: &[&str], forwarded_host| {
+            let site = Site {
+                forwarded_host,
+                ..site(trusted)
+            };
+            info_at(&site, &headers, "/").unwrap().host
+        };
+        assert_eq!(host(&["127.0.0.0/8"], false), VirtualHost::Base);
+        assert_eq!(host(&["127.0.0.0/8"], true), VirtualHost::Operator);
+        assert_eq!(host(&[], true), VirtualHost::Base, "it is not trusted");
     }
 
     #[test]

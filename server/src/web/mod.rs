@@ -10,13 +10,17 @@
 //!    tenant is answered with 421 too;
 //! 6. the route's handler.
 
+pub mod audit_export;
 pub mod auth;
 pub mod authority;
+pub mod cors;
 pub mod errors;
 pub mod files;
+pub mod host_label;
 pub mod hosts;
 pub mod language;
 pub mod live;
+pub mod metrics;
 pub mod middleware;
 pub mod origin;
 pub mod per_tenant_limit;
@@ -25,21 +29,24 @@ pub mod redirect;
 pub mod route_table;
 pub mod state;
 pub mod tenant_routes;
+pub mod trace_context;
 
-use auth::{handoff, scope, session};
+use crate::{health, metrics::Metrics};
+use auth::{arrival, handoff, scope, session};
 use axum::{
     Extension, Router,
     extract::{Request, State},
-    http::StatusCode,
     middleware::{from_fn, from_fn_with_state},
-    response::{IntoResponse, Response},
-    routing::get,
+    response::Response,
 };
 use control::Control;
 use hosts::{RequestInfo, Site, VirtualHost};
 use leptos::prelude::{Env, LeptosOptions, provide_context};
 use leptos_axum::{AxumRouteListing, LeptosRoutes, generate_route_list};
-use middleware::headers::{Tls, add_security_headers};
+use middleware::{
+    headers::{Tls, add_security_headers},
+    observe::{Observation, note_route, observe},
+};
 use per_tenant_limit::PerTenantLimit;
 use route_table::RouteTable;
 use state::WebState;
@@ -55,8 +62,9 @@ use tower_http::limit::RequestBodyLimitLayer;
 /// What [`web`] needs.
 pub struct WebParts {
     pub control: Control,
-    /// For sessions and the health check.
+    /// For sessions.
     pub store: Store,
+    pub metrics: Metrics,
     pub site: Site,
     /// The folder of the pages' files.
     pub files: PathBuf,
@@ -74,6 +82,8 @@ pub struct Web {
     pub dns_routes: Vec<(&'static str, &'static str)>,
     /// The paths of the pages.
     pub pages: Vec<String>,
+    /// Answers `api.<base>` alone, for the command line.
+    pub api: Router,
 }
 
 /// Builds the router.
@@ -84,7 +94,6 @@ pub fn web(parts: WebParts) -> Web {
         sessions: Sessions::new(parts.store.clone()),
         proxy: proxy::Client::new(parts.control.clone()),
         control: parts.control,
-        store: parts.store,
         site: Arc::new(parts.site),
         leptos,
         streams: PerTenantLimit::new(live::MAX_STREAMS),
@@ -99,9 +108,12 @@ pub fn web(parts: WebParts) -> Web {
         .collect();
 
     let (own, routes) = RouteTable::new()
-        .get("/arrive", handoff::redeem_ticket)
+        .get("/arrive", arrival::arrive)
+        .get("/hand-over", arrival::hand_over)
         .post("/operator/sign-in", handoff::operator_sign_in)
+        .post("/operator/sign-in/code", handoff::operator_second_step)
         .post("/sign-out", handoff::sign_out)
+        .get("/audit/export", audit_export::audit_export)
         .get("/devices/{id}/config", tenant_routes::config)
         .get("/dns/open", tenant_routes::dns_open)
         .get("/live/overview", live::overview)
@@ -119,6 +131,7 @@ pub fn web(parts: WebParts) -> Web {
         .leptos_routes_with_context(&state, listings, context, move || app::shell(&head))
         .fallback(not_found)
         .method_not_allowed_fallback(errors::method_not_allowed)
+        .layer(from_fn(note_route))
         .layer(from_fn_with_state(state.clone(), scope::grant))
         .layer(sessions.clone())
         .layer(from_fn(session::fix_cookie_removal))
@@ -131,7 +144,7 @@ pub fn web(parts: WebParts) -> Web {
         .fallback_service(with_pages);
 
     let (dns, dns_routes) = RouteTable::new()
-        .get("/arrive", handoff::redeem_ticket)
+        .get("/arrive", arrival::arrive)
         .post("/sign-out", proxy::sign_out)
         .finish();
     let dns = dns
@@ -143,32 +156,46 @@ pub fn web(parts: WebParts) -> Web {
         .with_state(state.clone());
 
     let api = api::api(state.control.clone(), state.closing.clone());
+    let command_line = api.router.clone();
     let hosts = Router::new()
         .fallback(by_host)
         .with_state(Hosts {
-            pages: with_pages,
-            dns,
-            api: api.router,
-            published: api.published,
+            site: state.site.clone(),
+            pages: with_pages.layer(from_fn(note_route)),
+            dns: dns.layer(from_fn(note_route)),
+            api: cors::allow(
+                api.router.merge(metrics::routes(
+                    state.control.clone(),
+                    parts.metrics.clone(),
+                    state.closing.clone(),
+                )),
+                &state.site.cors_origins,
+            )
+            .layer(from_fn(note_route)),
+            published: api.published.layer(from_fn(note_route)),
         })
-        .layer(from_fn(origin::check))
+        .layer(from_fn_with_state(state.site.clone(), origin::check))
         .layer(from_fn_with_state(state.site.clone(), hosts::resolve_host));
-    let router = Router::new()
-        .route("/healthz", get(healthz))
-        .with_state(state)
+    let observation = Observation {
+        site: state.site.clone(),
+        metrics: parts.metrics.clone(),
+    };
+    let router = health::routes(parts.metrics.readiness().clone())
         .merge(files::everywhere(&parts.files))
+        .layer(from_fn(note_route))
         .fallback_service(hosts)
         .layer(from_fn(middleware::require_path))
         .layer(from_fn(middleware::catch_panic_and_timeout))
         .layer(from_fn(language::set_language))
         .layer(from_fn(language::set_language))
         .layer(from_fn_with_state(Tls(tls), add_security_headers))
-        .layer(from_fn(middleware::log_request));
+        .layer(from_fn_with_state(observation, observe));
     Web {
         router,
         routes,
         dns_routes,
         pages,
+        api: command_line,
     }
 }
 
@@ -201,6 +228,7 @@ struct Hosts {
     dns: Router,
     api: Router,
     published: Router,
+    site: Arc<Site>,
 }
 
 async fn by_host(
@@ -208,7 +236,8 @@ async fn by_host(
     Extension(info): Extension<RequestInfo>,
     mut request: Request,
 ) -> Response {
-    request.extensions_mut().insert(api_client(&info));
+    let client = api_client(&hosts.site, &info);
+    request.extensions_mut().insert(client);
     let router = match info.host {
         VirtualHost::Base if api::is_published(request.uri().path()) => hosts.published,
         VirtualHost::Base | VirtualHost::Tenant(_) | VirtualHost::Operator => hosts.pages,
@@ -222,24 +251,10 @@ async fn by_host(
 }
 
 /// Returns what the interface is told of a client.
-fn api_client(info: &RequestInfo) -> api::Client {
+fn api_client(site: &Site, info: &RequestInfo) -> api::Client {
     api::Client {
         address: info.client,
+        may_operate: site.answers_operators(info.client),
         texts: language::texts(),
-    }
-}
-
-/// Answers whether the server and its database work, on any host.
-async fn healthz(State(state): State<WebState>) -> Response {
-    match state.store.health().await {
-        Ok(()) => (StatusCode::OK, "ok\n").into_response(),
-        Err(e) => {
-            tracing::warn!(error = ?e, "not healthy");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The database does not answer.\n",
-            )
-                .into_response()
-        }
     }
 }

@@ -4,17 +4,18 @@
 
 use crate::web::{
     errors,
-    hosts::{RequestInfo, VirtualHost},
+    hosts::{RequestInfo, Site, VirtualHost},
     language,
 };
 use axum::{
     Extension,
-    extract::Request,
-    http::{HeaderMap, Method, StatusCode, header},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::Response,
 };
 use domain::{ErrorCode, Failure, Message};
+use std::sync::Arc;
 
 /// Returns whether a request is allowed, by its method and headers.
 ///
@@ -43,11 +44,13 @@ pub fn is_allowed(info: &RequestInfo, method: &Method, headers: &HeaderMap) -> b
 
 /// Refuses a change from another origin.
 pub async fn check(
+    State(site): State<Arc<Site>>,
     Extension(info): Extension<RequestInfo>,
     request: Request,
     next: Next,
 ) -> Response {
-    if is_allowed(&info, request.method(), request.headers()) {
+    let headers = request.headers();
+    if is_allowed(&info, request.method(), headers) || is_named(&site, &info, headers) {
         return next.run(request).await;
     }
     tracing::info!(host = %info.authority, from = %info.client, "a change from another origin was refused");
@@ -56,6 +59,7 @@ pub async fn check(
         let client = api::Client {
             address: info.client,
             texts: language::texts(),
+            may_operate: site.answers_operators(info.client),
         };
         return api::refuse(&failure, client);
     }
@@ -66,11 +70,23 @@ pub async fn check(
     )
 }
 
+/// Returns whether a request to the REST interface comes from a page whose origin the operator
+/// named. It shows a token, and no cookie.
+fn is_named(site: &Site, info: &RequestInfo, headers: &HeaderMap) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let (origin, more) = (origins.next(), origins.next());
+    let is_named = |origin: &HeaderValue| site.cors_origins.iter().any(|named| named == origin);
+    info.host == VirtualHost::Api
+        && more.is_none()
+        && origin.is_some_and(is_named)
+        && !headers.contains_key(header::COOKIE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::web::authority::Authority;
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderName;
 
     fn allowed(method: Method, headers: &[(&'static str, &'static str)]) -> bool {
         let info = RequestInfo {

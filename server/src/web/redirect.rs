@@ -19,6 +19,23 @@ pub fn see_other(to: &str) -> Response {
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
+/// Returns `path?<fields>`, percent-encoded.
+pub fn url_with(path: &str, fields: &[(&str, &str)]) -> String {
+    let pairs = fields.iter().map(|(name, value)| {
+        let value: String = value.bytes().map(escape).collect();
+        format!("{name}={value}")
+    });
+    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+/// Percent-encodes a byte for a query.
+fn escape(byte: u8) -> String {
+    match byte {
+        b if b.is_ascii_alphanumeric() || b"-_.".contains(&b) => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    }
+}
+
 /// Returns the path if it is one on this host, otherwise `/`. Text that a browser
 /// would read as another host (`//x`, `/\x`, or with a tab or line break, which
 /// browsers remove) is refused.

@@ -5,14 +5,13 @@ use axum::extract::FromRef;
 use control::Control;
 use leptos::prelude::LeptosOptions;
 use std::sync::Arc;
-use store::{Sessions, Store};
+use store::Sessions;
 use tokio::sync::watch;
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct WebState {
     pub(super) control: Control,
-    pub(super) store: Store,
     pub(super) sessions: Sessions,
     pub(super) site: Arc<Site>,
     pub(super) leptos: LeptosOptions,

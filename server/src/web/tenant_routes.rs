@@ -5,16 +5,21 @@ use super::{
     auth::{return_to, scope::Granted},
     errors,
     hosts::RequestInfo,
-    redirect::see_other,
+    redirect::{see_other, url_with},
     state::WebState,
 };
+use app::context::RequestContext;
 use axum::{
     Extension,
-    extract::{Path, State, rejection::PathRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use domain::{DeviceId, DeviceLabel, ErrorCode, Failure};
+use serde::Deserialize;
 use store::SessionKey;
 use tower_sessions::Session;
 
@@ -31,20 +36,33 @@ fn failure(f: &Failure) -> Response {
 pub async fn config(
     State(state): State<WebState>,
     Extension(granted): Extension<Granted>,
+    context: Option<Extension<RequestContext>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Response {
+    let page = match &id {
+        Ok(Path(id)) => format!("/devices/{id}"),
+        Err(_) => "/devices".to_owned(),
+    };
     let answer = async {
         let scope = granted.dashboard()?;
         // Text that is not a number is not a device.
         let id: Option<DeviceId> = id.ok().and_then(|id| id.parse().ok());
         let id = id.ok_or_else(Failure::not_found)?;
-        let (device, config) = state.control.devices().download_config(scope, id).await?;
+        let account = context.and_then(|Extension(context)| context.account);
+        let presence = match account {
+            Some(account) => state.control.account().presence_if_any(&account).await?,
+            None => None,
+        };
+        let devices = state.control.devices();
+        let (device, config) = devices.download_config(scope, id, presence).await?;
         let stem = DeviceLabel::parse(&device.label)
             .map_or_else(|_| "device".to_owned(), |l| l.file_stem());
         Ok::<_, Failure>((stem, config.render()))
     };
     let (stem, text) = match answer.await {
         Ok(answer) => answer,
+        // The device's page asks for the proof, and offers a new key beside it.
+        Err(f) if f.code == ErrorCode::PresenceNeeded => return see_other(&page),
         Err(f) => return failure(&f),
     };
     let mut headers = HeaderMap::new();
@@ -61,21 +79,36 @@ pub async fn config(
     (headers, text.as_str().to_owned()).into_response()
 }
 
-/// Answers GET `/dns/open`: redirects with a one-time ticket to the host of the
-/// tenant's AdGuard Home. A client that must sign in first returns here after it.
+/// The query of `/dns/open`.
+#[derive(Deserialize)]
+pub struct DnsOpenQuery {
+    /// The hash of the nonce that the browser has on AdGuard Home's host.
+    browser: Option<String>,
+}
+
+/// Answers GET `/dns/open`: redirects to the host of the tenant's AdGuard Home, which
+/// sends the browser back with a nonce's hash, and then with a one-time ticket that is
+/// bound to it. A client that must sign in first returns here after it.
 pub async fn dns_open(
     State(state): State<WebState>,
     Extension(info): Extension<RequestInfo>,
     Extension(granted): Extension<Granted>,
     session: Session,
+    query: Result<Query<DnsOpenQuery>, QueryRejection>,
 ) -> Response {
     let answer = async {
         let scope = granted.dashboard()?;
         let id = session.id().ok_or_else(Failure::signed_out)?;
-        let session = SessionKey::of(&id);
-        let ticket = state.control.auth().dns_ticket(scope, &session).await?;
-        // A ticket has only letters, digits, hyphens and underscores.
-        let path = format!("/arrive?ticket={}", ticket.expose());
+        let browser = query.ok().and_then(|Query(query)| query.browser);
+        let path = match browser {
+            Some(browser) => {
+                let auth = state.control.auth();
+                let ticket = auth.dns_ticket(scope, &SessionKey::of(&id)).await?;
+                auth.bind_ticket(ticket.expose(), &browser).await?;
+                url_with("/arrive", &[("ticket", ticket.expose())])
+            }
+            None => "/arrive".to_owned(),
+        };
         Ok(state
             .site
             .url(info.scheme, &format!("{}-dns", scope.name()), &path))

@@ -5,13 +5,15 @@ use crate::{
     config::Config,
     console,
     local_node::{LocalNode, prepare_machine, stop},
+    metrics::{self, Metrics},
+    readiness::{Dependencies, Readiness},
     shutdown::{ShutdownSignals, closed},
     start_error::StartError,
     storage,
 };
 use agent::LocalNodes;
-use domain::{AddressPlan, Message, SystemClock};
-use link::worker::{LinkError, RemoteFeed, Worker, WorkerParts};
+use domain::{AddressPlan, Message, NodeId, SystemClock};
+use link::worker::{LinkError, LinkWatch, RemoteFeed, Worker, WorkerParts};
 use std::sync::Arc;
 use tokio::{sync::watch, task::JoinSet};
 
@@ -28,16 +30,23 @@ pub async fn run(mut config: Config) -> Result<(), StartError> {
         })
     })?;
     use_addresses(&mut config, membership.addresses);
+    let metrics_port = metrics::Listener::bind(config.metrics.listen).await?;
     let local = LocalNode::open(&config, membership.node)?;
     prepare_machine(&config);
     let wireguard = local.prepare().await;
     let checkpoint = storage::spec_checkpoint(&config, membership.node)?;
     let feed = Arc::new(RemoteFeed::default());
     let agent = local.backends.agent(feed.clone(), Some(checkpoint));
-    let link = link(&config, &membership, feed, agent.nodes());
+    let nodes = agent.nodes();
+    let link = link(&config, &membership, feed, nodes.clone());
 
     let (close, closing) = watch::channel(false);
     let mut tasks = JoinSet::new();
+    if let Some(port) = metrics_port {
+        let watch = link.as_ref().ok().map(Worker::watch);
+        let metrics = worker_metrics(membership.node, &nodes, watch);
+        tasks.spawn(port.run(metrics, closed(closing.clone())));
+    }
     let node = local.start(agent, &closing, &mut tasks);
     console::print_worker(&config, &membership);
     match link {
@@ -71,6 +80,22 @@ fn use_addresses(config: &mut Config, addresses: AddressPlan) {
         );
     }
     config.addresses = addresses;
+}
+
+/// Returns what is measured of a worker. `link` is missing where its certificate cannot be
+/// used.
+fn worker_metrics(node: NodeId, nodes: &LocalNodes, link: Option<LinkWatch>) -> Metrics {
+    let readiness = Readiness::new(Dependencies {
+        store: None,
+        node: Some((node, Arc::new(nodes.clone()))),
+        link: link.clone(),
+    });
+    let sources = metrics::MetricSources {
+        engine: Some(nodes.engine().clone()),
+        link,
+        ..metrics::MetricSources::default()
+    };
+    Metrics::new(sources, readiness)
 }
 
 fn link(

@@ -163,12 +163,14 @@ async fn fill(path: &Path, central: PathBuf) {
     let store = open(&DatabaseUrl::Sqlite(path.to_owned()), &central).await;
     for (n, name) in ["lina", "zoe1", "gone"].into_iter().enumerate() {
         let new = NewTenant {
+            actor: None,
             name: TenantName::parse(name).unwrap(),
             password_hash: Secret::new("$argon2id$hash"),
             plan: "home".to_owned(),
             private_key: testkit::samples::key(1, n as u8),
             dns_password: Secret::new("dns"),
             time_zone: "Pacific/Auckland".to_owned(),
+            invitation: None,
             dns_password_hash: "$2y$hash".to_owned(),
             now: SystemClock.now(),
         };

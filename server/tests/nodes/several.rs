@@ -17,7 +17,7 @@ use std::{
 };
 
 /// What a browser asks a control plane, to see whether it answers.
-const HEALTH: &str = "http://localhost:8085/healthz";
+const HEALTH: &str = "http://localhost:8085/readyz";
 
 pub struct Several {
     /// With the first control plane.

@@ -20,6 +20,7 @@ mod netns;
 mod plans;
 #[path = "../../../crates/store/tests/contract/postgres.rs"]
 mod postgres;
+mod proxies;
 mod raw;
 #[allow(dead_code, reason = "the fault tests use the rest")]
 mod stack;

@@ -179,6 +179,18 @@ impl Stack {
         Session::of(&Call::post("/v1/auth/token", body).send(self).await)
     }
 
+    /// Begins another session of a tenant. Returns how lists of its own name it.
+    pub async fn other_session(&self, name: &str, by: &str) -> String {
+        self.api_session(name, "write").await;
+        let call = Call::get("/v1/account/sessions").by(by);
+        let listed = call.send(self).await;
+        let sessions = listed.expect(200)["items"].as_array().unwrap().clone();
+        let mut others = sessions
+            .iter()
+            .filter(|s| s["kind"] == "api" && s["current"] == false);
+        others.next().unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
     /// Uses a refresh token.
     pub async fn api_refresh(&self, token: &str) -> Reply {
         let body = json!({ "grant": "refresh_token", "refresh_token": token });

@@ -1,8 +1,9 @@
 //! Every operation of the REST interface with a well-formed request, made from its description
 //! and from the bodies below. An operation without one here fails the test.
 
-use crate::api_client::Call;
+use crate::{api_client::Call, stack::PASSWORD};
 use axum::http::Method;
+use domain::OperatorRole;
 use serde_json::{Value, json};
 
 /// Who may call an operation.
@@ -26,6 +27,8 @@ pub struct Operation {
     pub names_object: bool,
     /// Whether a token may call it that may only read.
     pub reads: bool,
+    /// The least role of an operator that may call it.
+    pub role: OperatorRole,
 }
 
 /// The objects that requests name.
@@ -35,6 +38,8 @@ pub struct Objects {
     pub device: String,
     /// An API token.
     pub token: String,
+    /// A session, as lists name it.
+    pub session: String,
     /// A tenant's name.
     pub name: String,
     /// A tenant's id.
@@ -66,26 +71,57 @@ fn input(id: &str, o: &Objects) -> Value {
                 "month_day": 1, "recommended": false, "visible": true, "position": 9,
             })
         }
+        "operator_set_sign_up" => json!({ "mode": "open" }),
+        "operator_reserve_names" => json!({ "names": ["intranet"] }),
+        "operator_create_invitations" => json!({ "uses": 2, "note": "planted" }),
+        "operator_create_tenant" => {
+            json!({ "name": "made-here", "password": PASSWORD, "plan": "home" })
+        }
         "operator_change_tenant" => json!({ "plan": "home" }),
         "operator_delete_tenant" => json!(format!("name={}", o.name)),
         "operator_change_node" => json!({ "host": "planted.example" }),
         "operator_create_join_token" => json!({}),
         "operator_remove_node" => json!("name=worker-1"),
+        "operator_invite_operator" => json!({ "name": "planted", "role": "owner" }),
+        "operator_change_operator" => json!({ "role": "owner" }),
+        "operator_reset_operator" => json!({ "without_factors": false }),
+        "accept_operator_link" => {
+            json!({ "token": "wrong", "name": "", "new_password": "a good long pass phrase" })
+        }
+        "operator_move_tenant" => json!({ "to": 2, "without_data": true }),
+        "operator_drain_node" => json!({ "without_data": true }),
+        "prove_presence" => json!({ "password": PASSWORD }),
+        "change_password" => json!({ "password": PASSWORD, "new_password": PASSWORD }),
+        "confirm_totp" => json!({ "code": "000000" }),
+        "recover" => json!({ "name": o.name, "code": "wrong", "new_password": PASSWORD }),
+        "reset_password" => json!({ "token": "wrong", "new_password": PASSWORD }),
+        "operator_reset_link" => json!({ "without_factors": false }),
         "live" => json!("topic=devices"),
         _ => Value::Null,
     }
 }
 
 /// Returns which object a path names.
-fn filled(path: &str, o: &Objects) -> String {
+fn filled(path: &str, method: &Method, o: &Objects) -> String {
+    let name = match path {
+        // Who is invited by another row, and who is there.
+        p if p.starts_with("/v1/operator/operators") && *method == Method::DELETE => "planted",
+        p if p.starts_with("/v1/operator/operators") => "admin",
+        // What another row reserves.
+        p if p.starts_with("/v1/operator/reserved-names") => "intranet",
+        _ => "free-name",
+    };
     let id = match path {
         p if p.starts_with("/v1/operator/tenants") => &o.tenant,
         p if p.starts_with("/v1/operator/plans") => "studio",
         p if p.starts_with("/v1/operator/nodes") => "2",
+        // What another row makes.
+        p if p.starts_with("/v1/operator/invitations") => "1",
         p if p.starts_with("/v1/tokens") => &o.token,
+        p if p.starts_with("/v1/account/sessions") => &o.session,
         _ => &o.device,
     };
-    path.replace("{id}", id).replace("{name}", "free-name")
+    path.replace("{id}", id).replace("{name}", name)
 }
 
 /// Returns every operation.
@@ -102,7 +138,7 @@ pub fn operations(o: &Objects) -> Vec<Operation> {
                 has_body,
                 "add {id} to tests/web/api_table.rs"
             );
-            let mut call = Call::new(method.clone(), &filled(path, o));
+            let mut call = Call::new(method.clone(), &filled(path, &method, o));
             if has_body {
                 call = call.body(input);
             } else if let Some(query) = input.as_str() {
@@ -115,11 +151,25 @@ pub fn operations(o: &Objects) -> Vec<Operation> {
                 (None, _) => Holder::Anyone,
                 (_, "sign_out" | "whoami" | "get_status") => Holder::Both,
                 _ if path.starts_with("/v1/tokens") => Holder::Both,
+                _ if path.starts_with("/v1/account/") || id == "prove_presence" => Holder::Both,
                 _ if path.starts_with("/v1/operator/") => Holder::Operator,
                 _ => Holder::Tenant,
             };
             let secret = ["get_device_config", "get_device_qr"].contains(&id.as_str());
+            let role = match id.as_str() {
+                // Reads that are written as POST, too.
+                "operator_preview_plan" => OperatorRole::ReadOnly,
+                _ if method == Method::GET => OperatorRole::ReadOnly,
+                "operator_create_tenant" | "operator_change_tenant" | "operator_reset_link" => {
+                    OperatorRole::Support
+                }
+                "operator_create_invitations" | "operator_revoke_invitation" => {
+                    OperatorRole::Support
+                }
+                _ => OperatorRole::Owner,
+            };
             all.push(Operation {
+                role,
                 names_object: path.contains("{id}"),
                 reads: (method == Method::GET && !secret) || id == "sign_out",
                 id,

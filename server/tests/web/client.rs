@@ -50,9 +50,25 @@ impl Answer {
         self.body.contains(text)
     }
 
+    /// Returns a cookie that the answer sets, as a browser sends it back.
+    pub fn set_cookie(&self, name: &str) -> Option<String> {
+        let all = self.headers.get_all(header::SET_COOKIE).iter();
+        let mut all = all.filter_map(|v| v.to_str().ok()?.split(';').next());
+        let set = all.find(|c| {
+            c.split_once('=')
+                .is_some_and(|(n, v)| n == name && !v.is_empty())
+        });
+        set.map(str::to_owned)
+    }
+
     /// Returns where the body contains this text first.
     pub fn find(&self, text: &str) -> Option<usize> {
         self.body.find(text)
+    }
+
+    /// Returns the body from there on.
+    pub fn text_from(&self, at: usize) -> &str {
+        &self.body[at..]
     }
 
     /// Returns how often the body contains this text.

@@ -101,7 +101,7 @@ async fn a_permitted_client_can_delete_a_tenant() {
         let route = rows.into_iter().find(|r| r.path == path).unwrap();
         assert!(route.ends_the_session());
         let (host, cookie) = match route.reach {
-            Reach::Operator => ("admin.localhost:8085", &operator),
+            Reach::Owner => ("admin.localhost:8085", &operator),
             _ => ("alice.localhost:8085", &alice.cookie),
         };
         let answer = s.request(&route, host, Some(cookie)).await;

@@ -8,18 +8,25 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod api;
+mod api_acts;
 mod api_client;
 mod api_requests;
+mod api_rules;
 mod api_script;
 mod api_table;
+mod api_tools;
 mod client;
 mod edges;
 mod events;
+mod keys;
 mod live;
+mod metrics;
 mod nodes;
 mod pages;
 mod plans;
+mod roles;
 mod sessions;
+mod sign_ups;
 mod slow;
 mod stack;
 mod table;
@@ -162,8 +169,12 @@ async fn a_permitted_client_reaches_every_route() {
     for route in rows {
         let (host, cookie) = match route.reach {
             Reach::Public => (BASE, None),
-            Reach::Tenant | Reach::SignOut => ("alice.localhost:8085", Some(alice.cookie.as_str())),
-            Reach::Operator => ("admin.localhost:8085", Some(operator.as_str())),
+            Reach::Tenant | Reach::Account | Reach::SignOut => {
+                ("alice.localhost:8085", Some(alice.cookie.as_str()))
+            }
+            Reach::Operator | Reach::Support | Reach::Owner => {
+                ("admin.localhost:8085", Some(operator.as_str()))
+            }
             Reach::OperatorSignIn => ("admin.localhost:8085", None),
         };
         if route.ends_the_session() {
@@ -250,7 +261,7 @@ async fn a_change_needs_the_same_origin() {
 async fn a_ticket_works_once_on_its_own_host() {
     let s = Stack::new().await;
     s.sign_up("alice").await;
-    let ticket = s.ticket("alice").await;
+    let (ticket, arrival) = s.ticket("alice").await;
     let url = |ticket: &str| format!("/arrive?ticket={ticket}&to=//evil.example/");
     for host in [
         "mallory.localhost:8085",
@@ -261,17 +272,18 @@ async fn a_ticket_works_once_on_its_own_host() {
         let answer = s.get(host, &url("made-up"), None).await;
         assert!(is_refusal(&answer) && !answer.signs_in, "{host} {answer:?}");
     }
-    let answer = s.get("alice.localhost:8085", &url(&ticket), None).await;
+    let host = "alice.localhost:8085";
+    let answer = s.get(host, &url(&ticket), Some(&arrival)).await;
     assert_eq!(
         (answer.status, answer.location.as_deref()),
         (StatusCode::SEE_OTHER, Some("/"))
     );
     let cookie = answer.cookie.expect("a session");
-    for part in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=604800"] {
+    for part in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=86400"] {
         assert!(cookie.contains(part), "{cookie}");
     }
     assert!(!cookie.contains("Domain"), "{cookie}");
-    let again = s.get("alice.localhost:8085", &url(&ticket), None).await;
+    let again = s.get(host, &url(&ticket), Some(&arrival)).await;
     assert_eq!(
         again.location.as_deref(),
         Some("/sign-in?error=ticket_invalid")

@@ -40,9 +40,10 @@ async fn is_signed_out(s: &Stack, cookie: &str) -> bool {
 async fn signing_in_again_replaces_the_session() {
     let s = Stack::new().await;
     let alice = s.sign_up("alice").await;
-    let ticket = s.ticket("alice").await;
+    let (ticket, arrival) = s.ticket("alice").await;
     let url = format!("/arrive?ticket={ticket}");
-    let again = s.get(HOST, &url, Some(&alice.cookie)).await;
+    let cookies = format!("{}; {arrival}", alice.cookie);
+    let again = s.get(HOST, &url, Some(&cookies)).await;
     assert_ne!(cookie(&again), alice.cookie, "the id is a new one");
     assert!(is_signed_in(&s, HOST, &cookie(&again)).await);
     assert!(
@@ -98,18 +99,69 @@ async fn a_ticket_is_refused_on_another_host() {
     s.sign_up("alice").await;
     s.sign_up("mallory").await;
     for host in ["mallory.localhost:8085", DNS, ADMIN, BASE] {
-        let url = format!("/arrive?ticket={}", s.ticket("alice").await);
-        let answer = s.get(host, &url, None).await;
+        let (ticket, arrival) = s.ticket("alice").await;
+        let url = format!("/arrive?ticket={ticket}");
+        let answer = s.get(host, &url, Some(&arrival)).await;
         assert!(is_refusal(&answer) && !answer.signs_in, "{host} {answer:?}");
     }
     let alice = s.sign_in("alice").await;
     for host in [HOST, "mallory-dns.localhost:8085", "mallory.localhost:8085"] {
-        let open = s.get(HOST, "/dns/open", Some(&alice.cookie)).await;
-        let url = open.location.expect("a ticket");
-        let path = &url[url.find("/arrive").expect("a ticket")..];
-        let answer = s.get(host, path, None).await;
+        let (path, arrival) = s.dns_ticket("alice", &alice.cookie).await;
+        let answer = s.get(host, &path, Some(&arrival)).await;
         assert!(is_refusal(&answer) && !answer.signs_in, "{host} {answer:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_needs_the_browser_that_asked() {
+    let s = Stack::new().await;
+    s.sign_up("alice").await;
+    let (ticket, arrival) = s.ticket("alice").await;
+    let url = format!("/arrive?ticket={ticket}");
+    let (_, other) = s.ticket("alice").await;
+    let planted = format!("mn_handoff={ticket}");
+    for cookie in [None, Some(other.as_str()), Some(planted.as_str())] {
+        let answer = s.get(HOST, &url, cookie).await;
+        assert!(is_refusal(&answer) && !answer.signs_in, "{answer:?}");
+    }
+    // A bound ticket is none of this host's own, and other browsers do not use it up.
+    let own = s.get(HOST, "/arrive", Some(&planted)).await;
+    assert!(is_refusal(&own) && !own.signs_in, "{own:?}");
+    assert!(s.get(HOST, &url, Some(&arrival)).await.signs_in);
+
+    let alice = s.sign_in("alice").await;
+    let (path, arrival) = s.dns_ticket("alice", &alice.cookie).await;
+    let stranger = s.get(DNS, &path, None).await;
+    assert!(is_refusal(&stranger) && !stranger.signs_in, "{stranger:?}");
+    assert!(s.get(DNS, &path, Some(&arrival)).await.signs_in);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_at_the_base_reaches_its_own_browser() {
+    let s = Stack::new().await;
+    s.sign_up("alice").await;
+    let ticket = s.unbound_ticket("alice").await;
+    let unbound = s.get(HOST, &format!("/arrive?ticket={ticket}"), None).await;
+    assert!(is_refusal(&unbound) && !unbound.signs_in, "{unbound:?}");
+
+    let begun = s.get(HOST, "/arrive?from=base&to=%2Fdevices", None).await;
+    let arrival = begun.set_cookie("mn_arrival").expect("a nonce");
+    let back = begun.location.expect("a redirect to the base");
+    let back = back.strip_prefix("http://localhost:8085").unwrap();
+    let nonce = arrival.strip_prefix("mn_arrival=").unwrap();
+    assert!(!back.contains(nonce), "only the hash is sent on: {back}");
+    // A browser without the sign-in gets nothing, and the sign-in is still there.
+    let stranger = s.get(BASE, back, None).await;
+    assert!(is_refusal(&stranger), "{stranger:?}");
+    let issued = format!("mn_handoff={ticket}");
+    let bound = s.get(BASE, back, Some(&issued)).await;
+    let to = bound.location.expect("a redirect with the ticket");
+    let to = to.strip_prefix("http://alice.localhost:8085").unwrap();
+    assert!(!s.get(HOST, to, None).await.signs_in);
+    let answer = s.get(HOST, to, Some(&arrival)).await;
+    assert!(answer.signs_in && answer.location.as_deref() == Some("/devices"));
+    let again = s.get(BASE, back, Some(&issued)).await;
+    assert!(is_refusal(&again), "a ticket is bound once: {again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,8 +224,10 @@ async fn a_sign_in_returns_to_adguard_home() {
     let return_to = refused.headers["set-cookie"].to_str().unwrap();
     let return_to = return_to.split(';').next().unwrap().to_owned();
     let redeem = async |cookie: &str| {
-        let url = format!("/arrive?ticket={}&to=%2F", s.ticket("alice").await);
-        s.get(HOST, &url, Some(cookie)).await
+        let (ticket, arrival) = s.ticket("alice").await;
+        let url = format!("/arrive?ticket={ticket}&to=%2F");
+        s.get(HOST, &url, Some(&format!("{cookie}; {arrival}")))
+            .await
     };
     let answer = redeem(&return_to).await;
     assert_eq!(answer.location.as_deref(), Some("/dns/open"));

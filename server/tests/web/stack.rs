@@ -6,13 +6,15 @@ use control::{
     WorkerAccess,
 };
 use domain::{
-    AddressPlan, Clock, FilterPolicy, OperatorScope, Routing, Secret, SystemClock, TenantName,
+    AddressPlan, Clock, FilterPolicy, OwnerScope, Routing, Secret, SystemClock, TenantName,
     TenantScope, Timestamp,
 };
 use protocol::wire::JoinRequest;
 use provisioning::NodePorts;
 use server::{
     config::Base,
+    metrics::{MetricSources, Metrics},
+    readiness::{Dependencies, Readiness},
     web::{Web, WebParts, hosts::Site, web},
     workers::PkiCertificates,
 };
@@ -22,6 +24,8 @@ use testkit::{fakes::FakeMachine, samples};
 use tokio::{sync::watch, task::JoinHandle};
 
 pub const BASE: &str = "localhost:8085";
+/// The origin whose pages may call the REST interface.
+pub const CORS_ORIGIN: &str = "https://status.example";
 pub const PASSWORD: &str = "correct horse battery staple";
 
 pub struct Stack {
@@ -41,6 +45,26 @@ impl Drop for Stack {
     }
 }
 
+/// Makes the operator `admin` through the first link, and returns its password.
+async fn first_operator(control: &Control) -> Secret {
+    let operators = control.operators();
+    let password = Secret::new(PASSWORD);
+    if let Some(link) = operators.first_link().await.unwrap() {
+        let from = [127, 0, 0, 1].into();
+        let accepted = operators.accept(&link.token, "admin", &password, from);
+        accepted.await.unwrap();
+    }
+    password
+}
+
+/// Returns that workers may join.
+fn workers_allowed() -> WorkerAccess {
+    WorkerAccess::Allowed {
+        address: "https://192.0.2.1:8443".to_owned(),
+        certificates: Arc::new(PkiCertificates),
+    }
+}
+
 /// A tenant with sessions on both hosts.
 #[derive(Debug)]
 pub struct Tenant {
@@ -57,24 +81,31 @@ impl Stack {
     /// Starts a node in an installation that has a worker, `worker-1`, which has joined and
     /// was not heard of since.
     pub async fn with_worker() -> Self {
-        let workers = WorkerAccess::Allowed {
-            address: "https://192.0.2.1:8443".to_owned(),
-            certificates: Arc::new(PkiCertificates),
-        };
-        let stack = Self::build(AddressPlan::default(), None, workers).await;
-        let nodes = stack.control.nodes();
-        let operator = OperatorScope::issue("test");
+        let stack = Self::build(AddressPlan::default(), None, workers_allowed()).await;
+        stack.join_worker("worker-1").await;
+        stack
+    }
+
+    /// Starts a node on this database, with this clock. Workers may join.
+    pub async fn on(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let workers = workers_allowed();
+        Self::build_on(store, clock, AddressPlan::default(), None, workers).await
+    }
+
+    /// Lets a worker join, which is not heard of from then on.
+    pub async fn join_worker(&self, name: &str) {
+        let nodes = self.control.nodes();
+        let operator = OwnerScope::issue("test");
         let made = nodes.create_token(&operator, None).await.unwrap();
         let token: pki::JoinToken = made.token.expose().parse().unwrap();
         let request = JoinRequest {
             token: token.credential(),
             csr: pki::NodeKey::generate().unwrap().csr().unwrap(),
-            name: "worker-1".to_owned(),
-            host: "worker-1.example".to_owned(),
+            name: name.to_owned(),
+            host: format!("{name}.example"),
             version: "1.0".to_owned(),
         };
         nodes.join(request).await.unwrap();
-        stack
     }
 
     /// Starts a node with these address ranges and a limit of tenants.
@@ -87,10 +118,20 @@ impl Stack {
         max_tenants: Option<u32>,
         workers: WorkerAccess,
     ) -> Self {
-        let root = tempfile::tempdir().unwrap();
         let store = Store::memory().await.unwrap();
-        let machine = Arc::new(FakeMachine::new());
         let clock = Arc::new(SystemClock);
+        Self::build_on(store, clock, addresses, max_tenants, workers).await
+    }
+
+    async fn build_on(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        addresses: AddressPlan,
+        max_tenants: Option<u32>,
+        workers: WorkerAccess,
+    ) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let machine = Arc::new(FakeMachine::new());
         let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, clock.clone());
         let source = Arc::new(FeedSource::new(Arc::new(feed), None));
         let ports = NodePorts {
@@ -107,6 +148,12 @@ impl Stack {
         settings.addresses = addresses;
         let agent = Agent::following(LOCAL_NODE, ports, settings, &source);
         let nodes = Arc::new(agent.nodes());
+        let engine = agent.nodes().engine().clone();
+        let readiness = Readiness::new(Dependencies {
+            store: Some(store.clone()),
+            node: Some((LOCAL_NODE, nodes.clone())),
+            link: None,
+        });
         let node = tokio::spawn(agent.run(std::future::pending()));
         let control = Control::new(ControlParts {
             store: store.clone(),
@@ -121,21 +168,34 @@ impl Stack {
                 local: Some(LOCAL_NODE),
                 excluded_slots: Default::default(),
                 max_tenants,
+                base_url: format!("http://{BASE}"),
+                sign_up: domain::SignUpMode::Open,
                 sign_ups_per_hour: 0,
+                sign_ups_per_hour_total: 0,
+                sleep_after: std::time::Duration::ZERO,
                 forward_time: std::time::Duration::from_secs(86_400),
                 time_zone: "UTC".to_owned(),
             },
             workers,
         });
-        let (_, operator) = control.operators().ensure_first().await.unwrap().unwrap();
+        let operator = first_operator(&control).await;
+        let sources = MetricSources {
+            control: Some(control.clone()),
+            engine: Some(engine),
+            ..MetricSources::default()
+        };
         let (close, closing) = watch::channel(false);
         let web = web(WebParts {
             control: control.clone(),
             store: store.clone(),
+            metrics: Metrics::new(sources, readiness),
             site: Site {
                 base: Base::parse(BASE).unwrap(),
                 scheme: "http",
                 trusted_proxies: Vec::new(),
+                forwarded_host: false,
+                cors_origins: vec![CORS_ORIGIN.to_owned()],
+                operator_from: Vec::new(),
             },
             files: root.path().join("site"),
             closing,
@@ -167,6 +227,7 @@ impl Stack {
             name: name.to_owned(),
             password: Secret::new(PASSWORD),
             plan,
+            invitation: None,
         };
         let sign_in = self
             .control
@@ -182,34 +243,45 @@ impl Stack {
         let sign_in = self
             .control
             .auth()
-            .sign_in(name, &password, [127, 0, 0, 1].into())
+            .sign_in(name, &password, std::net::IpAddr::from([127, 0, 0, 1]))
             .await
             .unwrap();
-        self.redeem(name, sign_in.ticket.expose()).await
+        let ticket = sign_in.done().unwrap().ticket;
+        self.redeem(name, ticket.expose()).await
     }
 
-    /// Returns an unused ticket for a tenant's dashboard.
-    pub async fn ticket(&self, name: &str) -> String {
+    /// Returns an unused ticket for a tenant's dashboard, and the cookie of the browser
+    /// that it is bound to.
+    pub async fn ticket(&self, name: &str) -> (String, String) {
+        let ticket = self.unbound_ticket(name).await;
+        let auth = self.control.auth();
+        let nonce = auth.browser_nonce().unwrap();
+        let browser = control::browser_hash(nonce.expose());
+        auth.bind_ticket(&ticket, &browser).await.unwrap();
+        (ticket, format!("mn_arrival={}", nonce.expose()))
+    }
+
+    /// Returns an unused ticket as the host has it that issued it.
+    pub async fn unbound_ticket(&self, name: &str) -> String {
         let password = Secret::new(PASSWORD);
         let sign_in = self
             .control
             .auth()
-            .sign_in(name, &password, [127, 0, 0, 1].into())
+            .sign_in(name, &password, std::net::IpAddr::from([127, 0, 0, 1]))
             .await
             .unwrap();
-        sign_in.ticket.expose().to_owned()
+        sign_in.done().unwrap().ticket.expose().to_owned()
     }
 
+    /// Signs in with a ticket that the tenant's own host has issued, and opens AdGuard
+    /// Home from there.
     async fn redeem(&self, name: &str, ticket: &str) -> Tenant {
         let host = format!("{name}.{BASE}");
-        let cookie = self
-            .session(&host, &format!("/arrive?ticket={ticket}"))
-            .await;
-        let open = self.get(&host, "/dns/open", Some(&cookie)).await;
-        let url = open.location.expect("a redirect to the AdGuard host");
-        let prefix = format!("http://{name}-dns.{BASE}");
-        let path = url.strip_prefix(&prefix).unwrap_or_else(|| panic!("{url}"));
-        let dns_cookie = self.session(&format!("{name}-dns.{BASE}"), path).await;
+        let issued = format!("mn_handoff={ticket}");
+        let cookie = self.session(&host, "/arrive", Some(&issued)).await;
+        let (path, arrival) = self.dns_ticket(name, &cookie).await;
+        let dns_host = format!("{name}-dns.{BASE}");
+        let dns_cookie = self.session(&dns_host, &path, Some(&arrival)).await;
         Tenant {
             name: name.to_owned(),
             cookie,
@@ -217,8 +289,24 @@ impl Stack {
         }
     }
 
-    async fn session(&self, host: &str, url: &str) -> String {
-        let answer = self.get(host, url, None).await;
+    /// Opens AdGuard Home from the dashboard as a browser does. Returns the address with
+    /// the ticket there, and the cookie of the browser that the ticket is bound to.
+    pub async fn dns_ticket(&self, name: &str, cookie: &str) -> (String, String) {
+        let (host, dns_host) = (format!("{name}.{BASE}"), format!("{name}-dns.{BASE}"));
+        let path = |answer: &crate::client::Answer, host: &str| {
+            let url = answer.location.clone().expect("a redirect");
+            let path = url.strip_prefix(&format!("http://{host}"));
+            path.unwrap_or_else(|| panic!("{url}")).to_owned()
+        };
+        let open = self.get(&host, "/dns/open", Some(cookie)).await;
+        let begun = self.get(&dns_host, &path(&open, &dns_host), None).await;
+        let arrival = begun.set_cookie("mn_arrival").expect("a nonce");
+        let bound = self.get(&host, &path(&begun, &host), Some(cookie)).await;
+        (path(&bound, &dns_host), arrival)
+    }
+
+    async fn session(&self, host: &str, url: &str, cookie: Option<&str>) -> String {
+        let answer = self.get(host, url, cookie).await;
         let cookie = answer
             .cookie
             .clone()
@@ -232,7 +320,8 @@ impl Stack {
 
     /// Signs the operator in, in a browser that has this cookie already.
     pub async fn operator_sign_in(&self, cookie: Option<&str>) -> String {
-        let body = format!("name=admin&password={}", self.operator.expose());
+        let password = self.operator.expose().replace(' ', "+");
+        let body = format!("name=admin&password={password}");
         let answer = self
             .post(&format!("admin.{BASE}"), "/operator/sign-in", &body, cookie)
             .await;
@@ -255,9 +344,20 @@ impl Stack {
         tenants.set_suspended(&scope, suspended).await.unwrap();
     }
 
-    /// Resets the password, as `maliknode operator reset` does.
+    /// Gives the operator another password by a link that `maliknode operator reset` makes.
     pub async fn reset_operator(&self) {
-        self.control.operators().reset("admin").await.unwrap();
+        let owner = OwnerScope::issue("test");
+        let operators = self.control.operators();
+        let link = operators.reset_link(&owner, "admin", false).await.unwrap();
+        let (account, new) = (
+            self.control.account(),
+            Secret::new("another long pass phrase"),
+        );
+        let from = [127, 0, 0, 1].into();
+        account
+            .reset_password(&link.token, &new, from)
+            .await
+            .unwrap();
     }
 
     async fn scope(&self, name: &str) -> TenantScope {

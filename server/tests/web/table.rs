@@ -1,6 +1,7 @@
 //! All routes, and who may reach them. A test compares the table with the router.
 
 use axum::http::Method;
+use domain::OperatorRole;
 
 /// Who may reach a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,10 +10,17 @@ pub enum Reach {
     Public,
     /// The tenant, on the tenant's host.
     Tenant,
+    /// The tenant, on the tenant's host, and the operator, on the operator's: their own
+    /// account.
+    Account,
     /// Everyone, to sign out.
     SignOut,
-    /// The operator, on the operator's host.
+    /// Every operator, on the operators' host.
     Operator,
+    /// Operators who may act on tenants.
+    Support,
+    /// Operators who may do everything.
+    Owner,
     /// Everyone, on the operator's host.
     OperatorSignIn,
 }
@@ -38,8 +46,20 @@ impl Route {
             Reach::Tenant => {
                 self.path == "/" && (!host.starts_with("alice.") && !host.starts_with("admin."))
             }
-            Reach::Operator => operator && host.starts_with("admin."),
+            Reach::Operator | Reach::Support | Reach::Owner | Reach::Account => {
+                operator && host.starts_with("admin.")
+            }
             Reach::OperatorSignIn => host.starts_with("admin."),
+        }
+    }
+
+    /// Returns the least role that reaches it, if it is the operators'.
+    pub fn role(&self) -> Option<OperatorRole> {
+        match self.reach {
+            Reach::Operator => Some(OperatorRole::ReadOnly),
+            Reach::Support => Some(OperatorRole::Support),
+            Reach::Owner => Some(OperatorRole::Owner),
+            _ => None,
         }
     }
 
@@ -50,11 +70,29 @@ impl Route {
             || self.path == "/do/operator_delete_tenant"
     }
 
-    /// Returns whether it refuses everyone without the right password or ticket.
+    /// Returns whether it refuses everyone without the right password, code, ticket or id.
     pub fn refuses_wrong_credentials(&self) -> bool {
         matches!(
             self.path,
-            "/do/sign_in" | "/do/sign_up" | "/arrive" | "/operator/sign-in"
+            "/do/sign_in"
+                | "/do/sign_up"
+                | "/do/second_step"
+                | "/do/recover"
+                | "/do/reset_password"
+                | "/arrive"
+                | "/hand-over"
+                | "/operator/sign-in"
+                | "/welcome"
+                | "/do/accept_operator_link"
+                | "/operator/sign-in/code"
+                | "/sign-in/code"
+                | "/reset"
+                | "/do/change_password"
+                | "/do/prove_presence"
+                | "/do/confirm_two_step"
+                | "/do/remove_two_step"
+                | "/do/end_session"
+                | "/do/delete_api_token"
         )
     }
 }
@@ -69,7 +107,7 @@ pub fn plan(id: &str, name: &str, devices: &str) -> String {
 
 /// Returns every route. `device` and `tenant` are the victim's ids.
 pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
-    use Reach::{Operator, OperatorSignIn, Public, SignOut, Tenant};
+    use Reach::{Account, Operator, OperatorSignIn, Owner, Public, SignOut, Support, Tenant};
     let rows: Vec<(Method, &'static str, String, Reach)> = vec![
         // Pages.
         (Method::GET, "/", String::new(), Tenant),
@@ -82,24 +120,73 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         (Method::GET, "/devices/{id}/delete", String::new(), Tenant),
         (Method::GET, "/mesh", String::new(), Tenant),
         (Method::GET, "/events", String::new(), Tenant),
-        (Method::GET, "/account", String::new(), Tenant),
-        (Method::GET, "/tenants/{id}/delete", String::new(), Operator),
-        (Method::GET, "/tenants/{id}/plan", String::new(), Operator),
+        (Method::GET, "/account", String::new(), Account),
+        (Method::GET, "/account/password", String::new(), Account),
+        (Method::GET, "/account/two-step", String::new(), Account),
+        (
+            Method::GET,
+            "/account/recovery-codes",
+            String::new(),
+            Account,
+        ),
+        (Method::GET, "/account/tokens/new", String::new(), Account),
+        (Method::GET, "/account/confirm", String::new(), Account),
+        (Method::GET, "/sign-in/code", String::new(), Public),
+        (Method::GET, "/recover", String::new(), Public),
+        (Method::GET, "/reset", String::new(), Public),
+        (Method::GET, "/tenants/{id}/reset", String::new(), Support),
+        (Method::GET, "/tenants/{id}/delete", String::new(), Owner),
+        (Method::GET, "/tenants/{id}/plan", String::new(), Support),
         (Method::GET, "/plans", String::new(), Operator),
-        (Method::GET, "/plans/new", String::new(), Operator),
-        (Method::GET, "/plans/{id}", String::new(), Operator),
+        (Method::GET, "/plans/new", String::new(), Owner),
+        (Method::GET, "/plans/{id}", String::new(), Owner),
         (
             Method::GET,
             "/plans/{id}/confirm",
             plan("home", "Home", "20"),
-            Operator,
+            Owner,
         ),
         (Method::GET, "/use", String::new(), Operator),
+        (Method::GET, "/sign-ups", String::new(), Operator),
+        (Method::GET, "/audit", String::new(), Operator),
+        (Method::GET, "/audit/export", "format=csv".into(), Operator),
+        (Method::GET, "/operators", String::new(), Operator),
+        (Method::GET, "/welcome", String::new(), OperatorSignIn),
+        (
+            Method::POST,
+            "/do/accept_operator_link",
+            "name=eve&password=planted+planted+planted".into(),
+            OperatorSignIn,
+        ),
+        (
+            Method::POST,
+            "/do/invite_operator",
+            "name=planted&role=owner".into(),
+            Owner,
+        ),
+        (
+            Method::POST,
+            "/do/set_operator_role",
+            "name=admin&role=owner".into(),
+            Owner,
+        ),
+        (
+            Method::POST,
+            "/do/remove_operator",
+            "name=planted".into(),
+            Owner,
+        ),
         (Method::GET, "/nodes", String::new(), Operator),
-        (Method::GET, "/nodes/join", String::new(), Operator),
+        (Method::GET, "/nodes/join", String::new(), Owner),
         (Method::GET, "/nodes/{id}", String::new(), Operator),
         // Other routes than pages.
         (Method::GET, "/arrive", String::new(), Public),
+        (
+            Method::GET,
+            "/hand-over",
+            format!("name={name}&browser=00&to=/"),
+            Public,
+        ),
         (
             Method::POST,
             "/operator/sign-in",
@@ -164,6 +251,97 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         ),
         (
             Method::POST,
+            "/do/second_step",
+            "code=123456".into(),
+            Public,
+        ),
+        (
+            Method::POST,
+            "/do/recover",
+            format!("name={name}&code=wrong&new_password=a-long-new-password"),
+            Public,
+        ),
+        (
+            Method::POST,
+            "/do/reset_password",
+            "new_password=a-long-new-password".into(),
+            Public,
+        ),
+        (
+            Method::POST,
+            "/operator/sign-in/code",
+            "code=123456".into(),
+            OperatorSignIn,
+        ),
+        (
+            Method::POST,
+            "/do/change_password",
+            "password=wrong&new_password=a-long-new-password".into(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/prove_presence",
+            "password=wrong&to=/account".into(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/confirm_two_step",
+            "code=123456".into(),
+            Account,
+        ),
+        (Method::POST, "/do/remove_two_step", String::new(), Account),
+        (
+            Method::POST,
+            "/do/make_recovery_codes",
+            String::new(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/recovery_codes_saved",
+            String::new(),
+            Public,
+        ),
+        (
+            Method::POST,
+            "/do/end_session",
+            "id=made-up".into(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/end_other_sessions",
+            String::new(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/create_api_token",
+            "name=planted&access=write&days=30".into(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/delete_api_token",
+            "id=made-up".into(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/new_device_key",
+            format!("id={device}"),
+            Tenant,
+        ),
+        (
+            Method::POST,
+            "/do/make_reset_link",
+            format!("id={tenant}"),
+            Support,
+        ),
+        (
+            Method::POST,
             "/do/set_time_zone",
             "time_zone=Europe/Berlin".into(),
             Tenant,
@@ -172,64 +350,89 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
             Method::POST,
             "/do/create_plan",
             plan("", "Extra", "7"),
-            Operator,
+            Owner,
         ),
         (
             Method::POST,
             "/do/change_plan",
             format!("{}&confirmed=true", plan("studio", "Studio", "60")),
-            Operator,
+            Owner,
         ),
-        (Method::POST, "/do/delete_plan", "id=home".into(), Operator),
+        (Method::POST, "/do/delete_plan", "id=home".into(), Owner),
         (
             Method::POST,
             "/do/set_tenant_plan",
             format!("id={tenant}&plan=studio"),
-            Operator,
+            Support,
         ),
-        (
-            Method::POST,
-            "/do/create_join_token",
-            String::new(),
-            Operator,
-        ),
+        (Method::POST, "/do/create_join_token", String::new(), Owner),
         (
             Method::POST,
             "/do/open_node",
             "id=2&open=false".into(),
-            Operator,
+            Owner,
         ),
         (
             Method::POST,
             "/do/set_node_host",
             "id=2&host=planted.example".into(),
-            Operator,
+            Owner,
         ),
-        (Method::POST, "/do/revoke_node", "id=2".into(), Operator),
+        (Method::POST, "/do/revoke_node", "id=2".into(), Owner),
         (
             Method::POST,
             "/do/drain_node",
             "id=2&without_data=true".into(),
-            Operator,
+            Owner,
         ),
-        (Method::POST, "/do/lose_node", "id=2".into(), Operator),
+        (Method::POST, "/do/lose_node", "id=2".into(), Owner),
         (
             Method::POST,
             "/do/remove_node",
             "id=2&name=worker-1".into(),
-            Operator,
+            Owner,
+        ),
+        (
+            Method::POST,
+            "/do/set_sign_up_mode",
+            "mode=configured".into(),
+            Owner,
+        ),
+        (
+            Method::POST,
+            "/do/create_invitation",
+            "uses=1&lifetime=24&note=planted".into(),
+            Support,
+        ),
+        (
+            Method::POST,
+            "/do/revoke_invitation",
+            "id=1".into(),
+            Support,
+        ),
+        (
+            Method::POST,
+            "/do/reserve_names",
+            "names=intranet".into(),
+            Owner,
+        ),
+        (
+            Method::POST,
+            "/do/release_name",
+            "name=intranet".into(),
+            Owner,
         ),
         (
             Method::POST,
             "/do/suspend_tenant",
             format!("id={tenant}&suspended=true"),
-            Operator,
+            Support,
         ),
         (
             Method::POST,
             "/do/operator_delete_tenant",
             format!("id={tenant}"),
-            Operator,
+            Owner,
         ),
     ];
     rows.into_iter()

@@ -1,7 +1,8 @@
 //! `/nodes/join`: the command with which a machine joins, shown once.
 
-use super::{ready, token_cookie};
+use super::ready;
 use crate::{
+    cookies::JOIN_TOKEN,
     forms,
     loader::load,
     ui::{Area, Glyph, Icon, NavItem, PageHead, PageShell, TopError},
@@ -15,9 +16,9 @@ use leptos_router::hooks::use_query_map;
 pub fn JoinPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
     let refusal = forms::refusal_from_query(|key| query.get(key)).map(|f| f.message);
-    let ready = ready();
-    // Only to a signed-in operator, whose browser brings it.
-    let token = ready.is_ok().then(token_cookie::take).flatten();
+    let ready = ready().and_then(|(control, operator)| Ok((control, operator.owner()?.clone())));
+    // Only to a signed-in owner, whose browser brings it.
+    let token = ready.is_ok().then(|| JOIN_TOKEN.take()).flatten();
     load(async move {
         let (control, operator) = ready?;
         let workers = control.nodes().list(&operator).await?.workers;

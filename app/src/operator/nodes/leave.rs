@@ -10,13 +10,13 @@ pub(super) fn Drain(id: String, name: String) -> impl IntoView {
             <summary>{format!("Drain {name} …")}</summary>
             <form class="mt-3 grid gap-3" method="post" action="/do/drain_node">
                 <p class="s">
-                    "Moves all its tenants to other nodes, one after another; new ones go elsewhere. Keys, ports, addresses and devices stay, and devices go on with the configuration that they have: this machine sends their packets on for a while, so leave it switched on that long. Opening the node again ends it."
+                    "Moves all its tenants to other nodes, one after another; new ones go elsewhere. Keys, ports, addresses, devices and what AdGuard Homes have stored go along, and devices go on with the configuration that they have: this machine sends their packets on for a while, so leave it switched on that long. Opening the node again ends it."
                 </p>
                 <input type="hidden" name="id" value=id/>
                 <label class="row">
-                    <input type="checkbox" name="without_data" value="true" required/>
+                    <input type="checkbox" name="without_data" value="true"/>
                     <span class="s">
-                        "The settings, statistics and query logs of AdGuard Homes are not copied and begin again."
+                        "Leave the settings, statistics and query logs of AdGuard Homes behind, e.g. because this machine runs an older version. Without this they are copied."
                     </span>
                 </label>
                 <div>

@@ -30,8 +30,19 @@ pub fn NodesPage() -> impl IntoView {
             workers,
             nodes,
             moves,
+            unreached,
         } = control.nodes().list(&operator).await?;
-        let may_add = workers == WorkersAllowed::Yes;
+        let unreached = unreached.map(|message| {
+            let message = texts.message(&message);
+            view! {
+                <div class="banner banner-warn" role="status">
+                    <Icon glyph=Glyph::Alert/>
+                    <p>{message}</p>
+                </div>
+            }
+        });
+        let may_change = operator.owner().is_ok();
+        let may_add = may_change && workers == WorkersAllowed::Yes;
         let has_worker = nodes.iter().any(|n| !n.is_local);
         let moves = (!moves.is_empty()).then(|| {
             view! { <Moves moves=moves nodes=nodes.clone() now=now texts=texts/> }
@@ -55,8 +66,9 @@ pub fn NodesPage() -> impl IntoView {
                         })}
                 </PageHead>
                 <TopError message=Signal::stored(refusal)/>
+                {unreached}
                 <section class="card" aria-label="Nodes">
-                    <Table nodes=nodes now=now texts=texts/>
+                    <Table nodes=nodes now=now texts=texts may_change=may_change/>
                     {(!has_worker).then(|| view! { <NoWorker workers=workers/> })}
                 </section>
                 {moves}
@@ -87,8 +99,15 @@ fn NoWorker(workers: WorkersAllowed) -> impl IntoView {
 }
 
 #[component]
-fn Table(nodes: Vec<NodeRow>, now: Timestamp, texts: &'static Texts) -> impl IntoView {
-    let rows = nodes.into_iter().map(|node| row(node, now, texts));
+fn Table(
+    nodes: Vec<NodeRow>,
+    now: Timestamp,
+    texts: &'static Texts,
+    may_change: bool,
+) -> impl IntoView {
+    let rows = nodes
+        .into_iter()
+        .map(|node| row(node, now, texts, may_change));
     view! {
         <div class="scroll">
             <table class="table cards">
@@ -109,7 +128,7 @@ fn Table(nodes: Vec<NodeRow>, now: Timestamp, texts: &'static Texts) -> impl Int
     }
 }
 
-fn row(node: NodeRow, now: Timestamp, texts: &Texts) -> impl IntoView + use<> {
+fn row(node: NodeRow, now: Timestamp, texts: &Texts, may_change: bool) -> impl IntoView + use<> {
     let (tone, state) = facts::state(&node);
     let (tenants, memory) = (facts::tenants(&node), facts::memory(&node));
     let (page, name) = (path(node.id), node.name.clone());
@@ -129,7 +148,7 @@ fn row(node: NodeRow, now: Timestamp, texts: &Texts) -> impl IntoView + use<> {
     let problems = problems.collect_view();
     let is_open = node.standing == NodeStanding::Open;
     let verb = if is_open { "Close" } else { "Open" };
-    let change = (node.standing != NodeStanding::Revoked).then(|| {
+    let change = (may_change && node.standing != NodeStanding::Revoked).then(|| {
         view! {
             <form method="post" action="/do/open_node">
                 <input type="hidden" name="id" value=node.id.to_string()/>

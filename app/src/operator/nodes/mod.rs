@@ -7,7 +7,6 @@ mod leave;
 mod list;
 mod moves;
 mod node;
-mod token_cookie;
 
 pub use join::JoinPage;
 pub use list::NodesPage;
@@ -15,10 +14,10 @@ pub use node::NodePage;
 
 use super::{refused, refused_with};
 use crate::{
-    context,
+    context, cookies,
     forms::{self, AppError},
 };
-use domain::{Failure, NodeId, OperatorScope};
+use domain::{Failure, NodeId, OperatorPermission};
 use leptos::prelude::*;
 
 /// Makes a join token: for a new machine, or for that of the node `id`. The next page
@@ -31,11 +30,11 @@ pub async fn create_join_token(#[server(default)] id: Option<i64>) -> Result<(),
     let done = async {
         let (control, operator) = ready()?;
         let node = id.map(NodeId);
-        control.nodes().create_token(&operator, node).await
+        control.nodes().create_token(operator.owner()?, node).await
     }
     .await;
     let made = done.map_err(|f| refused(f, "/nodes/join"))?;
-    token_cookie::set(made.token.expose());
+    cookies::JOIN_TOKEN.set(made.token.expose());
     forms::redirect("/nodes/join");
     Ok(())
 }
@@ -48,7 +47,10 @@ pub async fn create_join_token(#[server(default)] id: Option<i64>) -> Result<(),
 pub async fn open_node(id: i64, open: bool) -> Result<(), AppError> {
     let done = async {
         let (control, operator) = ready()?;
-        control.nodes().set_open(&operator, NodeId(id), open).await
+        control
+            .nodes()
+            .set_open(operator.owner()?, NodeId(id), open)
+            .await
     }
     .await;
     done.map_err(|f| refused(f, "/nodes"))?;
@@ -64,7 +66,10 @@ pub async fn open_node(id: i64, open: bool) -> Result<(), AppError> {
 pub async fn set_node_host(id: i64, #[server(default)] host: String) -> Result<(), AppError> {
     let done = async {
         let (control, operator) = ready()?;
-        control.nodes().set_host(&operator, NodeId(id), &host).await
+        control
+            .nodes()
+            .set_host(operator.owner()?, NodeId(id), &host)
+            .await
     }
     .await;
     let devices = done.map_err(|f| refused_with(f, &path(id), &[("host", &host)]))?;
@@ -81,7 +86,7 @@ pub async fn set_node_host(id: i64, #[server(default)] host: String) -> Result<(
 pub async fn revoke_node(id: i64) -> Result<(), AppError> {
     let done = async {
         let (control, operator) = ready()?;
-        control.nodes().revoke(&operator, NodeId(id)).await
+        control.nodes().revoke(operator.owner()?, NodeId(id)).await
     }
     .await;
     done.map_err(|f| refused(f, &path(id)))?;
@@ -98,7 +103,9 @@ pub async fn drain_node(id: i64, #[server(default)] without_data: bool) -> Resul
     let done = async {
         let (control, operator) = ready()?;
         let nodes = control.nodes();
-        nodes.drain(&operator, NodeId(id), without_data).await
+        nodes
+            .drain(operator.owner()?, NodeId(id), without_data)
+            .await
     }
     .await;
     done.map_err(|f| refused(f, &path(id)))?;
@@ -114,7 +121,7 @@ pub async fn drain_node(id: i64, #[server(default)] without_data: bool) -> Resul
 pub async fn lose_node(id: i64) -> Result<(), AppError> {
     let done = async {
         let (control, operator) = ready()?;
-        control.nodes().lose(&operator, NodeId(id)).await
+        control.nodes().lose(operator.owner()?, NodeId(id)).await
     }
     .await;
     done.map_err(|f| refused(f, &path(id)))?;
@@ -130,7 +137,10 @@ pub async fn lose_node(id: i64) -> Result<(), AppError> {
 pub async fn remove_node(id: i64, #[server(default)] name: String) -> Result<(), AppError> {
     let done = async {
         let (control, operator) = ready()?;
-        control.nodes().remove(&operator, NodeId(id), &name).await
+        control
+            .nodes()
+            .remove(operator.owner()?, NodeId(id), &name)
+            .await
     }
     .await;
     done.map_err(|f| refused_with(f, &path(id), &[("name", &name)]))?;
@@ -140,7 +150,7 @@ pub async fn remove_node(id: i64, #[server(default)] name: String) -> Result<(),
 
 /// Returns `control` and the operator's permission. It is called before anything is
 /// awaited.
-fn ready() -> Result<(control::Control, OperatorScope), Failure> {
+fn ready() -> Result<(control::Control, OperatorPermission), Failure> {
     Ok((context::control()?, context::operator()?))
 }
 

@@ -1,6 +1,6 @@
 //! The moves that are still to be carried out, on `/nodes`.
 
-use crate::ui::RelativeTime;
+use crate::ui::{RelativeTime, format};
 use domain::{
     MoveReason, NodeId, Timestamp,
     view::{MoveRow, NodeRow},
@@ -34,6 +34,7 @@ pub(super) fn Moves(
             MoveReason::Drain => "the node is drained",
             MoveReason::Lose => "the node is lost",
         };
+        let copied = copied(m).map(|text| view! { <span class="s block">{text}</span> });
         let problem = m.problem.as_ref().map(|p| {
             let message = texts.problem(p).message;
             view! { <span class="s block text-warn!">"⚠ "{message}</span> }
@@ -46,7 +47,7 @@ pub(super) fn Moves(
                 </td>
                 <td class="full">{name(m.from)}</td>
                 <td class="full">{to}</td>
-                <td class="full s">{why}</td>
+                <td class="full s">{why} {copied}</td>
                 <td class="full s">
                     <RelativeTime at=m.begun_at now=now/>
                 </td>
@@ -72,6 +73,16 @@ pub(super) fn Moves(
                 </table>
             </div>
         </section>
+    }
+}
+
+/// Returns how far the copy of what AdGuard Home has stored is, e.g. "4.5 MB copied"; nothing
+/// before it begins.
+fn copied(m: &MoveRow) -> Option<String> {
+    match m.copied_bytes {
+        None => Some("without AdGuard Home's data".to_owned()),
+        Some(0) => None,
+        Some(bytes) => Some(format!("{} copied", format::bytes(bytes))),
     }
 }
 
@@ -101,8 +112,11 @@ mod tests {
             to: None,
             reason: MoveReason::Drain,
             begun_at: Timestamp(0),
+            copied_bytes: Some(4_500_000),
             problem: None,
         };
+        let text = copied(&waiting).expect("it has begun");
+        assert!(text.ends_with("B copied"), "{text}");
         let problem = Problem {
             code: ErrorCode::MoveRefused,
             message: Message::MoveNowhere { slot: 1 },

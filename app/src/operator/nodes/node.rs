@@ -57,13 +57,14 @@ pub fn NodePage() -> impl IntoView {
         let on_top = refusal.clone().filter(|f| !of_form(f)).map(|f| f.message);
         let has_tenants = node.tenants > 0;
         let is_lost = facts::is_lost(&node);
-        let drain = (has_tenants && !is_lost).then(|| {
+        let may_change = operator.owner().is_ok();
+        let drain = (may_change && has_tenants && !is_lost).then(|| {
             view! { <Drain id=node.id.to_string() name=name.clone()/> }
         });
-        let lose = (has_tenants && is_lost).then(|| {
+        let lose = (may_change && has_tenants && is_lost).then(|| {
             view! { <Lose id=node.id.to_string() name=name.clone()/> }
         });
-        let forms = (!node.is_local).then(|| {
+        let forms = (may_change && !node.is_local).then(|| {
             let may_join = view.workers == WorkersAllowed::Yes;
             view! { <WorkerForms node=node.clone() refusal=refusal query=query may_join=may_join/> }
         });

@@ -4,7 +4,7 @@ use super::{
     change::{changes, consequences, tenants},
     edit_url,
     input::PlanInput,
-    parsed, ready,
+    parsed, ready_to_change,
 };
 use crate::{
     loader::load,
@@ -19,7 +19,7 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 pub fn ConfirmPlanPage() -> impl IntoView {
     let id = use_params_map().get_untracked().get("id");
     let query = use_query_map().get_untracked();
-    let ready = ready();
+    let ready = ready_to_change();
     load(async move {
         let (control, operator) = ready?;
         let id = id.ok_or_else(Failure::not_found)?;

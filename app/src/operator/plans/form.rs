@@ -5,7 +5,7 @@ use super::{
     PlanInput,
     change::tenants,
     inputs::{AtLimitChoice, Errors, FIELDS, Line, Quantity, Switch},
-    ready,
+    ready_to_change,
 };
 use crate::{
     context,
@@ -32,7 +32,7 @@ pub fn NewPlanPage() -> impl IntoView {
         ..PlanInput::new().with_query(|key| query.get(key))
     };
     let failure = refusal(&query, &input, context::texts());
-    let ready = ready();
+    let ready = ready_to_change();
     load(async move {
         let (_, operator) = ready?;
         Ok::<_, Failure>(view! {
@@ -57,7 +57,7 @@ pub fn EditPlanPage() -> impl IntoView {
     let id = id.unwrap_or_default();
     let query = use_query_map().get_untracked();
     let texts = context::texts();
-    let ready = ready();
+    let ready = ready_to_change();
     load(async move {
         let (control, operator) = ready?;
         let plans = control.plans().all(&operator).await?;

@@ -21,6 +21,7 @@ pub fn PlansPage() -> impl IntoView {
     load(async move {
         let (control, operator) = ready?;
         let plans = control.plans().all(&operator).await?;
+        let may_change = operator.owner().is_ok();
         let id = query.get("saved").unwrap_or_default();
         let saved = plans.iter().find(|p| p.plan.id == id);
         let saved = saved.map(|p| format!("“{}” is saved.", p.plan.name));
@@ -35,7 +36,7 @@ pub fn PlansPage() -> impl IntoView {
             }
             .into_any()
         } else {
-            view! { <Table plans=plans/> }.into_any()
+            view! { <Table plans=plans may_change=may_change/> }.into_any()
         };
         Ok::<_, Failure>(view! {
             <PageShell
@@ -45,10 +46,15 @@ pub fn PlansPage() -> impl IntoView {
                 title="Plans"
             >
                 <PageHead title="Plans">
-                    <a class="btn btn-p ms-auto" href="/plans/new">
-                        <Icon glyph=Glyph::Plus class="icon-s"/>
-                        "New plan"
-                    </a>
+                    {may_change
+                        .then(|| {
+                            view! {
+                                <a class="btn btn-p ms-auto" href="/plans/new">
+                                    <Icon glyph=Glyph::Plus class="icon-s"/>
+                                    "New plan"
+                                </a>
+                            }
+                        })}
                 </PageHead>
                 <TopError message=Signal::stored(refusal)/>
                 <div role="status" class="empty:hidden">
@@ -70,7 +76,7 @@ pub fn PlansPage() -> impl IntoView {
 }
 
 #[component]
-fn Table(plans: Vec<PlanUse>) -> impl IntoView {
+fn Table(plans: Vec<PlanUse>, may_change: bool) -> impl IntoView {
     view! {
         <div class="scroll">
             <table class="table cards">
@@ -84,14 +90,19 @@ fn Table(plans: Vec<PlanUse>) -> impl IntoView {
                         <th scope="col"><span class="sr-only">"Actions"</span></th>
                     </tr>
                 </thead>
-                <tbody>{plans.into_iter().map(|p| view! { <Row listed=p/> }).collect_view()}</tbody>
+                <tbody>
+                    {plans
+                        .into_iter()
+                        .map(|p| view! { <Row listed=p may_change=may_change/> })
+                        .collect_view()}
+                </tbody>
             </table>
         </div>
     }
 }
 
 #[component]
-fn Row(listed: PlanUse) -> impl IntoView {
+fn Row(listed: PlanUse, may_change: bool) -> impl IntoView {
     let PlanUse {
         plan,
         tenants: count,
@@ -104,11 +115,25 @@ fn Row(listed: PlanUse) -> impl IntoView {
         plan_text::devices(&plan),
         tenants(count)
     );
+    let name = match may_change {
+        true => view! {
+            <a class="font-semibold hover:underline" href=path.clone()>{plan.name.clone()}</a>
+        }
+        .into_any(),
+        false => view! { <span class="font-semibold">{plan.name.clone()}</span> }.into_any(),
+    };
+    let edit = may_change.then(|| {
+        view! {
+            <a class="btn btn-s" href=path aria-label=format!("Edit {}", plan.name)>
+                "Edit"
+            </a>
+        }
+    });
     view! {
         <tr>
             <td class="wide">
                 <span class="row gap-y-1!">
-                    <a class="font-semibold hover:underline" href=path.clone()>{plan.name.clone()}</a>
+                    {name}
                     {plan.recommended.then(|| view! { <Chip tone=Tone::Accent>"Recommended"</Chip> })}
                     {(!plan.visible).then(|| view! { <Chip>"Hidden"</Chip> })}
                 </span>
@@ -122,9 +147,7 @@ fn Row(listed: PlanUse) -> impl IntoView {
             <td class="hide">{speed}</td>
             <td class="e num hide">{count}</td>
             <td class="e full">
-                <a class="btn btn-s" href=path aria-label=format!("Edit {}", plan.name)>
-                    "Edit"
-                </a>
+                {edit}
             </td>
         </tr>
     }

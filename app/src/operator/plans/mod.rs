@@ -17,7 +17,7 @@ use crate::{
     context,
     forms::{self, AppError},
 };
-use domain::{Failure, OperatorScope, Plan};
+use domain::{Failure, OperatorPermission, OperatorScope, OwnerScope, Plan};
 use input::{PlanInput, unused_id};
 use leptos::prelude::*;
 
@@ -34,7 +34,10 @@ pub async fn create_plan(#[server(flatten)] input: PlanInput) -> Result<(), AppE
         let taken: Vec<String> = all.into_iter().map(|p| p.plan.id).collect();
         // The store gives it the last place.
         let id = unused_id(plan.id, &taken);
-        control.plans().create(&operator, Plan { id, ..plan }).await
+        control
+            .plans()
+            .create(operator.owner()?, Plan { id, ..plan })
+            .await
     }
     .await;
     let created = done.map_err(|f| refused(f, "/plans/new", &input))?;
@@ -61,7 +64,7 @@ pub async fn change_plan(
                 return Ok(confirm_url(&input));
             }
         }
-        control.plans().change(&operator, after).await?;
+        control.plans().change(operator.owner()?, after).await?;
         Ok(saved(&input.id))
     }
     .await;
@@ -78,7 +81,7 @@ pub async fn change_plan(
 pub async fn delete_plan(id: String) -> Result<(), AppError> {
     let done = async {
         let (control, operator) = ready()?;
-        control.plans().delete(&operator, &id).await
+        control.plans().delete(operator.owner()?, &id).await
     }
     .await;
     done.map_err(|f| refused_with(f, &edit_path(&id), &[]))?;
@@ -88,8 +91,14 @@ pub async fn delete_plan(id: String) -> Result<(), AppError> {
 
 /// Returns `control` and the operator's permission. It is called before anything is
 /// awaited.
-fn ready() -> Result<(control::Control, OperatorScope), Failure> {
+fn ready() -> Result<(control::Control, OperatorPermission), Failure> {
     Ok((context::control()?, context::operator()?))
+}
+
+/// Does what [`ready`] does, for a page that is there for owners only.
+fn ready_to_change() -> Result<(control::Control, OwnerScope), Failure> {
+    let (control, operator) = ready()?;
+    Ok((control, operator.owner()?.clone()))
 }
 
 /// Returns the plan as it is and as the inputs would have it.

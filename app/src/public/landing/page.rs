@@ -5,10 +5,10 @@ use super::NamePicker;
 use crate::{
     context::{self, RequestContext},
     loader::load,
-    public::{NodeFullBanner, sign_up::NameRules},
+    public::{ClosedBanner, InvitationBanner, NodeFullBanner, sign_up::NameRules},
     ui::{Brand, Chip, Glyph, Icon, ThemeSwitch, Tone, plan_text},
 };
-use domain::{Failure, Plan};
+use domain::{Failure, Plan, SignUpMode};
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 
@@ -19,14 +19,35 @@ pub fn LandingPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, RequestContext::current()?)));
     load(async move {
         let (control, context) = ready?;
+        let mode = control.sign_ups().mode().await?;
         let plans = control.plans().list().await?;
-        let full = control.nodes().is_full().await?;
-        Ok::<_, Failure>(view! { <Landing base=context.base rules=rules plans=plans full=full/> })
+        let offer = match mode {
+            SignUpMode::Closed => Offer::Closed,
+            _ if control.nodes().is_full().await? => Offer::Full,
+            SignUpMode::Invite => Offer::Invite,
+            SignUpMode::Open => Offer::Open,
+        };
+        Ok::<_, Failure>(view! { <Landing base=context.base rules=rules plans=plans offer=offer/> })
     })
 }
 
+/// What a visitor can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer {
+    Open,
+    Invite,
+    Full,
+    Closed,
+}
+
 #[component]
-fn Landing(base: String, rules: NameRules, plans: Vec<Plan>, full: bool) -> impl IntoView {
+fn Landing(base: String, rules: NameRules, plans: Vec<Plan>, offer: Offer) -> impl IntoView {
+    let way = match offer {
+        Offer::Open => view! { <NamePicker base=base rules=rules/> }.into_any(),
+        Offer::Invite => view! { <InvitationBanner/> }.into_any(),
+        Offer::Full => view! { <NodeFullBanner/> }.into_any(),
+        Offer::Closed => view! { <ClosedBanner/> }.into_any(),
+    };
     view! {
         <Title text=""/>
         <Meta
@@ -40,7 +61,7 @@ fn Landing(base: String, rules: NameRules, plans: Vec<Plan>, full: bool) -> impl
                 <span class="ms-auto flex items-center gap-1.5">
                     <ThemeSwitch/>
                     <a class="btn btn-q" href="/sign-in">"Sign in"</a>
-                    {(!full)
+                    {matches!(offer, Offer::Open | Offer::Invite)
                         .then(|| {
                             view! {
                                 <a class="btn btn-p max-sm:hidden" href="/sign-up">"Start"</a>
@@ -57,18 +78,14 @@ fn Landing(base: String, rules: NameRules, plans: Vec<Plan>, full: bool) -> impl
                         <p class="max-w-[46ch] text-[17px] text-ink-2">
                             "Your own tunnel, your own ad-free DNS, your own address. Scan a code and your phone is on it. Nobody shares any of it with you."
                         </p>
-                        {if full {
-                            view! { <NodeFullBanner/> }.into_any()
-                        } else {
-                            view! { <NamePicker base=base rules=rules/> }.into_any()
-                        }}
+                        {way}
                     </div>
                     <Picture/>
                 </div>
                 <section aria-labelledby="plans" class="grid gap-3.5">
                     <h2 id="plans" class="sr-only">"Plans"</h2>
                     <ul class="grid gap-3.5 grid-cols-[repeat(auto-fit,minmax(min(230px,100%),1fr))]">
-                        {plans.into_iter().map(|plan| view! { <PlanCard plan=plan full=full/> }).collect_view()}
+                        {plans.into_iter().map(|plan| view! { <PlanCard plan=plan offer=offer/> }).collect_view()}
                     </ul>
                 </section>
                 <section aria-labelledby="how" class="grid gap-3.5">
@@ -122,7 +139,7 @@ fn How(n: &'static str, title: &'static str, children: Children) -> impl IntoVie
 }
 
 #[component]
-fn PlanCard(plan: Plan, full: bool) -> impl IntoView {
+fn PlanCard(plan: Plan, offer: Offer) -> impl IntoView {
     let then = plan_text::at_limit(&plan);
     let features = [
         (plan_text::devices(&plan), None),
@@ -167,15 +184,18 @@ fn PlanCard(plan: Plan, full: bool) -> impl IntoView {
                     })
                     .collect_view()}
             </ul>
-            {if full {
-                view! { <p class="s">"No place is free just now."</p> }.into_any()
-            } else {
-                view! {
-                    <a class=button href=format!("/sign-up?plan={}", plan.id)>
-                        {format!("Choose {}", plan.name)}
-                    </a>
+            {match offer {
+                Offer::Full => view! { <p class="s">"No place is free just now."</p> }.into_any(),
+                Offer::Closed => view! { <p class="s">"Sign-ups are closed."</p> }.into_any(),
+                Offer::Invite => view! { <p class="s">"By invitation."</p> }.into_any(),
+                Offer::Open => {
+                    view! {
+                        <a class=button href=format!("/sign-up?plan={}", plan.id)>
+                            {format!("Choose {}", plan.name)}
+                        </a>
+                    }
+                        .into_any()
                 }
-                    .into_any()
             }}
         </li>
     }

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "ssr")]
 pub mod page;
+#[cfg(feature = "ssr")]
+pub mod second_step;
 
 #[cfg(feature = "ssr")]
 use crate::forms::{self, AppError};
@@ -16,15 +18,23 @@ use domain::Field;
 use leptos::prelude::*;
 
 /// Checks name and password and redirects to the tenant's own host, where a
-/// one-time ticket creates the session. On a tenant's host the host decides the
-/// name, not the form.
+/// one-time ticket creates the session, or to the second step. On a tenant's host the
+/// host decides the name, not the form. With `stay` the session lasts 30 days.
 ///
 /// # Errors
 /// The failures of `Auth::sign_in`.
 #[cfg(feature = "ssr")]
 #[server(prefix = "/do", endpoint = "sign_in")]
-pub async fn sign_in(#[server(default)] name: String, password: String) -> Result<(), AppError> {
-    use crate::context::{HostKind, RequestContext, control};
+pub async fn sign_in(
+    #[server(default)] name: String,
+    password: String,
+    stay: Option<String>,
+) -> Result<(), AppError> {
+    use crate::{
+        context::{HostKind, RequestContext, control},
+        cookies::{BROWSER, PENDING},
+    };
+    use control::SignInStep;
     let password = domain::Secret::new(password);
     let signed_in = async {
         let context = RequestContext::current()?;
@@ -33,16 +43,28 @@ pub async fn sign_in(#[server(default)] name: String, password: String) -> Resul
             HostKind::Tenant(host) => host.as_str().to_owned(),
             HostKind::Operator => return Err(Failure::not_found()),
         };
-        let ticket = control()?
-            .auth()
-            .sign_in(&name, &password, context.from)
-            .await?;
-        Ok((context, ticket))
+        let client = control::SignInClient {
+            stays: stay.is_some(),
+            ..context.client.clone()
+        };
+        let step = control()?.auth().sign_in(&name, &password, client).await?;
+        Ok((context, step))
     }
     .await;
-    let (context, ticket) =
-        signed_in.map_err(|f| forms::refuse(f, "/sign-in", &[("name", &name)]))?;
-    forms::redirect(&forms::handoff_url(&context, &ticket, "/"));
+    let stays = if stay.is_some() { "on" } else { "off" };
+    let typed = [("name", name.as_str()), ("stay", stays)];
+    let (context, step) = signed_in.map_err(|f| forms::refuse(f, "/sign-in", &typed))?;
+    match step {
+        SignInStep::Done(ticket) => {
+            BROWSER.set(ticket.browser.expose());
+            forms::hand_over(&context, &ticket, "/");
+        }
+        SignInStep::SecondFactor(pending) => {
+            BROWSER.set(pending.browser.expose());
+            PENDING.set(pending.token.expose());
+            forms::redirect(second_step::PAGE);
+        }
+    }
     Ok(())
 }
 
@@ -54,6 +76,8 @@ pub fn SignInForm(
     fixed: Option<String>,
     /// The name as typed before.
     name: String,
+    /// Whether the client wants to stay signed in.
+    stays: bool,
     /// What was refused, after a plain POST.
     failure: Option<Refusal>,
 ) -> impl IntoView {
@@ -134,6 +158,13 @@ pub fn SignInForm(
                     aria-invalid=move || password_error.get().is_some().to_string()
                 />
             </FormField>
+            <label class="row">
+                <input type="checkbox" class="check" name="stay" value="on" checked=stays/>
+                <span>
+                    "Stay signed in "
+                    <span class="s">"for 30 days on this browser, else for a day"</span>
+                </span>
+            </label>
             <Submit
                 busy=form.busy
                 class="btn btn-p btn-lg"

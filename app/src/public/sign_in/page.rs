@@ -24,6 +24,9 @@ pub fn SignInPage(
     };
     let failure = forms::refusal_from_query(|key| query.get(key));
     let typed = query.get("name").unwrap_or_default();
+    let stays = query.get("stay").as_deref() == Some("on");
+    let notice = (query.get("notice").as_deref() == Some("password") && failure.is_none())
+        .then_some("Your new password is set. Sign in with it.");
     let fixed = name.is_some();
     let heading = match name.clone() {
         Some(name) => view! {
@@ -37,7 +40,13 @@ pub fn SignInPage(
     view! {
         <Centered title="Sign in">
             {heading}
-            <SignInForm base=base fixed=name name=typed failure=failure/>
+            <div role="status" class="empty:hidden">
+                {notice.map(|text| view! { <p class="banner">"✓ " {text}</p> })}
+            </div>
+            <SignInForm base=base fixed=name name=typed stays=stays failure=failure/>
+            <p class="s">
+                <a class="link" href="/recover">"Forgot your password?"</a>
+            </p>
             {if fixed {
                 view! {
                     <p class="s">

@@ -4,7 +4,6 @@
 mod name;
 #[cfg(feature = "ssr")]
 pub mod page;
-mod strength;
 
 #[cfg(feature = "ssr")]
 pub use name::{CheckName, check_name};
@@ -14,13 +13,12 @@ pub use name::{NameAvailability, NameInput, NameRules};
 use crate::forms::{self, AppError};
 use crate::{
     forms::{Form, Refusal},
-    ui::{Field as FormField, Note, Submit, TopError, plan_text},
+    ui::{Field as FormField, NewPasswordInput, Note, Submit, TopError, plan_text},
 };
 #[cfg(feature = "ssr")]
 use domain::Failure;
 use domain::{Field, Plan};
 use leptos::prelude::*;
-use strength::strength;
 
 /// Creates the account and redirects to its own host, where a one-time ticket
 /// creates the session.
@@ -33,6 +31,7 @@ pub async fn sign_up(
     name: String,
     password: String,
     #[server(default)] plan: String,
+    #[server(default)] invitation: String,
 ) -> Result<(), AppError> {
     use crate::context::{HostKind, RequestContext, control};
     let created = async {
@@ -44,18 +43,25 @@ pub async fn sign_up(
             name: name.clone(),
             password: domain::Secret::new(password),
             plan: plan.clone(),
+            invitation: Some(domain::Secret::new(invitation.clone())),
         };
         let ticket = control()?.tenants().sign_up(form, context.from).await?;
         Ok((context, ticket))
     }
     .await;
-    let (context, ticket) =
-        created.map_err(|f| forms::refuse(f, "/sign-up", &[("name", &name), ("plan", &plan)]))?;
-    forms::redirect(&forms::handoff_url(&context, &ticket, "/progress"));
+    let typed = [
+        ("name", name.as_str()),
+        ("plan", &plan),
+        ("invitation", &invitation),
+    ];
+    // An invitation that was not needed is not asked for again.
+    let typed = &typed[..if invitation.is_empty() { 2 } else { 3 }];
+    let (context, ticket) = created.map_err(|f| forms::refuse(f, "/sign-up", typed))?;
+    forms::hand_over(&context, &ticket, "/progress");
     Ok(())
 }
 
-const FIELDS: &[Field] = &[Field::Name, Field::Password, Field::Plan];
+const FIELDS: &[Field] = &[Field::Name, Field::Password, Field::Plan, Field::Invitation];
 
 #[island]
 pub fn SignUpForm(
@@ -71,6 +77,8 @@ pub fn SignUpForm(
     available: Option<String>,
     /// The id of the plan that is checked first.
     plan: String,
+    /// The invitation as it was brought or typed; `None` where none is asked for.
+    invitation: Option<String>,
     /// What was refused, after a plain POST.
     failure: Option<Refusal>,
 ) -> impl IntoView {
@@ -88,6 +96,8 @@ pub fn SignUpForm(
             on:submit=move |event| form.submit(event)
         >
             <TopError message=form.on_top(FIELDS)/>
+            {invitation
+                .map(|code| view! { <InvitationInput code=code refused=form.at(Field::Invitation)/> })}
             <NameInput
                 base=base
                 typed=name
@@ -95,7 +105,7 @@ pub fn SignUpForm(
                 initial=initial
                 refused=form.at(Field::Name)
             />
-            <PasswordInput refused=form.at(Field::Password)/>
+            <NewPasswordInput id="password" label="Password" refused=form.at(Field::Password)/>
             <fieldset class="grid gap-2" aria-describedby="plan-note">
                 <legend class="label mb-1.5">"Plan"</legend>
                 <div class="grid gap-2.5 sm:grid-cols-3">
@@ -121,6 +131,33 @@ pub fn SignUpForm(
     }
 }
 
+/// The invitation. A refusal keeps everything else that was typed.
+#[component]
+fn InvitationInput(code: String, refused: Signal<Option<String>>) -> impl IntoView {
+    let hint = match code.is_empty() {
+        true => "You need one to sign up here: the text behind “invitation=” of your link.",
+        false => "",
+    };
+    let note = Signal::derive(move || Note::or_hint(refused.get(), hint));
+    view! {
+        <FormField id="invitation" label="Invitation" note=note>
+            <input
+                id="invitation"
+                class="field mono"
+                type="text"
+                name="invitation"
+                value=code
+                autocomplete="off"
+                autocapitalize="none"
+                spellcheck="false"
+                maxlength="64"
+                aria-describedby="invitation-note"
+                aria-invalid=move || note.with(Note::is_bad).to_string()
+            />
+        </FormField>
+    }
+}
+
 #[component]
 fn PlanChoice(plan: Plan, checked: bool) -> impl IntoView {
     let facts = [
@@ -138,68 +175,5 @@ fn PlanChoice(plan: Plan, checked: bool) -> impl IntoView {
                 <span class="s block">{then}</span>
             </span>
         </label>
-    }
-}
-
-/// The password with a strength meter that follows the typing. The server decides
-/// when the form is sent; the meter only avoids a refusal.
-#[component]
-fn PasswordInput(refused: Signal<Option<String>>) -> impl IntoView {
-    let score = RwSignal::new(None::<u8>);
-    let visible = RwSignal::new(false);
-    // Whether the refusal is about the present input.
-    let current = RwSignal::new(true);
-    Effect::new(move |_| {
-        refused.track();
-        current.set(true);
-    });
-    let note = Signal::derive(move || {
-        Note::or_hint(
-            refused.get().filter(|_| current.get()),
-            match score.get() {
-                None => "Ten characters or more. Four random words are good.",
-                Some(0) => "Very easy to guess.",
-                Some(1) => "Easy to guess.",
-                Some(2) => "Could be longer.",
-                Some(3) => "Good.",
-                Some(_) => "Very good.",
-            },
-        )
-    });
-    view! {
-        <FormField id="password" label="Password" note=note>
-            <div class="field field-row">
-                <input
-                    id="password"
-                    type=move || if visible.get() { "text" } else { "password" }
-                    name="password"
-                    autocomplete="new-password"
-                    required
-                    maxlength="256"
-                    aria-describedby="password-note"
-                    aria-invalid=move || note.with(Note::is_bad).to_string()
-                    on:input=move |event| {
-                        let typed = event_target_value(&event);
-                        current.set(false);
-                        score.set((!typed.is_empty()).then(|| strength(&typed)));
-                    }
-                />
-                <button
-                    type="button"
-                    class="btn btn-q btn-s live-only min-h-7! aria-pressed:text-accent"
-                    aria-label="Show password"
-                    aria-pressed=move || visible.get().to_string()
-                    on:click=move |_| visible.update(|s| *s = !*s)
-                >
-                    "Show"
-                </button>
-            </div>
-            <progress
-                class="meter live-only"
-                max="4"
-                value=move || score.get().unwrap_or_default().to_string()
-                aria-hidden="true"
-            ></progress>
-        </FormField>
     }
 }

@@ -72,12 +72,17 @@ impl NameRules {
 /// Returns whether a name is available.
 ///
 /// # Errors
-/// The failures of `Tenants::check_name` that are not about the name, for example
+/// The failures of `Tenants::answer_name_check` that are not about the name, for example
 /// a database that does not answer.
 #[cfg(feature = "ssr")]
 #[server(prefix = "/do", endpoint = "check_name", input = leptos::server_fn::codec::GetUrl)]
 pub async fn check_name(name: String) -> Result<NameAvailability, AppError> {
-    match async { crate::context::control()?.tenants().check_name(&name).await }.await {
+    let answer = async {
+        let from = crate::context::RequestContext::with(|c| c.from)?;
+        let control = crate::context::control()?;
+        control.tenants().answer_name_check(&name, from).await
+    };
+    match answer.await {
         Ok(name) => Ok(NameAvailability::Free(name)),
         Err(failure) if failure.field == Some(domain::Field::Name) => {
             Ok(NameAvailability::Refused(Refusal::here(&failure)))

@@ -1,7 +1,7 @@
 //! The link to a control plane in the same process: it sees the node in this
 //! process through the same port as it would see one on another machine.
 
-use super::reading_order;
+use super::{copies::FolderCopies, reading_order};
 use crate::{capacity::CapacityMeter, resources::ResourceMeter};
 use async_trait::async_trait;
 use domain::{
@@ -9,8 +9,9 @@ use domain::{
 };
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
-    DnsStream, EventKind, Location, MachineState, NodeState, NodeStatistics, Nodes, Reported,
-    ResourceUsage, TenantState,
+    DnsStream, EventKind, FolderCopy, FolderOwner, FolderReceipt, FolderStream, Location,
+    MachineState, NodeState, NodeStatistics, Nodes, Reported, ResourceUsage, TenantState,
+    cannot_copy,
 };
 use provisioning::{NodeHandle, PortError};
 use std::{
@@ -35,6 +36,9 @@ pub struct LocalNodes {
     resources: Arc<ResourceMeter>,
     /// Events that do not come from the engine.
     events: Option<broadcast::Sender<EventKind>>,
+    max_tenants: Option<u32>,
+    /// Without it, no folder is copied.
+    copies: Option<FolderCopies>,
 }
 
 impl LocalNodes {
@@ -50,6 +54,8 @@ impl LocalNodes {
             capacity,
             resources,
             events: None,
+            max_tenants: None,
+            copies: None,
         }
     }
 
@@ -63,6 +69,18 @@ impl LocalNodes {
 
     pub(crate) fn set_resources(&mut self, resources: Arc<ResourceMeter>) {
         self.resources = resources;
+    }
+
+    pub(crate) fn set_max_tenants(&mut self, max_tenants: Option<u32>) {
+        self.max_tenants = max_tenants;
+    }
+
+    pub(crate) fn set_copies(&mut self, copies: FolderCopies) {
+        self.copies = Some(copies);
+    }
+
+    fn copies(&self) -> Result<&FolderCopies, Problem> {
+        self.copies.as_ref().ok_or_else(cannot_copy)
     }
 
     /// Returns the engine's own handle, for what is in this process anyway.
@@ -166,6 +184,7 @@ impl Nodes for LocalNodes {
             capacity,
             problem,
             disk: self.resources.space(),
+            max_tenants: self.max_tenants,
         })
     }
 
@@ -232,6 +251,25 @@ impl Nodes for LocalNodes {
         self.is_own(at.node).ok_or_else(unknown_node)?;
         let counts = self.engine.dns_counts(at.slot, name).await;
         counts.map_err(|e| problem(&e))
+    }
+
+    async fn read_folder(&self, copy: &FolderCopy) -> Result<FolderStream, Problem> {
+        self.copies()?.read(copy).await
+    }
+
+    async fn write_folder(
+        &self,
+        copy: &FolderCopy,
+        owner: &FolderOwner,
+        archive: FolderStream,
+    ) -> Result<FolderReceipt, Problem> {
+        let disk = self.resources.space();
+        self.copies()?.write(copy, owner, archive, disk).await
+    }
+
+    async fn end_copy(&self, at: Location, name: &TenantName) -> Result<(), Problem> {
+        self.is_own(at.node).ok_or_else(unknown_node)?;
+        self.copies()?.end(at.slot, name).await
     }
 }
 

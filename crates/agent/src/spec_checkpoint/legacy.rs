@@ -50,6 +50,7 @@ fn parse_tenant(line: &str) -> Option<TenantSpec> {
             "active" => false,
             _ => return None,
         },
+        asleep: false,
         private_key: PrivateKey::parse(words.next()?).ok()?,
         dns_password_hash: words.next()?.to_owned(),
         limits: protocol::TenantLimits::default(),

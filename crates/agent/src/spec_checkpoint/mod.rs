@@ -126,6 +126,25 @@ impl SpecCheckpoint {
         hostfs::write_private_file(&self.path, sealed.as_bytes())
     }
 
+    /// Seals the file again with the sealer's current key. Returns whether the former key had
+    /// sealed it.
+    ///
+    /// # Errors
+    /// `BadConfiguration` if neither key opens the file; `DiskUnavailable`.
+    pub fn reseal(&self) -> PortResult<bool> {
+        let Some(sealed) = self.read_file()? else {
+            return Ok(false);
+        };
+        let again = self
+            .sealer
+            .reseal(Purpose::LastSpec, &self.owner(), sealed.trim())
+            .map_err(|e| self.unusable(damaged, e))?;
+        match again {
+            Some(again) => hostfs::write_private_file(&self.path, again.as_bytes()).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     /// Removes the file durably: a power failure does not bring it back.
     ///
     /// # Errors

@@ -15,6 +15,23 @@ use control::{ApiPermission, Repeat};
 use domain::{ErrorCode, Failure, Message};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+
+/// The key of a request that may be repeated.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "it describes a header; `key` reads it")]
+pub struct KeyParam {
+    /// Sent again with the same key, the request creates nothing more.
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]+$",
+        required = false
+    )]
+    key: Option<String>,
+}
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is one that was given before.

@@ -1,6 +1,9 @@
 //! From the token of a request to its permission, and how many changes are left.
 
-use super::problem::Refusal;
+use super::{
+    client::{Client, CommandLine},
+    problem::Refusal,
+};
 use crate::state::ApiState;
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -8,12 +11,15 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use control::{ApiPermission, ChangeBudget};
-use domain::{ErrorCode, Failure, Message, Secret};
+use control::{ApiCaller, ApiPermission, ChangeBudget};
+use domain::{Access, ErrorCode, Failure, Message, Secret};
 
 /// draft-ietf-httpapi-ratelimit-headers.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Names the tenant for whom an operator acts.
+const TENANT: HeaderName = HeaderName::from_static("maliknode-tenant");
 
 /// The permission of a request.
 pub struct Permission(pub ApiPermission);
@@ -45,6 +51,19 @@ pub fn token(headers: &HeaderMap) -> Result<Secret, Failure> {
     Ok(Secret::new(token.trim()))
 }
 
+/// Returns the name of the tenant for whom an operator acts, if a request names one.
+///
+/// # Errors
+/// `NotFound` for what is no name, or several.
+fn tenant(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let mut values = headers.get_all(TENANT).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let name = value.to_str().ok().filter(|_| values.next().is_none());
+    name.map(Some).ok_or_else(Failure::not_found)
+}
+
 /// Adds the permission to a request, or refuses it. The answer says how many changes the
 /// holder may still make.
 pub async fn grant(
@@ -53,9 +72,28 @@ pub async fn grant(
     next: Next,
 ) -> Result<Response, Refusal> {
     let auth = state.control.auth();
-    let permission = auth.bearer(&token(request.headers())?).await?;
+    let permission = match request.extensions().get::<CommandLine>() {
+        Some(line) => auth.command_line_request(line.user.as_deref()),
+        None => auth.bearer(&token(request.headers())?).await?,
+    };
+    if matches!(permission.caller(), ApiCaller::Operator(_)) {
+        Client::of(request.extensions()).allow_operator()?;
+    }
+    let permission = match tenant(request.headers())? {
+        Some(tenant) => auth.acting_for(permission, tenant).await?,
+        None => permission,
+    };
+    let is_here = request.extensions().get::<CommandLine>().is_some();
+    let permission = match request.extensions().get::<Client>() {
+        Some(client) if !is_here => permission.with_origin(client.address),
+        _ => permission,
+    };
     request.extensions_mut().insert(permission.clone());
     let mut response = next.run(request).await.into_response();
+    if let ApiCaller::Tenant(scope) = permission.caller() {
+        // For the server's log.
+        response.extensions_mut().insert(scope.tenant());
+    }
     if let Some(budget) = auth.changes_left(&permission) {
         add_budget(response.headers_mut(), budget);
     }
@@ -65,6 +103,16 @@ pub async fn grant(
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Lets operators pass alone, whose token may read at least.
+pub async fn require_operator(
+    Permission(permission): Permission,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    permission.operator(Access::Read)?;
+    Ok(next.run(request).await)
 }
 
 fn add_budget(headers: &mut HeaderMap, budget: ChangeBudget) {

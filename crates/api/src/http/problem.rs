@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use domain::{ErrorCode, Failure, Field, Message};
+use domain::{ErrorCode, Failure, Field, Message, TenantId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -65,8 +65,17 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         C::SignInRefused | C::SignedOut | C::TicketInvalid | C::TokenInvalid | C::TokenExpired => {
             StatusCode::UNAUTHORIZED
         }
+        C::CodeInvalid | C::SecondFactorNeeded | C::SignInExpired => StatusCode::UNAUTHORIZED,
+        C::PresenceNeeded => StatusCode::FORBIDDEN,
+        C::ResetInvalid => StatusCode::NOT_FOUND,
+        C::SignUpClosed => StatusCode::FORBIDDEN,
+        C::InvitationUsedUp | C::InvitationEnded => StatusCode::CONFLICT,
+        C::InvitationNeeded | C::InvitationUnknown | C::InvitationMalformed => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        C::FactorExists => StatusCode::CONFLICT,
         C::WrongOrigin | C::Suspended | C::NodeRefused | C::NotPermitted => StatusCode::FORBIDDEN,
-        C::NotFound => StatusCode::NOT_FOUND,
+        C::NotFound | C::OperatorLinkInvalid => StatusCode::NOT_FOUND,
         C::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         C::NameTaken
         | C::PlanTaken
@@ -78,6 +87,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::NodeFixed
         | C::MoveRefused
         | C::TokenLimit
+        | C::LastOwner
         | C::KeyPending
         | C::WorkersUnavailable => StatusCode::CONFLICT,
         C::ChangedMeanwhile => StatusCode::PRECONDITION_FAILED,
@@ -93,6 +103,8 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::TimeZoneUnknown
         | C::LabelMalformed
         | C::ChoiceUnknown
+        | C::RoleUnknown
+        | C::OperatorMalformed
         | C::KeyReused
         | C::NodeMalformed => StatusCode::UNPROCESSABLE_ENTITY,
         C::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
@@ -146,7 +158,7 @@ fn field_name(field: Field) -> String {
 /// Returns how long a client has to wait, where the message says it.
 fn wait_seconds(message: &Message) -> Option<u64> {
     match message {
-        Message::TooManyTries { seconds } => Some(*seconds),
+        Message::TooManyTries { seconds } | Message::NodesStarting { seconds } => Some(*seconds),
         Message::TooManyTriesMinutes { minutes } => Some(minutes * 60),
         Message::SigningInBusy => Some(2),
         _ => None,
@@ -161,6 +173,9 @@ pub async fn render(request: Request, next: Next) -> Response {
         return response;
     };
     let mut refused = refuse(failure, client);
+    if let Some(tenant) = response.extensions().get::<TenantId>() {
+        refused.extensions_mut().insert(*tenant);
+    }
     // What other layers added, e.g. Allow.
     for (name, value) in response.headers() {
         if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {

@@ -206,13 +206,17 @@ pub async fn change_account(
     Body(change): Body<AccountChange>,
 ) -> Result<Tagged<AccountState>, Refusal> {
     let scope = permission.tenant(Access::Write)?;
+    let mut expected = None;
     if etag::is_conditional(&headers) {
         let now = account(&state, scope, client).await?;
         etag::check(&headers, &tag(&now.time_zone))?;
+        // Compared once more in the transaction of the change.
+        expected = Some(now.time_zone);
     }
     if let Some(time_zone) = change.time_zone {
         let tenants = state.control.tenants();
-        tenants.set_time_zone(scope, &time_zone).await?;
+        let changed = tenants.set_time_zone_if(scope, &time_zone, expected.as_deref());
+        changed.await?;
     }
     let account = account(&state, scope, client).await?;
     Ok((etag::header(&tag(&account.time_zone)), Json(account)))
@@ -249,6 +253,10 @@ pub async fn delete_account(
         let message = Message::AccountNameWrong { name };
         return Err(Failure::at(Field::Name, ErrorCode::NameMalformed, message).into());
     }
-    state.control.tenants().delete(scope).await?;
+    state
+        .control
+        .account()
+        .delete_of_request(&permission)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

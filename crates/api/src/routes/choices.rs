@@ -38,6 +38,12 @@ choice! {
 }
 
 choice! {
+    /// What an operator may do: `read_only` reads everything, `support` also acts on tenants,
+    /// `owner` does everything.
+    Role = domain::OperatorRole { ReadOnly, Support, Owner }
+}
+
+choice! {
     /// What a token may do: `read` changes nothing and reads no secrets.
     Access = domain::Access { Read, Write }
 }
@@ -60,6 +66,30 @@ choice! {
 choice! {
     /// The time span of a graph.
     Span = domain::Span { Hour, Day, Week, Month, Year }
+}
+
+choice! {
+    /// Why a tenant is moved: by itself (`move`), because its node is drained, or because its
+    /// node is given up.
+    MoveReason = domain::MoveReason { Move, Drain, Lose }
+}
+
+choice! {
+    /// Who may sign up: every visitor (`open`), those with an invitation (`invite`), or none
+    /// (`closed`).
+    SignUpMode = domain::SignUpMode { Open, Invite, Closed }
+}
+
+choice! {
+    /// Whether an invitation can be used.
+    InvitationState = domain::InvitationState {
+        Open,
+        UsedUp,
+        Expired,
+        Revoked,
+        /// Its plan was deleted.
+        PlanGone,
+    }
 }
 
 choice! {

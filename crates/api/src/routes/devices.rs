@@ -10,6 +10,7 @@ use crate::{
         body::Body,
         cursor::{self, Page, PageParams},
         etag,
+        idempotency::KeyParam,
         path::Named,
         permission::Permission,
         problem::Refusal,
@@ -129,7 +130,8 @@ pub async fn list_devices(
     let scope = permission.tenant(Access::Read)?;
     let limit = cursor::limit(params.limit)?;
     let after = cursor::parse(LIST, params.cursor.as_deref())?;
-    let devices = state.control.devices().list(scope).await?;
+    let devices = state.control.devices();
+    let devices = devices.list_at(scope, permission.revision()).await?;
     let after = after.unwrap_or(i64::MIN);
     let rest = devices.into_iter().filter(|d| d.id.0 > after).collect();
     let now = state.control.now();
@@ -171,7 +173,7 @@ const fn standard() -> Policy {
     path = "/v1/devices",
     tag = "devices",
     security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, the request creates nothing more.")),
+    params(KeyParam),
     request_body = DeviceToAdd,
     responses((status = 201, body = Device, headers(("ETag" = String), ("Location" = String))), Problems)
 )]
@@ -273,6 +275,36 @@ pub async fn change_device(
     Ok((status, state.tagged(changed.device)))
 }
 
+/// Make new keys for a device
+///
+/// The former ones stop working; address and settings stay. The new configuration can be read
+/// in the next ten minutes. Answers 202 where the keys are saved and not yet in force.
+#[utoipa::path(
+    post,
+    path = "/v1/devices/{id}/keys",
+    tag = "devices",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "The device's id.")),
+    responses(
+        (status = 200, body = Device, headers(("ETag" = String))),
+        (status = 202, description = "Saved, and soon in force.", body = Device, headers(("ETag" = String))),
+        Problems
+    )
+)]
+pub async fn make_device_keys(
+    State(state): State<ApiState>,
+    Permission(permission): Permission,
+    Named(id): Named<DeviceId>,
+) -> Result<(StatusCode, Tagged), Refusal> {
+    let scope = permission.tenant(Access::Write)?;
+    let changed = state.control.devices().new_key(scope, id).await?;
+    let status = match changed.in_force {
+        true => StatusCode::OK,
+        false => StatusCode::ACCEPTED,
+    };
+    Ok((status, state.tagged(changed.device)))
+}
+
 /// Delete a device
 ///
 /// Answers 202 where it is deleted and not yet cut off.
@@ -299,11 +331,14 @@ pub async fn delete_device(
 ) -> Result<StatusCode, Refusal> {
     let scope = permission.tenant(Access::Write)?;
     let devices = state.control.devices();
+    let mut expected = None;
     if etag::is_conditional(&headers) {
         let now = devices.get(scope, id).await?;
         etag::check(&headers, &tag(&now))?;
+        // Compared once more in the transaction of the change.
+        expected = Some(now);
     }
-    match devices.delete(scope, id).await {
+    match devices.delete_if(scope, id, expected.as_ref()).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(f) if f.code == ErrorCode::NotYetInForce => Ok(StatusCode::ACCEPTED),
         Err(f) => Err(f.into()),
@@ -318,7 +353,10 @@ async fn configuration(
     id: DeviceId,
 ) -> Result<(DeviceView, ClientConfig), Failure> {
     let scope = permission.0.tenant(Access::Write)?;
-    state.control.devices().download_config(scope, id).await
+    let presence = state.control.account().presence_of_request(&permission.0);
+    let presence = presence.await?;
+    let devices = state.control.devices();
+    devices.download_config(scope, id, presence).await
 }
 
 fn text(body: String, disposition: Option<String>) -> Response {

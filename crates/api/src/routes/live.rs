@@ -71,6 +71,17 @@ impl Topic {
     }
 }
 
+/// An event of a stream.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it describes events; `Live` makes them")]
+pub struct LiveEvent {
+    /// The topic, or `ended`.
+    #[schema(example = "network")]
+    event: String,
+    /// The topic's newest state as JSON, or the code why the stream has ended.
+    data: String,
+}
+
 /// Which stream.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +102,7 @@ pub struct TopicParams {
     tag = "events",
     security(("bearer" = [])),
     params(TopicParams),
-    responses((status = 200, body = String, content_type = "text/event-stream", description = "The events."), Problems)
+    responses((status = 200, body = LiveEvent, content_type = "text/event-stream", description = "The events. The schema is that of one."), Problems)
 )]
 pub async fn live(
     State(state): State<ApiState>,

@@ -1,12 +1,14 @@
 //! The operations, a file for each kind of object.
 
 mod account;
+mod account_security;
 mod choices;
 mod devices;
 mod dns;
 mod events;
 mod live;
 mod operator;
+mod operator_link;
 mod plan;
 mod problems;
 mod published;
@@ -30,6 +32,19 @@ pub fn granted() -> OpenApiRouter<ApiState> {
             account::change_account,
             account::delete_account
         ))
+        .routes(routes!(account_security::get_security))
+        .routes(routes!(account_security::list_activity))
+        .routes(routes!(account_security::list_sessions))
+        .routes(routes!(account_security::end_session))
+        .routes(routes!(account_security::end_other_sessions))
+        .routes(routes!(account_security::change_password))
+        .routes(routes!(
+            account_security::begin_totp,
+            account_security::confirm_totp,
+            account_security::remove_totp
+        ))
+        .routes(routes!(account_security::make_recovery_codes))
+        .routes(routes!(account_security::prove_presence))
         .routes(routes!(devices::list_devices, devices::add_device))
         .routes(routes!(
             devices::get_device,
@@ -38,6 +53,7 @@ pub fn granted() -> OpenApiRouter<ApiState> {
         ))
         .routes(routes!(devices::get_device_config))
         .routes(routes!(devices::get_device_qr))
+        .routes(routes!(devices::make_device_keys))
         .routes(routes!(traffic::get_traffic))
         .routes(routes!(traffic::get_device_traffic))
         .routes(routes!(events::list_events))
@@ -53,7 +69,11 @@ pub fn granted() -> OpenApiRouter<ApiState> {
 pub fn open() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(token::issue_token))
+        .routes(routes!(account_security::recover))
+        .routes(routes!(account_security::reset_password))
+        .routes(routes!(operator_link::accept_operator_link))
         .routes(routes!(sign_up::sign_up))
+        .routes(routes!(sign_up::get_sign_up))
         .routes(routes!(sign_up::check_name))
         .routes(routes!(plan::list_plans))
 }

@@ -139,6 +139,7 @@ fn answer<T: Serialize>(result: Result<T, Failure>, client: Client) -> Response 
 pub async fn published_login(
     State(state): State<ApiState>,
     client: Client,
+    headers: HeaderMap,
     body: Result<Body<PublishedLogin>, Refusal>,
 ) -> Response {
     let token = async {
@@ -149,9 +150,9 @@ pub async fn published_login(
                 password: Secret::new(login.password),
             },
             access: Access::Write,
-            from: client.address,
+            client: client.sign_in(&headers),
         };
-        let tokens = state.control.auth().grant(request).await?;
+        let tokens = state.control.auth().grant(request).await?.done()?;
         Ok(PublishedToken {
             status: SUCCESS,
             token: tokens.access_token.expose().to_owned(),
@@ -176,7 +177,8 @@ pub async fn published_peers(
     let peers = async {
         let permission = state.control.auth().bearer(&token(&headers)?).await?;
         let scope = permission.tenant(Access::Read)?;
-        let peers = state.control.devices().peers(scope).await?;
+        let peers = state.control.devices();
+        let peers = peers.peers_at(scope, permission.revision()).await?;
         let peers = peers.into_iter();
         Ok(PublishedPeers {
             status: SUCCESS,

@@ -1,6 +1,6 @@
 //! Becoming a tenant.
 
-use super::problems::Problems;
+use super::{choices::SignUpMode, problems::Problems};
 use crate::{
     http::{body::Body, client::Client, path::Named, problem::Refusal},
     state::ApiState,
@@ -18,18 +18,47 @@ pub struct NewTenant {
     /// 3 to 32 of the letters a to z, digits and inner hyphens.
     #[schema(example = "lina")]
     name: String,
-    /// At least 10 characters that are not easily guessed.
+    /// 12 to 128 characters that are not easily guessed.
     #[schema(format = Password)]
     password: String,
-    /// A plan's id.
+    /// A plan's id. An invitation for a plan decides instead.
+    #[serde(default)]
     #[schema(example = "home")]
-    plan: String,
+    plan: Option<String>,
+    /// The code of an invitation, where `GET /v1/sign-up` says that one is needed.
+    #[serde(default)]
+    #[schema(format = Password)]
+    invitation: Option<String>,
+}
+
+/// Who may sign up.
+#[derive(Serialize, ToSchema)]
+pub struct SignUpState {
+    mode: SignUpMode,
+}
+
+/// Who may sign up
+#[utoipa::path(
+    get,
+    path = "/v1/sign-up",
+    tag = "sign-up",
+    responses((status = 200, body = SignUpState), Problems)
+)]
+pub async fn get_sign_up(State(state): State<ApiState>) -> Result<Json<SignUpState>, Refusal> {
+    let mode = state.control.sign_ups().mode().await?.into();
+    Ok(Json(SignUpState { mode }))
 }
 
 /// A tenant that was created.
 #[derive(Serialize, ToSchema)]
 pub struct CreatedTenant {
     name: String,
+}
+
+impl CreatedTenant {
+    pub(super) const fn new(name: String) -> Self {
+        Self { name }
+    }
 }
 
 /// Sign up
@@ -51,7 +80,8 @@ pub async fn sign_up(
     let form = SignUp {
         name: new.name,
         password: Secret::new(new.password),
-        plan: new.plan,
+        plan: new.plan.unwrap_or_default(),
+        invitation: new.invitation.map(Secret::new),
     };
     let ticket = state.control.tenants().sign_up(form, client.address);
     let name = ticket.await?.name.to_string();
@@ -77,9 +107,11 @@ pub struct FreeName {
 )]
 pub async fn check_name(
     State(state): State<ApiState>,
+    client: Client,
     Named(name): Named<String>,
 ) -> Result<Json<FreeName>, Refusal> {
-    let free = state.control.tenants().check_name(&name).await?;
+    let tenants = state.control.tenants();
+    let free = tenants.answer_name_check(&name, client.address).await?;
     let name = free.to_string();
     Ok(Json(FreeName { name }))
 }

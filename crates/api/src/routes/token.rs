@@ -5,8 +5,12 @@ use crate::{
     http::{body::Body, client::Client, permission::Permission, problem::Refusal},
     state::ApiState,
 };
-use axum::{Json, extract::State, http::StatusCode};
-use control::{ApiCaller, ApiGrant, ApiTokens, Grant};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use control::{ApiCaller, ApiGrant, ApiStep, ApiTokens, Grant};
 use domain::Secret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,6 +42,15 @@ pub enum TokenRequest {
         #[schema(format = Password)]
         token: String,
     },
+    /// The second step of a sign-in.
+    SecondFactor {
+        /// What the first step answered.
+        #[schema(format = Password)]
+        pending: String,
+        /// A code of the authenticator app, or a recovery code.
+        #[schema(example = "123456")]
+        code: String,
+    },
 }
 
 /// Whose name it is.
@@ -56,13 +69,19 @@ const fn write() -> Access {
 /// What became of a request for access.
 #[derive(Serialize, ToSchema)]
 pub struct TokenAnswer {
-    /// `done`: `tokens` has what was asked for. Any other value names a step that is still to
-    /// be done, e.g. a second factor, and there are no tokens: a client that does not know the
-    /// step stops.
+    /// `done`: `tokens` has what was asked for. `second_factor`: the password was right, and a
+    /// code is asked for; send `pending` with it. Any other value names a step that is still to
+    /// be done, and there are no tokens: a client that does not know the step stops.
     #[schema(example = "done")]
     step: String,
     /// The tokens, if the step is `done`.
     tokens: Option<Tokens>,
+    /// What names the sign-in, if the step is `second_factor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<String>,
+    /// Until when it waits for a code, if the step is `second_factor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_expires_at: Option<Time>,
 }
 
 /// An access token and, in a session, how to get the next one.
@@ -103,8 +122,9 @@ impl From<ApiTokens> for Tokens {
 
 /// Sign in
 ///
-/// Gives an access token for a password, a refresh token or an API token. Five wrong ones in a
-/// minute lock an account, and an address, for the rest of the minute.
+/// Gives an access token for a password, a refresh token or an API token. An account with a second
+/// factor answers a right password with the step `second_factor`. Five wrong ones in a minute lock
+/// an address for the rest of the minute; an account becomes slower for strangers.
 #[utoipa::path(
     post,
     path = "/v1/auth/token",
@@ -115,6 +135,7 @@ impl From<ApiTokens> for Tokens {
 pub async fn issue_token(
     State(state): State<ApiState>,
     client: Client,
+    headers: HeaderMap,
     Body(request): Body<TokenRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let (grant, access) = match request {
@@ -127,25 +148,42 @@ pub async fn issue_token(
             let password = Secret::new(password);
             let grant = match account {
                 Account::Tenant => Grant::Tenant { name, password },
-                Account::Operator => Grant::Operator { name, password },
+                Account::Operator => {
+                    client.allow_operator()?;
+                    Grant::Operator { name, password }
+                }
             };
             (grant, access)
         }
         TokenRequest::RefreshToken { refresh_token } => {
             (Grant::Refresh(Secret::new(refresh_token)), write())
         }
+        TokenRequest::SecondFactor { pending, code } => {
+            let pending = Secret::new(pending);
+            (Grant::SecondFactor { pending, code }, write())
+        }
         TokenRequest::ApiToken { token } => (Grant::ApiToken(Secret::new(token)), write()),
     };
     let request = ApiGrant {
         grant,
         access: access.into(),
-        from: client.address,
+        client: client.sign_in(&headers),
     };
-    let tokens = state.control.auth().grant(request).await?;
-    Ok(Json(TokenAnswer {
-        step: "done".to_owned(),
-        tokens: Some(tokens.into()),
-    }))
+    let answer = match state.control.auth().grant(request).await? {
+        ApiStep::Done(tokens) => TokenAnswer {
+            step: "done".to_owned(),
+            tokens: Some(tokens.into()),
+            pending: None,
+            pending_expires_at: None,
+        },
+        ApiStep::SecondFactor(pending) => TokenAnswer {
+            step: "second_factor".to_owned(),
+            tokens: None,
+            pending: Some(pending.token.expose().to_owned()),
+            pending_expires_at: Some(pending.expires_at.into()),
+        },
+    };
+    Ok(Json(answer))
 }
 
 /// Sign out

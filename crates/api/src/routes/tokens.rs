@@ -2,7 +2,9 @@
 
 use super::{choices::Access, problems::Problems, time::Time};
 use crate::{
-    http::{body::Body, path::Named, permission::Permission, problem::Refusal},
+    http::{
+        body::Body, idempotency::KeyParam, path::Named, permission::Permission, problem::Refusal,
+    },
     state::ApiState,
 };
 use axum::{
@@ -95,7 +97,7 @@ pub async fn list_tokens(
     path = "/v1/tokens",
     tag = "tokens",
     security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, the request creates nothing more.")),
+    params(KeyParam),
     request_body = NewToken,
     responses((status = 201, body = CreatedApiToken), Problems)
 )]
@@ -109,7 +111,9 @@ pub async fn create_token(
         access: new.access.into(),
         days: new.days,
     };
-    let created = state.control.auth().create_api_token(&permission, new);
+    let control = &state.control;
+    let presence = control.account().presence_for_tokens(&permission).await?;
+    let created = control.auth().create_api_token(&permission, new, presence);
     let created = created.await?;
     let location = format!("/v1/tokens/{}", created.token.id);
     let body = CreatedApiToken {

@@ -114,6 +114,7 @@ impl Rig {
             tunnel_packets: provisioning::spec::PacketRate::at_least(100_000),
             image: "adguard/adguardhome:simulated".to_owned(),
             fallback_dns: [9, 9, 9, 9].into(),
+            key_files: true,
         };
         let (loads, ticks) = watch::channel(0);
         let ports = NodePorts {

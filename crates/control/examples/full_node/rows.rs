@@ -21,12 +21,14 @@ pub async fn make(store: &Store, tenants: RangeInclusive<u16>, devices: u8) -> O
     for n in tenants {
         let name = TenantName::parse(&format!("tenant{n}"))?;
         let new = NewTenant {
+            actor: None,
             name: name.clone(),
             password_hash: Secret::new("$argon2id$nobody"),
             plan: PLAN.to_owned(),
             private_key: key(n, 0),
             dns_password: Secret::new(format!("dns-password-{n}")),
             time_zone: "UTC".to_owned(),
+            invitation: None,
             dns_password_hash: "$2b$04$nobody".to_owned(),
             now: SystemClock.now(),
         };

@@ -7,7 +7,9 @@ use std::{
     collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+use store::AttemptLimit;
 
 /// Most keys remembered; the oldest are dropped first.
 const MAX_KEYS: usize = 20_000;
@@ -18,8 +20,7 @@ type Attempts = HashMap<String, VecDeque<i64>>;
 #[derive(Debug)]
 pub(crate) struct Limiter {
     attempts: Mutex<Attempts>,
-    max_attempts: u32,
-    window_millis: i64,
+    limit: AttemptLimit,
 }
 
 /// A counted attempt.
@@ -35,12 +36,24 @@ pub(crate) struct Attempt {
 
 impl Limiter {
     /// Allows `max_attempts` in any `window_millis`; 0 means no limit.
-    pub(crate) fn new(max_attempts: u32, window_millis: i64) -> Self {
+    pub(crate) fn new(max_attempts: u32, window_millis: u32) -> Self {
+        Self::with(AttemptLimit {
+            max: max_attempts,
+            window: Duration::from_millis(window_millis.into()),
+            delay: None,
+        })
+    }
+
+    /// Allows what a limit says.
+    pub(crate) fn with(limit: AttemptLimit) -> Self {
         Self {
             attempts: Mutex::default(),
-            max_attempts,
-            window_millis,
+            limit,
         }
+    }
+
+    fn window_millis(&self) -> i64 {
+        i64::try_from(self.limit.window.as_millis()).unwrap_or(i64::MAX)
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
@@ -50,7 +63,7 @@ impl Limiter {
     /// Counts an attempt under every key, or returns the number of milliseconds
     /// until the next one is allowed.
     pub(crate) fn begin(&self, keys: Vec<String>, now: Timestamp) -> Result<Attempt, i64> {
-        if self.max_attempts == 0 {
+        if self.limit.max == 0 {
             // Then nothing has to be remembered either.
             return Ok(Attempt {
                 keys: Vec::new(),
@@ -59,7 +72,7 @@ impl Limiter {
             });
         }
         let mut attempts = self.attempts();
-        let since = now.0 - self.window_millis;
+        let since = now.0 - self.window_millis();
         let mut wait = 0;
         for key in &keys {
             let Some(times) = attempts.get_mut(key) else {
@@ -67,9 +80,7 @@ impl Limiter {
             };
             // A clock that jumped back must not lock a client out for long.
             times.retain(|t| *t > since && *t <= now.0);
-            if times.len() >= self.max_attempts as usize {
-                wait = wait.max(times.front().map_or(0, |t| t - since));
-            }
+            wait = wait.max(self.limit.wait_millis(times.make_contiguous(), now.0));
         }
         if wait > 0 {
             return Err(wait);
@@ -78,7 +89,7 @@ impl Limiter {
         for key in &keys {
             let times = attempts.entry(key.clone()).or_default();
             times.push_back(now.0);
-            if times.len() == self.max_attempts as usize {
+            if times.len() == self.limit.max as usize {
                 exhausted.push(key.clone());
             }
         }
@@ -95,13 +106,13 @@ impl Limiter {
     /// Returns how many attempts are left for a key, and the milliseconds until there is one
     /// more.
     pub(crate) fn left(&self, key: &str, now: Timestamp) -> (u32, i64) {
-        let since = now.0 - self.window_millis;
+        let since = now.0 - self.window_millis();
         let attempts = self.attempts();
         let times = attempts.get(key).into_iter().flatten();
         let times = times.filter(|t| **t > since && **t <= now.0);
         let used = u32::try_from(times.clone().count()).unwrap_or(u32::MAX);
         let oldest = times.min().map_or(0, |t| t - since);
-        (self.max_attempts.saturating_sub(used), oldest)
+        (self.limit.max.saturating_sub(used), oldest)
     }
 
     /// Takes a count back: the attempt was not a failure.
@@ -140,6 +151,25 @@ pub(crate) fn address_key(from: IpAddr) -> String {
     match from.to_canonical() {
         IpAddr::V4(a) => format!("from {a}"),
         IpAddr::V6(a) => format!("from {:x?}", &a.segments()[..4]),
+    }
+}
+
+/// Returns the key of an IPv6 address's /48: many customers have a whole one.
+pub(crate) fn site_key(from: IpAddr) -> Option<String> {
+    match from.to_canonical() {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(a) => Some(format!("from {:x?}/48", &a.segments()[..3])),
+    }
+}
+
+/// Returns an address as the audit log names it: of IPv6 the /64 of one customer.
+pub fn address_prefix(from: IpAddr) -> String {
+    match from.to_canonical() {
+        IpAddr::V4(a) => a.to_string(),
+        IpAddr::V6(a) => {
+            let network = u128::from(a) >> 64 << 64;
+            format!("{}/64", std::net::Ipv6Addr::from(network))
+        }
     }
 }
 

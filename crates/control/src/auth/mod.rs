@@ -1,29 +1,54 @@
 //! Who may act: passwords, sign-in, tickets, sessions, and the limits on
 //! attempts. Only this folder issues scopes.
 
+mod account_limits;
+mod account_scope;
 mod api;
+mod client;
 mod hasher;
+mod known_clients;
 mod lifetimes;
 mod limiter;
 mod limits;
 mod password;
 mod password_strength;
+mod presence;
+mod recovery_codes;
 mod scopes;
+mod second_factor;
 mod sessions;
 mod shared_limiter;
+mod ticket_binding;
 mod tickets;
 mod too_many;
+mod totp;
+mod user_agent;
 
+pub(crate) use account_limits::TriedAccount;
+pub(crate) use account_scope::AccountCaller;
+pub use account_scope::AccountScope;
 pub use api::{
-    ApiCaller, ApiGrant, ApiPermission, ApiToken, ApiTokens, CreatedToken, Grant, NewApiToken,
+    ApiCaller, ApiGrant, ApiPermission, ApiStep, ApiToken, ApiTokens, CreatedToken, Grant,
+    NewApiToken,
 };
-pub(crate) use api::{SIGNING_KEY_RETENTION_MILLIS, SigningKeys};
+pub(crate) use api::{CredentialReads, SIGNING_KEY_RETENTION_MILLIS, SigningKeys};
+pub use client::SignInClient;
 pub(crate) use hasher::Hasher;
 pub(crate) use limiter::address_key;
+pub use limiter::address_prefix;
 pub use limits::ChangeBudget;
 pub(crate) use limits::Limits;
-pub(crate) use password_strength::check_length;
+pub(crate) use password_strength::{MAX_BYTES, check_length};
+pub use presence::Presence;
+pub(crate) use presence::presence_needed;
+pub use recovery_codes::RecoveryCodes;
+pub(crate) use recovery_codes::{new_codes, recovery_hash};
 pub use scopes::TenantSession;
+pub(crate) use second_factor::logged;
+pub(crate) use sessions::{Refusal, code_wrong, proof};
+pub use ticket_binding::{PresentedTicket, browser_hash};
+pub use totp::TotpEnrolment;
+pub(crate) use totp::{SECRET_BYTES, enrolment, step_of};
 
 use crate::inner::Inner;
 

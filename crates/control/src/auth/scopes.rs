@@ -7,8 +7,11 @@
 
 use super::{Auth, sessions::proof};
 use crate::{failures::store_failure, inputs::Audience};
-use domain::{Failure, OperatorScope, TenantId, TenantName, TenantScope, Timestamp};
-use store::{SessionKey, Sessions};
+use domain::{
+    Failure, OperatorPermission, OwnerScope, SupportScope, TenantId, TenantName, TenantScope,
+    Timestamp,
+};
+use store::{SessionKey, Sessions, TenantRecord};
 
 /// The operator that the audit log names for the command line.
 const COMMAND_LINE: &str = "cli";
@@ -22,6 +25,10 @@ pub struct TenantSession<'a> {
     pub name: &'a TenantName,
     /// The time of the sign-in.
     pub begun: Timestamp,
+    /// The value that the tenant's password had at the time of the sign-in.
+    pub proof: &'a str,
+    /// Whether it lasts beyond a day.
+    pub stays: bool,
 }
 
 impl Auth<'_> {
@@ -36,7 +43,7 @@ impl Auth<'_> {
         session: TenantSession<'_>,
     ) -> Result<Option<TenantScope>, Failure> {
         if self.fits(Audience::Dashboard, host, session) {
-            self.own_scope(session.tenant, host).await
+            self.session_scope(host, session).await
         } else {
             Ok(None)
         }
@@ -59,7 +66,7 @@ impl Auth<'_> {
         }
         let sessions = Sessions::new(self.0.store.clone());
         match sessions.is_active(parent).await.map_err(store_failure)? {
-            true => self.own_scope(session.tenant, host).await,
+            true => self.session_scope(host, session).await,
             false => Ok(None),
         }
     }
@@ -75,15 +82,15 @@ impl Auth<'_> {
         name: &str,
         session_proof: &str,
         begun: Timestamp,
-    ) -> Result<Option<OperatorScope>, Failure> {
-        if !Audience::Operator.is_young(begun, self.0.clock.now()) {
+    ) -> Result<Option<OperatorPermission>, Failure> {
+        if !Audience::Operator.is_young(false, begun, self.0.clock.now()) {
             return Ok(None);
         }
         let found = self.0.store.operator_by_name(name).await;
         let found = found.map_err(store_failure)?;
         Ok(found
             .filter(|o| proof(&o.password_hash) == session_proof)
-            .map(|o| OperatorScope::issue(o.name)))
+            .map(|o| OperatorPermission::issue(o.role, o.name)))
     }
 
     /// Issues the permission to act on a tenant as the operator. The audit log
@@ -93,20 +100,12 @@ impl Auth<'_> {
     /// `NotFound`.
     pub async fn operator_tenant(
         self,
-        scope: &OperatorScope,
+        scope: &SupportScope,
         id: TenantId,
     ) -> Result<TenantScope, Failure> {
-        let tenants = self
-            .0
-            .store
-            .tenants(self.0.clock.now(), self.0.clock.now())
-            .await
-            .map_err(store_failure)?;
-        let found = tenants
-            .into_iter()
-            .find(|t| t.tenant.id == id)
-            .ok_or_else(Failure::not_found)?;
-        Ok(TenantScope::issue(id, found.tenant.name, scope.actor()))
+        let found = self.0.store.tenant_name(id).await.map_err(store_failure)?;
+        let name = found.ok_or_else(Failure::not_found)?;
+        Ok(TenantScope::issue(id, name, scope.actor()))
     }
 
     /// Issues the permission to act on a tenant at the command line. There is
@@ -125,25 +124,52 @@ impl Auth<'_> {
 
     /// Issues the permission to administer the installation at the command line, where
     /// there is nothing to check either.
-    pub fn command_line_operator(self) -> OperatorScope {
-        OperatorScope::issue(COMMAND_LINE)
+    pub fn command_line_operator(self) -> OwnerScope {
+        self.command_line_user(None)
     }
 
-    /// Issues a tenant's own permission, if that tenant still has that name.
-    pub(super) async fn own_scope(
+    /// Issues the same permission to a person who is not root, whom the audit log names too.
+    pub(super) fn command_line_user(self, user: Option<&str>) -> OwnerScope {
+        match user {
+            Some(user) => OwnerScope::issue(format!("{COMMAND_LINE}:{user}")),
+            None => OwnerScope::issue(COMMAND_LINE),
+        }
+    }
+
+    async fn session_scope(
+        self,
+        host: &TenantName,
+        session: TenantSession<'_>,
+    ) -> Result<Option<TenantScope>, Failure> {
+        let found = self.own_tenant(session.tenant, host, session.proof).await?;
+        Ok(found.map(own_scope))
+    }
+
+    /// Returns a tenant that still has that name and that password. One that sleeps is woken:
+    /// it is being used.
+    pub(super) async fn own_tenant(
         self,
         id: TenantId,
         name: &TenantName,
-    ) -> Result<Option<TenantScope>, Failure> {
+        session_proof: &str,
+    ) -> Result<Option<TenantRecord>, Failure> {
         let found = self.0.store.tenant_by_name(name).await;
         let found = found.map_err(store_failure)?;
-        Ok(found
-            .filter(|t| t.id == id)
-            .map(|t| TenantScope::issue(t.id, t.name, name.as_str())))
+        let found = found.filter(|t| t.id == id && proof(&t.password_hash) == session_proof);
+        if found.as_ref().is_some_and(|t| t.asleep_since.is_some()) {
+            self.0.wake(id, name.as_str()).await?;
+        }
+        Ok(found)
     }
 
     /// Returns whether a session belongs to that host and is not too old.
     fn fits(self, audience: Audience, host: &TenantName, session: TenantSession<'_>) -> bool {
-        session.name == host && audience.is_young(session.begun, self.0.clock.now())
+        session.name == host && audience.is_young(session.stays, session.begun, self.0.clock.now())
     }
+}
+
+/// Issues a tenant's own permission.
+pub(super) fn own_scope(tenant: TenantRecord) -> TenantScope {
+    let actor = tenant.name.to_string();
+    TenantScope::issue(tenant.id, tenant.name, actor)
 }

@@ -8,14 +8,13 @@ use super::{
 use crate::failures::store_failure;
 use domain::{Failure, Timestamp};
 use std::time::Duration;
-use store::{Attempted, CountedAttempt, Store};
+use store::{AttemptLimit, Attempted, CountedAttempt, Store};
 
 /// A limit of attempts for a key in a sliding window.
 pub(crate) struct SharedLimiter {
     /// What is limited; the keys of different limiters differ by it.
     name: &'static str,
-    max_attempts: u32,
-    window: Duration,
+    limit: AttemptLimit,
     local: Limiter,
     /// The database that counts, if one does.
     store: Option<Store>,
@@ -43,12 +42,21 @@ impl SharedLimiter {
         window_millis: u32,
         store: &Store,
     ) -> Self {
-        let is_shared = !store.is_sqlite() && max_attempts > 0;
+        let limit = AttemptLimit {
+            max: max_attempts,
+            window: Duration::from_millis(window_millis.into()),
+            delay: None,
+        };
+        Self::with(name, limit, store)
+    }
+
+    /// Allows what a limit says.
+    pub(super) fn with(name: &'static str, limit: AttemptLimit, store: &Store) -> Self {
+        let is_shared = !store.is_sqlite() && limit.max > 0;
         Self {
             name,
-            max_attempts,
-            window: Duration::from_millis(window_millis.into()),
-            local: Limiter::new(max_attempts, window_millis.into()),
+            limit,
+            local: Limiter::with(limit),
             store: is_shared.then(|| store.clone()),
         }
     }
@@ -73,7 +81,7 @@ impl SharedLimiter {
                 counted: Counted::Here(counted),
             });
         };
-        let counted = store.count_attempt(&keys, self.max_attempts, self.window);
+        let counted = store.count_attempt(&keys, &self.limit);
         match counted.await.map_err(store_failure)? {
             Attempted::Counted(mut counted) => Ok(Attempt {
                 exhausted: std::mem::take(&mut counted.exhausted),

@@ -1,7 +1,9 @@
 //! One-time tickets, which carry a sign-in from one host of the installation to
 //! another.
 
-use super::Auth;
+use super::{
+    Auth, client::SignInClient, scopes::own_scope, sessions::proof, ticket_binding::PresentedTicket,
+};
 use crate::{
     failures::store_failure,
     inputs::{Audience, RedeemedTicket, SignInTicket},
@@ -11,43 +13,67 @@ use store::{AuditEntry, NewTicket, SessionKey, TenantRecord, TicketHolder, Token
 
 /// How long a ticket is valid.
 const TICKET_LIFETIME_MILLIS: i64 = 60_000;
-/// Longest ticket that is looked up, in bytes.
-const MAX_TICKET_BYTES: usize = 64;
+
+/// A ticket to issue.
+struct TicketToIssue<'a> {
+    tenant: TenantId,
+    /// The value of the tenant's password.
+    proof: String,
+    audience: Audience,
+    /// The session that the new one ends with.
+    parent: Option<&'a SessionKey>,
+    stays: bool,
+    entry: Option<AuditEntry>,
+}
 
 impl Auth<'_> {
     /// Issues a ticket for the tenant's dashboard, with the audit entry of the
-    /// session, if there is one.
+    /// session, if there is one. The session lasts a day.
     pub(crate) async fn sign_in_ticket(
         self,
         tenant: &TenantRecord,
         entry: Option<AuditEntry>,
     ) -> Result<SignInTicket, Failure> {
-        let ticket = self
-            .issue_ticket(tenant.id, Audience::Dashboard, None, entry)
-            .await?;
+        let browser = self.0.entropy.token()?;
+        self.ticket_of(tenant, false, browser, entry).await
+    }
+
+    /// Issues a ticket for the tenant's dashboard, to the browser with that cookie.
+    pub(super) async fn ticket_of(
+        self,
+        tenant: &TenantRecord,
+        stays: bool,
+        browser: Secret,
+        entry: Option<AuditEntry>,
+    ) -> Result<SignInTicket, Failure> {
+        let new = TicketToIssue {
+            tenant: tenant.id,
+            proof: proof(&tenant.password_hash),
+            audience: Audience::Dashboard,
+            parent: None,
+            stays,
+            entry,
+        };
         Ok(SignInTicket {
             name: tenant.name.clone(),
-            ticket,
+            ticket: self.issue_ticket(new).await?,
+            browser,
         })
     }
 
-    async fn issue_ticket(
-        self,
-        tenant: TenantId,
-        audience: Audience,
-        parent: Option<&SessionKey>,
-        entry: Option<AuditEntry>,
-    ) -> Result<Secret, Failure> {
+    async fn issue_ticket(self, issue: TicketToIssue<'_>) -> Result<Secret, Failure> {
         let ticket = self.0.entropy.token()?;
         let now = self.0.clock.now();
         let new = NewTicket {
             token: &TokenHash::of(&ticket),
-            holder: TicketHolder::Tenant(tenant),
-            audience: audience.as_str(),
-            parent,
+            holder: TicketHolder::Tenant(issue.tenant),
+            audience: issue.audience.as_str(),
+            parent: issue.parent,
+            proof: &issue.proof,
+            stays: issue.stays,
             now,
             expires: now.plus_millis(TICKET_LIFETIME_MILLIS),
-            entry,
+            entry: issue.entry,
         };
         let created = self.0.store.create_ticket(new);
         created.await.map_err(store_failure)?;
@@ -66,26 +92,33 @@ impl Auth<'_> {
     ) -> Result<Secret, Failure> {
         let now = self.0.clock.now();
         self.0.limits.count_change(scope.tenant(), now)?;
-        self.issue_ticket(scope.tenant(), Audience::Dns, Some(session), None)
-            .await
+        let tenant = self.0.store.tenant(scope).await.map_err(store_failure)?;
+        self.issue_ticket(TicketToIssue {
+            tenant: tenant.id,
+            proof: proof(&tenant.password_hash),
+            audience: Audience::Dns,
+            parent: Some(session),
+            stays: false,
+            entry: None,
+        })
+        .await
     }
 
     /// Uses up a ticket on the host of the tenant that it must belong to.
     ///
     /// # Errors
     /// `TicketInvalid` for one that was used, has expired, never existed, or
-    /// belongs to another tenant or host.
+    /// belongs to another tenant, host or browser.
     pub async fn redeem(
         self,
         audience: Audience,
         host: &TenantName,
-        ticket: &str,
+        ticket: PresentedTicket<'_>,
+        client: impl Into<SignInClient>,
     ) -> Result<RedeemedTicket, Failure> {
+        let client = client.into().checked();
         let invalid = || Failure::new(ErrorCode::TicketInvalid, Message::TicketInvalid);
-        if ticket.len() > MAX_TICKET_BYTES {
-            return Err(invalid());
-        }
-        let hash = TokenHash::of(&Secret::new(ticket));
+        let hash = ticket.stored_hash().ok_or_else(invalid)?;
         let redeemed = self
             .0
             .store
@@ -94,10 +127,17 @@ impl Auth<'_> {
         let TicketHolder::Tenant(id) = taken.holder else {
             return Err(invalid());
         };
-        let scope = self.own_scope(id, host).await?.ok_or_else(invalid)?;
+        let tenant = self.own_tenant(id, host, &taken.proof).await?;
+        let tenant = tenant.ok_or_else(invalid)?;
+        let browser = match audience {
+            Audience::Dashboard => self.remember(taken.holder, &client).await?,
+            // Nobody signs in on that host.
+            Audience::Dns | Audience::Operator => self.browser_cookie(&client)?,
+        };
         Ok(RedeemedTicket {
-            scope,
-            parent: taken.parent,
+            session: self.tenant_details(&tenant, audience, &taken, &client),
+            scope: own_scope(tenant),
+            browser,
         })
     }
 }

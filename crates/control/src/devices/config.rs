@@ -1,18 +1,30 @@
 //! A device's WireGuard configuration, with its private key.
 
 use super::Devices;
-use crate::failures::store_failure;
+use crate::{
+    auth::{Presence, presence_needed},
+    failures::store_failure,
+};
 use domain::{ClientConfig, DeviceId, ErrorCode, Failure, Message, TenantScope, view::DeviceView};
 use std::net::IpAddr;
 use store::{AuditEntry, EndpointHost};
 
+/// How long after its keys are made a device's configuration is shown without a proof of presence.
+const SHOWN_MILLIS: i64 = 600_000;
+
 impl Devices<'_> {
-    /// Returns a device's configuration.
+    /// Returns a device's configuration. In its first ten minutes it is shown to whom the
+    /// device belongs; later the holder must be present.
     ///
     /// # Errors
     /// `NotFound`, also for another tenant's device and if this server never had
-    /// the key; `NodeUnreachable` if the tenant's node has no host.
-    pub async fn config(self, scope: &TenantScope, id: DeviceId) -> Result<ClientConfig, Failure> {
+    /// the key; `PresenceNeeded`; `NodeUnreachable` if the tenant's node has no host.
+    pub async fn config(
+        self,
+        scope: &TenantScope,
+        id: DeviceId,
+        presence: Option<Presence>,
+    ) -> Result<ClientConfig, Failure> {
         let inner = self.0;
         let (tenant, device, secret, endpoint) = tokio::try_join!(
             inner.store.tenant(scope),
@@ -21,6 +33,10 @@ impl Devices<'_> {
             inner.store.endpoint_host(scope)
         )
         .map_err(store_failure)?;
+        let shown_until = device.key_made_at.plus_millis(SHOWN_MILLIS);
+        if presence.is_none() && shown_until <= inner.clock.now() {
+            return Err(presence_needed());
+        }
         let private_key = secret
             .private_key
             .ok_or_else(|| Failure::new(ErrorCode::NotFound, Message::DeviceKeyUnknown))?;
@@ -64,9 +80,10 @@ impl Devices<'_> {
         self,
         scope: &TenantScope,
         id: DeviceId,
+        presence: Option<Presence>,
     ) -> Result<(DeviceView, ClientConfig), Failure> {
         let device = self.get(scope, id).await?;
-        let config = self.config(scope, id).await?;
+        let config = self.config(scope, id, presence).await?;
         let entry = AuditEntry {
             at: self.0.clock.now(),
             actor: scope.actor().to_owned(),
@@ -74,6 +91,7 @@ impl Devices<'_> {
             object: format!("{}/{}", scope.name(), device.label),
             detail: String::new(),
             tenant: Some(scope.tenant()),
+            ..AuditEntry::default()
         };
         self.0.store.audit(entry).await.map_err(store_failure)?;
         Ok((device, config))

@@ -1,6 +1,9 @@
 //! A tenant's devices: add, show, change, delete.
 
 mod config;
+mod lists;
+
+pub(crate) use lists::DeviceLists;
 
 use crate::{
     failures::store_failure,
@@ -11,6 +14,8 @@ use domain::{
     DeviceId, DeviceLabel, ErrorCode, Failure, Message, Problem, TenantScope,
     view::{DevicePageView, DeviceView},
 };
+use std::sync::Arc;
+use store::Revision;
 
 /// The handle on the tenants' devices.
 #[derive(Clone, Copy)]
@@ -73,7 +78,20 @@ impl Devices<'_> {
     /// # Errors
     /// `NotFound` once the tenant is deleted.
     pub async fn list(self, scope: &TenantScope) -> Result<Vec<DeviceView>, Failure> {
-        let peers = self.peers(scope).await?;
+        self.list_at(scope, None).await
+    }
+
+    /// Does what [`Devices::list`] does. A request that has just read what of the tenant was
+    /// changed last (`ApiPermission::revision`) may get what an earlier one read.
+    ///
+    /// # Errors
+    /// As [`Devices::list`].
+    pub async fn list_at(
+        self,
+        scope: &TenantScope,
+        revision: Option<Revision>,
+    ) -> Result<Vec<DeviceView>, Failure> {
+        let peers = self.peers_at(scope, revision).await?;
         Ok(peers.into_iter().map(|p| p.device).collect())
     }
 
@@ -81,17 +99,36 @@ impl Devices<'_> {
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn peers(self, scope: &TenantScope) -> Result<Vec<Peer>, Failure> {
+    pub async fn peers_at(
+        self,
+        scope: &TenantScope,
+        revision: Option<Revision>,
+    ) -> Result<Vec<Peer>, Failure> {
+        let inner = self.0;
+        let kept = revision.and_then(|revision| inner.lists.get(scope.tenant(), revision));
+        let rows = match kept {
+            Some(rows) => rows,
+            None => {
+                let rows = Arc::new(self.rows(scope).await?);
+                if let Some(revision) = revision {
+                    inner.lists.keep(scope.tenant(), revision, rows.clone());
+                }
+                rows
+            }
+        };
+        let peer = |d: &store::DeviceRecord| Peer {
+            client_id: d.client_id.clone(),
+            device: inner.meter.device_view(d.clone()),
+        };
+        Ok(rows.iter().map(peer).collect())
+    }
+
+    async fn rows(self, scope: &TenantScope) -> Result<Vec<store::DeviceRecord>, Failure> {
         let inner = self.0;
         // The overview's two statements are quicker than a tenant's and its devices' three.
         let month = inner.clock.now().month_start();
         let read = inner.store.overview(scope, month).await;
-        let read = read.map_err(store_failure)?;
-        let peer = |d: store::DeviceRecord| Peer {
-            client_id: d.client_id.clone(),
-            device: inner.meter.device_view(d),
-        };
-        Ok(read.devices.into_iter().map(peer).collect())
+        Ok(read.map_err(store_failure)?.devices)
     }
 
     /// Returns the content of a device's page.
@@ -139,11 +176,7 @@ impl Devices<'_> {
         expected: Option<&DeviceView>,
     ) -> Result<ChangedDevice, Failure> {
         let inner = self.0;
-        let expected = expected.map(|d| store::DeviceSettings {
-            label: d.label.clone(),
-            policy: d.policy,
-            mesh: d.mesh,
-        });
+        let expected = expected.map(settings);
         let change = store::DeviceChange {
             label: change
                 .label
@@ -167,6 +200,34 @@ impl Devices<'_> {
         })
     }
 
+    /// Gives a device new keys and waits (3 s at most) until the tunnel has them. The
+    /// former ones stop working then. What it transferred before is counted first.
+    ///
+    /// # Errors
+    /// `NotFound`, also for another tenant's device; `TooManyTries`.
+    pub async fn new_key(
+        self,
+        scope: &TenantScope,
+        id: DeviceId,
+    ) -> Result<ChangedDevice, Failure> {
+        let inner = self.0;
+        let now = inner.clock.now();
+        inner.limits.count_change(scope.tenant(), now)?;
+        let keys = store::NewDeviceKeys {
+            private_key: inner.entropy.private_key()?,
+            preshared_key: inner.entropy.preshared_key()?,
+            now,
+        };
+        inner.meter.count_before_removal(scope).await;
+        let changed = inner.store.replace_device_keys(scope, id, keys).await;
+        let changed = changed.map_err(store_failure)?;
+        let in_force = inner.in_force(scope, &changed).await;
+        Ok(ChangedDevice {
+            device: inner.meter.device_view(changed.value),
+            in_force,
+        })
+    }
+
     /// Deletes a device and waits (3 s at most) until it is cut off. Before that, its
     /// traffic is counted.
     ///
@@ -174,13 +235,27 @@ impl Devices<'_> {
     /// `NotFound`, `TooManyTries`; `NotYetInForce` if the device is deleted but
     /// the node has not confirmed yet that it is cut off. The node keeps trying.
     pub async fn delete(self, scope: &TenantScope, id: DeviceId) -> Result<(), Failure> {
+        self.delete_if(scope, id, None).await
+    }
+
+    /// Does what [`Devices::delete`] does, if what of the device can be changed is still as
+    /// in `expected`.
+    ///
+    /// # Errors
+    /// As [`Devices::delete`]; `ChangedMeanwhile`. Nothing is deleted then.
+    pub async fn delete_if(
+        self,
+        scope: &TenantScope,
+        id: DeviceId,
+        expected: Option<&DeviceView>,
+    ) -> Result<(), Failure> {
         let inner = self.0;
         let now = inner.clock.now();
         inner.limits.count_change(scope.tenant(), now)?;
         inner.meter.count_before_removal(scope).await;
         let deleted = inner
             .store
-            .delete_device(scope, id, now)
+            .delete_device_if(scope, id, expected.map(settings).as_ref(), now)
             .await
             .map_err(store_failure)?;
         if inner.in_force(scope, &deleted).await {
@@ -190,5 +265,14 @@ impl Devices<'_> {
             label: deleted.value.label.to_string(),
         };
         Err(Failure::new(ErrorCode::NotYetInForce, message))
+    }
+}
+
+/// Returns what can be changed of a device.
+fn settings(device: &DeviceView) -> store::DeviceSettings {
+    store::DeviceSettings {
+        label: device.label.clone(),
+        policy: device.policy,
+        mesh: device.mesh,
     }
 }

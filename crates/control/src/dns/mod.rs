@@ -3,7 +3,10 @@
 use crate::{failures::store_failure, inner::Inner, inputs::DnsTarget, nodes::location};
 use domain::{ErrorCode, Failure, Message, Problem, TenantName, TenantScope, marks::DNS_USER};
 use protocol::{DnsStream, Location};
-use store::TenantState;
+use store::{AuditEntry, TenantState};
+
+/// The most of a request's path that is recorded, in bytes.
+const MAX_PATH_BYTES: usize = 80;
 
 /// The handle on the tenants' DNS filters.
 #[derive(Clone, Copy)]
@@ -38,6 +41,36 @@ impl Dns<'_> {
                         });
                 Err(Failure::new(ErrorCode::DnsUnavailable, message))
             }
+        }
+    }
+
+    /// Counts a change inside the tenant's AdGuard Home as a change of the tenant.
+    ///
+    /// # Errors
+    /// `TooManyTries`.
+    pub fn count_change(self, scope: &TenantScope) -> Result<(), Failure> {
+        let now = self.0.clock.now();
+        self.0.limits.count_change(scope.tenant(), now)
+    }
+
+    /// Records that a setting inside the tenant's AdGuard Home was changed: by which request,
+    /// and not to what, because its body may hold secrets. A database that is away loses the
+    /// entry, because the change is made.
+    pub async fn record_change(self, scope: &TenantScope, method: &str, path: &str) {
+        let path = path.strip_prefix("/control/").unwrap_or(path);
+        let path = &path[..path.floor_char_boundary(MAX_PATH_BYTES)];
+        let entry = AuditEntry {
+            at: self.0.clock.now(),
+            actor: scope.actor().to_owned(),
+            action: "dns.change".to_owned(),
+            object: scope.name().to_string(),
+            detail: format!("{method} {path}"),
+            tenant: Some(scope.tenant()),
+            origin: scope.origin().to_owned(),
+            ..AuditEntry::default()
+        };
+        if let Err(error) = self.0.store.audit(entry).await {
+            tracing::warn!(?error, tenant = %scope.name(), "a change inside AdGuard Home could not be recorded");
         }
     }
 

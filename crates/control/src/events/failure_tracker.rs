@@ -149,7 +149,7 @@ impl FailureTracker {
                 // The operator wanted this, or the disk did, which is an event of its
                 // own: it is no failure.
                 Part::Problem(p)
-                    if p.code == ErrorCode::Suspended
+                    if matches!(p.code, ErrorCode::Suspended | ErrorCode::Asleep)
                         || matches!(p.message, Message::DnsDiskFull | Message::DnsDiskHeld) =>
                 {
                     self.subjects.remove(&subject);

@@ -19,7 +19,9 @@ pub(super) fn category(kind: &str) -> EventCategory {
     match kind.split('.').collect::<Vec<_>>()[..] {
         ["drift", _] => EventCategory::Drift,
         // What stops a network is more than a limit that is near.
-        [.., "failed"] | ["disk", "full" | "held"] => EventCategory::Failed,
+        [.., "failed"] | ["tenant", "move_failed"] | ["disk", "full" | "held"] => {
+            EventCategory::Failed
+        }
         [.., "back"] | ["quota", "reset"] => EventCategory::Recovered,
         ["quota" | "disk", _] => EventCategory::Limit,
         _ => EventCategory::Note,
@@ -40,7 +42,9 @@ mod tests {
                 "disk.trimmed" | "disk.lists" | "quota.warned" | "quota.reached" => {
                     EventCategory::Limit
                 }
-                "tenant.moved" => EventCategory::Note,
+                "tenant.moved" | "tenant.moved_with_data" => EventCategory::Note,
+                "tenant.asleep" | "tenant.awake" => EventCategory::Note,
+                "tenant.move_failed" => EventCategory::Failed,
                 k if k.ends_with(".failed") => EventCategory::Failed,
                 _ => EventCategory::Recovered,
             };

@@ -1,7 +1,9 @@
 //! The background jobs: leases, statistics, quotas, the event log, moves, and the removal of what
 //! is older than its retention, which one control plane does.
 
-use crate::{auth::SIGNING_KEY_RETENTION_MILLIS, inner::Inner, nodes::run_moves};
+use crate::{
+    auth::SIGNING_KEY_RETENTION_MILLIS, inner::Inner, nodes::run_moves, sign_ups::run_sleep,
+};
 use std::time::Duration;
 
 /// How often old rows are removed.
@@ -17,6 +19,11 @@ const EXPIRED_TOKEN_RETENTION_MILLIS: i64 = 30 * DAY_MILLIS;
 /// How long a credential of the API is stored after it has expired, so that its holder sees
 /// which one it was.
 const EXPIRED_CREDENTIAL_RETENTION_MILLIS: i64 = 30 * DAY_MILLIS;
+/// How long an invitation is stored after it has expired, so that operators see what became
+/// of it, and a visitor reads why it is refused.
+const EXPIRED_INVITATION_RETENTION_MILLIS: i64 = 365 * DAY_MILLIS;
+/// How long an account knows a client that does not sign in again.
+const KNOWN_CLIENT_RETENTION_MILLIS: i64 = 400 * DAY_MILLIS;
 /// How long the audit log is stored: a year.
 const AUDIT_RETENTION_MILLIS: i64 = 365 * DAY_MILLIS;
 /// How long the event log is stored: a quarter.
@@ -31,6 +38,7 @@ pub(crate) async fn run(inner: &Inner) {
         inner.quotas.run(),
         inner.events.run(),
         run_moves(inner),
+        run_sleep(inner),
         housekeeping(inner)
     );
 }
@@ -51,12 +59,17 @@ async fn remove_old_rows(inner: &Inner) {
     if let Err(e) = inner.store.prune_tickets(until).await {
         tracing::warn!(error = ?e, "expired tickets could not be removed");
     }
+    remove_old_account_rows(inner).await;
     if let Err(e) = inner.store.prune_attempts().await {
         tracing::warn!(error = ?e, "old attempts could not be removed");
     }
     let until = now.plus_millis(-EXPIRED_TOKEN_RETENTION_MILLIS);
     if let Err(e) = inner.store.prune_join_tokens(until).await {
         tracing::warn!(error = ?e, "expired join tokens could not be removed");
+    }
+    let until = now.plus_millis(-EXPIRED_INVITATION_RETENTION_MILLIS);
+    if let Err(e) = inner.store.prune_invitations(until).await {
+        tracing::warn!(error = ?e, "expired invitations could not be removed");
     }
     remove_old_api_rows(inner).await;
     let until = now.plus_millis(-AUDIT_RETENTION_MILLIS);
@@ -66,6 +79,21 @@ async fn remove_old_rows(inner: &Inner) {
     let until = now.plus_millis(-EVENT_RETENTION_MILLIS);
     if let Err(e) = inner.store.prune_events(until).await {
         tracing::warn!(error = ?e, "old events could not be removed");
+    }
+}
+
+/// Removes expired links and sign-ins that waited, and clients that were not seen for long.
+async fn remove_old_account_rows(inner: &Inner) {
+    let now = inner.clock.now();
+    if let Err(e) = inner.store.prune_reset_links(now).await {
+        tracing::warn!(error = ?e, "expired links to a new password could not be removed");
+    }
+    if let Err(e) = inner.store.prune_pending_sign_ins(now).await {
+        tracing::warn!(error = ?e, "expired sign-ins could not be removed");
+    }
+    let until = now.plus_millis(-KNOWN_CLIENT_RETENTION_MILLIS);
+    if let Err(e) = inner.store.prune_known_clients(until).await {
+        tracing::warn!(error = ?e, "old clients of accounts could not be removed");
     }
 }
 

@@ -17,9 +17,11 @@ pub(crate) struct Capacity {
 
 impl Capacity {
     pub(crate) fn new(machine: Option<MachineState>, limit: Option<u32>) -> Self {
+        let machine = machine.unwrap_or_default();
+        let limits = limit.into_iter().chain(machine.max_tenants);
         Self {
-            machine: machine.unwrap_or_default(),
-            limit,
+            limit: limits.min(),
+            machine,
         }
     }
 

@@ -1,10 +1,13 @@
 //! What the operator sees of the nodes and changes of them.
 
-use super::{NodesHandle, certificates::WorkerAccess, known::KnownNode, moves::move_row};
+use super::{
+    NodesHandle, certificates::WorkerAccess, control_planes::address_problem, known::KnownNode,
+    moves::move_row,
+};
 use crate::failures::store_failure;
 use domain::{
-    ErrorCode, Failure, Field, Message, NodeHost, NodeId, NodeStanding, OperatorScope, Secret,
-    Timestamp,
+    ErrorCode, Failure, Field, Message, NodeHost, NodeId, NodeStanding, OperatorScope, OwnerScope,
+    Secret, Timestamp,
     view::{DiskView, NodeRow, NodesView, WorkersAllowed},
 };
 use protocol::DiskSpace;
@@ -24,6 +27,15 @@ pub struct NewToken {
     pub address: String,
     /// Until when it is valid.
     pub expires: Timestamp,
+}
+
+/// What an operator changes of a node. What is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct NodeChange {
+    /// The host that devices connect to.
+    pub host: Option<String>,
+    /// Whether it gets new tenants.
+    pub open: Option<bool>,
 }
 
 impl NodesHandle<'_> {
@@ -68,6 +80,7 @@ impl NodesHandle<'_> {
             workers,
             nodes: known.into_iter().map(row).collect(),
             moves: moves.into_iter().map(move_row).collect(),
+            unreached: address_problem(&self.control_planes()),
         })
     }
 
@@ -94,7 +107,7 @@ impl NodesHandle<'_> {
     /// `DatabaseUnavailable`.
     pub async fn create_token(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         node: Option<NodeId>,
     ) -> Result<NewToken, Failure> {
         let (address, certificates) = self.access()?;
@@ -145,15 +158,38 @@ impl NodesHandle<'_> {
     /// `NodeFixed` for a revoked node, `NotFound`, `DatabaseUnavailable`.
     pub async fn set_open(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         node: NodeId,
         is_open: bool,
     ) -> Result<(), Failure> {
-        let standing = match is_open {
-            true => NodeStanding::Open,
-            false => NodeStanding::Closed,
+        self.set_standing(operator, node, standing(is_open)).await
+    }
+
+    /// Does what [`NodesHandle::set_host`] and [`NodesHandle::set_open`] do, together and only
+    /// if what of the node can be changed is still as in `expected`.
+    ///
+    /// # Errors
+    /// As there; `ChangedMeanwhile`. Nothing is changed then.
+    pub async fn change_if(
+        self,
+        operator: &OwnerScope,
+        node: NodeId,
+        change: NodeChange,
+        expected: Option<&NodeRow>,
+    ) -> Result<u64, Failure> {
+        let host = change.host.as_deref().map(NodeHost::parse).transpose()?;
+        let change = store::NodeChange {
+            host: host.as_ref(),
+            standing: change.open.map(standing),
         };
-        self.set_standing(operator, node, standing).await
+        let expected = expected.map(|row| store::NodeTerms {
+            host: row.host.clone(),
+            standing: row.standing,
+        });
+        let (actor, now) = (operator.actor(), self.0.clock.now());
+        let store = &self.0.store;
+        let changed = store.change_node_if(node, change, expected.as_ref(), &actor, now);
+        changed.await.map_err(host_failure)
     }
 
     /// Refuses a worker's certificate from now on. What it holds goes on working there;
@@ -161,7 +197,7 @@ impl NodesHandle<'_> {
     ///
     /// # Errors
     /// `NodeFixed` for the local node, `NotFound`, `DatabaseUnavailable`.
-    pub async fn revoke(self, operator: &OperatorScope, node: NodeId) -> Result<(), Failure> {
+    pub async fn revoke(self, operator: &OwnerScope, node: NodeId) -> Result<(), Failure> {
         let standing = NodeStanding::Revoked;
         self.set_standing(operator, node, standing).await?;
         // Its question is answered with the refusal.
@@ -171,7 +207,7 @@ impl NodesHandle<'_> {
 
     async fn set_standing(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         node: NodeId,
         standing: NodeStanding,
     ) -> Result<(), Failure> {
@@ -189,20 +225,14 @@ impl NodesHandle<'_> {
     /// `NotFound`, `DatabaseUnavailable`.
     pub async fn set_host(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         node: NodeId,
         typed: &str,
     ) -> Result<u64, Failure> {
         let host = NodeHost::parse(typed)?;
         let (actor, now) = (operator.actor(), self.0.clock.now());
         let set = self.0.store.set_node_host(node, &host, &actor, now).await;
-        set.map_err(|e| match e {
-            store::StoreError::NodeIsLocal => {
-                let (code, message) = (ErrorCode::NodeFixed, Message::NodeHostLocal);
-                Failure::at(Field::Host, code, message)
-            }
-            e => store_failure(e),
-        })
+        set.map_err(host_failure)
     }
 
     /// Removes a worker that has no tenants; `typed` is its name, which confirms it.
@@ -212,7 +242,7 @@ impl NodesHandle<'_> {
     /// `NotFound`, `DatabaseUnavailable`.
     pub async fn remove(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         node: NodeId,
         typed: &str,
     ) -> Result<(), Failure> {
@@ -225,6 +255,25 @@ impl NodesHandle<'_> {
         let (actor, now) = (operator.actor(), self.0.clock.now());
         let removed = store.remove_node(node, &actor, now).await;
         removed.map_err(store_failure)
+    }
+}
+
+/// Returns the standing of a node that is open or closed.
+const fn standing(is_open: bool) -> NodeStanding {
+    match is_open {
+        true => NodeStanding::Open,
+        false => NodeStanding::Closed,
+    }
+}
+
+/// Turns an error into a failure, which for the local node is about its host.
+fn host_failure(e: store::StoreError) -> Failure {
+    match e {
+        store::StoreError::NodeIsLocal => {
+            let (code, message) = (ErrorCode::NodeFixed, Message::NodeHostLocal);
+            Failure::at(Field::Host, code, message)
+        }
+        e => store_failure(e),
     }
 }
 

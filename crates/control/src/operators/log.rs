@@ -2,10 +2,8 @@
 
 use super::{Operators, names::NodeNames};
 use crate::{events, failures::store_failure};
-use domain::{
-    Failure, OperatorScope,
-    view::{AuditRow, EventRow},
-};
+use domain::{ErrorCode, Failure, Message, OperatorScope, TenantId, TenantName, view::EventRow};
+use std::collections::BTreeMap;
 
 /// An entry of a log with its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,42 +12,68 @@ pub struct Numbered<T> {
     pub row: T,
 }
 
-impl Operators<'_> {
-    /// Returns at most `limit` entries of the audit log, newest first, from before the one
-    /// with the id `before`.
-    ///
-    /// # Errors
-    /// `DatabaseUnavailable`.
-    pub async fn audit_before(
-        self,
-        _scope: &OperatorScope,
-        before: i64,
-        limit: u32,
-    ) -> Result<Vec<Numbered<AuditRow>>, Failure> {
-        let rows = self.0.store.audit_before(before, limit).await;
-        let rows = rows.map_err(store_failure)?.into_iter();
-        Ok(rows.map(|(id, row)| Numbered { id, row }).collect())
-    }
+/// An event with its number in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedEvent {
+    pub id: i64,
+    pub row: EventRow,
+    /// The kind, e.g. `drift.interface_gone`.
+    pub kind: String,
+    /// The name of the tenant that it is about, if that one still exists.
+    pub tenant: Option<String>,
+}
 
-    /// Returns at most `limit` events of all nodes, those recorded last first, from before
-    /// the one with the id `before`.
+impl Operators<'_> {
+    /// Returns at most `limit` events of all nodes, or of the tenant of that name alone, those
+    /// recorded last first, from before the one with the id `before`.
     ///
     /// # Errors
-    /// `DatabaseUnavailable`.
+    /// `NotFound` for a tenant that there is not, `DatabaseUnavailable`.
     pub async fn events_before(
         self,
-        _scope: &OperatorScope,
+        scope: &OperatorScope,
+        tenant: Option<&str>,
         before: i64,
         limit: u32,
-    ) -> Result<Vec<Numbered<EventRow>>, Failure> {
+    ) -> Result<Vec<LoggedEvent>, Failure> {
         let store = &self.0.store;
-        let read = tokio::try_join!(store.events_before(before, limit), store.nodes());
+        let tenant = match tenant {
+            Some(name) => Some(self.tenant_id(name).await?),
+            None => None,
+        };
+        let events = async {
+            match tenant {
+                Some(id) => store.operator_events_before(scope, id, before, limit).await,
+                None => store.events_before(before, limit).await,
+            }
+        };
+        let read = tokio::try_join!(events, store.nodes());
         let (rows, nodes) = read.map_err(store_failure)?;
-        let names = NodeNames::of(nodes.iter());
-        let numbered = rows.into_iter().map(|(id, event)| Numbered {
+        let nodes = NodeNames::of(nodes.iter());
+        let ids = || rows.iter().filter_map(|(_, event)| event.tenant);
+        let tenants = match ids().min().zip(ids().max()) {
+            Some((first, last)) => store.tenant_names(first, last).await,
+            None => Ok(BTreeMap::new()),
+        };
+        let tenants = tenants.map_err(store_failure)?;
+        let logged = rows.into_iter().map(|(id, event)| LoggedEvent {
             id,
-            row: events::operator_row(event, |node| names.get(node)),
+            kind: event.kind.clone(),
+            tenant: event.tenant.and_then(|id| tenants.get(&id).cloned()),
+            row: events::operator_row(event, |node| nodes.get(node)),
         });
-        Ok(numbered.collect())
+        Ok(logged.collect())
+    }
+
+    /// Returns the id of the tenant of that name.
+    pub(super) async fn tenant_id(self, name: &str) -> Result<TenantId, Failure> {
+        let unknown = || {
+            let name = name.trim().to_owned();
+            Failure::new(ErrorCode::NotFound, Message::TenantUnknown { name })
+        };
+        let parsed = TenantName::parse(name).map_err(|_| unknown())?;
+        let found = self.0.store.tenant_by_name(&parsed).await;
+        let found = found.map_err(store_failure)?;
+        Ok(found.ok_or_else(unknown)?.id)
     }
 }

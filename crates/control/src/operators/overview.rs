@@ -45,9 +45,13 @@ impl Operators<'_> {
                 node: names.get(t.node),
                 slot: t.slot.get(),
                 subnet: inner.settings.addresses.subnet(t.slot).to_string(),
+                dns_address: inner.settings.addresses.container(t.slot).to_string(),
+                public_key: t.public_key.to_string(),
                 devices: l.devices,
                 online: l.online,
                 created_at: t.created_at,
+                invitation: t.invitation,
+                asleep_since: t.asleep_since,
                 status,
             }
         });

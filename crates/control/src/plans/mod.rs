@@ -3,7 +3,7 @@
 
 use crate::{failures::store_failure, inner::Inner};
 use domain::{
-    ErrorCode, Failure, Message, OperatorScope, Plan,
+    ErrorCode, Failure, Message, OperatorScope, OwnerScope, Plan,
     view::{PlanImpact, PlanUse},
 };
 
@@ -43,7 +43,7 @@ impl Plans<'_> {
     ///
     /// # Errors
     /// `PlanMalformed` at the field, `PlanTaken`. Nothing is created then.
-    pub async fn create(self, operator: &OperatorScope, plan: Plan) -> Result<Plan, Failure> {
+    pub async fn create(self, operator: &OwnerScope, plan: Plan) -> Result<Plan, Failure> {
         plan.check()?;
         let now = self.0.clock.now();
         let created = self.0.store.create_plan(operator, &plan, now).await;
@@ -71,7 +71,7 @@ impl Plans<'_> {
     ///
     /// # Errors
     /// `PlanMalformed` at the field, `NotFound`. Nothing is changed then.
-    pub async fn change(self, operator: &OperatorScope, plan: Plan) -> Result<(), Failure> {
+    pub async fn change(self, operator: &OwnerScope, plan: Plan) -> Result<(), Failure> {
         self.change_if(operator, plan, None).await
     }
 
@@ -81,7 +81,7 @@ impl Plans<'_> {
     /// As [`Plans::change`]; `ChangedMeanwhile`.
     pub async fn change_if(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         plan: Plan,
         expected: Option<&Plan>,
     ) -> Result<(), Failure> {
@@ -102,7 +102,7 @@ impl Plans<'_> {
     ///
     /// # Errors
     /// `NotFound`, `PlanInUse`.
-    pub async fn delete(self, operator: &OperatorScope, id: &str) -> Result<(), Failure> {
+    pub async fn delete(self, operator: &OwnerScope, id: &str) -> Result<(), Failure> {
         let now = self.0.clock.now();
         let deleted = self.0.store.delete_plan(operator, id, now).await;
         deleted.map_err(unknown_is_not_found)

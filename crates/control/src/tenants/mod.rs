@@ -4,9 +4,11 @@ mod dashboard;
 mod sign_up;
 mod terms;
 
+pub use terms::{TenantTerms, TermsChange};
+
 use crate::{failures::store_failure, inner::Inner};
-use domain::{ErrorCode, Failure, Field, Message, TenantName, TenantScope};
-use store::TenantState;
+use domain::{ErrorCode, Failure, Field, Message, OwnerScope, TenantName, TenantScope};
+use std::net::IpAddr;
 
 /// The handle on the tenants' accounts and overviews.
 #[derive(Clone, Copy)]
@@ -19,7 +21,16 @@ impl Tenants<'_> {
     /// `NameMalformed`, `NameReserved`, `NameTaken`.
     pub async fn check_name(self, typed: &str) -> Result<TenantName, Failure> {
         let name = TenantName::parse(typed)?;
-        if self.is_name_taken(&name).await? {
+        let store = &self.0.store;
+        let (is_reserved, is_taken) =
+            tokio::try_join!(store.is_reserved(name.as_str()), store.name_taken(&name))
+                .map_err(store_failure)?;
+        if is_reserved {
+            let name = name.to_string();
+            let message = Message::NameReserved { name };
+            return Err(Failure::at(Field::Name, ErrorCode::NameReserved, message));
+        }
+        if is_taken {
             return Err(Failure::at(
                 Field::Name,
                 ErrorCode::NameTaken,
@@ -31,6 +42,17 @@ impl Tenants<'_> {
         Ok(name)
     }
 
+    /// Does what [`Tenants::check_name`] does for a visitor, whose questions are counted: the
+    /// answer says which tenants there are.
+    ///
+    /// # Errors
+    /// Those of [`Tenants::check_name`]; `TooManyTries` after 60 in a minute from one address.
+    pub async fn answer_name_check(self, typed: &str, from: IpAddr) -> Result<TenantName, Failure> {
+        let now = self.0.clock.now();
+        self.0.limits.count_name_check(from, now)?;
+        self.check_name(typed).await
+    }
+
     /// Returns whether a tenant has that name, so that its hosts are served.
     ///
     /// # Errors
@@ -39,29 +61,16 @@ impl Tenants<'_> {
         self.0.store.name_taken(name).await.map_err(store_failure)
     }
 
-    /// Suspends a tenant (nothing of it runs, nothing is lost) or resumes it,
-    /// and waits (3 s at most) until that is in force. Returns whether it is;
-    /// the node keeps trying.
+    /// Deletes a tenant as [`Tenants::delete`] does, for an owner.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn set_suspended(
+    pub async fn operator_delete(
         self,
+        _owner: &OwnerScope,
         scope: &TenantScope,
-        suspended: bool,
     ) -> Result<bool, Failure> {
-        let state = if suspended {
-            TenantState::Suspended
-        } else {
-            TenantState::Active
-        };
-        let changed = self
-            .0
-            .store
-            .set_state(scope, state, self.0.clock.now())
-            .await
-            .map_err(store_failure)?;
-        Ok(self.0.in_force(scope, &changed).await)
+        self.delete(scope).await
     }
 
     /// Deletes a tenant with everything that belongs to it, and waits (3 s at

@@ -2,14 +2,24 @@
 
 use super::Tenants;
 use crate::{
-    auth::{Auth, address_key, check_length},
+    auth::{Auth, check_length},
     failures::store_failure,
     inputs::{SignInTicket, SignUp},
     nodes::{NodesHandle, by_share},
+    sign_ups::{InvitationOffer, SignUps},
 };
-use domain::{ErrorCode, Failure, Field, Message, TenantName};
+use domain::{ErrorCode, Failure, Field, Message, Secret, SignUpMode, SupportScope, TenantName};
 use std::net::IpAddr;
-use store::{NewTenant, Placement, StoreError, TenantRecord};
+use store::{NewTenant, Placement, StoreError, TenantRecord, TokenHash};
+
+/// What the account is made with beside what was typed.
+struct Terms {
+    /// The plan's id.
+    plan: String,
+    invitation: Option<TokenHash>,
+    /// The operator who creates it; `None` is the visitor.
+    actor: Option<String>,
+}
 
 /// Returns whether a failed sign-up is not counted: the cause was not the
 /// client's, or another client took the name first. Everything else counts,
@@ -18,6 +28,9 @@ fn is_free_of_charge(f: &Failure) -> bool {
     matches!(
         f.code,
         ErrorCode::NameTaken
+            | ErrorCode::InvitationUsedUp
+            | ErrorCode::InvitationEnded
+            | ErrorCode::NodesStarting
             | ErrorCode::Busy
             | ErrorCode::DatabaseUnavailable
             | ErrorCode::DiskUnavailable
@@ -30,30 +43,39 @@ impl Tenants<'_> {
     /// nudged to set up the rest, and not waited for.
     ///
     /// # Errors
-    /// What is wrong with the form, at its field; `NodeFull` with nothing
+    /// What is wrong with the form, at its field; `SignUpClosed`; `NodeFull` with nothing
     /// created; `TooManyTries`. If the tenant was created and only the ticket
     /// failed, the message says so.
     pub async fn sign_up(self, form: SignUp, from: IpAddr) -> Result<SignInTicket, Failure> {
+        let signed_up = self.new_account(form, from).await;
+        self.0.counters.sign_ups.count(signed_up)
+    }
+
+    async fn new_account(self, form: SignUp, from: IpAddr) -> Result<SignInTicket, Failure> {
         let inner = self.0;
+        let mode = SignUps(inner).mode().await?;
+        if mode == SignUpMode::Closed {
+            let code = ErrorCode::SignUpClosed;
+            return Err(Failure::new(code, Message::SignUpClosed));
+        }
         let name = self.check_name(&form.name).await?;
         check_length(&form.password)?;
-        let plan = inner.store.plan(&form.plan).await.map_err(store_failure)?;
-        if !plan.is_some_and(|p| p.visible) {
-            return Err(Failure::at(
-                Field::Plan,
-                ErrorCode::PlanUnknown,
-                Message::PlanNotChosen,
-            ));
-        }
+        // After the name: a request that is sent again finds its name taken.
+        let invitation = self.invitation(mode, &form, from).await?;
+        let terms = Terms {
+            plan: self.plan(&form, invitation.as_ref()).await?,
+            invitation: invitation.map(|i| i.code),
+            actor: None,
+        };
         // Counted before anything that takes processor time.
-        let sign_ups = &inner.limits.sign_ups;
-        let keys = vec![address_key(from)];
-        let attempt = sign_ups.begin(keys, inner.clock.now()).await?;
-        let tenant = match self.create_tenant(&form, name).await {
+        let limits = &inner.limits;
+        let attempt = limits.begin_sign_up(from, inner.clock.now()).await?;
+        let tenant = match self.create_tenant(&form, name, terms).await {
             Ok(tenant) => tenant,
             Err(f) => {
-                if is_free_of_charge(&f) {
-                    sign_ups.refund(attempt).await;
+                match is_free_of_charge(&f) {
+                    true => limits.refund_sign_up(attempt).await,
+                    false => limits.refund_refused_sign_up(attempt).await,
                 }
                 return Err(f);
             }
@@ -73,11 +95,79 @@ impl Tenants<'_> {
             })
     }
 
-    async fn create_tenant(self, form: &SignUp, name: TenantName) -> Result<TenantRecord, Failure> {
+    /// Creates a tenant as an operator: whether and how often visitors may sign up does not
+    /// count, and the plan may be one that they do not see. Returns the name.
+    ///
+    /// # Errors
+    /// What is wrong with the form, at its field; `NodeFull`.
+    pub async fn create(
+        self,
+        operator: &SupportScope,
+        form: SignUp,
+    ) -> Result<TenantName, Failure> {
         let inner = self.0;
-        if NodesHandle(inner).is_full().await? {
-            return Err(store_failure(StoreError::NodeFull));
+        let name = self.check_name(&form.name).await?;
+        check_length(&form.password)?;
+        let plan = inner.store.plan(&form.plan).await.map_err(store_failure)?;
+        let unknown = || {
+            let code = ErrorCode::PlanUnknown;
+            Failure::at(Field::Plan, code, Message::PlanUnknown)
+        };
+        let terms = Terms {
+            plan: plan.ok_or_else(unknown)?.id,
+            invitation: None,
+            actor: Some(operator.actor()),
+        };
+        let tenant = self.create_tenant(&form, name, terms).await?;
+        inner.nodes.nudge(tenant.node);
+        Ok(tenant.name)
+    }
+
+    /// Returns what the form's invitation offers, if it has one, which `mode` may demand.
+    async fn invitation(
+        self,
+        mode: SignUpMode,
+        form: &SignUp,
+        from: IpAddr,
+    ) -> Result<Option<InvitationOffer>, Failure> {
+        let code = form.invitation.as_ref().map(Secret::expose);
+        match code.filter(|code| !code.trim().is_empty()) {
+            Some(code) => SignUps(self.0).offer(code, from).await.map(Some),
+            None if mode != SignUpMode::Invite => Ok(None),
+            None => Err(Failure::at(
+                Field::Invitation,
+                ErrorCode::InvitationNeeded,
+                Message::InvitationNeeded,
+            )),
         }
+    }
+
+    /// Returns the id of the tenant's plan: the invitation's, or a visible one that was
+    /// chosen.
+    async fn plan(
+        self,
+        form: &SignUp,
+        invitation: Option<&InvitationOffer>,
+    ) -> Result<String, Failure> {
+        if let Some(plan) = invitation.and_then(|i| i.plan.as_ref()) {
+            return Ok(plan.id.clone());
+        }
+        let plan = self.0.store.plan(&form.plan).await.map_err(store_failure)?;
+        let plan = plan.filter(|p| p.visible).ok_or_else(|| {
+            let code = ErrorCode::PlanUnknown;
+            Failure::at(Field::Plan, code, Message::PlanNotChosen)
+        })?;
+        Ok(plan.id)
+    }
+
+    async fn create_tenant(
+        self,
+        form: &SignUp,
+        name: TenantName,
+        terms: Terms,
+    ) -> Result<TenantRecord, Failure> {
+        let inner = self.0;
+        NodesHandle(inner).wait_for_room().await?;
         inner
             .hasher
             .check_strength(&form.password, name.as_str())
@@ -86,9 +176,11 @@ impl Tenants<'_> {
         let dns_password = inner.entropy.token()?;
         let dns_password_hash = inner.hasher.dns_hash(&dns_password).await?;
         let new = NewTenant {
+            actor: terms.actor,
             name,
             password_hash,
-            plan: form.plan.clone(),
+            plan: terms.plan,
+            invitation: terms.invitation,
             private_key: inner.entropy.private_key()?,
             dns_password,
             dns_password_hash,

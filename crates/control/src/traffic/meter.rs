@@ -119,6 +119,11 @@ impl Meter {
         self.ticks.subscribe()
     }
 
+    /// Returns how many devices had a handshake after that, of the nodes that are read here.
+    pub(crate) fn online(&self, since: Timestamp) -> u64 {
+        self.readings().online(since)
+    }
+
     /// Reads and stores until dropped.
     pub(crate) async fn run(self: &Arc<Self>) {
         tokio::join!(self.read_at_intervals(), self.store_when_due());

@@ -87,6 +87,13 @@ pub(super) struct Readings {
 }
 
 impl Readings {
+    /// Returns how many peers had a handshake after that.
+    pub(super) fn online(&self, since: Timestamp) -> u64 {
+        let peers = self.nodes.values().flat_map(|node| node.peers.values());
+        let is_online = |r: &&Reading| r.last_handshake.is_some_and(|at| at > since);
+        peers.filter(is_online).count() as u64
+    }
+
     /// Returns what of a node has changed since it was last stored.
     pub(super) fn changed(&self, node: NodeId) -> Option<Changed> {
         let of_node = self.nodes.get(&node)?;

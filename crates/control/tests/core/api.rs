@@ -11,9 +11,9 @@ async fn grant(rig: &Rig, grant: Grant) -> Result<ApiTokens, Failure> {
     let request = ApiGrant {
         grant,
         access: Access::Write,
-        from: FROM,
+        client: FROM.into(),
     };
-    rig.control.auth().grant(request).await
+    rig.control.auth().grant(request).await?.done()
 }
 
 async fn sign_in(rig: &Rig, name: &str) -> ApiTokens {
@@ -71,8 +71,7 @@ async fn a_session_ends_without_use_and_in_any_case() {
         "30 days in all"
     );
 
-    let operators = rig.control.operators();
-    let (name, password) = operators.ensure_first().await.unwrap().unwrap();
+    let (name, password) = rig.first_operator().await;
     let operator = grant(&rig, Grant::Operator { name, password })
         .await
         .unwrap();
@@ -126,7 +125,9 @@ async fn a_read_token_makes_no_write_token() {
         access,
         days,
     };
-    let made = auth.create_api_token(&permission, new(Access::Read, "status", 1));
+    let presence = rig.control.account().presence_for_tokens(&permission).await;
+    let presence = presence.unwrap();
+    let made = auth.create_api_token(&permission, new(Access::Read, "status", 1), presence);
     let made = made.await.unwrap();
     let reading = bearer(&rig, &made.secret).await.unwrap();
     assert_eq!(code(reading.tenant(Access::Write)), ErrorCode::NotPermitted);
@@ -134,10 +135,10 @@ async fn a_read_token_makes_no_write_token() {
         code(reading.operator(Access::Read)),
         ErrorCode::NotPermitted
     );
-    let more = auth.create_api_token(&reading, new(Access::Write, "more", 1));
+    let more = auth.create_api_token(&reading, new(Access::Write, "more", 1), presence);
     assert_eq!(code(more.await), ErrorCode::NotPermitted);
     for (name, days) in [("", 1), ("\n", 1), ("x", 0), ("x", 3_651)] {
-        let refused = auth.create_api_token(&permission, new(Access::Read, name, days));
+        let refused = auth.create_api_token(&permission, new(Access::Read, name, days), presence);
         assert_eq!(
             code(refused.await),
             ErrorCode::BadRequest,

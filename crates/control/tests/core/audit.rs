@@ -22,7 +22,7 @@ async fn sign_ins_and_lock_outs_are_logged() {
         .unwrap();
     rig.control
         .devices()
-        .download_config(&lina, phone.id)
+        .download_config(&lina, phone.id, None)
         .await
         .unwrap();
     let right = Secret::new(PASSWORD);
@@ -45,6 +45,11 @@ async fn sign_ins_and_lock_outs_are_logged() {
         ("device.config", "lina/Phone"),
         ("session.begin", "lina"),
         ("session.refused", "lina"),
+        ("session.refused", "lina"),
+        ("session.refused", "lina"),
+        ("session.refused", "lina"),
+        ("session.refused", "lina"),
+        ("session.limited", "lina"),
     ];
     let expected = expected.map(|(a, o)| (a.to_owned(), o.to_owned()));
     assert_eq!(log(&rig).await, expected);

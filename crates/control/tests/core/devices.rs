@@ -16,7 +16,12 @@ async fn a_new_device_has_a_peer_and_a_configuration() {
         .await
         .unwrap();
     assert_eq!(view.address, "10.88.1.2");
-    let config = rig.control.devices().config(&lina, view.id).await.unwrap();
+    let config = rig
+        .control
+        .devices()
+        .config(&lina, view.id, None)
+        .await
+        .unwrap();
     assert_eq!(config.endpoint, "vpn.example.org:51821");
     assert_eq!(config.private_key.public().to_string(), view.public_key);
     let peers: Vec<_> = rig.machine.state().interfaces[&Slot::FIRST]

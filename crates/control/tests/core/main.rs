@@ -6,6 +6,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod account;
 mod api;
 mod audit;
 mod capacity;
@@ -20,6 +21,8 @@ mod restore;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod sign_ups;
+mod sleep;
 mod tenants;
 mod tickets;
 mod watch;

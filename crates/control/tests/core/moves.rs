@@ -56,10 +56,6 @@ async fn a_move_that_cannot_be_is_refused_at_once() {
     let lina = i.rig.tenant("lina").await;
     let home = i.node_of(&lina).await;
     let (nodes, operator) = (i.rig.control.nodes(), &i.operator);
-    let refused = nodes.move_tenant(operator, &lina, None, false).await;
-    assert_eq!(refused.unwrap_err().message, Message::MoveNeedsWithoutData);
-    let refused = nodes.drain(operator, node, false).await;
-    assert_eq!(refused.unwrap_err().message, Message::MoveNeedsWithoutData);
     let refused = nodes.move_tenant(operator, &lina, Some(home), true).await;
     assert_eq!(code(refused), ErrorCode::MoveRefused);
     let unknown = nodes.move_tenant(operator, &lina, Some(NodeId(99)), true);
@@ -149,6 +145,78 @@ async fn a_tenant_moves_where_there_is_room_and_its_slot() {
     nodes.heard(full, "1.0").await;
     i.carried_out_later().await;
     assert_eq!(i.node_of(&lina).await, full);
+}
+
+#[tokio::test]
+async fn what_adguard_home_has_stored_goes_along() {
+    let i = Installation::with(9, true).await;
+    let lina = i.rig.tenant("lina").await;
+    let worker = i.worker("fra1", 9).await;
+    let (nodes, operator) = (i.rig.control.nodes(), &i.operator);
+    let kinds = async || {
+        let events = i.rig.store.tenant_events(&lina, 20).await.unwrap();
+        let kinds = events.into_iter().map(|e| e.kind);
+        kinds
+            .filter(|kind| kind.starts_with("tenant."))
+            .collect::<Vec<_>>()
+    };
+    // A node of the version before: it stays where it is, and says why, once.
+    let begun = nodes
+        .move_tenant(operator, &lina, Some(worker), false)
+        .await;
+    begun.unwrap();
+    assert_eq!(i.settled().await[0].message, Message::CopyUnsupported);
+    let copied = nodes.move_of(operator, &lina).await.unwrap().unwrap();
+    assert_eq!(copied.copied_bytes, Some(0));
+    // The new node refuses what comes.
+    let too_large = Problem {
+        code: ErrorCode::MoveRefused,
+        message: Message::CopyTooLarge { mebibytes: 512 },
+    };
+    let archive = vec![Ok(b"archive".as_slice().into()); 3];
+    i.folders.answers().archive = Some(archive);
+    i.folders.answers().receipt = Err(too_large.clone());
+    for _ in 0..2 {
+        let reads = i.folders.read_folders().len();
+        i.rig.clock.advance(15_000);
+        nodes.heard(worker, "1.0").await;
+        let again = async {
+            while i.folders.ended_copies().len() < 2 * (reads + 1) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(TIMEOUT, again).await.unwrap();
+        assert_eq!(i.node_of(&lina).await, LOCAL_NODE);
+    }
+    assert_eq!(i.settled().await, [too_large]);
+    assert_eq!(kinds().await, ["tenant.move_failed", "tenant.move_failed"]);
+    let ended = i.folders.ended_copies();
+    assert_eq!((ended[0].node, ended[1].node), (LOCAL_NODE, worker));
+    // Two passes, of which the last is final.
+    let reads = i.folders.read_folders().len();
+    i.folders.answers().receipt = Ok(protocol::FolderReceipt {
+        bytes: 5 << 20,
+        files: 9,
+    });
+    nodes.heard(worker, "1.0").await;
+    i.carried_out_later().await;
+    assert_eq!(i.node_of(&lina).await, worker);
+    let reads = i.folders.read_folders().split_off(reads);
+    assert!(!reads[0].is_last && reads[1].is_last && reads.len() == 2);
+    assert_eq!((&reads[0].id, reads[0].at.node), (&reads[1].id, LOCAL_NODE));
+    let written = i.folders.written_folders().pop().unwrap();
+    assert_eq!((written.copy.at.node, written.copy.is_last), (worker, true));
+    let record = i.rig.store.tenant(&lina).await.unwrap();
+    assert_eq!(written.owner, record.public_key);
+    assert_eq!(written.archive.unwrap(), b"archivearchivearchive");
+    assert_eq!(kinds().await[0], "tenant.moved_with_data");
+    // Back without: what an earlier copy has left there is forgotten first.
+    i.begin(&lina, Some(LOCAL_NODE)).await;
+    assert_eq!(i.settled().await, []);
+    assert_eq!(i.folders.written_folders().len(), 2);
+    let ended = i.folders.ended_copies().pop().unwrap();
+    assert_eq!(ended.node, LOCAL_NODE);
+    assert_eq!(kinds().await[0], "tenant.moved");
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@
 //! before.
 
 use crate::rig::{FROM, Rig, code, device, form};
-use domain::{AtLimit, ErrorCode, Failure, Field, OperatorScope, Plan};
+use domain::{AtLimit, ErrorCode, Failure, Field, OwnerScope, Plan};
 use store::LOCAL_NODE;
 
-fn operator() -> OperatorScope {
-    OperatorScope::issue("admin")
+fn operator() -> OwnerScope {
+    OwnerScope::issue("admin")
 }
 
 /// Returns the plan of the rig's tenants.

@@ -3,7 +3,7 @@
 
 use crate::rig::{Options, Rig, code, device};
 use domain::{
-    AtLimit, ErrorCode, OperatorScope, Plan, PublicKey, QuotaState, TenantScope, Timestamp,
+    AtLimit, ErrorCode, OwnerScope, Plan, PublicKey, QuotaState, TenantScope, Timestamp,
     view::DataView,
 };
 use protocol::TenantLimits;
@@ -16,8 +16,8 @@ const DAY: i64 = 86_400_000;
 const DECEMBER: Timestamp = Timestamp::from_secs(1_796_083_200);
 const JANUARY: Timestamp = Timestamp::from_secs(1_798_761_600);
 
-fn operator() -> OperatorScope {
-    OperatorScope::issue("admin")
+fn operator() -> OwnerScope {
+    OwnerScope::issue("admin")
 }
 
 /// Gives the plan of the rig's tenants 10 MB, so that it is read several times a second.

@@ -3,7 +3,7 @@
 use crate::rig::{FROM, Options, Rig, code, form};
 use agent::{ContainerUse, DiskLimits, DiskUse, FileSystem, Resources};
 use async_trait::async_trait;
-use domain::{ErrorCode, Message, OperatorScope, Slot, TenantName, view::ResourcesView};
+use domain::{ErrorCode, Message, OwnerScope, Slot, TenantName, view::ResourcesView};
 use provisioning::{ports::PortResult, spec::DnsInstance};
 use std::{
     collections::BTreeMap,
@@ -77,7 +77,7 @@ async fn rig() -> (Rig, Arc<Machine>) {
 
 /// Waits until the operator's table satisfies the condition, and returns it.
 async fn wait_until(rig: &Rig, condition: impl Fn(&ResourcesView) -> bool) -> ResourcesView {
-    let operator = OperatorScope::issue("admin");
+    let operator = OwnerScope::issue("admin");
     for _ in 0..1_000 {
         let view = rig.control.operators().resources(&operator).await.unwrap();
         if condition(&view) {

@@ -5,9 +5,9 @@
 use crate::rig::{FROM, PASSWORD, device, form, ports, settings::control_settings};
 use agent::{Agent, FeedSource, SpecCheckpoint};
 use async_trait::async_trait;
-use control::{Audience, Control, ControlParts, Entropy, StoreSpecs};
+use control::{Audience, Control, ControlParts, Entropy, PresentedTicket, StoreSpecs};
 use domain::{
-    Message, OperatorScope, Problem, PublicKey, Secret, Slot, SystemClock, TenantScope,
+    Message, OwnerScope, Problem, PublicKey, Secret, Slot, SystemClock, TenantScope,
     view::{DeviceView, OperatorView},
 };
 use protocol::{Nodes, SpecAnswer, SpecFeed};
@@ -109,8 +109,8 @@ impl Installation {
         let ticket = self.control.tenants().sign_up(form(name), FROM).await;
         let ticket = ticket.unwrap();
         let (auth, host) = (self.control.auth(), ticket.name);
-        let ticket = ticket.ticket.expose();
-        let redeemed = auth.redeem(Audience::Dashboard, &host, ticket).await;
+        let ticket = PresentedTicket::Cookie(ticket.ticket.expose());
+        let redeemed = auth.redeem(Audience::Dashboard, &host, ticket, FROM).await;
         redeemed.unwrap().scope
     }
 
@@ -120,7 +120,7 @@ impl Installation {
     }
 
     async fn overview(&self) -> OperatorView {
-        let operator = OperatorScope::issue("admin");
+        let operator = OwnerScope::issue("admin");
         self.control.operators().overview(&operator).await.unwrap()
     }
 

@@ -19,13 +19,11 @@ async fn a_sixth_wrong_password_has_to_wait() {
     // The right password has to wait as well.
     let refused = sign_in("lina", &right, FROM).await;
     assert_eq!(code(refused), ErrorCode::TooManyTries);
-    // The address waits whatever name it tries, and the account whatever address
-    // tries it.
+    // The address waits whatever name it tries; the account has others that may try.
     let refused = sign_in("nobody", &wrong, FROM).await;
     assert_eq!(code(refused), ErrorCode::TooManyTries);
     let other: IpAddr = "192.0.2.7".parse().unwrap();
-    let refused = sign_in("lina", &right, other).await;
-    assert_eq!(code(refused), ErrorCode::TooManyTries);
+    assert!(sign_in("lina", &right, other).await.is_ok());
     rig.clock.advance(61_000);
     assert!(sign_in("lina", &right, FROM).await.is_ok());
     assert_eq!(

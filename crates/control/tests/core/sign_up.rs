@@ -1,7 +1,7 @@
 //! Sign-up: its form, its limits, and concurrent requests.
 
 use crate::rig::{FROM, Options, PASSWORD, Rig, code, form};
-use control::{Audience, Entropy, SignUp};
+use control::{Audience, Entropy, PresentedTicket, SignUp};
 use domain::{ErrorCode, Message, Secret, Slot, TenantName};
 use seal::Sealer;
 use std::{
@@ -18,6 +18,7 @@ async fn a_wrong_form_is_refused_at_its_field() {
         name: name.into(),
         password: Secret::new(password),
         plan: plan.into(),
+        invitation: None,
     };
     let (long_name, long_password) = ("x".repeat(10_000), "y".repeat(100_000));
     for (form, expected) in [
@@ -165,7 +166,12 @@ async fn concurrent_sign_ups_share_nothing() {
         let scope = rig
             .control
             .auth()
-            .redeem(Audience::Dashboard, &ticket.name, ticket.ticket.expose())
+            .redeem(
+                Audience::Dashboard,
+                &ticket.name,
+                PresentedTicket::Cookie(ticket.ticket.expose()),
+                FROM,
+            )
             .await
             .unwrap()
             .scope;
@@ -186,4 +192,26 @@ async fn concurrent_sign_ups_share_nothing() {
         }
     }
     assert_eq!(succeeded, 1);
+}
+
+#[tokio::test]
+async fn questions_for_names_are_counted_by_address() {
+    let rig = Rig::with(Options {
+        sign_ups_per_hour: 1,
+        ..Options::default()
+    })
+    .await;
+    let ask = |from: [u8; 4]| {
+        rig.control
+            .tenants()
+            .answer_name_check("fresh", from.into())
+    };
+    for _ in 0..60 {
+        ask([192, 0, 2, 1]).await.unwrap();
+    }
+    let refused = ask([192, 0, 2, 1]).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::TooManyTries);
+    assert!(ask([192, 0, 2, 2]).await.is_ok(), "another address");
+    // A sign-up is counted by itself.
+    assert!(rig.control.tenants().check_name("fresh").await.is_ok());
 }

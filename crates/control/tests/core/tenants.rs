@@ -1,7 +1,7 @@
 //! Tenants: what is visible to others, problems of the machine, deletion.
 
 use crate::rig::{FROM, PASSWORD, Rig, code, device};
-use control::{Audience, DeviceChange};
+use control::{Audience, DeviceChange, PresentedTicket};
 use domain::{DeviceId, ErrorCode, Secret, Slot, TenantId, TenantName, TenantScope};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn another_tenants_objects_are_not_found() {
         assert_eq!(code(c.devices().get(&omar, id).await), ErrorCode::NotFound);
         let page = c.devices().page(&omar, id).await;
         assert_eq!(code(page), ErrorCode::NotFound);
-        let config = c.devices().config(&omar, id).await.map(|_| ());
+        let config = c.devices().config(&omar, id, None).await.map(|_| ());
         assert_eq!(code(config), ErrorCode::NotFound);
         let change = DeviceChange {
             mesh: Some(false),
@@ -39,11 +39,18 @@ async fn another_tenants_objects_are_not_found() {
         .sign_in("lina", &password, FROM)
         .await
         .unwrap()
+        .done()
+        .unwrap()
         .ticket;
     let host = TenantName::parse("omar").unwrap();
     let redeemed = c
         .auth()
-        .redeem(Audience::Dashboard, &host, ticket.expose())
+        .redeem(
+            Audience::Dashboard,
+            &host,
+            PresentedTicket::Cookie(ticket.expose()),
+            FROM,
+        )
         .await;
     assert_eq!(code(redeemed), ErrorCode::TicketInvalid);
     let unknown = TenantScope::issue(TenantId(4711), host, "omar");

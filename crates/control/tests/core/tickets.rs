@@ -1,7 +1,7 @@
 //! One-time tickets.
 
 use crate::rig::{FROM, PASSWORD, Rig, code, form};
-use control::Audience;
+use control::{Audience, PresentedTicket};
 use domain::{ErrorCode, Secret, TenantName};
 
 #[tokio::test]
@@ -11,13 +11,18 @@ async fn a_ticket_is_valid_once_for_one_audience() {
         let lina = TenantName::parse("lina").unwrap();
         rig.control
             .auth()
-            .redeem(audience, &lina, ticket.expose())
+            .redeem(
+                audience,
+                &lina,
+                PresentedTicket::Cookie(ticket.expose()),
+                FROM,
+            )
             .await
     };
     let sign_in = async || {
         let password = Secret::new(PASSWORD);
         let ticket = rig.control.auth().sign_in("lina", &password, FROM).await;
-        ticket.unwrap().ticket
+        ticket.unwrap().done().unwrap().ticket
     };
     let first = rig.control.tenants().sign_up(form("lina"), FROM).await;
     let first = first.unwrap().ticket;

@@ -4,14 +4,14 @@ use crate::rig::{FROM, Options, Rig, code, device, form};
 use async_trait::async_trait;
 use control::{Certificates, IssuedCertificate, JoinToken, WorkerAccess};
 use domain::{
-    ErrorCode, Failure, Message, NodeId, NodeStanding, OperatorScope, Problem, Secret, Slot,
+    ErrorCode, Failure, Message, NodeId, NodeStanding, OwnerScope, Problem, Secret, Slot,
     TenantName, Timestamp,
     view::{NodeRow, QueryCounts, WorkersAllowed},
 };
 use futures_util::stream::{BoxStream, StreamExt, pending};
 use protocol::{
-    CapacityEstimate, DnsStream, Location, MachineState, NodeState, NodeStatistics, Nodes,
-    Reported, ResourceUsage, TenantState,
+    CapacityEstimate, DnsStream, FolderCopy, FolderOwner, FolderReceipt, FolderStream, Location,
+    MachineState, NodeState, NodeStatistics, Nodes, Reported, ResourceUsage, TenantState,
     wire::{JoinAnswer, JoinRequest, RenewRequest},
 };
 use std::{
@@ -22,6 +22,7 @@ use std::{
     },
 };
 use store::{AuthorityPem, CertificateRecord, LOCAL_NODE};
+use testkit::fakes::FakeNodes;
 
 const DAY: i64 = 86_400_000;
 
@@ -80,6 +81,8 @@ impl Certificates for FakeCertificates {
 struct WithWorkers {
     local: Arc<dyn Nodes>,
     workers: Arc<Mutex<BTreeMap<NodeId, u32>>>,
+    /// Answers for all of them what is asked about folders.
+    folders: FakeNodes,
 }
 
 impl WithWorkers {
@@ -171,13 +174,32 @@ impl Nodes for WithWorkers {
     async fn dns_counts(&self, at: Location, name: &TenantName) -> Result<QueryCounts, Problem> {
         self.local.dns_counts(at, name).await
     }
+
+    async fn read_folder(&self, copy: &FolderCopy) -> Result<FolderStream, Problem> {
+        self.folders.read_folder(copy).await
+    }
+
+    async fn write_folder(
+        &self,
+        copy: &FolderCopy,
+        owner: &FolderOwner,
+        archive: FolderStream,
+    ) -> Result<FolderReceipt, Problem> {
+        self.folders.write_folder(copy, owner, archive).await
+    }
+
+    async fn end_copy(&self, at: Location, name: &TenantName) -> Result<(), Problem> {
+        self.folders.end_copy(at, name).await
+    }
 }
 
 /// An installation that takes workers.
 pub struct Installation {
     pub rig: Rig,
     pub workers: Arc<Mutex<BTreeMap<NodeId, u32>>>,
-    pub operator: OperatorScope,
+    /// What all nodes answer about folders.
+    pub folders: FakeNodes,
+    pub operator: OwnerScope,
 }
 
 impl Installation {
@@ -190,6 +212,8 @@ impl Installation {
     pub async fn with(max_tenants: u32, runs_jobs: bool) -> Self {
         let workers = Arc::<Mutex<BTreeMap<_, _>>>::default();
         let all = workers.clone();
+        let folders = FakeNodes::new(LOCAL_NODE);
+        let answering = folders.clone();
         let rig = Rig::with(Options {
             max_tenants: Some(max_tenants),
             workers: WorkerAccess::Allowed {
@@ -197,8 +221,12 @@ impl Installation {
                 certificates: Arc::new(FakeCertificates::default()),
             },
             with_nodes: Box::new(move |local| {
-                let workers = all;
-                Arc::new(WithWorkers { local, workers })
+                let (workers, folders) = (all, answering);
+                Arc::new(WithWorkers {
+                    local,
+                    workers,
+                    folders,
+                })
             }),
             runs_jobs,
             ..Options::default()
@@ -207,7 +235,8 @@ impl Installation {
         Self {
             rig,
             workers,
-            operator: OperatorScope::issue("admin"),
+            folders,
+            operator: OwnerScope::issue("admin"),
         }
     }
 
@@ -307,7 +336,7 @@ async fn a_machine_becomes_a_node_with_a_token() {
 #[tokio::test]
 async fn an_installation_on_sqlite_takes_no_worker() {
     let rig = Rig::new().await;
-    let (nodes, operator) = (rig.control.nodes(), OperatorScope::issue("admin"));
+    let (nodes, operator) = (rig.control.nodes(), OwnerScope::issue("admin"));
     let refused = nodes.create_token(&operator, None).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::WorkersUnavailable);
     assert_eq!(refused.message, Message::WorkersNeedPostgres);
@@ -472,7 +501,7 @@ async fn a_devices_endpoint_is_its_own_node() {
             Some(device) => device.id,
             None => devices.add(scope, device("Phone")).await.unwrap().id,
         };
-        devices.config(scope, added).await.map(|c| c.endpoint)
+        devices.config(scope, added, None).await.map(|c| c.endpoint)
     };
     assert_eq!(endpoint(&here).await.unwrap(), "vpn.example.org:51821");
     assert_eq!(endpoint(&there).await.unwrap(), "fra1.example.org:51821");

@@ -5,12 +5,12 @@ pub mod settings;
 
 use agent::{Agent, DiskLimits, FeedSource, Resources};
 use control::{
-    Audience, Control, ControlParts, ControlSettings, Entropy, NewDevice, SignUp, StoreSpecs,
-    WorkerAccess,
+    Audience, Control, ControlParts, ControlSettings, Entropy, NewDevice, PresentedTicket, SignUp,
+    StoreSpecs, WorkerAccess,
 };
 use domain::{
-    Clock, ErrorCode, Failure, FilterPolicy, OperatorScope, Routing, Secret, Slot, SystemClock,
-    TenantName, TenantScope, Timestamp, view::OperatorView,
+    Clock, ErrorCode, Failure, FilterPolicy, OwnerScope, Routing, Secret, SignUpMode, Slot,
+    SystemClock, TenantName, TenantScope, Timestamp, view::OperatorView,
 };
 use protocol::Nodes;
 use provisioning::{NodePorts, capacity::Memory};
@@ -39,6 +39,10 @@ pub struct Options {
     pub entropy: Entropy,
     pub excluded_slots: BTreeSet<Slot>,
     pub sign_ups_per_hour: u32,
+    pub sign_ups_per_hour_total: u32,
+    pub sign_up: SignUpMode,
+    /// How long after its sign-up an unused tenant is put to sleep.
+    pub sleep_after: Duration,
     /// Where the node reads its memory, with the bytes to keep free.
     pub memory: Option<(Arc<dyn Memory>, Option<u64>)>,
     pub max_tenants: Option<u32>,
@@ -60,6 +64,9 @@ impl Default for Options {
             entropy: Entropy::system(),
             excluded_slots: BTreeSet::new(),
             sign_ups_per_hour: 0,
+            sign_ups_per_hour_total: 0,
+            sign_up: SignUpMode::Open,
+            sleep_after: Duration::ZERO,
             memory: None,
             max_tenants: None,
             resources: None,
@@ -126,6 +133,9 @@ impl Rig {
             settings: ControlSettings {
                 max_tenants: options.max_tenants,
                 sign_ups_per_hour: options.sign_ups_per_hour,
+                sign_ups_per_hour_total: options.sign_ups_per_hour_total,
+                sign_up: options.sign_up,
+                sleep_after: options.sleep_after,
                 ..control_settings(options.excluded_slots)
             },
             workers: options.workers,
@@ -154,10 +164,20 @@ impl Rig {
             .unwrap();
         self.control
             .auth()
-            .redeem(Audience::Dashboard, &ticket.name, ticket.ticket.expose())
+            .redeem(
+                Audience::Dashboard,
+                &ticket.name,
+                PresentedTicket::Cookie(ticket.ticket.expose()),
+                FROM,
+            )
             .await
             .unwrap()
             .scope
+    }
+
+    /// Makes the first operator through its link, and returns its name and password.
+    pub async fn first_operator(&self) -> (String, Secret) {
+        first_operator(&self.control).await
     }
 
     /// Returns the permission of a tenant that exists.
@@ -184,9 +204,20 @@ impl Rig {
 
     /// Returns the content of the operator's page.
     pub async fn operator_view(&self) -> OperatorView {
-        let operator = OperatorScope::issue("admin");
+        let operator = OwnerScope::issue("admin");
         self.control.operators().overview(&operator).await.unwrap()
     }
+}
+
+/// Makes the first operator of an installation through its link.
+pub async fn first_operator(control: &Control) -> (String, Secret) {
+    let operators = control.operators();
+    let link = operators.first_link().await.unwrap().unwrap();
+    let password = Secret::new(PASSWORD);
+    let accepted = operators
+        .accept(&link.token, "admin", &password, FROM)
+        .await;
+    (accepted.unwrap(), password)
 }
 
 /// Returns the ports of a node over the machine.
@@ -210,6 +241,7 @@ pub fn form(name: &str) -> SignUp {
         name: name.to_owned(),
         password: Secret::new(PASSWORD),
         plan: "personal".to_owned(),
+        invitation: None,
     }
 }
 

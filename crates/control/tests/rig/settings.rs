@@ -15,7 +15,11 @@ pub fn control_settings(excluded: BTreeSet<Slot>) -> ControlSettings {
         local: Some(LOCAL_NODE),
         excluded_slots: excluded,
         max_tenants: None,
+        base_url: "https://vpn.example.org".to_owned(),
+        sign_up: domain::SignUpMode::Open,
         sign_ups_per_hour: 0,
+        sign_ups_per_hour_total: 0,
+        sleep_after: std::time::Duration::ZERO,
         forward_time: std::time::Duration::from_secs(86_400),
         time_zone: "UTC".to_owned(),
     }

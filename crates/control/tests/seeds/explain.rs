@@ -126,7 +126,11 @@ fn check_lines_written_alone(
     for row in alone {
         let key = (row.actor.clone(), row.action.clone());
         let may = match row.action.as_str() {
-            "session.refused" => may_be_locked_out(&row.object),
+            "session.refused" => {
+                let refused = step.iter().filter(|o| may_be_refused(o, &row.object));
+                alone.iter().filter(|r| *r == row).count() <= refused.count()
+            }
+            "session.limited" => may_be_locked_out(&row.object),
             _ => {
                 let same = |r: &&AuditLine| r.actor == row.actor && r.action == row.action;
                 let written = alone.iter().filter(same).count();
@@ -138,6 +142,15 @@ fn check_lines_written_alone(
         }
     }
     Ok(())
+}
+
+/// Returns whether an operation may have been a sign-in with a wrong password of that name.
+fn may_be_refused(operation: &Operation, account: &str) -> bool {
+    let is_refused = matches!(
+        operation.answer,
+        Answer::Lost | Answer::Refused(ErrorCode::SignInRefused)
+    );
+    matches!(&operation.request, Request::SignIn { name, .. } if name == account) && is_refused
 }
 
 struct Search<'a> {

@@ -261,13 +261,10 @@ impl History {
     async fn run_steps(&mut self, process: &Process, last: bool) -> Result<(), String> {
         // First, what the last process left.
         self.settle(process).await?;
-        let operator = process.control.operators().ensure_first();
-        if let Ok(Some((_, password))) = entropy::with(OPERATOR_SEED, &self.secrets, operator).await
-        {
-            self.secrets
-                .lock()
-                .unwrap()
-                .push(password.expose().to_owned());
+        let operator = process.control.operators().first_link();
+        if let Ok(Some(link)) = entropy::with(OPERATOR_SEED, &self.secrets, operator).await {
+            let mut secrets = self.secrets.lock().unwrap();
+            secrets.push(link.token.expose().to_owned());
         }
         let steps = 3 + self.generator.rng().below(8);
         for _ in 0..steps {

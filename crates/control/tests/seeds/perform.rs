@@ -3,9 +3,9 @@
 use super::operations::{
     Answer, DeviceRef, DeviceSnapshot, Operation, Payload, Request, TenantRef,
 };
-use control::{Audience, Control, DeviceChange, NewDevice, SignUp};
+use control::{Audience, Control, DeviceChange, NewDevice, PresentedTicket, SignUp};
 use domain::{
-    ErrorCode, Failure, Message, OperatorScope, PublicKey, Routing, Secret, Slot, TenantScope,
+    ErrorCode, Failure, Message, OwnerScope, PublicKey, Routing, Secret, Slot, TenantScope,
     view::DeviceView,
 };
 use std::{
@@ -49,7 +49,7 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
     let from = IpAddr::V4(Ipv4Addr::new(100, a, b, c));
     let actor = operation.actor();
     let scope = |tenant: &TenantRef| TenantScope::issue(tenant.id, tenant.name.clone(), &actor);
-    let operator = OperatorScope::issue(format!("op{}", operation.number));
+    let operator = OwnerScope::issue(format!("op{}", operation.number));
     match &operation.request {
         Request::SignUp {
             name,
@@ -61,17 +61,21 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
                 name: name.clone(),
                 password: Secret::new(password.as_str()),
                 plan: (*plan).to_owned(),
+                invitation: None,
             };
             let ticket = control.tenants().sign_up(form, from).await?;
             Ok(Payload::Ticket(ticket.ticket.expose().to_owned()))
         }
         Request::SignIn { name, password, .. } => {
             let password = Secret::new(password.as_str());
-            let ticket = control.auth().sign_in(name, &password, from).await?;
+            let step = control.auth().sign_in(name, &password, from).await?;
+            let ticket = step.done().expect("there is no second factor");
             Ok(Payload::Ticket(ticket.ticket.expose().to_owned()))
         }
         Request::Redeem { ticket, host } => {
-            let redeemed = control.auth().redeem(Audience::Dashboard, host, ticket);
+            let ticket = PresentedTicket::Cookie(ticket);
+            let auth = control.auth();
+            let redeemed = auth.redeem(Audience::Dashboard, host, ticket, from);
             Ok(Payload::SignedIn(redeemed.await?.scope.tenant()))
         }
         Request::AddDevice {
@@ -118,9 +122,12 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
             Ok(payload(&found, false))
         }
         Request::DownloadConfig { tenant, device } => {
+            // As at the command line: whether a person is present is another test's question.
+            let by = control.auth().command_line_request(None);
+            let presence = control.account().presence_of_request(&by).await?;
             let (found, config) = control
                 .devices()
-                .download_config(&scope(tenant), device.id)
+                .download_config(&scope(tenant), device.id, presence)
                 .await?;
             let key = config.private_key.public();
             assert_eq!(key, device.key, "the configuration of another device");

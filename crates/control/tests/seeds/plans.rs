@@ -1,7 +1,7 @@
 //! The operator changes what plans give, while clients work and the process may die.
 
 use control::Control;
-use domain::{AtLimit, Failure, OperatorScope, Plan};
+use domain::{AtLimit, Failure, OwnerScope, Plan};
 use testkit::sim::rng::SplitMix64;
 
 /// The plans that tenants of a history have.
@@ -33,7 +33,7 @@ impl PlanChange {
 
     /// Changes the plan.
     pub async fn perform(self, control: &Control) -> Result<(), Failure> {
-        let operator = OperatorScope::issue("plans");
+        let operator = OwnerScope::issue("plans");
         let before = control.plans().get(&operator, self.plan).await?;
         let plan = Plan {
             monthly_bytes: self.monthly_bytes,

@@ -115,12 +115,14 @@ impl Rig {
     pub async fn tenant(&self, name: &str, devices: u8) -> (TenantScope, Vec<DeviceRecord>) {
         let name = TenantName::parse(name).unwrap();
         let new = NewTenant {
+            actor: None,
             name: name.clone(),
             password_hash: Secret::new("hash"),
             plan: "home".to_owned(),
             private_key: samples::key(1, 0),
             dns_password: Secret::new("dns"),
             time_zone: "UTC".to_owned(),
+            invitation: None,
             dns_password_hash: "hash".to_owned(),
             now: SystemClock.now(),
         };

@@ -3,6 +3,7 @@
 use super::{CapacityView, DiskView};
 use crate::{
     id::NodeId,
+    message::Message,
     node::{MoveReason, NodeStanding},
     status::Problem,
     tenant_name::TenantName,
@@ -58,6 +59,8 @@ pub struct NodesView {
     pub nodes: Vec<NodeRow>,
     /// The moves that are still to be carried out, in that order.
     pub moves: Vec<MoveRow>,
+    /// Why workers do not connect to each control plane, if there are several.
+    pub unreached: Option<Message>,
 }
 
 /// A move that is still to be carried out.
@@ -70,6 +73,9 @@ pub struct MoveRow {
     pub to: Option<NodeId>,
     pub reason: MoveReason,
     pub begun_at: Timestamp,
+    /// How many bytes of what AdGuard Home has stored the present attempt has copied; `None`
+    /// if they stay behind.
+    pub copied_bytes: Option<u64>,
     /// Why the last attempt failed. It is tried again.
     pub problem: Option<Problem>,
 }

@@ -177,6 +177,7 @@ impl Nodes for VirtualNode {
             }),
             problem: None,
             disk: None,
+            max_tenants: None,
         })
     }
 

@@ -241,7 +241,7 @@ async fn pass_on_nudges(worker: &WorkerEntry, connection: &CallConnection) -> En
 }
 
 /// Stores that the worker is heard, and ends once its certificate is not admitted.
-async fn keep_admitted(shared: &Shared, worker: &WorkerEntry, serial: &str) -> Ended {
+async fn keep_admitted(shared: &Shared, worker: &Arc<WorkerEntry>, serial: &str) -> Ended {
     let mut stored = Instant::now();
     loop {
         tokio::time::sleep(ADMISSION_INTERVAL).await;

@@ -5,9 +5,9 @@ use super::tunnel::Tunnel;
 use bytes::Bytes;
 use domain::{ErrorCode, Message, Problem, Slot, TenantName, Timestamp};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, Limited, combinators::UnsyncBoxBody};
 use hyper::{
-    body::Incoming,
+    body::{Body, Incoming},
     client::conn::http2::{self, SendRequest},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -73,6 +73,17 @@ fn damaged(why: &dyn Display) -> Problem {
     }
 }
 
+/// What a call carries: nothing, or the archive of a folder.
+pub(super) type CallBody = UnsyncBoxBody<Bytes, io::Error>;
+
+/// Returns the body of a call.
+pub(super) fn call_body<B>(body: B) -> CallBody
+where
+    B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
+{
+    body.boxed_unsync()
+}
+
 /// A worker's process that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Presence {
@@ -84,7 +95,7 @@ pub(super) struct Presence {
 pub(super) struct CallConnection {
     /// The serial number of the worker's certificate.
     pub serial: String,
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<CallBody>,
     driver: AbortHandle,
     tunnels: Arc<Semaphore>,
     /// What the worker's process calls itself, once it has said so.
@@ -143,13 +154,29 @@ impl CallConnection {
         self.instance.get().map(String::as_str)
     }
 
-    async fn send(
+    /// Calls the worker.
+    ///
+    /// # Errors
+    /// `NodeUnreachable`.
+    pub(super) async fn send(
         &self,
         method: Method,
         uri: impl TryInto<Uri, Error: Into<http::Error>>,
     ) -> Result<Response<Incoming>, Problem> {
+        let nothing = Empty::new().map_err(io::Error::other);
         let request = Request::builder().method(method).uri(uri);
-        let request = request.body(Empty::new()).map_err(|e| damaged(&e))?;
+        self.send_request(request.body(call_body(nothing))).await
+    }
+
+    /// Does the same with a whole request.
+    ///
+    /// # Errors
+    /// `NodeUnreachable`.
+    pub(super) async fn send_request(
+        &self,
+        request: http::Result<Request<CallBody>>,
+    ) -> Result<Response<Incoming>, Problem> {
+        let request = request.map_err(|e| damaged(&e))?;
         let mut sender = self.sender.clone();
         let answer = async {
             sender.ready().await?;
@@ -298,12 +325,12 @@ impl CallConnection {
 }
 
 /// Returns the URI of a path; HTTP/2 wants a whole one, whose host means nothing here.
-fn uri(path: &str) -> String {
+pub(super) fn uri(path: &str) -> String {
     format!("https://worker{path}")
 }
 
 /// Reads the problem that a worker answers with.
-async fn problem_of(answer: Response<Incoming>) -> Problem {
+pub(super) async fn problem_of(answer: Response<Incoming>) -> Problem {
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_PROBLEM_BYTES)
         .collect()

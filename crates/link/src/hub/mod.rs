@@ -12,6 +12,7 @@ mod calls;
 mod clock_offset;
 mod connection;
 mod events;
+mod folder;
 mod limits;
 mod lines;
 mod listener;
@@ -60,6 +61,11 @@ impl Hub {
         shutdown: impl Future<Output = ()> + Send,
     ) {
         listener::run(self.shared.clone(), listener, tls, shutdown).await;
+    }
+
+    /// Returns how many workers have a connection for calls.
+    pub fn connected(&self) -> usize {
+        self.shared.connected()
     }
 
     /// Returns the workers as nodes.

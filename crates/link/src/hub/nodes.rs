@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use domain::{NodeId, Problem, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::BoxStream;
 use protocol::{
-    DnsStream, Location, MachineState, NodeState, NodeStatistics, Nodes, ReadingOrder, Reported,
-    ResourceUsage, TenantState, wire::RESOURCES,
+    DnsStream, FolderCopy, FolderOwner, FolderReceipt, FolderStream, Location, MachineState,
+    NodeState, NodeStatistics, Nodes, ReadingOrder, Reported, ResourceUsage, TenantState,
+    wire::RESOURCES,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -118,5 +119,23 @@ impl Nodes for WorkerNodes {
 
     async fn dns_counts(&self, at: Location, name: &TenantName) -> Result<QueryCounts, Problem> {
         self.connected(at.node)?.dns_counts(at.slot, name).await
+    }
+
+    async fn read_folder(&self, copy: &FolderCopy) -> Result<FolderStream, Problem> {
+        self.connected(copy.at.node)?.read_folder(copy).await
+    }
+
+    async fn write_folder(
+        &self,
+        copy: &FolderCopy,
+        owner: &FolderOwner,
+        archive: FolderStream,
+    ) -> Result<FolderReceipt, Problem> {
+        let connection = self.connected(copy.at.node)?;
+        connection.write_folder(copy, owner, archive).await
+    }
+
+    async fn end_copy(&self, at: Location, name: &TenantName) -> Result<(), Problem> {
+        self.connected(at.node)?.end_copy(at.slot, name).await
     }
 }

@@ -157,6 +157,7 @@ impl Client {
         let instance = request.headers().get(INSTANCE);
         let instance = instance.and_then(|value| value.to_str().ok());
         self.check_instance(&worker, instance).await?;
+        worker.note_query();
         // Its end says that the question is not here any more.
         let mut nudges = worker.nudges.subscribe();
         let polling = polls::poll(&self.shared, &worker, peer, &query, &mut nudges);

@@ -11,7 +11,10 @@ use super::{
 use domain::{Clock, NodeId, TenantName};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
@@ -33,7 +36,19 @@ pub(super) struct WorkerEntry {
     pub clock_offset: ClockOffset,
     /// Held while a new connection is compared with the present one.
     pub arrivals: tokio::sync::Mutex<Arrivals>,
+    /// Counts the worker's questions.
+    queries: AtomicU64,
+    /// Whether it is looked whether the worker asks again.
+    is_awaited: AtomicBool,
     connection: Mutex<Option<Arc<CallConnection>>>,
+}
+
+/// How long a worker may take to ask again, once its question was answered. A whole spec of
+/// 1,000 tenants takes longer, and then one nudge more costs a question that has no answer.
+const REPLY_TIME: Duration = Duration::from_secs(1);
+
+fn count(nudges: &watch::Sender<u64>) {
+    nudges.send_modify(|count| *count = count.wrapping_add(1));
 }
 
 /// How often a copy of a worker is reported at most.
@@ -89,13 +104,33 @@ impl WorkerEntry {
     }
 
     /// Makes the worker ask for its spec: its question is answered, if it is here. If it is
-    /// not, the worker is told on the connection for calls.
-    pub fn nudge(&self) {
-        let nudges = match self.nudges.receiver_count() {
-            0 => &self.distant_nudges,
-            _ => &self.nudges,
-        };
-        nudges.send_modify(|count| *count = count.wrapping_add(1));
+    /// not, the worker is told on the connection for calls; so it is if it does not ask again
+    /// within [`REPLY_TIME`], because the question may be one of a connection that is dead.
+    pub fn nudge(self: &Arc<Self>) {
+        if self.nudges.receiver_count() == 0 {
+            return count(&self.distant_nudges);
+        }
+        let queries = self.queries.load(Ordering::Relaxed);
+        count(&self.nudges);
+        // One look is enough for all nudges that come meanwhile.
+        let runtime = tokio::runtime::Handle::try_current();
+        if let Ok(runtime) = runtime
+            && !self.is_awaited.swap(true, Ordering::Relaxed)
+        {
+            let worker = self.clone();
+            runtime.spawn(async move {
+                tokio::time::sleep(REPLY_TIME).await;
+                worker.is_awaited.store(false, Ordering::Relaxed);
+                if worker.queries.load(Ordering::Relaxed) == queries {
+                    count(&worker.distant_nudges);
+                }
+            });
+        }
+    }
+
+    /// Notes that the worker asks for its spec.
+    pub fn note_query(&self) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -139,6 +174,8 @@ impl Shared {
                 distant_nudges: watch::Sender::default(),
                 clock_offset: ClockOffset::default(),
                 arrivals: tokio::sync::Mutex::default(),
+                queries: AtomicU64::default(),
+                is_awaited: AtomicBool::default(),
                 connection: Mutex::default(),
             })
         };
@@ -155,6 +192,12 @@ impl Shared {
         let workers = self.workers();
         let reporting = workers.values().filter(|worker| worker.state.is_known());
         reporting.map(|worker| worker.node).collect()
+    }
+
+    /// Returns how many workers have a connection for calls.
+    pub fn connected(&self) -> usize {
+        let workers = self.workers();
+        workers.values().filter(|w| w.connected().is_some()).count()
     }
 
     /// Returns whether another worker has a tenant of this name.

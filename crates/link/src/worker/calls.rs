@@ -9,17 +9,18 @@ use super::{
     dial::dial,
     error::LinkError,
     event_log::EventLog,
+    folder,
     readings::Readings,
+    responses::{Body, body, empty, json, problem, tenant},
     retry::{self, RECONNECT},
     state::{self, Greeting},
     tunnel::Tunnels,
     wakes::Wakes,
 };
-use bytes::Bytes;
-use domain::{Clock, ErrorCode, Message, NodeId, Problem, Slot, TenantName};
+use domain::{Clock, ErrorCode, Message, NodeId, Problem};
 use futures_util::StreamExt;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::StreamBody;
 use hyper::{
     body::{Frame, Incoming},
     server::conn::http2,
@@ -29,11 +30,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use protocol::{
     Location, NodeStatistics, Nodes, ReadingOrder,
     wire::{
-        CALLS, CLOCK, DNS_COUNTS, HEARTBEAT, INSTANCE, MAX_ANSWER_BYTES, NUDGE, PRESENCE, READING,
-        REQUESTS, RESOURCES, SILENCE, SINCE, STATE, STATISTICS,
+        CALLS, CLOCK, DNS_COUNTS, FOLDER, HEARTBEAT, INSTANCE, NUDGE, PRESENCE, READING, REQUESTS,
+        RESOURCES, SILENCE, SINCE, STATE, STATISTICS,
     },
 };
-use serde::Serialize;
 use std::{
     convert::Infallible,
     sync::{
@@ -49,8 +49,6 @@ const MAX_CALLS: u32 = 512;
 const FIRST_CALL: Duration = Duration::from_secs(30);
 /// How often the own address of one that was reached elsewhere is tried.
 const DETOUR_INTERVAL: Duration = Duration::from_secs(15);
-
-type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// What serves the calls.
 #[derive(Clone)]
@@ -213,6 +211,9 @@ impl Served {
         if request.method() == Method::CONNECT {
             return self.tunnel(request).await;
         }
+        if request.uri().path() == FOLDER {
+            return folder::answer(node, nodes, request).await;
+        }
         if request.method() != Method::GET {
             return empty(StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -226,7 +227,7 @@ impl Served {
                 let events = calls.events.read(&self.at.to_string());
                 let lines = state::lines(node, nodes.clone(), events, greeting);
                 let frames = lines.map(|line| Ok(Frame::data(line)));
-                Response::new(StreamBody::new(frames).boxed_unsync())
+                Response::new(body(StreamBody::new(frames)))
             }
             NUDGE => {
                 calls.wakes.nudge(&self.at);
@@ -278,30 +279,6 @@ fn earlier(uri: &Uri) -> Option<ReadingOrder> {
     ReadingOrder::parse(&text.replacen('.', " ", 1))
 }
 
-/// Reads `slot` and `name` of a query. Neither needs escapes.
-fn tenant(uri: &Uri) -> Option<(Slot, TenantName)> {
-    let query = uri.query()?;
-    let value = |key: &str| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(k, _)| *k == key).map(|(_, value)| value)
-    };
-    let slot = Slot::new(value("slot")?.parse().ok()?)?;
-    Some((slot, TenantName::parse(value("name")?).ok()?))
-}
-
-fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Empty::new().boxed_unsync());
-    *response.status_mut() = status;
-    response
-}
-
-fn problem(problem: &Problem) -> Response<Body> {
-    let body = serde_json::to_vec(problem).unwrap_or_default();
-    let mut response = Response::new(Full::from(body).boxed_unsync());
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response
-}
-
 /// Answers with the counters, and with when they were read.
 fn statistics(read: Result<NodeStatistics, Problem>) -> Response<Body> {
     let (orders, peers) = match read {
@@ -314,28 +291,5 @@ fn statistics(read: Result<NodeStatistics, Problem>) -> Response<Body> {
             response.headers_mut().insert(header, order);
         }
     }
-    response
-}
-
-fn json<T: Serialize>(answer: Result<T, Problem>) -> Response<Body> {
-    let damaged = Problem {
-        code: ErrorCode::Internal,
-        message: Message::WorkerAnswerDamaged,
-    };
-    let bytes = match answer.map(|value| serde_json::to_vec(&value)) {
-        Ok(Ok(bytes)) if bytes.len() <= MAX_ANSWER_BYTES => bytes,
-        Ok(Ok(bytes)) => {
-            tracing::error!(bytes = bytes.len(), "an answer is too long for the wire");
-            return problem(&damaged);
-        }
-        Ok(Err(e)) => {
-            tracing::error!(error = %e, "an answer cannot be written");
-            return problem(&damaged);
-        }
-        Err(e) => return problem(&e),
-    };
-    let mut response = Response::new(Full::from(bytes).boxed_unsync());
-    let kind = header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }

@@ -50,6 +50,11 @@ impl ControlPlanes {
         self.known.subscribe()
     }
 
+    /// Returns how many call now.
+    pub fn calling(&self) -> usize {
+        self.known.borrow().calling.len()
+    }
+
     /// Returns the one that is asked for the spec.
     pub fn asked(&self) -> ControlPlane {
         self.known.borrow().asked.clone()

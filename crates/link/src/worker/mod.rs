@@ -16,6 +16,7 @@ mod dial;
 mod error;
 mod event_log;
 mod feed;
+mod folder;
 mod join;
 mod known_list;
 mod poll;
@@ -24,10 +25,12 @@ mod random;
 mod readings;
 mod renewal;
 mod requests;
+mod responses;
 mod retry;
 mod state;
 mod tunnel;
 mod wakes;
+mod watch;
 
 pub use address::{AddressError, ControlPlane};
 pub use credentials::Identity;
@@ -36,6 +39,7 @@ pub use feed::RemoteFeed;
 pub use join::{JoinParts, Joined, join, join_with_key};
 pub use probe::probe;
 pub use renewal::{IdentityStore, RENEWAL_MILLIS};
+pub use watch::LinkWatch;
 
 use call_connections::CallConnections;
 use calls::Calls;
@@ -81,6 +85,7 @@ pub struct Worker {
     known_list: KnownList,
     events: Arc<EventLog>,
     happening: BoxStream<'static, Reported>,
+    watch: LinkWatch,
 }
 
 impl Worker {
@@ -107,6 +112,10 @@ impl Worker {
         let instance = format!("{:016x}{:016x}", random::number(), random::number());
         Ok(Self {
             happening: nodes.events(),
+            watch: LinkWatch {
+                control_planes: control_planes.clone(),
+                credentials: credentials.clone(),
+            },
             events: events.clone(),
             poller: Poller::new(PollParts {
                 node,
@@ -146,6 +155,11 @@ impl Worker {
                 store: parts.store,
             },
         })
+    }
+
+    /// Returns what the rest of the process sees of the link.
+    pub fn watch(&self) -> LinkWatch {
+        self.watch.clone()
     }
 
     /// Runs until `shutdown` completes.

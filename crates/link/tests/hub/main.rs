@@ -7,6 +7,7 @@ mod bounds;
 mod client;
 mod copies;
 mod damage;
+mod folders;
 mod partition;
 mod proxy;
 mod refusals;

@@ -9,7 +9,9 @@ use domain::{Clock, Message, NodeId, SystemClock, Timestamp};
 use futures_util::{FutureExt, StreamExt};
 use http::Method;
 use link::worker::{ControlPlane, LinkError, probe};
-use protocol::{EventKind, NodeState, NodeStatistics, PeerStatistics, Reported};
+use protocol::{
+    EventKind, NodeState, NodeStatistics, PeerStatistics, Reported, wire::SpecFingerprints,
+};
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
@@ -286,6 +288,51 @@ async fn one_nudge_is_on_its_way_and_the_others_are_one() {
     rig.nodes.nudge(NODE);
     until("a third nudge", || begun() == 3).await;
     assert!(calls.is_open());
+}
+
+#[tokio::test]
+async fn a_worker_whose_question_was_lost_is_told_soon() {
+    let rig = Rig::start().await;
+    let identity = rig.identity(NODE.0, 0);
+    rig.feed(NODE.0).set(1, &[(1, 1)]);
+    let calls = StateWriter::connect(&rig, &identity).await;
+    calls.send("{\"whole\":true,\"holders\":{}}\n");
+    let asking = |since: u64| {
+        let spec = rig.feed(NODE.0).get();
+        let digest = SpecFingerprints::of(&spec, None).unwrap().digest();
+        let path = format!("/node/v1/spec?since={since}&digest={digest}&wait=25");
+        let (rig, identity) = (&rig, &identity);
+        async move { ask(rig, Some(identity), (Method::GET, &path), "").await }
+    };
+    let begun = || calls.nudges.begun.load(Ordering::Relaxed);
+    let change = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        rig.feed(NODE.0).set(2, &[(1, 2)]);
+        rig.nodes.nudge(NODE);
+    };
+    // It is answered on a connection that may be dead: the worker does not ask again.
+    let (answered, ()) = tokio::join!(asking(1), change);
+    assert_eq!(answered.unwrap().0, 200);
+    assert_eq!(begun(), 0, "it had asked");
+    let lost = Instant::now();
+    until("it is told", || begun() == 1).await;
+    assert!(
+        lost.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        lost.elapsed()
+    );
+    calls.nudges.answers.add_permits(9);
+    // One that asks again is not.
+    let again = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        rig.feed(NODE.0).set(3, &[(1, 3)]);
+        rig.nodes.nudge(NODE);
+    };
+    let (answered, ()) = tokio::join!(asking(2), again);
+    assert_eq!(answered.unwrap().0, 200);
+    let asks_again = tokio::time::timeout(Duration::from_secs(2), asking(3)).await;
+    assert!(asks_again.is_err(), "there is nothing newer");
+    assert_eq!(begun(), 1);
 }
 
 /// A clock that is wrong by so many milliseconds.

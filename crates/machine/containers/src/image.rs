@@ -1,7 +1,9 @@
 //! The AdGuard Home image: whether the engine has it, and how it is pulled.
 
+pub use crate::reference::{split_digest, split_reference};
+
 use crate::{Docker, engine::EngineError};
-use bollard::query_parameters::CreateImageOptions;
+use bollard::query_parameters::{CreateImageOptions, TagImageOptions};
 use domain::{ErrorCode, Message};
 use futures_util::TryStreamExt;
 use provisioning::ports::{PortError, PortResult};
@@ -60,10 +62,17 @@ impl Docker {
         }
         let image = &self.settings.image;
         let (name, tag) = split_reference(image);
+        let pinned = self.settings.digest.as_ref();
+        let pinned = pinned.map(|digest| format!("{name}@{digest}"));
         let options = CreateImageOptions {
-            from_image: Some(name.to_owned()),
-            tag: tag.map(str::to_owned),
+            from_image: Some(pinned.clone().unwrap_or_else(|| name.to_owned())),
+            // The digest says which one it is, whatever the tag is by now.
+            tag: tag.filter(|_| pinned.is_none()).map(str::to_owned),
             ..Default::default()
+        };
+        let named = TagImageOptions {
+            repo: Some(name.to_owned()),
+            tag: tag.map(str::to_owned),
         };
         tracing::info!(%image, "pulling the AdGuard Home image");
         let started_at = Instant::now();
@@ -72,7 +81,12 @@ impl Docker {
             .call(PULL_TIMEOUT, |api| async move {
                 api.create_image(Some(options), None, None)
                     .try_for_each(|_| async { Ok(()) })
-                    .await
+                    .await?;
+                match pinned {
+                    // What is pulled by its digest has no tag.
+                    Some(pinned) => api.tag_image(&pinned, Some(named)).await,
+                    None => Ok(()),
+                }
             })
             .await;
         match pulled {
@@ -115,35 +129,9 @@ pub fn pull_failure_reason(e: &EngineError) -> Message {
     }
 }
 
-/// Splits an image reference into name and tag. A port in the registry's name is
-/// not a tag, and a digest stays with the name.
-pub fn split_reference(image: &str) -> (&str, Option<&str>) {
-    match image.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') && !image.contains('@') => (name, Some(tag)),
-        _ => (image, None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_reference_is_split_only_at_its_tag() {
-        assert_eq!(
-            split_reference("adguard/adguardhome:v0.107.79"),
-            ("adguard/adguardhome", Some("v0.107.79"))
-        );
-        assert_eq!(
-            split_reference("localhost:5000/agh"),
-            ("localhost:5000/agh", None)
-        );
-        assert_eq!(
-            split_reference("localhost:5000/agh:1"),
-            ("localhost:5000/agh", Some("1"))
-        );
-        assert_eq!(split_reference("agh@sha256:abc"), ("agh@sha256:abc", None));
-    }
 
     #[test]
     fn a_failed_pull_is_reported_with_its_reason() {

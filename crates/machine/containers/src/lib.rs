@@ -28,6 +28,7 @@ mod memory;
 #[doc(hidden)]
 pub mod network;
 mod port;
+mod reference;
 mod usage;
 
 pub use cgroup::private_bytes;
@@ -52,21 +53,25 @@ pub struct ContainerSettings {
     /// The label value that tells this installation's containers from those of
     /// other installations on the same engine.
     pub installation: String,
-    /// The AdGuard Home image, with its tag.
+    /// The AdGuard Home image, with its tag, under which the engine has it.
     pub image: String,
+    /// The digest by which it is pulled, e.g. `sha256:…`; `None` pulls what the tag is then.
+    pub digest: Option<String>,
 }
 
 impl ContainerSettings {
     /// Returns the settings of an ordinary installation: network `maliknode` on
-    /// bridge `mn0`.
-    pub fn new(image: impl Into<String>, addresses: AddressPlan) -> Self {
+    /// bridge `mn0`. The image may have a digest behind its tag.
+    pub fn new(image: impl AsRef<str>, addresses: AddressPlan) -> Self {
+        let (image, digest) = reference::split_digest(image.as_ref());
         Self {
             host: None,
             network: "maliknode".to_owned(),
             bridge: BRIDGE.to_owned(),
             addresses,
             installation: "maliknode".to_owned(),
-            image: image.into(),
+            image: image.to_owned(),
+            digest: digest.map(str::to_owned),
         }
     }
 }

@@ -53,21 +53,26 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                 rule("iifname . ip daddr @gw goto to_gateway", "its own gateway"),
                 rule("iifname . ip daddr @net goto mesh_check", "its own devices"),
                 rule(
-                    format!("ip daddr {ranges} counter drop"),
+                    format!("ip daddr {ranges} counter goto refuse"),
                     "other tenants and containers",
                 ),
-                rule("iifname @stopped counter drop", "its data are used up"),
             ]
             .into_iter()
-            .chain(to_the_world(s))
+            .chain(own_web(s))
+            .chain([rule(
+                "iifname @stopped counter goto refuse",
+                "its data are used up",
+            )])
+            .chain(to_the_world(s, REFUSE))
             .chain([
-                rule(
-                    format!("{forbidden} counter drop"),
-                    "private ranges and metadata services",
-                ),
+                rule("fib daddr type local counter goto refuse", "the host"),
                 rule(
                     "fib daddr type != unicast counter drop",
-                    "the host, broadcast, multicast",
+                    "broadcast, multicast",
+                ),
+                rule(
+                    format!("{forbidden} counter goto refuse"),
+                    "private ranges and metadata services",
                 ),
             ])
             .collect(),
@@ -78,7 +83,7 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                 rule("udp dport 53 accept", "DNS"),
                 rule("tcp dport 53 accept", "DNS over TCP"),
                 rule("icmp type echo-request accept", "ping"),
-                rule("counter drop", "nothing else on the gateway"),
+                rule("counter goto refuse", "nothing else on the gateway"),
             ],
         ),
         chain(
@@ -88,9 +93,10 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "iifname . ip saddr @mesh iifname . ip daddr @mesh accept",
                     "both devices carry the mesh flag",
                 ),
-                rule("counter drop", "a device outside the mesh"),
+                rule("counter goto refuse", "a device outside the mesh"),
             ],
         ),
+        chain("refuse", refuse()),
         chain("from_container", from_container(s)),
         base(
             "dns_redirect",
@@ -116,6 +122,14 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
             "forward",
             -10,
             vec![
+                rule(
+                    format!("oifname @ours {CLAMP}"),
+                    "segments that fit, into a tunnel",
+                ),
+                rule(
+                    format!("iifname @ours {CLAMP}"),
+                    "segments that fit, out of a tunnel",
+                ),
                 rule("oifname @ours goto to_tunnel", "into a tunnel"),
                 rule(
                     format!("oifname {bridge} goto to_container"),
@@ -223,11 +237,19 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "iifname @ours icmp type echo-request accept",
                     "ping to the gateway",
                 ),
+            ]
+            .into_iter()
+            .chain(web_ports(s).map(|ports| {
                 rule(
-                    "iifname @ours counter drop",
-                    "nothing else of a tenant ends here",
-                ),
-            ],
+                    format!("iifname @ours tcp dport {ports} accept"),
+                    "our own pages, by an address that prerouting lets pass",
+                )
+            }))
+            .chain([rule(
+                "iifname @ours counter drop",
+                "nothing else of a tenant ends here",
+            )])
+            .collect(),
         ),
         // Packets to a container are never masqueraded, because AdGuard Home
         // identifies devices by their source address.
@@ -238,19 +260,65 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
 /// Drops ICMP messages other than ping, i.e. errors, redirects and queries.
 const ICMP_ERRORS: &str = "icmp type != { echo-request, echo-reply } counter drop";
 
-/// Returns the rules of what leaves to the world. The kernel translates no ports of
-/// other protocols, so the first tenant who talks to a server would lock the others
-/// out.
-fn to_the_world(s: &FirewallSettings) -> Vec<Rule> {
+/// Lowers the largest segment of a TCP connection that begins to what fits into both
+/// directions' links (RFC 4821, 1; nft(8), "rt mtu"): where a router between drops
+/// fragments and says nothing, large answers would never arrive.
+const CLAMP: &str = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu";
+
+/// What happens to what a tenant's own device asks and may not have.
+const REFUSE: &str = "counter goto refuse";
+
+/// Refusals per second; what is beyond is dropped. They are a courtesy: a program learns
+/// at once what it would else wait for.
+const REFUSALS_PER_SECOND: u32 = 1_000;
+
+/// Returns the rules that refuse what a tenant's own device asks. Packets from elsewhere
+/// are dropped without an answer.
+fn refuse() -> Vec<Rule> {
+    let within =
+        format!("limit rate {REFUSALS_PER_SECOND}/second burst {REFUSALS_PER_SECOND} packets");
+    vec![
+        rule(
+            format!("meta l4proto tcp {within} reject with tcp reset"),
+            "a connection is refused",
+        ),
+        rule(
+            format!("{within} reject with icmpx type admin-prohibited"),
+            "anything else is prohibited",
+        ),
+        rule("counter drop", "too many refusals"),
+    ]
+}
+
+/// Returns the set of the ports of our own pages, or `None` if there are none.
+fn web_ports(s: &FirewallSettings) -> Option<String> {
+    let ports: Vec<_> = s.web_ports.iter().map(ToString::to_string).collect();
+    (!ports.is_empty()).then(|| format!("{{ {} }}", ports.join(", ")))
+}
+
+/// Returns the rule that lets devices reach our own pages on this host, also a tenant
+/// whose data are used up. The gateways' addresses were handled before.
+fn own_web(s: &FirewallSettings) -> Option<Rule> {
+    let ports = web_ports(s)?;
+    Some(rule(
+        format!("ip daddr != 127.0.0.0/8 fib daddr type local tcp dport {ports} accept"),
+        "our own pages",
+    ))
+}
+
+/// Returns the rules of what leaves to the world, where `otherwise` happens to what is
+/// not allowed. The kernel translates no ports of other protocols, so the first tenant
+/// who talks to a server would lock the others out.
+fn to_the_world(s: &FirewallSettings, otherwise: &str) -> Vec<Rule> {
     let mut rules = vec![
         rule(
-            "meta l4proto != { tcp, udp, icmp } counter drop",
+            format!("meta l4proto != {{ tcp, udp, icmp }} {otherwise}"),
             "protocols without ports",
         ),
         rule(ICMP_ERRORS, "only ping"),
     ];
     if !s.limits.smtp_open {
-        rules.push(rule("tcp dport 25 counter drop", "mail to servers"));
+        rules.push(rule(format!("tcp dport 25 {otherwise}"), "mail to servers"));
     }
     rules
 }
@@ -275,7 +343,7 @@ fn from_container(s: &FirewallSettings) -> Vec<Rule> {
         "ct state established ct direction reply accept",
         "answers to devices and to our proxy",
     );
-    let mut world = to_the_world(s);
+    let mut world = to_the_world(s, "counter drop");
     // Answers too are TCP, UDP or ping.
     let mail = world.split_off(2);
     rules.extend(world);

@@ -4,7 +4,7 @@
 use crate::ports::TENANT_PORTS;
 use domain::{AddressPlan, ErrorCode, Failure, Message, marks::BRIDGE};
 use ipnet::Ipv4Net;
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// The settings that the constant part of the tables depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub struct FirewallSettings {
     /// The resolvers that containers may ask even in private ranges, at ports 53, 443
     /// and 853. They never open the host, a tunnel or a container.
     pub resolvers: Vec<Ipv4Addr>,
+    /// TCP ports of this host's addresses at which devices reach our own pages, whatever
+    /// they route through their tunnel.
+    pub web_ports: BTreeSet<u16>,
     /// How much of what tenants share one of them may have.
     pub limits: FirewallLimits,
 }
@@ -122,6 +125,7 @@ impl Default for FirewallSettings {
             bridge: BRIDGE.to_owned(),
             allowed_private: Vec::new(),
             resolvers: Vec::new(),
+            web_ports: BTreeSet::new(),
             limits: FirewallLimits::default(),
         }
     }

@@ -67,9 +67,19 @@ struct CachedFolder {
 #[derive(Debug, Default)]
 pub(crate) struct FolderCache(BTreeMap<String, CachedFolder>);
 
-/// Returns the fingerprints of a folder and of the files in it that are read.
-fn fingerprints(dir: &Path, content: &ObservedFolder) -> Option<Vec<FileFingerprint>> {
-    let keys = ["", "keys/private.key", "keys/public.key"].into_iter();
+/// Returns the fingerprints of a folder and of the files in it that are read. Where the
+/// private key is no file, the fingerprint of `keys` shows that one was made.
+fn fingerprints(
+    dir: &Path,
+    content: &ObservedFolder,
+    key_files: bool,
+) -> Option<Vec<FileFingerprint>> {
+    let private = if key_files {
+        "keys/private.key"
+    } else {
+        "keys"
+    };
+    let keys = ["", private, "keys/public.key"].into_iter();
     let confs = content.wg_confs.keys().map(String::as_str);
     keys.chain(confs)
         .map(|name| FileFingerprint::read(&dir.join(name)))
@@ -87,10 +97,11 @@ impl FolderCache {
         before: &mut Self,
         dir: &Path,
         name: &str,
+        key_files: bool,
     ) -> PortResult<ObservedFolder> {
         let cached = before.0.remove(name);
         if let Some(mut folder) = cached.filter(|f| f.read_at.elapsed() < MAX_AGE)
-            && fingerprints(dir, &folder.content).as_ref() == Some(&folder.fingerprints)
+            && fingerprints(dir, &folder.content, key_files).as_ref() == Some(&folder.fingerprints)
         {
             // AdGuard Home's own file is never read; its metadata is enough.
             folder.content.dns_conf = dns_conf(&dir.join(DNS_CONF));
@@ -101,9 +112,9 @@ impl FolderCache {
         // Taken before reading: a file that changes while it is read is then not
         // settled, whenever its fingerprint is taken.
         let now = SystemTime::now();
-        let content = read_folder(dir)?;
+        let content = read_folder(dir, key_files)?;
         let settled = |all: &Vec<FileFingerprint>| all.iter().all(|f| f.is_settled(now));
-        if let Some(fingerprints) = fingerprints(dir, &content).filter(settled) {
+        if let Some(fingerprints) = fingerprints(dir, &content, key_files).filter(settled) {
             let folder = CachedFolder {
                 read_at: Instant::now(),
                 fingerprints,
@@ -136,7 +147,7 @@ mod tests {
 
     fn read(cache: &mut FolderCache, dir: &Path) -> ObservedFolder {
         let mut before = std::mem::take(cache);
-        cache.folder(&mut before, dir, NAME).unwrap()
+        cache.folder(&mut before, dir, NAME, true).unwrap()
     }
 
     #[test]

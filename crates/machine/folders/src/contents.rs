@@ -18,13 +18,17 @@ use std::{
 /// The most that is read of a file, in bytes. A full `wg<n>.conf` has about 50 kB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+/// The most files of a tenant that [`DiskFolders::usage`](crate::DiskFolders::usage) counts. AdGuard Home has some
+/// dozens.
+pub const MAX_ENTRIES: u64 = 100_000;
+
 /// AdGuard Home's configuration in a tenant's folder.
 pub(crate) const DNS_CONF: &str = "adguard_data/conf/AdGuardHome.yaml";
 
-/// Reads a tenant's folder.
-pub(crate) fn read_folder(dir: &Path) -> PortResult<ObservedFolder> {
+/// Reads a tenant's folder, in which the private key is a file if `key_files` says so.
+pub(crate) fn read_folder(dir: &Path, key_files: bool) -> PortResult<ObservedFolder> {
     let mut folder = ObservedFolder {
-        owner: owner(dir),
+        owner: owner(dir, key_files),
         dns_conf: dns_conf(&dir.join(DNS_CONF)),
         ..ObservedFolder::default()
     };
@@ -80,11 +84,16 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Returns the public key of the tenant whose folder it is. `None` where the
-/// keys are incomplete, as after a power cut: the folder is then written again,
-/// not taken for another tenant's and removed.
-fn owner(dir: &Path) -> Option<String> {
+/// keys are incomplete, as after a power cut, or where a private key is a file that
+/// should not be: the folder is then written again, not taken for another tenant's and
+/// removed.
+fn owner(dir: &Path, key_files: bool) -> Option<String> {
     let read = |name: &str| String::from_utf8(content(&dir.join("keys").join(name)).ok()?).ok();
-    PrivateKey::parse(read("private.key")?.trim()).ok()?;
+    match key_files {
+        true => drop(PrivateKey::parse(read("private.key")?.trim()).ok()?),
+        false if fs::symlink_metadata(dir.join("keys/private.key")).is_ok() => return None,
+        false => {}
+    }
     let public = PublicKey::parse(read("public.key")?.trim()).ok()?;
     Some(public.to_string())
 }

@@ -9,10 +9,15 @@
 
 mod cache;
 mod contents;
+mod copy;
+
+pub use contents::MAX_ENTRIES;
+pub use copy::Reception;
 
 use async_trait::async_trait;
 use cache::FolderCache;
 use contents::{is_not_found, read_folder};
+use copy::Copies;
 use domain::{ErrorCode, Message, TenantName};
 use hostfs::{
     BlockingPool, DiskAction, DiskUsage, HeldDir, create_private_dir, disk_error,
@@ -30,11 +35,8 @@ use std::{
     fs, io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
-
-/// The most files of a tenant that [`DiskFolders::usage`] counts. AdGuard Home has some
-/// dozens.
-pub const MAX_ENTRIES: u64 = 100_000;
 
 /// How many calls may use the disk at the same time.
 const CONCURRENT_CALLS: usize = 8;
@@ -46,6 +48,7 @@ pub struct DiskFolders {
     settings: Arc<NodeSettings>,
     pool: BlockingPool,
     cache: Arc<Mutex<FolderCache>>,
+    copies: Arc<Copies>,
 }
 
 impl DiskFolders {
@@ -56,6 +59,7 @@ impl DiskFolders {
             settings: Arc::new(settings),
             pool: BlockingPool::new(CONCURRENT_CALLS),
             cache: Arc::default(),
+            copies: Arc::default(),
         }
     }
 
@@ -105,6 +109,11 @@ impl Folders for DiskFolders {
         self.blocking(move |s| write(s, &tenant)).await
     }
 
+    async fn adopt(&self, tenant: &TenantSpec) -> PortResult<()> {
+        let tenant = tenant.clone();
+        self.blocking(move |s| copy::adopt(s, &tenant)).await
+    }
+
     async fn remove(&self, folder: &str) -> PortResult<()> {
         let folder = folder.to_owned();
         self.blocking(move |s| remove(s, &folder)).await
@@ -135,8 +144,10 @@ fn observe(
         if is_dir && name.starts_with(REMOVED_PREFIX) {
             // A removal that a crash interrupted, or one that is still running.
             remove_tree(&entry.path())?;
+        } else if is_dir && copy::sweep(&entry.path(), SystemTime::now())? {
+            // It waits for its tenant.
         } else if is_dir && tenant_of_folder(&name).is_some() {
-            match now.folder(&mut before, &entry.path(), &name) {
+            match now.folder(&mut before, &entry.path(), &name, settings.key_files) {
                 Ok(folder) => drop(folders.insert(name, folder)),
                 Err(e) if is_not_found(&e) => {}
                 // A bad folder must not hide the others. An empty observation
@@ -180,13 +191,18 @@ fn write(settings: &NodeSettings, t: &TenantSpec) -> PortResult<()> {
     create_private_dir(&dir)?;
     let keys = dir.join("keys");
     create_private_dir(&keys)?;
-    write_private_file(&keys.join("private.key"), t.private_key.expose().as_bytes())?;
+    let private = keys.join("private.key");
+    if settings.key_files {
+        write_private_file(&private, t.private_key.expose().as_bytes())?;
+    } else {
+        remove_file(&private)?;
+    }
     write_private_file(
         &keys.join("public.key"),
         t.private_key.public().to_string().as_bytes(),
     )?;
     let conf = wg_conf_path(&dir, t.slot);
-    for stale in read_folder(&dir)?
+    for stale in read_folder(&dir, settings.key_files)?
         .wg_confs
         .keys()
         .map(|n| dir.join(n))
@@ -194,7 +210,15 @@ fn write(settings: &NodeSettings, t: &TenantSpec) -> PortResult<()> {
     {
         fs::remove_file(&stale).map_err(disk_error(DiskAction::Remove, &stale))?;
     }
-    write_private_file(&conf, t.wg_conf().expose().as_bytes())
+    write_private_file(&conf, t.stored_wg_conf(settings).expose().as_bytes())
+}
+
+/// Removes a file. It is no error if there is none.
+fn remove_file(path: &Path) -> PortResult<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(disk_error(DiskAction::Remove, path)),
+    }
 }
 
 fn remove(settings: &NodeSettings, folder: &str) -> PortResult<()> {
@@ -245,11 +269,42 @@ mod tests {
             tunnel_packets: provisioning::spec::PacketRate::at_least(100_000),
             image: "image".to_owned(),
             fallback_dns: std::net::Ipv4Addr::LOCALHOST,
+            key_files: true,
         }
     }
 
     fn read(root: &Path) -> BTreeMap<String, ObservedFolder> {
         observe(&settings(root), FolderCache::default()).unwrap().0
+    }
+
+    #[test]
+    fn without_key_files_no_secret_is_in_the_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let with = settings(root.path());
+        let without = NodeSettings {
+            key_files: false,
+            ..settings(root.path())
+        };
+        let tenant = testkit::samples::tenant(&with, 1, 3);
+        let name = tenant.name.folder();
+        let dir = root.path().join("users").join(&name);
+        create_private_dir(&root.path().join("users")).unwrap();
+        let observed = |s: &NodeSettings| {
+            let found = observe(s, FolderCache::default()).unwrap().0;
+            found[&name].owner.clone()
+        };
+        let owner = Some(tenant.private_key.public().to_string());
+        write(&with, &tenant).unwrap();
+        assert_eq!(observed(&with), owner);
+        assert_eq!(observed(&without), None, "the private key has to go");
+
+        write(&without, &tenant).unwrap();
+        assert_eq!(observed(&without), owner);
+        assert_eq!(observed(&with), None, "the private key is missing");
+        assert!(!dir.join("keys/private.key").exists());
+        let conf = fs::read_to_string(dir.join("wg1.conf")).unwrap();
+        assert!(!conf.contains("PrivateKey") && !conf.contains("PresharedKey"));
+        assert_eq!(conf.matches("PublicKey").count(), tenant.devices.len());
     }
 
     fn make_folder(root: &Path, name: &str, public: &str) {

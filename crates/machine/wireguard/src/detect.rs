@@ -1,6 +1,6 @@
 //! Chooses the WireGuard implementation: the kernel's if it has one, otherwise ours.
 
-use crate::{Kernel, Userspace, failure::has_errno, links::Links};
+use crate::{Kernel, Userspace, failure::has_errno, links::Links, userspace::Host};
 use domain::{ErrorCode, Message};
 use nix::errno::Errno;
 use provisioning::ports::{PortError, PortResult, WireGuard};
@@ -72,6 +72,8 @@ pub struct Settings {
     pub choice: Choice,
     /// The program with the `wg-userspace` command: this program.
     pub exe: PathBuf,
+    /// The systemd unit that runs it instead, e.g. `maliknode-wireguard.service`.
+    pub unit: Option<String>,
     /// The child's socket, e.g. [`crate::userspace::DEFAULT_SOCKET`].
     pub socket: PathBuf,
     /// The child's log file.
@@ -128,9 +130,12 @@ pub async fn detect(settings: &Settings) -> PortResult<Detected> {
             Arc::new(Kernel::new())
         }
         Implementation::Userspace => {
-            let (exe, socket, log) = (&settings.exe, &settings.socket, &settings.log);
-            let child = Userspace::connect_or_spawn(exe.clone(), socket.clone(), log.clone());
-            Arc::new(child.await?)
+            let host = match &settings.unit {
+                Some(unit) => Host::Unit(unit.clone()),
+                None => Host::Child(settings.exe.clone()),
+            };
+            let (socket, log) = (settings.socket.clone(), settings.log.clone());
+            Arc::new(Userspace::connect_or_start(host, socket, log).await?)
         }
     };
     Ok(Detected {

@@ -139,7 +139,7 @@ impl Kernel {
             .set_address(link.index, spec.address)
             .await
             .map_err(fail)?;
-        if !link.up || link.mtu != crate::MTU {
+        if !link.up || link.mtu != crate::tunnel_mtu() {
             bring_up(links, spec.slot, link.index).await?;
         }
         Ok(())

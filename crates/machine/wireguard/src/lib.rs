@@ -16,6 +16,7 @@ mod failure;
 mod kernel;
 mod kernel_device;
 mod links;
+mod mtu;
 mod reserve;
 pub mod userspace;
 
@@ -23,11 +24,9 @@ use domain::marks::INTERFACE_ALIAS_PREFIX;
 
 pub use detect::{Choice, Detected, Detection, Implementation, Settings, detect, examine};
 pub use kernel::Kernel;
+pub use mtu::tunnel_mtu;
 pub use reserve::{RESERVED_PORTS, reserve_ports};
 pub use userspace::Userspace;
-
-/// The MTU of every tunnel in bytes: 1500 less WireGuard's 80 over IPv6.
-pub const MTU: u32 = 1420;
 
 /// Returns whether an alias marks a link of ours.
 pub(crate) fn is_ours(alias: Option<&str>) -> bool {

@@ -91,7 +91,7 @@ impl Links {
 
     /// Creates a WireGuard interface of the kernel; it is down and has no key.
     pub async fn add_wireguard(&self, name: &str) -> io::Result<()> {
-        let message = LinkWireguard::new(name).mtu(crate::MTU).build();
+        let message = LinkWireguard::new(name).mtu(crate::tunnel_mtu()).build();
         self.handle
             .link()
             .add(message)
@@ -133,7 +133,7 @@ impl Links {
     /// binds its UDP socket: EADDRINUSE means that another program uses the port.
     pub async fn bring_up(&self, index: u32) -> io::Result<()> {
         let message = LinkUnspec::new_with_index(index)
-            .mtu(crate::MTU)
+            .mtu(crate::tunnel_mtu())
             .up()
             .build();
         self.update(message).await

@@ -80,8 +80,19 @@ pub const PRESENCE: &str = "/v1/presence";
 pub const CLOCK: &str = "maliknode-clock";
 /// GET with `slot` and `name` -> `QueryCounts` as JSON, or 503 and a `Problem`.
 pub const DNS_COUNTS: &str = "/v1/dns-counts";
+/// GET with `slot`, `name`, `copy` and `last` -> the archive of a tenant's folder. POST with
+/// the same, the header [`OWNER`] and an archive -> [`FolderReceipt`](crate::FolderReceipt) as
+/// JSON. DELETE with `slot` and `name` -> 204. Each may answer 503 and a `Problem`. A worker
+/// of the version before answers 404 or 405.
+pub const FOLDER: &str = "/v1/folder";
+/// A header of a POST of [`FOLDER`]: the public key of the tenant that it is for.
+pub const OWNER: &str = "maliknode-owner";
 // CONNECT (RFC 9113, section 8.5) to the authority `<slot>.<name>` -> a connection to
 // that tenant's AdGuard Home, or 503 and a `Problem`.
+
+/// How long the next piece of a folder's archive may take, also where AdGuard Home is stopped
+/// before the first.
+pub const FOLDER_SILENCE: Duration = Duration::from_secs(30);
 
 /// How long a query for the spec waits for a change.
 pub const POLL_TIME: Duration = Duration::from_secs(25);

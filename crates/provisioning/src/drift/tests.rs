@@ -21,6 +21,7 @@ fn settings() -> NodeSettings {
         tunnel_packets: crate::spec::PacketRate::LEAST,
         image: "image".to_owned(),
         fallback_dns: std::net::Ipv4Addr::LOCALHOST,
+        key_files: true,
     }
 }
 
@@ -40,6 +41,7 @@ fn tenant(n: u16) -> TenantSpec {
         slot,
         private_key: PrivateKey::from_random([n as u8; 32]),
         suspended: false,
+        asleep: false,
         dns_password: Secret::new("password"),
         dns_password_hash: String::new(),
         limits: protocol::TenantLimits::default(),

@@ -64,6 +64,7 @@ pub(super) struct DnsGuard {
     guards: BTreeMap<Slot, Guard>,
     holds: BTreeMap<Slot, DnsHold>,
     disk_holds: BTreeMap<Slot, DiskHold>,
+    copied: BTreeSet<Slot>,
     refusals: Refusals,
 }
 
@@ -85,6 +86,18 @@ impl DnsGuard {
             .collect();
         self.disk_holds = holds;
         all.into_iter().for_each(|slot| self.update(slot));
+    }
+
+    /// Sets the instances that are stopped while their files are copied.
+    pub fn set_copied(&mut self, slots: BTreeSet<Slot>) {
+        let all: BTreeSet<Slot> = self.copied.union(&slots).copied().collect();
+        self.copied = slots;
+        all.into_iter().for_each(|slot| self.update(slot));
+    }
+
+    /// Returns the instances that are stopped while their files are copied.
+    pub const fn copied(&self) -> &BTreeSet<Slot> {
+        &self.copied
     }
 
     /// Records a step that succeeded. Returns what it set aside.
@@ -199,13 +212,17 @@ impl DnsGuard {
 
     fn update_all(&mut self) {
         let slots = self.guards.keys().chain(self.holds.keys());
-        let slots: BTreeSet<Slot> = slots.chain(self.disk_holds.keys()).copied().collect();
+        let slots = slots.chain(self.disk_holds.keys()).chain(&self.copied);
+        let slots: BTreeSet<Slot> = slots.copied().collect();
         slots.into_iter().for_each(|slot| self.update(slot));
     }
 
     fn update(&mut self, slot: Slot) {
         let disk = self.disk_holds.get(&slot).copied().map(DnsHold::Disk);
-        let hold = disk.or_else(|| self.guards.get(&slot).and_then(Guard::hold));
+        let copied = self.copied.contains(&slot).then_some(DnsHold::Copy);
+        let hold = copied
+            .or(disk)
+            .or_else(|| self.guards.get(&slot).and_then(Guard::hold));
         match hold {
             Some(hold) => drop(self.holds.insert(slot, hold)),
             None => drop(self.holds.remove(&slot)),

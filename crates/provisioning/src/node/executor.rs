@@ -1,7 +1,7 @@
 //! Executes a plan's lanes: which steps run, which wait after a failure, and why
 //! they failed.
 
-use super::{deadline, message::Message, node_ports::NodePorts};
+use super::{deadline, lane_meter::LaneMeter, message::Message, node_ports::NodePorts};
 use crate::{
     derive::TenantSpecExt,
     pending::Pending,
@@ -37,6 +37,8 @@ const MAX_PROBLEMS: usize = 20;
 #[derive(Debug, Default)]
 struct LaneState {
     running: Option<Vec<Step>>,
+    /// Since when it runs or waits for a permit.
+    began: Option<Instant>,
     /// The tenant whose container is being started.
     starts: Option<TenantName>,
     failures: u32,
@@ -53,6 +55,7 @@ pub(super) struct Executor {
     interfaces: Arc<Semaphore>,
     speeds: Arc<Semaphore>,
     folders: Arc<Semaphore>,
+    pub(super) meter: Arc<LaneMeter>,
 }
 
 impl Default for Executor {
@@ -64,6 +67,7 @@ impl Default for Executor {
             interfaces: Arc::new(Semaphore::new(CONCURRENT_INTERFACES)),
             speeds: Arc::new(Semaphore::new(CONCURRENT_SPEEDS)),
             folders: Arc::new(Semaphore::new(CONCURRENT_FOLDERS)),
+            meter: Arc::default(),
         }
     }
 }
@@ -110,7 +114,7 @@ impl Executor {
             }
             changed.push(lane.clone());
             let is_retry = state.failures > 0;
-            state.running = Some(steps.clone());
+            (state.running, state.began) = (Some(steps.clone()), Some(now));
             state.starts = match steps.last() {
                 Some(Step::StartContainer(slot)) => spec.tenants.get(slot).map(|t| t.name.clone()),
                 _ => None,
@@ -162,6 +166,9 @@ impl Executor {
     pub(super) fn finish(&mut self, lane: Lane, steps: Vec<Step>, result: PortResult<()>) {
         let state = self.lanes.entry(lane.clone()).or_default();
         (state.running, state.starts) = (None, None);
+        if let Some(began) = state.began.take() {
+            self.meter.record(&lane, began.elapsed(), result.is_ok());
+        }
         match result {
             Ok(()) => *state = LaneState::default(),
             Err(e) => {
@@ -337,6 +344,8 @@ impl LaneTask {
                 // The tenant's folder must be private before AdGuard Home's files are
                 // written into it.
                 self.ports.folders.open(&t.name).await?;
+                self.check_tenant(*slot)?;
+                self.ports.folders.adopt(t).await?;
                 self.check_tenant(*slot)?;
                 self.ports
                     .dns

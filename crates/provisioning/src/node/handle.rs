@@ -1,7 +1,10 @@
 //! The handle with which the rest of the process nudges a node and watches it,
 //! without access to the machine itself.
 
-use super::node_ports::NodePorts;
+use super::{
+    lane_meter::{LaneFigures, LaneMeter},
+    node_ports::NodePorts,
+};
 use crate::{
     derive::TenantSpecExt,
     drift::Drift,
@@ -33,10 +36,19 @@ pub(crate) struct Shared {
     spec: watch::Sender<Option<Arc<NodeSpec>>>,
     drifts: broadcast::Sender<Drift>,
     disk_holds: watch::Sender<BTreeMap<Slot, DiskHold>>,
+    /// The instances that are to be stopped while their files are copied.
+    copied: watch::Sender<BTreeSet<Slot>>,
+    /// Those of them that are.
+    stopped: watch::Sender<BTreeSet<Slot>>,
+    meter: Arc<LaneMeter>,
 }
 
 impl Shared {
-    pub(crate) fn new(ports: NodePorts, settings: Arc<NodeSettings>) -> Self {
+    pub(crate) fn new(
+        ports: NodePorts,
+        settings: Arc<NodeSettings>,
+        meter: Arc<LaneMeter>,
+    ) -> Self {
         Self {
             nudge: Notify::new(),
             ports,
@@ -46,6 +58,9 @@ impl Shared {
             spec: watch::Sender::new(None),
             drifts: broadcast::Sender::new(BUFFERED_DRIFTS),
             disk_holds: watch::Sender::new(BTreeMap::new()),
+            copied: watch::Sender::default(),
+            stopped: watch::Sender::default(),
+            meter,
         }
     }
 
@@ -60,6 +75,18 @@ impl Shared {
 
     pub(crate) fn disk_holds(&self) -> BTreeMap<Slot, DiskHold> {
         self.disk_holds.borrow().clone()
+    }
+
+    pub(crate) fn copied(&self) -> BTreeSet<Slot> {
+        self.copied.borrow().clone()
+    }
+
+    pub(crate) fn set_stopped(&self, slots: BTreeSet<Slot>) {
+        self.stopped.send_if_modified(|old| {
+            let changed = *old != slots;
+            *old = slots;
+            changed
+        });
     }
 
     pub(crate) fn set_spec(&self, spec: Option<Arc<NodeSpec>>) {
@@ -159,6 +186,42 @@ impl NodeHandle {
         }
     }
 
+    /// Stops a slot's AdGuard Home while its files are copied, or lets it run again.
+    /// [`stopped`](Self::stopped) says when it is stopped.
+    pub fn set_copied(&self, slot: Slot, copied: bool) {
+        let change = |slots: &mut BTreeSet<Slot>| match copied {
+            true => slots.insert(slot),
+            false => slots.remove(&slot),
+        };
+        if self.shared.copied.send_if_modified(change) {
+            self.nudge();
+        }
+    }
+
+    /// Returns a receiver of the slots whose AdGuard Home is stopped while its files are
+    /// copied.
+    pub fn stopped(&self) -> watch::Receiver<BTreeSet<Slot>> {
+        self.shared.stopped.subscribe()
+    }
+
+    /// Returns a tenant of the node's last spec, also a suspended one.
+    pub fn tenant_spec(&self, slot: Slot, name: &TenantName) -> Option<Arc<TenantSpec>> {
+        let spec = self.shared.spec.borrow().clone()?;
+        let t = spec.tenants.get(&slot).filter(|t| t.name == *name)?;
+        Some(t.clone())
+    }
+
+    /// Returns whether the node's last spec has a tenant in the slot or of the name; `true`
+    /// before there is a spec.
+    pub fn has_slot_or_name(&self, slot: Slot, name: &TenantName) -> bool {
+        let spec = self.shared.spec.borrow().clone();
+        spec.is_none_or(|spec| {
+            let mut tenants = spec.tenants.values();
+            spec.unreadable.contains_key(&slot)
+                || tenants.any(|t| t.slot == slot || t.name == *name)
+        })
+    }
+
     /// Returns a receiver of a slot's state; `None` while the node has not seen a
     /// tenant there.
     pub fn watch(&self, slot: Slot) -> watch::Receiver<Option<TenantState>> {
@@ -237,6 +300,11 @@ impl NodeHandle {
             .dns(slot, name)
             .ok_or_else(|| PortError::new(ErrorCode::DnsUnavailable, domain::Message::DnsAbsent))?;
         self.shared.ports.dns.counts(&dns).await
+    }
+
+    /// Returns how long the changes of the machine have taken, by kind.
+    pub fn lane_figures(&self) -> Vec<LaneFigures> {
+        self.shared.meter.figures()
     }
 
     /// Returns the settings, which do not change while the node runs.

@@ -116,7 +116,7 @@ pub(super) fn predict(
             };
             let name = t.name.folder();
             if let Some(f) = observer.change_folder(&name) {
-                let hash = content_hash(t.wg_conf().expose().as_bytes());
+                let hash = content_hash(t.stored_wg_conf(settings).expose().as_bytes());
                 let wg_confs = [(format!("{}.conf", slot.interface()), hash)].into();
                 let existed = f.contains_key(&name);
                 let folder = f.entry(name).or_default();

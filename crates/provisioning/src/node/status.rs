@@ -123,6 +123,8 @@ fn dns(t: &TenantSpec, s: &StatusSources<'_>) -> Part {
         Some(DnsHold::Disk(DiskHold::Low)) => {
             return problem(ErrorCode::DiskLow, Message::DnsDiskHeld);
         }
+        Some(DnsHold::Asleep) => return problem(ErrorCode::Asleep, Message::DnsAsleep),
+        Some(DnsHold::Copy) => return Part::Working,
         None => {}
     }
     let mut own = s.containers.of_slot(t.slot, containers);

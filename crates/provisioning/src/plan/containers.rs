@@ -16,7 +16,7 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
         return vec![];
     };
     let active = v.active(slot);
-    let hold = v.pending.dns_holds.get(&slot);
+    let hold = v.dns_hold(slot);
     let (mut kept, mut removing, mut steps) = (None, false, vec![]);
     let unknown = v.spec.unknown(slot);
     let refused = v.pending.dns_refused.get(&slot);
@@ -30,7 +30,7 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
                     && fits(v, slot, &x.revision, c.image)
                     && !matches!(x.state, ContainerState::Paused | ContainerState::Dead)
                     && !has_lost_its_conf(v, t, x.state)
-                    && !matches!(hold, Some(DnsHold::Disk(_)))
+                    && !hold.is_some_and(DnsHold::is_stopped)
                     && refused != Some(&x.id)
             });
         if fits {
@@ -69,13 +69,13 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
 }
 
 /// Returns the steps that start the slot's container.
-fn start(slot: Slot, hold: Option<&DnsHold>) -> Vec<Step> {
+fn start(slot: Slot, hold: Option<DnsHold>) -> Vec<Step> {
     match hold {
         None | Some(DnsHold::Repair(None)) => vec![Step::StartContainer(slot)],
         Some(DnsHold::Repair(Some(part))) => {
-            vec![Step::SetAside(slot, *part), Step::StartContainer(slot)]
+            vec![Step::SetAside(slot, part), Step::StartContainer(slot)]
         }
-        Some(DnsHold::Rest | DnsHold::Disk(_)) => vec![],
+        Some(DnsHold::Rest | DnsHold::Disk(_) | DnsHold::Asleep | DnsHold::Copy) => vec![],
     }
 }
 

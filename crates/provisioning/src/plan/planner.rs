@@ -6,7 +6,7 @@ use super::{
     folders, speed,
     step::{Lane, Plan, Step},
     tunnel,
-    view::{ContainerIndex, TenantIndex, View},
+    view::{ContainerIndex, TenantIndex, View, dns_hold},
 };
 use crate::{
     dirty_set::DirtySet,
@@ -82,7 +82,7 @@ impl Planner {
 
     /// Returns why the slot's AdGuard Home cannot run, or must not.
     pub(crate) fn dns_hold(&self, slot: Slot) -> Option<DnsHold> {
-        self.pending.dns_holds.get(&slot).copied()
+        dns_hold(&self.spec, &self.pending, slot)
     }
 
     /// Returns whether nothing may be added to the slot's interface for now, because

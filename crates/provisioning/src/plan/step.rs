@@ -74,5 +74,35 @@ pub enum Lane {
     Image,
 }
 
+impl Lane {
+    /// The kinds of lanes, in the order of [`Lane::kind`].
+    pub(crate) const KINDS: [&str; 9] = [
+        "firewall",
+        "tunnel",
+        "speed",
+        "connections",
+        "container",
+        "stray",
+        "dns",
+        "folder",
+        "image",
+    ];
+
+    /// Returns what kind of lane it is, as an index into [`Lane::KINDS`].
+    pub(crate) const fn kind(&self) -> usize {
+        match self {
+            Self::Firewall => 0,
+            Self::Tunnel(_) => 1,
+            Self::Speed(_) => 2,
+            Self::Connections => 3,
+            Self::Container(_) => 4,
+            Self::Stray(_) => 5,
+            Self::Dns(_) => 6,
+            Self::Folder(_) => 7,
+            Self::Image => 8,
+        }
+    }
+}
+
 /// The steps to execute, by lane.
 pub type Plan = BTreeMap<Lane, Vec<Step>>;

@@ -6,7 +6,7 @@ use crate::{
     derive::TenantSpecExt,
     hash::content_hash,
     observed::{Observation, Observed, ObservedContainer, ObservedContainers, ObservedInterface},
-    pending::Pending,
+    pending::{DnsHold, Pending},
     spec::{FirewallTenant, NodeSettings, is_same_tenants_revision},
 };
 use domain::{Slot, TenantName, marks::INTERFACE_ALIAS_PREFIX};
@@ -32,7 +32,12 @@ impl View<'_> {
 
     /// Returns whether the slot's AdGuard Home cannot run, or must not.
     pub fn is_held(&self, slot: Slot) -> bool {
-        self.pending.dns_holds.contains_key(&slot)
+        self.dns_hold(slot).is_some()
+    }
+
+    /// Returns why the slot's AdGuard Home cannot run, or must not.
+    pub fn dns_hold(&self, slot: Slot) -> Option<DnsHold> {
+        dns_hold(self.spec, self.pending, slot)
     }
 
     /// Returns whether the slot's interface is ours and still an earlier tenant's.
@@ -111,6 +116,13 @@ impl View<'_> {
             || slot.is_some_and(|slot| self.is_name_foreign(c, *slot))
             || self.pending.starts.contains(tenant)
     }
+}
+
+/// Returns why a slot's AdGuard Home cannot run, or must not.
+pub(super) fn dns_hold(spec: &NodeSpec, pending: &Pending, slot: Slot) -> Option<DnsHold> {
+    let is_asleep = spec.tenants.get(&slot).is_some_and(|t| t.asleep);
+    let hold = pending.dns_holds.get(&slot).copied();
+    is_asleep.then_some(DnsHold::Asleep).or(hold)
 }
 
 /// Returns whether an interface carries an owner mark of ours.
@@ -194,7 +206,7 @@ impl TenantIndex {
         let container = t.container(settings);
         let derived = Derived {
             public_key: t.private_key.public().to_string(),
-            conf: content_hash(t.wg_conf().expose().as_bytes()),
+            conf: content_hash(t.stored_wg_conf(settings).expose().as_bytes()),
             revision: container.revision(),
             docker_name: container.docker_name(),
         };

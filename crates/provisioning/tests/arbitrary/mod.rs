@@ -37,7 +37,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Some of four tenants; some of them are suspended.
+    /// Some of four tenants; some of them are suspended, others asleep.
     pub fn any_spec()(
         picks in prop::collection::vec((0u8..4, any::<bool>(), any::<bool>()), 4),
         limits in prop::collection::vec(any_limits(), 4),
@@ -50,6 +50,7 @@ prop_compose! {
             let mut t = samples::tenant(&s, n, devices);
             t.limits = limits;
             t.suspended = suspended && devices == 3;
+            t.asleep = suspended && devices == 1;
             (t.slot, t.into())
         }).collect();
         let unreadable = SLOTS.zip(unreadable).filter_map(|(n, known)| {

@@ -1,11 +1,12 @@
 //! What access to the API is granted by: sessions with their refresh tokens, and API tokens.
 
 use crate::{
-    OperatorId, Result, Store, StoreError, TenantState, TicketHolder, TokenHash,
+    ClientDescription, OperatorId, Result, Store, StoreError, TenantState, TicketHolder, TokenHash,
     audit::{self, AuditEntry},
-    db::{execute, fetch_all, fetch_optional},
+    db::{execute, fetch_all, fetch_optional, unsigned},
+    operators::role_of,
 };
-use domain::{Access, Secret, TenantId, Timestamp};
+use domain::{Access, NodeId, OperatorRole, Secret, TenantId, Timestamp};
 
 /// The most sessions of a holder: a script that signs in each minute and never signs out
 /// does not fill the disk. The newest stay.
@@ -43,6 +44,10 @@ pub struct NewCredential<'a> {
     pub access: Access,
     /// A value that changes with the holder's password.
     pub proof: &'a str,
+    /// The client that it is created by.
+    pub client: &'a ClientDescription,
+    /// Whether the holder was proved to be present just now.
+    pub is_present: bool,
     pub now: Timestamp,
     pub expires: Timestamp,
     pub entry: AuditEntry,
@@ -56,8 +61,14 @@ pub struct CredentialRecord {
     pub holder: TicketHolder,
     pub holder_name: String,
     pub holder_password_hash: Secret,
+    /// An operator's role.
+    pub holder_role: Option<OperatorRole>,
     /// Whether the operator suspended the tenant.
     pub is_suspended: bool,
+    /// Whether the tenant sleeps, because no device of it has connected.
+    pub is_asleep: bool,
+    /// What of the tenant was changed last; an operator has none.
+    pub revision: Option<Revision>,
     pub name: String,
     pub secret: TokenHash,
     pub access: Access,
@@ -66,6 +77,14 @@ pub struct CredentialRecord {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub used_at: Option<Timestamp>,
+}
+
+/// What of a tenant was changed last: each change of what its node should run has another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision {
+    pub node: NodeId,
+    /// The generation of that node which contains the change.
+    pub generation: u64,
 }
 
 /// What became of a refresh token.
@@ -86,7 +105,11 @@ struct Row {
     operator_id: Option<i64>,
     holder_name: String,
     holder_password_hash: String,
+    role: Option<String>,
     state: Option<String>,
+    asleep_since: Option<i64>,
+    node_id: Option<i64>,
+    generation: Option<i64>,
     name: String,
     secret_hash: String,
     access: String,
@@ -101,7 +124,8 @@ macro_rules! select {
         concat!(
             "SELECT c.id, c.kind, c.user_id, c.operator_id, \
              COALESCE(u.username, o.username) AS holder_name, \
-             COALESCE(u.password_hash, o.password_hash) AS holder_password_hash, u.state, \
+             COALESCE(u.password_hash, o.password_hash) AS holder_password_hash, o.role, u.state, \
+             u.asleep_since, u.node_id, u.generation, \
              c.name, c.secret_hash, c.access, c.proof, c.created_at, c.expires_at, c.used_at \
              FROM api_credentials c LEFT JOIN users u ON u.id = c.user_id \
              LEFT JOIN operators o ON o.id = c.operator_id WHERE ",
@@ -132,6 +156,18 @@ impl TryFrom<Row> for CredentialRecord {
                 _ => return Err(corrupt()),
             },
             access: Access::parse(&r.access).ok_or_else(corrupt)?,
+            holder_role: match &r.role {
+                Some(role) => Some(role_of(role, &r.holder_name)?),
+                None => None,
+            },
+            is_asleep: r.asleep_since.is_some(),
+            revision: r
+                .node_id
+                .zip(r.generation)
+                .map(|(node, generation)| Revision {
+                    node: NodeId(node),
+                    generation: unsigned(generation),
+                }),
             is_suspended: r.state.as_deref() == Some(TenantState::Suspended.as_str()),
             id: r.id,
             holder_name: r.holder_name,
@@ -146,14 +182,6 @@ impl TryFrom<Row> for CredentialRecord {
     }
 }
 
-/// Returns the values of the columns `user_id` and `operator_id`.
-const fn columns(holder: TicketHolder) -> (Option<i64>, Option<i64>) {
-    match holder {
-        TicketHolder::Tenant(id) => (Some(id.0), None),
-        TicketHolder::Operator(id) => (None, Some(id.0)),
-    }
-}
-
 impl Store {
     /// Creates a credential. Of a holder's sessions the newest stay.
     ///
@@ -161,7 +189,7 @@ impl Store {
     /// Returns [`StoreError::NotFound`] if the holder was deleted, and
     /// [`StoreError::TokenLimit`] if it has too many API tokens.
     pub async fn create_credential(&self, new: NewCredential<'_>) -> Result<()> {
-        let (user, operator) = columns(new.holder);
+        let (user, operator) = new.holder.columns();
         let kind = new.kind.as_str();
         let mut tx = self.db.begin().await?;
         let (limit, excess) = match new.kind {
@@ -191,8 +219,9 @@ impl Store {
             }
         }
         let sql = "INSERT INTO api_credentials (id, kind, user_id, operator_id, name, \
-                   secret_hash, access, proof, created_at, expires_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+                   secret_hash, access, proof, created_at, expires_at, browser, system, address, \
+                   present_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
         let inserted = execute!(
             tx.connection(),
             sql,
@@ -206,6 +235,10 @@ impl Store {
             new.proof,
             new.now.0,
             new.expires.0,
+            new.client.browser.as_str(),
+            new.client.system.as_str(),
+            new.client.address.as_str(),
+            if new.is_present { new.now.0 } else { 0 },
         );
         match inserted {
             Ok(_) => {}
@@ -296,7 +329,7 @@ impl Store {
         id: &str,
         entry: impl FnOnce(&str) -> AuditEntry,
     ) -> Result<()> {
-        let (user, operator) = columns(holder);
+        let (user, operator) = holder.columns();
         let mut tx = self.db.begin().await?;
         let sql = "DELETE FROM api_credentials WHERE id = $1 AND kind = $4 \
                    AND (user_id = $2 OR operator_id = $3) RETURNING name";

@@ -6,7 +6,7 @@ mod credentials;
 mod keys;
 
 pub use answers::{AnswerKey, Claim};
-pub use credentials::{CredentialKind, CredentialRecord, NewCredential, Rotation};
+pub use credentials::{CredentialKind, CredentialRecord, NewCredential, Revision, Rotation};
 #[cfg(test)]
 pub(crate) use credentials::{ONE as CREDENTIAL, TOKENS_OF_TENANT};
 pub use keys::SigningKeyRecord;

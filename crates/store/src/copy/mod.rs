@@ -15,6 +15,7 @@ mod target;
 
 pub use error::{CopyError, TargetPlace};
 pub use sealed::SealedValues;
+pub(crate) use sealed::{SEALED, SealedColumn};
 
 use crate::{DatabaseUrl, Store};
 use domain::Secret;

@@ -4,15 +4,16 @@ use super::{rows::Cell, schema::Table};
 use seal::{Purpose, Sealer};
 
 /// A sealed column and the column that its values belong to.
-struct SealedColumn {
-    table: &'static str,
-    column: &'static str,
-    identity: &'static str,
-    purpose: Purpose,
+pub(crate) struct SealedColumn {
+    pub table: &'static str,
+    pub column: &'static str,
+    /// Unique in the table.
+    pub identity: &'static str,
+    pub purpose: Purpose,
 }
 
 /// The migrations mark each of them with "-- sealed", which a test compares.
-const SEALED: [SealedColumn; 6] = [
+pub(crate) const SEALED: [SealedColumn; 7] = [
     SealedColumn {
         table: "users",
         column: "wg_private_key",
@@ -48,6 +49,12 @@ const SEALED: [SealedColumn; 6] = [
         column: "answer",
         identity: "key",
         purpose: Purpose::ApiAnswer,
+    },
+    SealedColumn {
+        table: "factors",
+        column: "secret",
+        identity: "id",
+        purpose: Purpose::FactorSecret,
     },
 ];
 

@@ -1,6 +1,6 @@
 //! The errors of the store and the failures that clients see.
 
-use domain::{ErrorCode, Failure, Field, Message, Slot};
+use domain::{ErrorCode, Failure, Field, InvitationState, Message, Slot};
 use seal::SealError;
 
 /// The result of a call to the store.
@@ -12,6 +12,27 @@ pub enum StoreError {
     /// Another tenant or operator has the name.
     #[error("the name is taken")]
     NameTaken,
+    /// An operator has reserved the name.
+    #[error("the name {name} is reserved")]
+    NameReserved {
+        /// The name.
+        name: String,
+    },
+    /// More names would be reserved than can be.
+    #[error("more than {allowed} names would be reserved")]
+    TooManyReserved {
+        /// How many can be.
+        allowed: u32,
+    },
+    /// No invitation has that code.
+    #[error("no such invitation")]
+    InvitationUnknown,
+    /// The invitation cannot be used (any more).
+    #[error("the invitation is {state:?}")]
+    InvitationNotOpen {
+        /// Why not.
+        state: InvitationState,
+    },
     /// The tenant already has a device with the label.
     #[error("the tenant has a device with that label")]
     LabelTaken,
@@ -94,6 +115,15 @@ pub enum StoreError {
         /// How many it may have.
         allowed: u32,
     },
+    /// Another operator has the name.
+    #[error("an operator has that name")]
+    OperatorNameTaken,
+    /// A link for an operator that was used, has expired or never existed.
+    #[error("no such link for an operator")]
+    OperatorLinkInvalid,
+    /// No owner would be left.
+    #[error("the operator is the last owner")]
+    LastOwner,
     /// The plan does not exist.
     #[error("no such plan")]
     PlanUnknown,
@@ -150,6 +180,25 @@ impl StoreError {
         use ErrorCode as Code;
         match self {
             Self::NameTaken => Failure::at(Field::Name, Code::NameTaken, Message::NameInUse),
+            Self::NameReserved { name } => {
+                let name = name.clone();
+                Failure::at(
+                    Field::Name,
+                    Code::NameReserved,
+                    Message::NameReserved { name },
+                )
+            }
+            Self::TooManyReserved { allowed } => {
+                let most = (*allowed).into();
+                let message = Message::ReservedTooMany { most };
+                Failure::at(Field::Name, Code::NameReserved, message)
+            }
+            Self::InvitationUnknown => Failure::at(
+                Field::Invitation,
+                Code::InvitationUnknown,
+                Message::InvitationUnknown,
+            ),
+            Self::InvitationNotOpen { state } => state.failure().unwrap_or_else(internal),
             Self::LabelTaken => Failure::at(Field::Label, Code::LabelTaken, Message::LabelTaken),
             Self::KeyTaken => Failure::new(Code::BadRequest, Message::DeviceKeyTaken),
             Self::ClientIdTaken => Failure::new(Code::Busy, Message::DeviceNotSaved),
@@ -195,6 +244,13 @@ impl StoreError {
                 let allowed = (*allowed).into();
                 Failure::new(Code::TokenLimit, Message::TokenLimit { allowed })
             }
+            Self::OperatorNameTaken => {
+                Failure::at(Field::Name, Code::NameTaken, Message::OperatorNameTaken)
+            }
+            Self::OperatorLinkInvalid => {
+                Failure::new(Code::OperatorLinkInvalid, Message::OperatorLinkInvalid)
+            }
+            Self::LastOwner => Failure::new(Code::LastOwner, Message::LastOwner),
             Self::PlanUnknown => Failure::at(Field::Plan, Code::PlanUnknown, Message::PlanUnknown),
             Self::PlanTaken => Failure::at(Field::PlanId, Code::PlanTaken, Message::PlanTaken),
             Self::PlanInUse { tenants } => {

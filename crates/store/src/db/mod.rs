@@ -10,6 +10,7 @@
 pub(crate) mod batch;
 mod clock;
 pub(crate) mod error;
+pub(crate) mod meter;
 pub(crate) mod migrate;
 pub(crate) mod url;
 
@@ -38,45 +39,60 @@ pub(crate) enum Either<S, P> {
 /// Runs a statement. Returns `Result<u64>`, the number of changed rows.
 macro_rules! execute {
     ($on:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
-        match $on {
-            $crate::db::Either::Sqlite(c) => {
-                sqlx::query($sql)$(.bind($arg))*.execute(c).await.map(|r| r.rows_affected())
+        {
+            let begun = std::time::Instant::now();
+            let result = match $on {
+                $crate::db::Either::Sqlite(c) => {
+                    sqlx::query($sql)$(.bind($arg))*.execute(c).await.map(|r| r.rows_affected())
+                }
+                $crate::db::Either::Postgres(c) => {
+                    sqlx::query($sql)$(.bind($arg))*.execute(c).await.map(|r| r.rows_affected())
+                }
             }
-            $crate::db::Either::Postgres(c) => {
-                sqlx::query($sql)$(.bind($arg))*.execute(c).await.map(|r| r.rows_affected())
-            }
+            .map_err($crate::StoreError::from);
+            $crate::db::meter::record($crate::db::meter::Operation::Execute, begun, &result);
+            result
         }
-        .map_err($crate::StoreError::from)
     };
 }
 
 /// Runs a query. Returns `Result<Option<Row>>`.
 macro_rules! fetch_optional {
     ($on:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        match $on {
-            $crate::db::Either::Sqlite(c) => {
-                sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_optional(c).await
+        {
+            let begun = std::time::Instant::now();
+            let result = match $on {
+                $crate::db::Either::Sqlite(c) => {
+                    sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_optional(c).await
+                }
+                $crate::db::Either::Postgres(c) => {
+                    sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_optional(c).await
+                }
             }
-            $crate::db::Either::Postgres(c) => {
-                sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_optional(c).await
-            }
+            .map_err($crate::StoreError::from);
+            $crate::db::meter::record($crate::db::meter::Operation::Query, begun, &result);
+            result
         }
-        .map_err($crate::StoreError::from)
     };
 }
 
 /// Runs a query. Returns `Result<Vec<Row>>`.
 macro_rules! fetch_all {
     ($on:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        match $on {
-            $crate::db::Either::Sqlite(c) => {
-                sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(c).await
+        {
+            let begun = std::time::Instant::now();
+            let result = match $on {
+                $crate::db::Either::Sqlite(c) => {
+                    sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(c).await
+                }
+                $crate::db::Either::Postgres(c) => {
+                    sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(c).await
+                }
             }
-            $crate::db::Either::Postgres(c) => {
-                sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(c).await
-            }
+            .map_err($crate::StoreError::from);
+            $crate::db::meter::record($crate::db::meter::Operation::Query, begun, &result);
+            result
         }
-        .map_err($crate::StoreError::from)
     };
 }
 
@@ -214,6 +230,13 @@ impl Db {
     /// Begins a write transaction. It is rolled back if it is dropped without
     /// [`Tx::commit`].
     pub(crate) async fn begin(&self) -> Result<Tx> {
+        let begun = std::time::Instant::now();
+        let result = self.begin_write().await;
+        meter::record(meter::Operation::Begin, begun, &result);
+        result
+    }
+
+    async fn begin_write(&self) -> Result<Tx> {
         match self {
             Self::Sqlite { write, .. } => {
                 let tx = write.begin_with("BEGIN IMMEDIATE").await?;
@@ -279,11 +302,14 @@ impl Tx {
     }
 
     pub(crate) async fn commit(self) -> Result<()> {
-        match self.inner {
-            Either::Sqlite(tx) => tx.commit().await?,
-            Either::Postgres(tx) => tx.commit().await?,
-        }
-        Ok(())
+        let begun = std::time::Instant::now();
+        let result = match self.inner {
+            Either::Sqlite(tx) => tx.commit().await,
+            Either::Postgres(tx) => tx.commit().await,
+        };
+        let result = result.map_err(StoreError::from);
+        meter::record(meter::Operation::Commit, begun, &result);
+        result
     }
 }
 

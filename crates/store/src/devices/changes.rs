@@ -1,10 +1,11 @@
 //! Adds, changes and deletes devices.
 
-use super::{DeviceChange, DeviceRecord, DeviceSettings, NewDevice, device_in};
+use super::{DeviceChange, DeviceRecord, DeviceSettings, NewDevice, NewDeviceKeys, device_in};
 use crate::{
     Committed, Result, Store, StoreError, audit,
     db::{Tx, execute, fetch_all, fetch_optional},
     nodes::begin_change,
+    sign_up::sleep::wake_in,
 };
 use domain::{AddressPlan, DeviceId, TenantScope, Timestamp};
 use seal::Purpose;
@@ -41,6 +42,7 @@ impl Store {
 
         let mut tx = self.db.begin().await?;
         let pending = begin_change(&mut tx, scope).await?;
+        wake_in(&mut tx, pending, scope.tenant(), scope.actor(), new.now).await?;
         let sql = "SELECT plans.devices, users.last_host FROM users \
                    JOIN plans ON plans.id = users.plan WHERE users.id = $1";
         let row = fetch_optional!(tx.connection(), (i64, i64), sql, tenant)?;
@@ -101,6 +103,7 @@ impl Store {
             routing: new.routing,
             client_id: new.client_id,
             created_at: new.now,
+            key_made_at: new.now,
             last_handshake: None,
             endpoint: None,
             rx_total: 0,
@@ -170,11 +173,63 @@ impl Store {
             Err(e) if e.is_unique_violation() => return Err(StoreError::LabelTaken),
             Err(e) => return Err(e),
         }
-        let detail = difference(&before, &after);
+        let values = difference(&before, &after);
         let object = object(scope, before.label.as_str());
-        audit::write_scoped(&mut tx, scope, now, "device.change", object, detail).await?;
+        audit::write_change(&mut tx, scope, now, "device.change", object, values).await?;
         tx.commit().await?;
         Ok(pending.committed(after))
+    }
+
+    /// Replaces a device's keys. What it was stays: address, settings and totals.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::KeyTaken`], or [`StoreError::NotFound`], also for another
+    /// tenant's device.
+    pub async fn replace_device_keys(
+        &self,
+        scope: &TenantScope,
+        id: DeviceId,
+        new: NewDeviceKeys,
+    ) -> Result<Committed<DeviceRecord>> {
+        let public_key = new.private_key.public();
+        let text = public_key.to_string();
+        let private_key =
+            self.sealer
+                .seal(Purpose::DeviceKey, &text, new.private_key.as_bytes())?;
+        let preshared_key = self.sealer.seal(
+            Purpose::DevicePresharedKey,
+            &text,
+            new.preshared_key.as_bytes(),
+        )?;
+        let mut tx = self.db.begin().await?;
+        let pending = begin_change(&mut tx, scope).await?;
+        let mut device = device_in(&mut tx, scope, id).await?;
+        let sql = "UPDATE peers SET public_key = $3, private_key = $4, preshared_key = $5, \
+                   key_made_at = $6 WHERE user_id = $1 AND id = $2";
+        let updated = execute!(
+            tx.connection(),
+            sql,
+            scope.tenant().0,
+            id.0,
+            text.as_str(),
+            private_key.as_str(),
+            preshared_key.as_str(),
+            new.now.0,
+        );
+        match updated {
+            Ok(_) => {}
+            // Of these columns only the public key is unique.
+            Err(e) if e.is_unique_violation() => return Err(StoreError::KeyTaken),
+            Err(e) => return Err(e),
+        }
+        let object = object(scope, device.label.as_str());
+        let detail = device.address.to_string();
+        audit::write_scoped(&mut tx, scope, new.now, "device.new_key", object, detail).await?;
+        tx.commit().await?;
+        device.public_key = public_key;
+        device.has_private_key = true;
+        device.key_made_at = new.now;
+        Ok(pending.committed(device))
     }
 
     /// Deletes a device with its statistics. Returns its last record.
@@ -187,9 +242,26 @@ impl Store {
         id: DeviceId,
         now: Timestamp,
     ) -> Result<Committed<DeviceRecord>> {
+        self.delete_device_if(scope, id, None, now).await
+    }
+
+    /// Does what [`Store::delete_device`] does, if the device still has these settings.
+    ///
+    /// # Errors
+    /// As [`Store::delete_device`]; [`StoreError::Changed`] if it has others.
+    pub async fn delete_device_if(
+        &self,
+        scope: &TenantScope,
+        id: DeviceId,
+        expected: Option<&DeviceSettings>,
+        now: Timestamp,
+    ) -> Result<Committed<DeviceRecord>> {
         let mut tx = self.db.begin().await?;
         let pending = begin_change(&mut tx, scope).await?;
         let device = device_in(&mut tx, scope, id).await?;
+        if expected.is_some_and(|expected| *expected != device.settings()) {
+            return Err(StoreError::Changed);
+        }
         let sql = "DELETE FROM peers WHERE user_id = $1 AND id = $2";
         execute!(tx.connection(), sql, scope.tenant().0, id.0)?;
         let object = object(scope, device.label.as_str());
@@ -230,16 +302,19 @@ fn object(scope: &TenantScope, label: &str) -> String {
     format!("{}/{label}", scope.name())
 }
 
-fn difference(before: &DeviceRecord, after: &DeviceRecord) -> String {
-    let mut parts = Vec::new();
-    if before.label != after.label {
-        parts.push(format!("label: {}", after.label.as_str()));
-    }
-    if before.policy != after.policy {
-        parts.push(format!("policy: {} to {}", before.policy, after.policy));
-    }
-    if before.mesh != after.mesh {
-        parts.push(format!("mesh: {}", if after.mesh { "on" } else { "off" }));
-    }
-    parts.join(", ")
+fn difference(before: &DeviceRecord, after: &DeviceRecord) -> (String, String) {
+    let text = |of: &DeviceRecord| {
+        let mut parts = Vec::new();
+        if before.label != after.label {
+            parts.push(format!("label {}", of.label.as_str()));
+        }
+        if before.policy != after.policy {
+            parts.push(format!("policy {}", of.policy));
+        }
+        if before.mesh != after.mesh {
+            parts.push(format!("mesh {}", if of.mesh { "on" } else { "off" }));
+        }
+        parts.join(", ")
+    };
+    (text(before), text(after))
 }

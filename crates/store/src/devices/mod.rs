@@ -53,6 +53,8 @@ pub struct DeviceRecord {
     /// The id of the device's client in AdGuard Home.
     pub client_id: String,
     pub created_at: Timestamp,
+    /// When the present keys were made.
+    pub key_made_at: Timestamp,
     /// The latest recorded handshake.
     pub last_handshake: Option<Timestamp>,
     /// The address and port from which the device last sent packets.
@@ -71,6 +73,14 @@ pub struct DeviceSecret {
     /// The private key; `None` if it was generated in the browser.
     pub private_key: Option<PrivateKey>,
     pub preshared_key: PresharedKey,
+}
+
+/// Keys that replace a device's present ones.
+#[derive(Clone, Debug)]
+pub struct NewDeviceKeys {
+    pub private_key: PrivateKey,
+    pub preshared_key: PresharedKey,
+    pub now: Timestamp,
 }
 
 /// Changes to a device; `None` leaves a value unchanged.
@@ -112,6 +122,7 @@ pub(crate) struct PeerRow {
     routing: String,
     adguard_client_id: String,
     created_at: i64,
+    key_made_at: Option<i64>,
     last_handshake: Option<i64>,
     endpoint: Option<String>,
     rx_total: i64,
@@ -124,7 +135,7 @@ macro_rules! peer_columns {
     () => {
         "id, device_label, vpn_ip, public_key, \
          CAST(CASE WHEN private_key = '' THEN 0 ELSE 1 END AS BIGINT) AS has_private_key, \
-         dns_filtering_policy, mesh_routing, routing, adguard_client_id, created_at, \
+         dns_filtering_policy, mesh_routing, routing, adguard_client_id, created_at, key_made_at, \
          last_handshake, endpoint, rx_total, tx_total, last_rx, last_tx"
     };
 }
@@ -174,6 +185,7 @@ impl PeerRow {
             routing: r.routing.parse().map_err(|_| bad("routing"))?,
             client_id: r.adguard_client_id,
             created_at: Timestamp(r.created_at),
+            key_made_at: Timestamp(r.key_made_at.unwrap_or(r.created_at)),
             last_handshake: r.last_handshake.map(Timestamp),
             endpoint: r.endpoint,
             rx_total,

@@ -16,7 +16,9 @@ use crate::{
     db::{execute, fetch_all, fetch_optional, unsigned},
     nodes::{lock, parse_slot, write_entry},
 };
-use domain::{MoveReason, NodeId, NodeStanding, Problem, Slot, TenantId, TenantName, Timestamp};
+use domain::{
+    MoveReason, NodeId, NodeStanding, Problem, PublicKey, Slot, TenantId, TenantName, Timestamp,
+};
 
 /// The most moves that [`Store::moves`] lists.
 const MAX_LISTED: i64 = 1_000;
@@ -27,6 +29,19 @@ pub struct NewMove<'a> {
     pub tenant: TenantId,
     /// The new node; `None` for any.
     pub to: Option<NodeId>,
+    /// Whether what AdGuard Home has stored is copied.
+    pub with_data: bool,
+    pub actor: &'a str,
+    pub now: Timestamp,
+}
+
+/// The move of all tenants of a node.
+#[derive(Clone, Debug)]
+pub struct Evacuation<'a> {
+    pub node: NodeId,
+    pub reason: MoveReason,
+    /// Whether what AdGuard Homes have stored is copied.
+    pub with_data: bool,
     pub actor: &'a str,
     pub now: Timestamp,
 }
@@ -45,6 +60,12 @@ pub struct MoveRecord {
     /// The new node; `None` for any.
     pub to: Option<NodeId>,
     pub reason: MoveReason,
+    /// The public key of the tenant's tunnel.
+    pub owner: PublicKey,
+    /// Whether what AdGuard Home has stored is copied.
+    pub with_data: bool,
+    /// The bytes that the present attempt has copied.
+    pub copied_bytes: u64,
     /// Who wants it.
     pub actor: String,
     pub begun_at: Timestamp,
@@ -61,6 +82,9 @@ struct Row {
     from_node: i64,
     to_node: Option<i64>,
     reason: String,
+    wg_public_key: String,
+    with_data: i64,
+    copied_bytes: i64,
     actor: String,
     begun_at: i64,
     problem: Option<String>,
@@ -70,7 +94,8 @@ macro_rules! select_moves {
     ($condition:literal) => {
         concat!(
             "SELECT moves.user_id, users.username, users.slot, users.node_id, moves.from_node, \
-             moves.to_node, moves.reason, moves.actor, moves.begun_at, moves.problem \
+             moves.to_node, moves.reason, moves.actor, moves.begun_at, moves.problem, \
+             users.wg_public_key, moves.with_data, moves.copied_bytes \
              FROM moves JOIN users ON users.id = moves.user_id ",
             $condition
         )
@@ -79,8 +104,8 @@ macro_rules! select_moves {
 
 macro_rules! insert_all {
     () => {
-        "INSERT INTO moves (user_id, from_node, reason, actor, begun_at, retry_at) \
-         SELECT id, node_id, $2, $3, $4, $4 FROM users WHERE node_id = $1 \
+        "INSERT INTO moves (user_id, from_node, reason, actor, begun_at, retry_at, with_data) \
+         SELECT id, node_id, $2, $3, $4, $4, $5 FROM users WHERE node_id = $1 \
          ON CONFLICT (user_id) "
     };
 }
@@ -97,6 +122,10 @@ impl TryFrom<Row> for MoveRecord {
             node: NodeId(r.node_id),
             to: r.to_node.map(NodeId),
             reason: MoveReason::parse(&r.reason).ok_or_else(|| corrupt("moves.reason"))?,
+            owner: PublicKey::parse(&r.wg_public_key)
+                .map_err(|_| corrupt("users.wg_public_key"))?,
+            with_data: r.with_data != 0,
+            copied_bytes: unsigned(r.copied_bytes),
             actor: r.actor,
             begun_at: Timestamp(r.begun_at),
             // A newer version may have written another form.
@@ -124,9 +153,12 @@ impl Store {
             }
             detail = format!("to {}", found.name);
         }
+        if !new.with_data {
+            detail.push_str(", without data");
+        }
         let sql = "INSERT INTO moves \
-                   (user_id, from_node, to_node, reason, actor, begun_at, retry_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (user_id) DO NOTHING";
+                   (user_id, from_node, to_node, reason, actor, begun_at, retry_at, with_data) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $6, $7) ON CONFLICT (user_id) DO NOTHING";
         let inserted = execute!(
             tx.connection(),
             sql,
@@ -135,7 +167,8 @@ impl Store {
             new.to.map(|n| n.0),
             MoveReason::Move.as_str(),
             new.actor,
-            new.now.0
+            new.now.0,
+            i64::from(new.with_data)
         )?;
         if inserted == 0 {
             return Err(StoreError::MovePending { name });
@@ -147,23 +180,20 @@ impl Store {
             object: name,
             detail,
             tenant: Some(new.tenant),
+            ..AuditEntry::default()
         };
         audit::write(&mut tx, entry).await?;
         tx.commit().await
     }
 
     /// Notes that all tenants of a node are to be moved, and closes it for new ones.
-    /// Returns how many are to be moved. To do it again finds those that came since.
+    /// Returns how many are to be moved. To do it again finds those that came since, and
+    /// changes whether data is copied for all that are moved for the same reason.
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`].
-    pub async fn begin_evacuation(
-        &self,
-        node: NodeId,
-        reason: MoveReason,
-        actor: &str,
-        now: Timestamp,
-    ) -> Result<u64> {
+    pub async fn begin_evacuation(&self, new: Evacuation<'_>) -> Result<u64> {
+        let (node, reason) = (new.node, new.reason);
         let mut tx = self.db.begin().await?;
         let found = lock(&mut tx, node).await?;
         if found.standing == NodeStanding::Open {
@@ -175,17 +205,36 @@ impl Store {
         let sql = match reason {
             MoveReason::Lose => concat!(
                 insert_all!(),
-                "DO UPDATE SET reason = excluded.reason, retry_at = excluded.retry_at"
+                "DO UPDATE SET reason = excluded.reason, retry_at = excluded.retry_at, \
+                 with_data = excluded.with_data"
             ),
-            MoveReason::Move | MoveReason::Drain => concat!(insert_all!(), "DO NOTHING"),
+            MoveReason::Move | MoveReason::Drain => concat!(
+                insert_all!(),
+                "DO UPDATE SET retry_at = excluded.retry_at, with_data = excluded.with_data \
+                 WHERE moves.reason = excluded.reason"
+            ),
         };
-        execute!(tx.connection(), sql, node.0, reason.as_str(), actor, now.0)?;
+        let with_data = i64::from(new.with_data);
+        let (reason, actor) = (reason.as_str(), new.actor);
+        execute!(
+            tx.connection(),
+            sql,
+            node.0,
+            reason,
+            actor,
+            new.now.0,
+            with_data
+        )?;
         let sql = "SELECT COUNT(*) FROM moves WHERE from_node = $1";
         let count = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
         let count = count.map_or(0, |(n,)| unsigned(n));
-        let action = format!("node.{}", reason.as_str());
-        let detail = format!("{count} tenants");
-        write_entry(&mut tx, now, actor, &action, &found.name, detail).await?;
+        let action = format!("node.{reason}");
+        let data = match new.with_data {
+            true => "",
+            false => ", without data",
+        };
+        let detail = format!("{count} tenants{data}");
+        write_entry(&mut tx, new.now, actor, &action, &found.name, detail).await?;
         tx.commit().await?;
         Ok(count)
     }
@@ -209,6 +258,7 @@ impl Store {
             object: name.map(|(name,)| name).unwrap_or_default(),
             detail: String::new(),
             tenant: Some(tenant),
+            ..AuditEntry::default()
         };
         audit::write(&mut tx, entry).await?;
         tx.commit().await
@@ -246,6 +296,16 @@ impl Store {
         row.map(MoveRecord::try_from).transpose()
     }
 
+    /// Notes how many bytes the present attempt has copied.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn note_move_copied(&self, tenant: TenantId, bytes: u64) -> Result<()> {
+        let sql = "UPDATE moves SET copied_bytes = $2 WHERE user_id = $1";
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        execute!(self.db.writer(), sql, tenant.0, bytes).map(drop)
+    }
+
     /// Notes why an attempt failed, and when the next one is due.
     ///
     /// # Errors
@@ -256,7 +316,8 @@ impl Store {
         problem: &Problem,
         retry_at: Timestamp,
     ) -> Result<()> {
-        let sql = "UPDATE moves SET problem = $2, retry_at = $3 WHERE user_id = $1";
+        let sql = "UPDATE moves SET problem = $2, retry_at = $3, copied_bytes = 0 \
+                   WHERE user_id = $1";
         let json = serde_json::to_string(problem).unwrap_or_default();
         execute!(self.db.writer(), sql, tenant.0, json, retry_at.0).map(drop)
     }

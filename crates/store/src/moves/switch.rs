@@ -24,6 +24,9 @@ pub struct Switch<'a> {
     /// The number of tenants that the new node may hold in all; `None` limits it only by
     /// its slots.
     pub max_tenants: Option<u32>,
+    /// The bytes that AdGuard Home had stored and that were copied; `None` if they stay
+    /// behind.
+    pub copied_bytes: Option<u64>,
     /// Where the former node sends the tenant's packets on to.
     pub forward_to: Option<Ipv4Addr>,
     /// For how long.
@@ -99,12 +102,18 @@ impl Store {
             object: name.to_string(),
             detail: format!("{from_name} to {to_name}, slot {slot}"),
             tenant: Some(switch.tenant),
+            ..AuditEntry::default()
         };
         audit::write(&mut tx, entry).await?;
-        let event = EventKind::TenantMoved {
-            tenant: EventTenant { slot, name },
-            from: from_name,
-            to: to_name,
+        let (tenant, from, to) = (EventTenant { slot, name }, from_name, to_name);
+        let event = match switch.copied_bytes {
+            Some(bytes) => EventKind::TenantMovedWithData {
+                tenant,
+                from,
+                to,
+                bytes,
+            },
+            None => EventKind::TenantMoved { tenant, from, to },
         };
         events::insert(&mut tx, switch.to, &[(switch.tenant, event)], switch.now).await?;
         tx.commit().await?;

@@ -13,7 +13,7 @@ mod registry;
 
 pub use authority::AuthorityPem;
 pub use joining::{CertificateRecord, JoiningNode, NewJoinToken};
-pub use registry::{EndpointHost, NodeRecord};
+pub use registry::{EndpointHost, NodeChange, NodeRecord, NodeTerms};
 pub(crate) use registry::{count_tenants, lock, store_tenant_count, write_entry};
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     audit::{self, AuditEntry},
     db::{Tx, execute, fetch_optional, unsigned},
 };
-use domain::{NodeId, Slot, TenantScope, Timestamp};
+use domain::{NodeId, Slot, TenantId, TenantScope, Timestamp};
 
 /// The node that every installation has: the machine MalikNode runs on.
 pub const LOCAL_NODE: NodeId = NodeId(1);
@@ -75,6 +75,7 @@ impl Store {
             object: format!("node {node}"),
             detail: format!("generation {found} after {in_force}, now {raised}"),
             tenant: None,
+            ..AuditEntry::default()
         };
         audit::write(&mut tx, entry).await?;
         tx.commit().await?;
@@ -166,7 +167,12 @@ pub(crate) async fn bump_generation(tx: &mut Tx, node: NodeId) -> Result<i64> {
 /// tenant, so that the change can be found by it. Returns `NotFound` if the
 /// tenant does not exist any more.
 pub(crate) async fn begin_change(tx: &mut Tx, scope: &TenantScope) -> Result<PendingChange> {
-    let tenant = scope.tenant().0;
+    begin_change_of(tx, scope.tenant()).await
+}
+
+/// Does what [`begin_change`] does for a change that no caller asked for.
+pub(crate) async fn begin_change_of(tx: &mut Tx, tenant: TenantId) -> Result<PendingChange> {
+    let tenant = tenant.0;
     let sql = "UPDATE nodes SET generation = generation + 1 \
                WHERE id = (SELECT node_id FROM users WHERE id = $1) RETURNING id, generation";
     let row = fetch_optional!(tx.connection(), (i64, i64), sql, tenant)?;

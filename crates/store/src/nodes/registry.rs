@@ -40,6 +40,27 @@ impl NodeRecord {
     }
 }
 
+/// What an operator changes of a node. What is `None` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NodeChange<'a> {
+    pub host: Option<&'a NodeHost>,
+    pub standing: Option<NodeStanding>,
+}
+
+/// What of a node an operator can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeTerms {
+    /// A worker's host; that of the local node is a setting.
+    pub host: Option<String>,
+    pub standing: NodeStanding,
+}
+
+impl NodeTerms {
+    fn are_of(&self, node: &NodeRecord) -> bool {
+        self.standing == node.standing && (!node.is_worker() || self.host == node.host)
+    }
+}
+
 /// The host of a tenant's endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointHost {
@@ -153,30 +174,12 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        // A sign-up that holds the row has its tenant; a later one finds the new state.
-        let found = lock(&mut tx, node).await?;
-        if found.standing == standing {
-            return Ok(());
-        }
-        if found.standing == NodeStanding::Revoked {
-            return Err(StoreError::NodeIsRevoked);
-        }
-        if standing == NodeStanding::Revoked && !found.is_worker() {
-            return Err(StoreError::NodeIsLocal);
-        }
-        let sql = "UPDATE nodes SET state = $2 WHERE id = $1";
-        execute!(tx.connection(), sql, node.0, standing.as_str())?;
-        if standing == NodeStanding::Open {
-            end_evacuation(&mut tx, node).await?;
-        }
-        let action = match standing {
-            NodeStanding::Open => "node.open",
-            NodeStanding::Closed => "node.close",
-            NodeStanding::Revoked => "node.revoke",
+        let change = NodeChange {
+            standing: Some(standing),
+            ..NodeChange::default()
         };
-        write_entry(&mut tx, now, actor, action, &found.name, String::new()).await?;
-        tx.commit().await
+        let changed = self.change_node_if(node, change, None, actor, now);
+        changed.await.map(drop)
     }
 
     /// Gives a worker another host. Returns the number of devices of its tenants, which
@@ -192,23 +195,39 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<u64> {
+        let change = NodeChange {
+            host: Some(host),
+            ..NodeChange::default()
+        };
+        self.change_node_if(node, change, None, actor, now).await
+    }
+
+    /// Does what [`Store::set_standing`] and [`Store::set_node_host`] do, together and only
+    /// if the node is still as expected.
+    ///
+    /// # Errors
+    /// As there; [`StoreError::Changed`] if it is not. Nothing is changed then.
+    pub async fn change_node_if(
+        &self,
+        node: NodeId,
+        change: NodeChange<'_>,
+        expected: Option<&NodeTerms>,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<u64> {
         let mut tx = self.db.begin().await?;
+        // A sign-up that holds the row has its tenant; a later one finds the new state.
         let found = lock(&mut tx, node).await?;
-        if !found.is_worker() {
-            return Err(StoreError::NodeIsLocal);
+        if expected.is_some_and(|expected| !expected.are_of(&found)) {
+            return Err(StoreError::Changed);
         }
-        if found.host.as_deref() == Some(host.as_str()) {
-            return Ok(0);
+        let mut devices = 0;
+        if let Some(host) = change.host {
+            devices = set_host_in(&mut tx, &found, host, actor, now).await?;
         }
-        let sql = "UPDATE nodes SET host = $2 WHERE id = $1";
-        execute!(tx.connection(), sql, node.0, host.as_str())?;
-        let sql = "SELECT COUNT(*) FROM peers JOIN users ON users.id = peers.user_id \
-                   WHERE users.node_id = $1";
-        let count = fetch_optional!(tx.connection(), (i64,), sql, node.0)?;
-        let devices = count.map_or(0, |(n,)| unsigned(n));
-        let before = found.host.unwrap_or_default();
-        let detail = format!("{before} to {host}, {devices} devices");
-        write_entry(&mut tx, now, actor, "node.host", &found.name, detail).await?;
+        if let Some(standing) = change.standing {
+            set_standing_in(&mut tx, &found, standing, actor, now).await?;
+        }
         tx.commit().await?;
         Ok(devices)
     }
@@ -288,6 +307,7 @@ pub(crate) async fn write_entry(
         object: node.to_owned(),
         detail,
         tenant: None,
+        ..AuditEntry::default()
     };
     audit::write(tx, entry).await
 }
@@ -297,4 +317,58 @@ async fn end_evacuation(tx: &mut Tx, node: NodeId) -> Result<()> {
     let sql = "DELETE FROM moves WHERE from_node = $1 AND reason <> $2";
     let reason = MoveReason::Move.as_str();
     execute!(tx.connection(), sql, node.0, reason).map(drop)
+}
+
+async fn set_host_in(
+    tx: &mut Tx,
+    found: &NodeRecord,
+    host: &NodeHost,
+    actor: &str,
+    now: Timestamp,
+) -> Result<u64> {
+    if !found.is_worker() {
+        return Err(StoreError::NodeIsLocal);
+    }
+    if found.host.as_deref() == Some(host.as_str()) {
+        return Ok(0);
+    }
+    let sql = "UPDATE nodes SET host = $2 WHERE id = $1";
+    execute!(tx.connection(), sql, found.id.0, host.as_str())?;
+    let sql = "SELECT COUNT(*) FROM peers JOIN users ON users.id = peers.user_id \
+               WHERE users.node_id = $1";
+    let count = fetch_optional!(tx.connection(), (i64,), sql, found.id.0)?;
+    let devices = count.map_or(0, |(n,)| unsigned(n));
+    let before = found.host.as_deref().unwrap_or_default();
+    let detail = format!("{before} to {host}, {devices} devices");
+    write_entry(tx, now, actor, "node.host", &found.name, detail).await?;
+    Ok(devices)
+}
+
+async fn set_standing_in(
+    tx: &mut Tx,
+    found: &NodeRecord,
+    standing: NodeStanding,
+    actor: &str,
+    now: Timestamp,
+) -> Result<()> {
+    if found.standing == standing {
+        return Ok(());
+    }
+    if found.standing == NodeStanding::Revoked {
+        return Err(StoreError::NodeIsRevoked);
+    }
+    if standing == NodeStanding::Revoked && !found.is_worker() {
+        return Err(StoreError::NodeIsLocal);
+    }
+    let sql = "UPDATE nodes SET state = $2 WHERE id = $1";
+    execute!(tx.connection(), sql, found.id.0, standing.as_str())?;
+    if standing == NodeStanding::Open {
+        end_evacuation(tx, found.id).await?;
+    }
+    let action = match standing {
+        NodeStanding::Open => "node.open",
+        NodeStanding::Closed => "node.close",
+        NodeStanding::Revoked => "node.revoke",
+    };
+    write_entry(tx, now, actor, action, &found.name, String::new()).await
 }

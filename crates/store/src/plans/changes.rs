@@ -8,7 +8,7 @@ use crate::{
     db::{Tx, execute, fetch_all, fetch_optional},
     quota::{self, Generation},
 };
-use domain::{NodeId, OperatorScope, Plan, Timestamp};
+use domain::{NodeId, OwnerScope, Plan, Timestamp};
 
 /// What a change of a plan led to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,12 +24,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`StoreError::PlanTaken`] if there is one with that id.
-    pub async fn create_plan(
-        &self,
-        by: &OperatorScope,
-        plan: &Plan,
-        now: Timestamp,
-    ) -> Result<Plan> {
+    pub async fn create_plan(&self, by: &OwnerScope, plan: &Plan, now: Timestamp) -> Result<Plan> {
         let mut tx = self.db.begin().await?;
         let sql = "INSERT INTO plans (id, name, devices, monthly_bytes, down_bps, up_bps, at_limit, \
              slow_bps, month_day, recommended, visible, position) \
@@ -57,7 +52,8 @@ impl Store {
             position: u32::try_from(position).unwrap_or(u32::MAX),
             ..plan.clone()
         };
-        audit_plan(&mut tx, by, "plan.create", &created, terms(&created), now).await?;
+        let changed = (String::new(), terms(&created));
+        audit_plan(&mut tx, by, "plan.create", &created, changed, now).await?;
         tx.commit().await?;
         Ok(created)
     }
@@ -69,7 +65,7 @@ impl Store {
     /// Returns [`StoreError::PlanUnknown`].
     pub async fn change_plan(
         &self,
-        by: &OperatorScope,
+        by: &OwnerScope,
         plan: &Plan,
         now: Timestamp,
     ) -> Result<ChangedPlan> {
@@ -82,7 +78,7 @@ impl Store {
     /// As [`Store::change_plan`]; [`StoreError::Changed`] if it is not.
     pub async fn change_plan_if(
         &self,
-        by: &OperatorScope,
+        by: &OwnerScope,
         plan: &Plan,
         expected: Option<&Plan>,
         now: Timestamp,
@@ -137,8 +133,8 @@ impl Store {
             changed.quotas.extend(quotas);
             changed.nodes.extend(generation.raised().map(|_| node));
         }
-        let detail = difference(&before, plan);
-        audit_plan(&mut tx, by, "plan.change", plan, detail, now).await?;
+        let values = difference(&before, plan);
+        audit_plan(&mut tx, by, "plan.change", plan, values, now).await?;
         tx.commit().await?;
         Ok(changed)
     }
@@ -147,7 +143,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`StoreError::PlanUnknown`] or [`StoreError::PlanInUse`].
-    pub async fn delete_plan(&self, by: &OperatorScope, id: &str, now: Timestamp) -> Result<()> {
+    pub async fn delete_plan(&self, by: &OwnerScope, id: &str, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         // Sign-ups and changes of a tenant's plan hold a node's row.
         lock_nodes(&mut tx).await?;
@@ -159,7 +155,8 @@ impl Store {
             return Err(StoreError::PlanInUse { tenants });
         }
         execute!(tx.connection(), "DELETE FROM plans WHERE id = $1", id)?;
-        audit_plan(&mut tx, by, "plan.delete", &plan, terms(&plan), now).await?;
+        let changed = (terms(&plan), String::new());
+        audit_plan(&mut tx, by, "plan.delete", &plan, changed, now).await?;
         tx.commit().await
     }
 }
@@ -186,10 +183,10 @@ fn signed(n: u64) -> i64 {
 
 async fn audit_plan(
     tx: &mut Tx,
-    by: &OperatorScope,
+    by: &OwnerScope,
     action: &str,
     plan: &Plan,
-    detail: String,
+    (before, after): (String, String),
     at: Timestamp,
 ) -> Result<()> {
     let entry = AuditEntry {
@@ -197,14 +194,19 @@ async fn audit_plan(
         actor: by.actor(),
         action: action.to_owned(),
         object: format!("plan {}", plan.id),
-        detail,
-        tenant: None,
+        origin: by.origin().to_owned(),
+        before,
+        after,
+        ..AuditEntry::default()
     };
     audit::write(tx, entry).await
 }
 
+/// A value of a plan by its name.
+type Value = (&'static str, String);
+
 /// Returns the values of a plan by their names.
-fn values(p: &Plan) -> [(&'static str, String); 11] {
+fn values(p: &Plan) -> [Value; 11] {
     let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
     [
         ("name", p.name.clone()),
@@ -226,11 +228,16 @@ fn terms(plan: &Plan) -> String {
     all.join(", ")
 }
 
-fn difference(before: &Plan, after: &Plan) -> String {
+/// Returns the values that differ, as they are in each of two plans.
+fn difference(before: &Plan, after: &Plan) -> (String, String) {
     let pairs = values(before).into_iter().zip(values(after));
-    let changed = pairs.filter(|(b, a)| b != a);
-    let parts: Vec<String> = changed
-        .map(|((name, before), (_, after))| format!("{name}: {before} to {after}"))
-        .collect();
-    parts.join(", ")
+    let changed: Vec<_> = pairs.filter(|(b, a)| b != a).collect();
+    let text = |pick: fn(&(Value, Value)) -> &Value| {
+        let parts = changed.iter().map(pick);
+        let parts: Vec<_> = parts
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        parts.join(", ")
+    };
+    (text(|(before, _)| before), text(|(_, after)| after))
 }

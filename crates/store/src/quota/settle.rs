@@ -225,6 +225,7 @@ async fn audit_change(
         object: change.name.to_string(),
         detail,
         tenant: Some(change.tenant),
+        ..AuditEntry::default()
     };
     audit::write(tx, entry).await
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use domain::TenantScope;
 
-pub(super) const COUNTERS: &str = "SELECT counters FROM tenant_traffic WHERE user_id = $1";
+pub(crate) const COUNTERS: &str = "SELECT counters FROM tenant_traffic WHERE user_id = $1";
 
 impl Store {
     /// Returns the tenant's counters; empty ones if nothing was recorded yet.

@@ -39,7 +39,7 @@ mod sample;
 mod series;
 mod traffic_codec;
 
-pub(crate) use counters::{counters_in, decode_counters};
+pub(crate) use counters::{COUNTERS, counters_in, decode_counters};
 pub(crate) use peer_index::PeerIndex;
 pub use record::Recorded;
 pub use sample::StatSample;

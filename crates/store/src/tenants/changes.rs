@@ -1,4 +1,4 @@
-//! Creates, suspends and deletes tenants.
+//! Creates and deletes tenants.
 
 use super::{NewTenant, Placement, TenantRecord, TenantState, placement::FreeSlots};
 use crate::{
@@ -7,6 +7,7 @@ use crate::{
     db::{execute, fetch_optional, unsigned},
     nodes::{begin_change, begin_placement, count_tenants, store_tenant_count},
     plans::plan_in,
+    sign_up::{check_reserved, invitations::use_once},
 };
 use domain::{AddressPlan, QuotaState, TenantId, TenantScope, Timestamp};
 use seal::Purpose;
@@ -44,6 +45,11 @@ impl Store {
         let plan = plan_in(&mut tx, &new.plan).await?;
         let plan = plan.ok_or(StoreError::PlanUnknown)?;
         let generation = begin_placement(&mut tx, node).await?;
+        check_reserved(&mut tx, name).await?;
+        let invitation = match &new.invitation {
+            Some(code) => Some(use_once(&mut tx, code, &plan.id, new.now).await?),
+            None => None,
+        };
         if let Some(max_tenants) = max_tenants
             && count_tenants(&mut tx, node).await? >= u64::from(max_tenants)
         {
@@ -51,8 +57,9 @@ impl Store {
         }
         let sql = "INSERT INTO users (username, password_hash, plan, subdomain, interface_name, \
              listen_port, subnet_cidr, created_at, node_id, slot, wg_private_key, wg_public_key, \
-             dns_password, dns_password_hash, generation, time_zone) \
-             VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+             dns_password, dns_password_hash, generation, time_zone, invitation_id, unused_since) \
+             VALUES ($1, $2, $3, $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+             $7) \
              ON CONFLICT DO NOTHING RETURNING id";
         let mut slots = FreeSlots::of(&mut tx, node).await?;
         while let Some(slot) = slots.next(&mut tx, excluded).await? {
@@ -75,6 +82,7 @@ impl Store {
                 new.dns_password_hash.as_str(),
                 generation,
                 new.time_zone.as_str(),
+                invitation.map(|id| id.0),
             )?;
             let Some((id,)) = inserted else {
                 // The conflict is the name or a value of this slot. For example,
@@ -92,11 +100,15 @@ impl Store {
             store_tenant_count(&mut tx, node).await?;
             let entry = AuditEntry {
                 at: new.now,
-                actor: name.to_owned(),
+                actor: new.actor.clone().unwrap_or_else(|| name.to_owned()),
                 action: "tenant.create".to_owned(),
                 object: name.to_owned(),
-                detail: format!("plan {}, slot {slot}", plan.id),
+                detail: match invitation {
+                    Some(id) => format!("plan {}, slot {slot}, invitation {id}", plan.id),
+                    None => format!("plan {}, slot {slot}", plan.id),
+                },
                 tenant: Some(TenantId(id)),
+                ..AuditEntry::default()
             };
             audit::write(&mut tx, entry).await?;
             tx.commit().await?;
@@ -112,6 +124,8 @@ impl Store {
                 time_zone: new.time_zone,
                 public_key,
                 created_at: new.now,
+                invitation,
+                asleep_since: None,
             };
             return Ok(Committed {
                 value: record,
@@ -146,36 +160,6 @@ impl Store {
         if let Err(e) = self.delete_traffic(scope.tenant().0, now).await {
             tracing::warn!(error = ?e, "a deleted tenant's traffic could not be removed; it is pruned later");
         }
-        Ok(pending.committed(()))
-    }
-
-    /// Suspends or resumes a tenant. Does nothing if the tenant is in that state
-    /// already.
-    ///
-    /// # Errors
-    /// Returns [`StoreError::NotFound`] if the tenant was deleted.
-    pub async fn set_state(
-        &self,
-        scope: &TenantScope,
-        state: TenantState,
-        now: Timestamp,
-    ) -> Result<Committed<()>> {
-        let mut tx = self.db.begin().await?;
-        let pending = begin_change(&mut tx, scope).await?;
-        let sql = "SELECT state FROM users WHERE id = $1";
-        let stored = fetch_optional!(tx.connection(), (String,), sql, scope.tenant().0)?;
-        if stored.ok_or(StoreError::NotFound)?.0 == state.as_str() {
-            return Ok(pending.unchanged(()));
-        }
-        let sql = "UPDATE users SET state = $2 WHERE id = $1";
-        execute!(tx.connection(), sql, scope.tenant().0, state.as_str())?;
-        let action = match state {
-            TenantState::Active => "tenant.resume",
-            TenantState::Suspended => "tenant.suspend",
-        };
-        let object = scope.name().to_string();
-        audit::write_scoped(&mut tx, scope, now, action, object, String::new()).await?;
-        tx.commit().await?;
         Ok(pending.committed(()))
     }
 }

@@ -5,9 +5,10 @@ mod placement;
 mod terms;
 
 pub use placement::Placement;
+pub use terms::{TenantChange, TenantTerms};
 
 use crate::{
-    Result, Store, StoreError,
+    Result, Store, StoreError, TokenHash,
     db::{fetch_all, fetch_optional},
     nodes::parse_slot,
     plans::{PlanRow, plan_columns},
@@ -15,14 +16,16 @@ use crate::{
     statistics::{DeviceCounters, decode_counters},
 };
 use domain::{
-    NodeId, PeriodRule, Plan, PrivateKey, PublicKey, QuotaState, Secret, Slot, TenantId,
-    TenantName, TenantScope, Timestamp,
+    InvitationId, NodeId, PeriodRule, Plan, PrivateKey, PublicKey, QuotaState, Secret, Slot,
+    TenantId, TenantName, TenantScope, Timestamp,
 };
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// A tenant to create. The store chooses the slot.
 #[derive(Clone, Debug)]
 pub struct NewTenant {
+    /// The operator who creates it, as the audit log names them; `None` is the tenant itself.
+    pub actor: Option<String>,
     pub name: TenantName,
     /// The password's hash (argon2id, PHC text).
     pub password_hash: Secret,
@@ -36,6 +39,8 @@ pub struct NewTenant {
     pub dns_password_hash: String,
     /// The time zone in which its months begin, e.g. `Europe/Berlin`.
     pub time_zone: String,
+    /// The code of the invitation that is used, if the sign-up has one.
+    pub invitation: Option<TokenHash>,
     pub now: Timestamp,
 }
 
@@ -89,6 +94,10 @@ pub struct TenantRecord {
     /// The tunnel's public key.
     pub public_key: PublicKey,
     pub created_at: Timestamp,
+    /// The invitation that it signed up with.
+    pub invitation: Option<InvitationId>,
+    /// Since when it sleeps, because no device has connected yet.
+    pub asleep_since: Option<Timestamp>,
 }
 
 /// A tenant in the operator's list.
@@ -115,6 +124,8 @@ pub(crate) struct UserRow {
     time_zone: String,
     wg_public_key: String,
     created_at: i64,
+    invitation_id: Option<i64>,
+    asleep_since: Option<i64>,
     #[sqlx(flatten)]
     plan: PlanRow,
 }
@@ -122,7 +133,8 @@ pub(crate) struct UserRow {
 macro_rules! user_columns {
     () => {
         "users.id, users.username, users.password_hash, users.node_id, users.slot, users.state, \
-         users.quota_state, users.time_zone, users.wg_public_key, users.created_at"
+         users.quota_state, users.time_zone, users.wg_public_key, users.created_at, \
+         users.invitation_id, users.asleep_since"
     };
 }
 
@@ -144,6 +156,8 @@ impl TryFrom<UserRow> for TenantRecord {
             plan: r.plan.try_into()?,
             node: NodeId(r.node_id),
             created_at: Timestamp(r.created_at),
+            invitation: r.invitation_id.map(InvitationId),
+            asleep_since: r.asleep_since.map(Timestamp),
         })
     }
 }
@@ -181,6 +195,33 @@ impl Store {
         );
         let row = fetch_optional!(self.db.reader(), UserRow, sql, name.as_str())?;
         row.map(TenantRecord::try_from).transpose()
+    }
+
+    /// Returns the name of a tenant, for an operator who acts on it.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn tenant_name(&self, id: TenantId) -> Result<Option<TenantName>> {
+        let sql = "SELECT username FROM users WHERE id = $1";
+        let row = fetch_optional!(self.db.reader(), (String,), sql, id.0)?;
+        let corrupt = || StoreError::Corrupt(format!("users.username of user {}", id.0));
+        row.map(|(name,)| TenantName::parse(&name).map_err(|_| corrupt()))
+            .transpose()
+    }
+
+    /// Returns the names of the tenants with ids from `first` to `last`.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn tenant_names(
+        &self,
+        first: TenantId,
+        last: TenantId,
+    ) -> Result<BTreeMap<TenantId, String>> {
+        let sql = "SELECT id, username FROM users WHERE id BETWEEN $1 AND $2";
+        let rows = fetch_all!(self.db.reader(), (i64, String), sql, first.0, last.0)?;
+        let named = rows.into_iter().map(|(id, name)| (TenantId(id), name));
+        Ok(named.collect())
     }
 
     /// Returns the tenant of the scope.

@@ -1,4 +1,4 @@
-//! A tenant's plan and time zone.
+//! A tenant's plan, its time zone and whether it is suspended.
 
 use crate::{
     Committed, QuotaChange, Result, Store, StoreError, audit,
@@ -6,9 +6,24 @@ use crate::{
     nodes::{PendingChange, begin_change},
     plans::{plan_columns, plan_in},
     quota::{self, Generation},
-    tenants::{TenantRecord, UserRow, user_columns},
+    tenants::{TenantRecord, TenantState, UserRow, user_columns},
 };
-use domain::{PeriodRule, TenantScope, Timestamp};
+use domain::{PeriodRule, Plan, TenantScope, Timestamp};
+
+/// What an operator changes of a tenant. What is `None` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TenantChange<'a> {
+    pub plan: Option<&'a str>,
+    pub state: Option<TenantState>,
+}
+
+/// What of a tenant an operator can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantTerms {
+    /// The plan's id.
+    pub plan: String,
+    pub state: TenantState,
+}
 
 impl Store {
     /// Gives a tenant another plan, at once: the month goes on with what is used of it.
@@ -24,28 +39,75 @@ impl Store {
         plan: &str,
         now: Timestamp,
     ) -> Result<Committed<Vec<QuotaChange>>> {
+        let change = TenantChange {
+            plan: Some(plan),
+            ..TenantChange::default()
+        };
+        self.change_tenant_if(scope, change, None, now).await
+    }
+
+    /// Suspends or resumes a tenant. Does nothing if the tenant is in that state
+    /// already.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] if the tenant was deleted.
+    pub async fn set_state(
+        &self,
+        scope: &TenantScope,
+        state: TenantState,
+        now: Timestamp,
+    ) -> Result<Committed<()>> {
         let mut tx = self.db.begin().await?;
         let pending = begin_change(&mut tx, scope).await?;
-        let plan = plan_in(&mut tx, plan)
-            .await?
-            .ok_or(StoreError::PlanUnknown)?;
-        let before = tenant_in(&mut tx, scope).await?.plan;
-        if before.id == plan.id {
+        // Nothing else of the row: a tenant whose row is damaged can be suspended.
+        let sql = "SELECT state FROM users WHERE id = $1";
+        let stored = fetch_optional!(tx.connection(), (String,), sql, scope.tenant().0)?;
+        if stored.ok_or(StoreError::NotFound)?.0 == state.as_str() {
+            return Ok(pending.unchanged(()));
+        }
+        set_state_in(&mut tx, scope, state, now).await?;
+        tx.commit().await?;
+        Ok(pending.committed(()))
+    }
+
+    /// Does what [`Store::set_plan`] and [`Store::set_state`] do, together and only if the
+    /// tenant still has the terms that are expected.
+    ///
+    /// # Errors
+    /// As [`Store::set_plan`]; [`StoreError::Changed`] if it has others. Nothing is changed
+    /// then.
+    pub async fn change_tenant_if(
+        &self,
+        scope: &TenantScope,
+        change: TenantChange<'_>,
+        expected: Option<&TenantTerms>,
+        now: Timestamp,
+    ) -> Result<Committed<Vec<QuotaChange>>> {
+        let mut tx = self.db.begin().await?;
+        let pending = begin_change(&mut tx, scope).await?;
+        let before = tenant_in(&mut tx, scope).await?;
+        let is_expected = |e: &TenantTerms| e.plan == before.plan.id && e.state == before.state;
+        if !expected.is_none_or(is_expected) {
+            return Err(StoreError::Changed);
+        }
+        let state = change.state.filter(|state| *state != before.state);
+        if let Some(state) = state {
+            set_state_in(&mut tx, scope, state, now).await?;
+        }
+        let mut quotas = None;
+        if let Some(id) = change.plan {
+            let plan = plan_in(&mut tx, id).await?;
+            let plan = plan.ok_or(StoreError::PlanUnknown)?;
+            if plan.id != before.plan.id {
+                let changed = set_plan_in(&mut tx, scope, pending, &before.plan, &plan, now);
+                quotas = Some(changed.await?);
+            }
+        }
+        if state.is_none() && quotas.is_none() {
             return Ok(pending.unchanged(Vec::new()));
         }
-        let tenant = scope.tenant().0;
-        let sql = "UPDATE users SET plan = $2 WHERE id = $1";
-        execute!(tx.connection(), sql, tenant, plan.id.as_str())?;
-        if before.month_day != plan.month_day {
-            let (node, _) = pending.generation();
-            quota::apply_day(&mut tx, node, &[tenant], now).await?;
-        }
-        let quotas = settle(&mut tx, pending, tenant, now).await?;
-        let object = scope.name().to_string();
-        let detail = format!("{} to {}", before.id, plan.id);
-        audit::write_scoped(&mut tx, scope, now, "tenant.plan", object, detail).await?;
         tx.commit().await?;
-        Ok(pending.committed(quotas))
+        Ok(pending.committed(quotas.unwrap_or_default()))
     }
 
     /// Sets the time zone in which a tenant's months begin. The current one ends on the
@@ -59,9 +121,27 @@ impl Store {
         time_zone: &str,
         now: Timestamp,
     ) -> Result<Committed<Vec<QuotaChange>>> {
+        self.set_time_zone_if(scope, time_zone, None, now).await
+    }
+
+    /// Does what [`Store::set_time_zone`] does, if the tenant still has the one that is
+    /// expected.
+    ///
+    /// # Errors
+    /// As [`Store::set_time_zone`]; [`StoreError::Changed`] if it has another one.
+    pub async fn set_time_zone_if(
+        &self,
+        scope: &TenantScope,
+        time_zone: &str,
+        expected: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Committed<Vec<QuotaChange>>> {
         let mut tx = self.db.begin().await?;
         let pending = begin_change(&mut tx, scope).await?;
         let record = tenant_in(&mut tx, scope).await?;
+        if expected.is_some_and(|expected| expected != record.time_zone) {
+            return Err(StoreError::Changed);
+        }
         if record.time_zone == time_zone {
             return Ok(pending.unchanged(Vec::new()));
         }
@@ -72,11 +152,49 @@ impl Store {
         quota::move_period(&mut tx, tenant, &record.rule(), &to, now).await?;
         let quotas = settle(&mut tx, pending, tenant, now).await?;
         let object = scope.name().to_string();
-        let detail = format!("{} to {time_zone}", record.time_zone);
-        audit::write_scoped(&mut tx, scope, now, "tenant.time_zone", object, detail).await?;
+        let values = (record.time_zone, time_zone.to_owned());
+        audit::write_change(&mut tx, scope, now, "tenant.time_zone", object, values).await?;
         tx.commit().await?;
         Ok(pending.committed(quotas))
     }
+}
+
+async fn set_state_in(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    state: TenantState,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "UPDATE users SET state = $2 WHERE id = $1";
+    execute!(tx.connection(), sql, scope.tenant().0, state.as_str())?;
+    let action = match state {
+        TenantState::Active => "tenant.resume",
+        TenantState::Suspended => "tenant.suspend",
+    };
+    let object = scope.name().to_string();
+    audit::write_scoped(tx, scope, now, action, object, String::new()).await
+}
+
+async fn set_plan_in(
+    tx: &mut Tx,
+    scope: &TenantScope,
+    pending: PendingChange,
+    before: &Plan,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<Vec<QuotaChange>> {
+    let tenant = scope.tenant().0;
+    let sql = "UPDATE users SET plan = $2 WHERE id = $1";
+    execute!(tx.connection(), sql, tenant, plan.id.as_str())?;
+    if before.month_day != plan.month_day {
+        let (node, _) = pending.generation();
+        quota::apply_day(tx, node, &[tenant], now).await?;
+    }
+    let quotas = settle(tx, pending, tenant, now).await?;
+    let object = scope.name().to_string();
+    let values = (before.id.clone(), plan.id.clone());
+    audit::write_change(tx, scope, now, "tenant.plan", object, values).await?;
+    Ok(quotas)
 }
 
 async fn settle(

@@ -1,9 +1,9 @@
-//! Plans, tenants, operators.
+//! Plans and tenants.
 
 use crate::test_database::{
     NOW, TestDatabase, name, new_device, new_tenant, scope, sign_up, sign_up_at,
 };
-use domain::{AddressPlan, ErrorCode, Field, Secret, Slot, TenantName};
+use domain::{AddressPlan, ErrorCode, Field, Slot};
 use std::collections::BTreeSet;
 use store::{LOCAL_NODE, StatSample, StoreError, TenantState};
 
@@ -257,37 +257,4 @@ pub async fn the_tenant_list_counts_online_devices(db: &TestDatabase) {
         (&b, 0, 0)
     );
     assert_eq!(list.len(), 2);
-}
-
-pub async fn operators_are_created_found_and_updated(db: &TestDatabase) {
-    let store = db.store().await;
-    assert_eq!(store.operator_count().await.unwrap(), 0);
-    let created = store
-        .create_operator("ada", &Secret::new("h1"), NOW)
-        .await
-        .unwrap();
-    assert_eq!(store.operator_count().await.unwrap(), 1);
-    let twice = store.create_operator("ada", &Secret::new("h2"), NOW).await;
-    assert!(matches!(twice, Err(StoreError::NameTaken)));
-    assert_eq!(
-        store.operator_by_name("ada").await.unwrap().as_ref(),
-        Some(&created)
-    );
-    store
-        .set_operator_password(created.id, &Secret::new("h3"), NOW)
-        .await
-        .unwrap();
-    let stored = store.operator(created.id).await.unwrap().unwrap();
-    assert_eq!(stored.password_hash.expose(), "h3");
-    assert_eq!(store.operator_by_name("bob").await.unwrap(), None);
-    let unknown = store::OperatorId(created.id.0 + 1);
-    let missing = store
-        .set_operator_password(unknown, &Secret::new("x"), NOW)
-        .await;
-    assert!(matches!(missing, Err(StoreError::NotFound)));
-    assert_eq!(store.audit_recent(9).await.unwrap().len(), 2);
-    assert!(
-        TenantName::parse("ada").is_ok(),
-        "operators and tenants have separate names"
-    );
 }

@@ -1,11 +1,14 @@
 //! What the API stores: keys, credentials, and the answers of repeated requests.
 
-use crate::test_database::{NOW, TestDatabase, new_device, scope, sign_up};
-use domain::{Access, AddressPlan, OperatorScope, Secret, TenantId, Timestamp};
+use crate::test_database::{NOW, TestDatabase, new_device, operator, scope, sign_up};
+use domain::{
+    Access, AddressPlan, NodeStanding, OperatorRole, OwnerScope, Secret, TenantId, Timestamp,
+};
 use futures_util::future::join_all;
 use store::{
-    AnswerKey, AuditEntry, Claim, CredentialKind, DeviceChange, NewCredential, Rotation,
-    SigningKeyRecord, Store, StoreError, TenantState, TicketHolder, TokenHash,
+    AnswerKey, AuditEntry, Claim, ClientDescription, CredentialKind, DeviceChange, LOCAL_NODE,
+    NewCredential, NodeChange, NodeTerms, Rotation, SigningKeyRecord, Store, StoreError,
+    TenantChange, TenantState, TenantTerms, TicketHolder, TokenHash,
 };
 
 fn hash(text: &str) -> TokenHash {
@@ -20,6 +23,7 @@ fn entry(action: &str) -> AuditEntry {
         object: "abcd".to_owned(),
         detail: String::new(),
         tenant: None,
+        ..AuditEntry::default()
     }
 }
 
@@ -29,14 +33,17 @@ async fn create(
     kind: CredentialKind,
     id: &str,
 ) -> Result<(), StoreError> {
+    let (secret, client) = (hash(id), ClientDescription::default());
     let new = NewCredential {
         id,
         kind,
         holder,
         name: "script",
-        secret: &hash(id),
+        secret: &secret,
         access: Access::Write,
         proof: "proof",
+        client: &client,
+        is_present: true,
         now: NOW,
         expires: NOW.plus_millis(60_000),
         entry: entry("token.create"),
@@ -91,10 +98,7 @@ pub async fn a_credential_ends_with_its_holder(db: &TestDatabase) {
     let late = create(&store, TicketHolder::Tenant(TenantId(99)), token, "t9").await;
     assert!(matches!(late, Err(StoreError::NotFound)));
 
-    let ada = store
-        .create_operator("ada", &Secret::new("h"), NOW)
-        .await
-        .unwrap();
+    let ada = operator(&store, "ada", OperatorRole::Owner).await;
     create(&store, TicketHolder::Operator(ada.id), token, "t3")
         .await
         .unwrap();
@@ -165,6 +169,8 @@ pub async fn credentials_are_bounded_in_number(db: &TestDatabase) {
             secret: &hash(&id),
             access: Access::Read,
             proof: "proof",
+            client: &ClientDescription::default(),
+            is_present: false,
             now: NOW.plus_millis(n),
             expires: NOW.plus_millis(60_000),
             entry: entry("session.begin"),
@@ -257,8 +263,58 @@ pub async fn a_change_of_what_was_read_is_refused_later(db: &TestDatabase) {
     let second = store.update_device_if(&s, phone.id, change(phone.mesh), Some(&read), NOW);
     assert!(matches!(second.await, Err(StoreError::Changed)));
     assert_eq!(store.device(&s, phone.id).await.unwrap().mesh, !phone.mesh);
+    let deleted = store.delete_device_if(&s, phone.id, Some(&read), NOW);
+    assert!(matches!(deleted.await, Err(StoreError::Changed)));
+    store.device(&s, phone.id).await.unwrap();
 
-    let operator = OperatorScope::issue("ada");
+    let zone = |name| store.set_time_zone_if(&s, name, Some("UTC"), NOW);
+    zone("Europe/Berlin").await.unwrap();
+    assert!(matches!(zone("Asia/Tokyo").await, Err(StoreError::Changed)));
+    assert_eq!(store.tenant(&s).await.unwrap().time_zone, "Europe/Berlin");
+
+    let terms = TenantTerms {
+        plan: store.tenant(&s).await.unwrap().plan.id,
+        state: TenantState::Active,
+    };
+    let change = async |plan, state| {
+        let change = TenantChange {
+            plan: Some(plan),
+            state: Some(state),
+        };
+        store.change_tenant_if(&s, change, Some(&terms), NOW).await
+    };
+    let unknown = change("nothing", TenantState::Suspended).await;
+    assert!(matches!(unknown, Err(StoreError::PlanUnknown)));
+    assert_eq!(store.tenant(&s).await.unwrap().state, TenantState::Active);
+    change("studio", TenantState::Suspended).await.unwrap();
+    let late = change("home", TenantState::Active).await;
+    assert!(matches!(late, Err(StoreError::Changed)));
+    let now = store.tenant(&s).await.unwrap();
+    assert_eq!(
+        (now.plan.id.as_str(), now.state),
+        ("studio", TenantState::Suspended)
+    );
+
+    let node = store.node(LOCAL_NODE).await.unwrap();
+    let terms = NodeTerms {
+        host: node.host,
+        standing: node.standing,
+    };
+    let change = async |standing| {
+        let change = NodeChange {
+            host: None,
+            standing: Some(standing),
+        };
+        let changed = store.change_node_if(LOCAL_NODE, change, Some(&terms), "ada", NOW);
+        changed.await
+    };
+    change(NodeStanding::Closed).await.unwrap();
+    let late = change(NodeStanding::Open).await;
+    assert!(matches!(late, Err(StoreError::Changed)));
+    let now = store.node(LOCAL_NODE).await.unwrap();
+    assert_eq!(now.standing, NodeStanding::Closed);
+
+    let operator = OwnerScope::issue("ada");
     let read = store.plan("home").await.unwrap().unwrap();
     let named = |name: &str| domain::Plan {
         name: name.to_owned(),

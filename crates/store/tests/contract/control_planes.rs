@@ -8,16 +8,27 @@ use crate::{
 use futures_util::future::join_all;
 use protocol::ReadingOrder;
 use std::{collections::BTreeMap, time::Duration};
-use store::{Attempted, CountedAttempt, LOCAL_NODE, LeaseEpoch, Recorded, StatSample, Store};
+use store::{
+    AttemptDelay, AttemptLimit, Attempted, CountedAttempt, LOCAL_NODE, LeaseEpoch, Recorded,
+    StatSample, Store,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+fn limit(max: u32, window: Duration) -> AttemptLimit {
+    AttemptLimit {
+        max,
+        window,
+        delay: None,
+    }
+}
 
 fn keys(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
 }
 
 async fn count(store: &Store, key: &str) -> Result<CountedAttempt, Duration> {
-    let counted = store.count_attempt(&keys(&[key]), 5, MINUTE).await;
+    let counted = store.count_attempt(&keys(&[key]), &limit(5, MINUTE)).await;
     match counted.unwrap() {
         Attempted::Counted(counted) => Ok(counted),
         Attempted::Wait(wait) => Err(wait),
@@ -34,17 +45,27 @@ pub async fn the_sixth_attempt_of_a_window_waits(db: &TestDatabase) {
     assert!(wait > Duration::from_secs(30) && wait <= MINUTE, "{wait:?}");
     // A key that has none left holds the attempt up, and the other one is not charged.
     for _ in 0..9 {
-        let both = store.count_attempt(&keys(&["b", "a"]), 5, MINUTE).await;
+        let both = store
+            .count_attempt(&keys(&["b", "a"]), &limit(5, MINUTE))
+            .await;
         assert!(matches!(both.unwrap(), Attempted::Wait(_)));
     }
-    let counted = store.count_attempt(&keys(&["b"]), 1, MINUTE).await.unwrap();
+    let counted = store
+        .count_attempt(&keys(&["b"]), &limit(1, MINUTE))
+        .await
+        .unwrap();
     assert!(matches!(counted, Attempted::Counted(c) if c.exhausted == ["b"]));
 }
 
 pub async fn an_attempt_counts_for_its_window_only(db: &TestDatabase) {
     let store = db.store().await;
     let short = Duration::from_millis(400);
-    let count = async || store.count_attempt(&keys(&["a"]), 1, short).await.unwrap();
+    let count = async || {
+        store
+            .count_attempt(&keys(&["a"]), &limit(1, short))
+            .await
+            .unwrap()
+    };
     assert!(matches!(count().await, Attempted::Counted(_)));
     let Attempted::Wait(wait) = count().await else {
         panic!("it is counted")
@@ -53,6 +74,34 @@ pub async fn an_attempt_counts_for_its_window_only(db: &TestDatabase) {
     assert!(matches!(count().await, Attempted::Counted(_)));
     tokio::time::sleep(short * 2).await;
     assert_eq!(store.prune_attempts().await.unwrap(), 1);
+}
+
+pub async fn a_paced_key_becomes_slower(db: &TestDatabase) {
+    let store = db.store().await;
+    let limit = AttemptLimit {
+        delay: Some(AttemptDelay {
+            free: 2,
+            longest: Duration::from_secs(30),
+        }),
+        ..limit(60, MINUTE)
+    };
+    let count = async || store.count_attempt(&keys(&["a"]), &limit).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(count().await, Attempted::Counted(_)));
+    }
+    let mut waits = Vec::new();
+    for _ in 0..2 {
+        let Attempted::Wait(wait) = count().await else {
+            panic!("it is not slowed")
+        };
+        waits.push(wait);
+        tokio::time::sleep(wait + Duration::from_millis(5)).await;
+        assert!(matches!(count().await, Attempted::Counted(_)));
+    }
+    assert!(
+        waits[0] <= Duration::from_secs(1) && waits[1] > Duration::from_secs(1),
+        "{waits:?}"
+    );
 }
 
 pub async fn refunded_attempts_are_free_and_concurrent_ones_count(db: &TestDatabase) {
@@ -69,7 +118,7 @@ pub async fn refunded_attempts_are_free_and_concurrent_ones_count(db: &TestDatab
             0 => keys(&["account", "address"]),
             _ => keys(&["address", "account"]),
         };
-        tokio::spawn(async move { store.count_attempt(&pair, 5, MINUTE).await.unwrap() })
+        tokio::spawn(async move { store.count_attempt(&pair, &limit(5, MINUTE)).await.unwrap() })
     });
     let counted = join_all(attempts).await.into_iter().map(Result::unwrap);
     let counted = counted.filter(|c| matches!(c, Attempted::Counted(_)));

@@ -5,6 +5,7 @@
 // A failed `unwrap` is a failed test.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod account_security;
 mod accounts;
 mod api;
 mod audit;
@@ -17,12 +18,14 @@ mod events;
 mod moves;
 mod nodes;
 mod opening;
+mod operators;
 mod plans;
 mod postgres;
 mod quotas;
 mod retention;
 mod secrets;
 mod sessions;
+mod sign_up;
 mod statistics;
 mod test_database;
 mod tickets;
@@ -59,8 +62,11 @@ const EVERYWHERE: &[Case] = cases! {
         a_full_node_refuses_and_changes_nothing
         an_overlapping_subnet_only_skips_its_slot
         suspensions_and_deletions_are_counted_and_logged
-        the_tenant_list_counts_online_devices
-        operators_are_created_found_and_updated;
+        the_tenant_list_counts_online_devices;
+    operators: the_first_operator_has_a_link
+        an_invitation_has_a_name_and_a_role
+        the_last_owner_stays
+        of_owners_who_leave_at_once_one_stays;
     api: a_credential_ends_with_its_holder
         a_refresh_token_is_replaced_once
         credentials_are_bounded_in_number
@@ -104,7 +110,12 @@ const EVERYWHERE: &[Case] = cases! {
         a_refused_ticket_writes_no_audit_entry
         the_newest_ten_tickets_stay_valid;
     sessions: sessions_meet_the_contract_of_tower_sessions;
-    audit: the_audit_log_outlives_its_tenant;
+    account_security: a_recovery_code_is_its_holders_and_works_once
+        the_newest_reset_link_replaces_the_former
+        sessions_are_their_holders
+        known_clients_are_bounded;
+    audit: the_audit_log_outlives_its_tenant
+        the_audit_log_is_filtered;
     opening: an_open_database_is_healthy;
     events: events_are_listed_newest_first
         a_later_tenant_reads_no_earlier_events
@@ -135,8 +146,20 @@ const EVERYWHERE: &[Case] = cases! {
         moves_in_both_directions_do_not_deadlock;
     control_planes: the_sixth_attempt_of_a_window_waits
         an_attempt_counts_for_its_window_only
+        a_paced_key_becomes_slower
         refunded_attempts_are_free_and_concurrent_ones_count
         an_older_reading_is_not_stored;
+    sign_up: a_set_mode_counts_until_it_is_taken_back
+        a_reserved_name_is_refused_at_the_sign_up
+        more_names_than_the_limit_are_not_reserved
+        an_invitation_is_used_as_often_as_it_may_be
+        the_last_use_of_an_invitation_is_given_once
+        an_ended_invitation_says_why
+        ten_thousand_invitations_are_listed_by_pages
+        an_unused_tenant_sleeps_and_wakes
+        a_new_device_wakes_its_tenant
+        a_handshake_wakes_a_tenant_for_good
+        a_handshake_that_was_not_noted_prevents_sleep;
     concurrency: concurrent_sign_ups_get_different_slots
         a_name_is_given_to_one_concurrent_sign_up
         concurrent_devices_respect_labels_and_the_limit;
@@ -151,7 +174,12 @@ const ON_DISK: &[Case] = cases! {
         two_concurrent_opens_both_succeed
         a_file_that_another_process_is_opening_is_opened
         an_unopenable_database_is_reported_without_password;
+    sessions: a_session_has_columns_that_outlive_its_data;
+    account_security: a_step_is_accepted_once
+        a_pending_sign_in_has_few_tries
+        another_password_ends_everything_but_one_session;
     secrets: sealed_columns_contain_no_clear_text
+        a_new_key_seals_everything_again
         another_key_is_refused_at_opening
         a_sealed_value_moved_to_another_row_does_not_open
         session_ids_and_tokens_are_stored_hashed;

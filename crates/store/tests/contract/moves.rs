@@ -8,10 +8,11 @@ use domain::{
     AddressPlan, ErrorCode, Message, MoveReason, NodeId, NodeStanding, Problem, Slot, Timestamp,
 };
 use futures_util::future::join_all;
-use protocol::Forward;
+use protocol::{EventKind, EventTenant, Forward};
 use std::{collections::BTreeSet, net::Ipv4Addr};
 use store::{
-    LOCAL_NODE, MoveRecord, NewMove, Placement, StatSample, Store, StoreError, Switch, TenantRecord,
+    Evacuation, LOCAL_NODE, MoveRecord, NewMove, Placement, StatSample, Store, StoreError, Switch,
+    TenantRecord,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -22,6 +23,7 @@ async fn begin(store: &Store, t: &TenantRecord, to: Option<NodeId>) -> Result<()
     let new = NewMove {
         tenant: t.id,
         to,
+        with_data: true,
         actor: OPERATOR,
         now: NOW,
     };
@@ -34,6 +36,7 @@ fn switch(t: &TenantRecord, from: NodeId, to: NodeId) -> Switch<'static> {
         from,
         to,
         max_tenants: None,
+        copied_bytes: None,
         forward_to: Some(NODE_ADDRESS),
         forward_until: NOW.plus_millis(24 * HOUR),
         kept_until: NOW.plus_millis(168 * HOUR),
@@ -110,6 +113,31 @@ pub async fn a_moved_tenant_keeps_slot_and_devices(db: &TestDatabase) {
     assert_eq!(audit, ["tenant.moved", "tenant.move"]);
     let events = store.tenant_events(&scope(&lina), 9).await.unwrap();
     assert_eq!((events.len(), events[0].kind.as_str()), (1, "tenant.moved"));
+    // Back, with what its AdGuard Home has stored.
+    begin(&store, &lina, Some(LOCAL_NODE)).await.unwrap();
+    assert!(the_move(&store, &lina).await.with_data);
+    let back = Switch {
+        copied_bytes: Some(4 << 20),
+        ..switch(&lina, node, LOCAL_NODE)
+    };
+    store.switch_tenant(&back).await.unwrap();
+    let failed = EventKind::MoveFailed {
+        tenant: EventTenant {
+            slot: lina.slot,
+            name: lina.name.clone(),
+        },
+        problem: Message::CopyBroken,
+    };
+    let recorded = store.record_tenant_event(LOCAL_NODE, lina.id, failed, NOW);
+    recorded.await.unwrap();
+    let events = store.tenant_events(&scope(&lina), 9).await.unwrap();
+    let kinds: Vec<_> = events.iter().map(|e| e.kind.as_str()).collect();
+    let expected = [
+        "tenant.move_failed",
+        "tenant.moved_with_data",
+        "tenant.moved",
+    ];
+    assert_eq!(kinds, expected);
 }
 
 pub async fn a_move_that_cannot_be_is_refused(db: &TestDatabase) {
@@ -157,6 +185,8 @@ pub async fn a_move_that_cannot_be_is_refused(db: &TestDatabase) {
         message: Message::MoveNowhere { slot: 1 },
     };
     let later = NOW.plus_millis(30_000);
+    store.note_move_copied(lina.id, 77).await.unwrap();
+    assert_eq!(the_move(&store, &lina).await.copied_bytes, 77);
     store
         .note_move_failed(lina.id, &problem, later)
         .await
@@ -164,6 +194,7 @@ pub async fn a_move_that_cannot_be_is_refused(db: &TestDatabase) {
     assert_eq!(store.next_move(NOW).await.unwrap(), None);
     let due = store.next_move(later).await.unwrap().unwrap();
     assert_eq!((due.tenant, due.problem), (lina.id, Some(problem)));
+    assert_eq!((due.copied_bytes, due.owner), (0, lina.public_key));
     store.cancel_move(lina.id, OPERATOR, NOW).await.unwrap();
     assert_eq!(store.next_move(later).await.unwrap(), None);
     let refused = store.switch_tenant(&attempt).await;
@@ -180,8 +211,21 @@ pub async fn all_tenants_of_a_node_are_to_be_moved(db: &TestDatabase) {
     );
     begin(&store, &omar, Some(LOCAL_NODE)).await.unwrap();
     let drain = MoveReason::Drain;
-    let count = store.begin_evacuation(node, drain, OPERATOR, NOW).await;
+    let evacuation = |node, reason, with_data| Evacuation {
+        node,
+        reason,
+        with_data,
+        actor: OPERATOR,
+        now: NOW,
+    };
+    let count = store.begin_evacuation(evacuation(node, drain, true)).await;
     assert_eq!(count.unwrap(), 2);
+    assert!(the_move(&store, &lina).await.with_data);
+    // Said again, it changes what goes along; but not of what was wanted by itself.
+    let again = store.begin_evacuation(evacuation(node, drain, false)).await;
+    assert_eq!(again.unwrap(), 2);
+    assert!(!the_move(&store, &lina).await.with_data);
+    assert!(the_move(&store, &omar).await.with_data);
     assert_eq!(
         store.node(node).await.unwrap().standing,
         NodeStanding::Closed
@@ -196,18 +240,16 @@ pub async fn all_tenants_of_a_node_are_to_be_moved(db: &TestDatabase) {
     assert_eq!(store.move_of(lina.id).await.unwrap(), None);
     the_move(&store, &omar).await;
     let lose = MoveReason::Lose;
-    store
-        .begin_evacuation(node, lose, OPERATOR, NOW)
-        .await
-        .unwrap();
+    let lost = store.begin_evacuation(evacuation(node, lose, false)).await;
+    assert_eq!(lost.unwrap(), 2);
+    assert!(!the_move(&store, &omar).await.with_data);
     assert_eq!(the_move(&store, &omar).await.reason, lose);
     assert_eq!(the_move(&store, &lina).await.reason, lose);
     // A tenant that is deleted is not moved.
     store.delete_tenant(&scope(&lina), NOW).await.unwrap();
     assert_eq!(store.moves().await.unwrap().len(), 1);
-    let unknown = store
-        .begin_evacuation(NodeId(99), drain, OPERATOR, NOW)
-        .await;
+    let unknown = evacuation(NodeId(99), drain, true);
+    let unknown = store.begin_evacuation(unknown).await;
     assert!(matches!(unknown, Err(StoreError::NotFound)));
 }
 

@@ -41,7 +41,7 @@ pub async fn an_older_schema_is_upgraded_with_its_rows(db: &TestDatabase) {
     let store = db.store().await;
     let before = sign_up(&store, "abcd").await;
     store.close().await;
-    undo_3_to_10(db).await;
+    undo_3_to_15(db).await;
     db.raw("DROP TABLE usage_days").await;
     db.raw("DROP TABLE bandwidth_stats").await;
     db.raw("DROP TABLE peers").await;
@@ -59,8 +59,90 @@ pub async fn an_older_schema_is_upgraded_with_its_rows(db: &TestDatabase) {
     assert!(d.is_ok());
 }
 
-/// Undoes migrations 3 to 10, except for the column of `usage_days`.
-async fn undo_3_to_10(db: &TestDatabase) {
+/// Undoes the eleventh migration.
+async fn undo_11(db: &TestDatabase) {
+    for table in [
+        "factors",
+        "recovery_codes",
+        "reset_links",
+        "pending_sign_ins",
+        "known_clients",
+    ] {
+        db.raw(&format!("DROP TABLE {table}")).await;
+    }
+    for index in ["sessions_user", "sessions_operator", "sessions_parent"] {
+        db.raw(&format!("DROP INDEX {index}")).await;
+    }
+    for (table, columns) in NEW_IN_11 {
+        for column in columns {
+            db.raw(&format!("ALTER TABLE {table} DROP COLUMN {column}"))
+                .await;
+        }
+    }
+}
+
+const NEW_IN_11: [(&str, &[&str]); 3] = [
+    (
+        "sessions",
+        &[
+            "user_id",
+            "operator_id",
+            "audience",
+            "parent",
+            "proof",
+            "browser",
+            "system",
+            "address",
+            "begun",
+            "used_at",
+            "present_at",
+        ],
+    ),
+    ("tickets", &["proof", "stays"]),
+    (
+        "api_credentials",
+        &["browser", "system", "address", "present_at"],
+    ),
+];
+
+/// Undoes the twelfth migration.
+async fn undo_12(db: &TestDatabase) {
+    db.raw("DROP INDEX users_unused").await;
+    for column in ["invitation_id", "unused_since", "asleep_since"] {
+        db.raw(&format!("ALTER TABLE users DROP COLUMN {column}"))
+            .await;
+    }
+    for table in ["invitations", "reserved_names"] {
+        db.raw(&format!("DROP TABLE {table}")).await;
+    }
+}
+
+/// Undoes migrations 13 to 15.
+async fn undo_13_to_15(db: &TestDatabase) {
+    for index in ["operators_role", "audit_log_actor", "audit_log_action"] {
+        db.raw(&format!("DROP INDEX {index}")).await;
+    }
+    db.raw("DROP TABLE operator_links").await;
+    for (table, columns) in NEW_IN_13_TO_15 {
+        for column in columns {
+            db.raw(&format!("ALTER TABLE {table} DROP COLUMN {column}"))
+                .await;
+        }
+    }
+}
+
+const NEW_IN_13_TO_15: [(&str, &[&str]); 4] = [
+    ("operators", &["role"]),
+    ("audit_log", &["origin", "before", "after"]),
+    ("moves", &["with_data", "copied_bytes"]),
+    ("peers", &["key_made_at"]),
+];
+
+/// Undoes migrations 3 to 15, except for the column of `usage_days`.
+async fn undo_3_to_15(db: &TestDatabase) {
+    undo_13_to_15(db).await;
+    undo_12(db).await;
+    undo_11(db).await;
     db.raw("ALTER TABLE users DROP COLUMN placement").await;
     for table in NEW_IN_8_TO_10 {
         db.raw(&format!("DROP TABLE {table}")).await;
@@ -145,7 +227,7 @@ pub async fn traffic_of_an_older_schema_is_continued(db: &TestDatabase) {
         .unwrap()
         .value;
     store.close().await;
-    undo_3_to_10(db).await;
+    undo_3_to_15(db).await;
     db.raw("ALTER TABLE usage_days DROP COLUMN devices").await;
     db.raw("DELETE FROM _sqlx_migrations WHERE version > 2")
         .await;

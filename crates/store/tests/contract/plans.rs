@@ -4,13 +4,13 @@ use crate::{
     statistics::sample,
     test_database::{NOW, TestDatabase, new_device, scope, sign_up},
 };
-use domain::{AddressPlan, AtLimit, ErrorCode, OperatorScope, Plan, QuotaState, TenantScope};
+use domain::{AddressPlan, AtLimit, ErrorCode, OwnerScope, Plan, QuotaState, TenantScope};
 use protocol::{NodeSpec, SpeedLimits, TenantLimits};
 use std::collections::BTreeSet;
 use store::{DeviceRecord, LOCAL_NODE, Store, StoreError};
 
-pub fn operator() -> OperatorScope {
-    OperatorScope::issue("admin")
+pub fn operator() -> OwnerScope {
+    OwnerScope::issue("admin")
 }
 
 /// Returns the plan of the tenants of these tests.

@@ -41,6 +41,40 @@ async fn fill(store: &Store) -> (TenantScope, [DeviceRecord; 2], Vec<[u8; 32]>) 
     (scope(&t), devices.try_into().unwrap(), secrets)
 }
 
+pub async fn a_new_key_seals_everything_again(db: &TestDatabase) {
+    let path = db.dir.path().join("changed.key");
+    std::fs::write(&path, format!("{}\n", STANDARD.encode(KEY))).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let store = db.store().await;
+    let (scope, devices, _) = fill(&store).await;
+    let pem = store::AuthorityPem {
+        certificate: "the certificate".to_owned(),
+        key: Secret::new("the authority's key"),
+    };
+    store.authority_or_insert(&pem).await.unwrap();
+    store.close().await;
+
+    let both = Sealer::begin_key_change(&path).unwrap();
+    let store = Store::open(db.url(), both).await.unwrap();
+    let resealed = store.reseal().await.unwrap();
+    // Two values of the tenant, two of each device, the authority's key, the fixed word.
+    assert_eq!((resealed.changed, resealed.unchanged), (8, 0));
+    let again = store.reseal().await.unwrap();
+    assert_eq!((again.changed, again.unchanged), (0, 8));
+    store.close().await;
+    Sealer::finish_key_change(&path).unwrap();
+
+    let former = Store::open(db.url(), Sealer::from_key(KEY)).await;
+    assert!(matches!(former, Err(StoreError::WrongKey)), "{former:?}");
+    let store = Store::open(db.url(), Sealer::from_key_file(&path).unwrap());
+    let store = store.await.unwrap();
+    for device in &devices {
+        store.device_secret(&scope, device.id).await.unwrap();
+    }
+    assert_eq!(store.authority().await.unwrap(), Some(pem));
+    store.close().await;
+}
+
 pub async fn sealed_columns_contain_no_clear_text(db: &TestDatabase) {
     let store = db.store().await;
     let (_, _, secrets) = fill(&store).await;
@@ -131,6 +165,8 @@ pub async fn session_ids_and_tokens_are_stored_hashed(db: &TestDatabase) {
         holder,
         audience: "h",
         parent: None,
+        proof: "proof",
+        stays: false,
         now: NOW,
         expires: NOW,
         entry: None,

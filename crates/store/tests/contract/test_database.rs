@@ -1,8 +1,8 @@
 //! The database of a test case, on one of three backends, and helpers to fill it.
 
 use domain::{
-    AddressPlan, DeviceLabel, FilterPolicy, NodeId, PresharedKey, PrivateKey, Routing, Secret,
-    Slot, TenantName, TenantScope, Timestamp,
+    AddressPlan, DeviceLabel, FilterPolicy, NodeId, OperatorRole, PresharedKey, PrivateKey,
+    Routing, Secret, Slot, TenantName, TenantScope, Timestamp,
 };
 use seal::Sealer;
 use sqlx::{
@@ -12,7 +12,10 @@ use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicU64, Ordering},
 };
-use store::{DatabaseUrl, NewDevice, NewTenant, Placement, Store, TenantRecord};
+use store::{
+    ChangedBy, DatabaseUrl, NewDevice, NewOperatorLink, NewTenant, OperatorRecord, Placement,
+    Store, TenantRecord, TokenHash,
+};
 
 /// The kind of database a case runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,12 +155,14 @@ pub fn label(text: &str) -> DeviceLabel {
 
 pub fn new_tenant(tenant: &str) -> NewTenant {
     NewTenant {
+        actor: None,
         name: name(tenant),
         password_hash: Secret::new("$argon2id$hash"),
         plan: "home".to_owned(),
         private_key: PrivateKey::from_random(bytes()),
         dns_password: Secret::new(format!("dns-password-of-{tenant}")),
         time_zone: "UTC".to_owned(),
+        invitation: None,
         dns_password_hash: "$2y$hash".to_owned(),
         now: NOW,
     }
@@ -212,4 +217,25 @@ pub async fn sign_up_on(store: &Store, tenant: &str, node: NodeId) -> TenantReco
         .create_tenant(new_tenant(tenant), &AddressPlan::default(), placement)
         .await;
     created.unwrap().value
+}
+
+/// Creates an operator through a link; the first one is an owner.
+pub async fn operator(store: &Store, name: &str, role: OperatorRole) -> OperatorRecord {
+    let token = TokenHash::of(&Secret::new(format!("link of {name}")));
+    let new = NewOperatorLink {
+        token: &token,
+        now: NOW,
+        expires: NOW.plus_millis(1_000),
+    };
+    let by = ChangedBy {
+        actor: "operator:test",
+        origin: "",
+        now: NOW,
+    };
+    if !store.create_first_operator_link(new.clone()).await.unwrap() {
+        store.invite_operator(new, name, role, by).await.unwrap();
+    }
+    let hash = Secret::new(format!("hash of {name}"));
+    let made = store.use_operator_link(&token, name, &hash, "192.0.2.7", NOW);
+    made.await.unwrap()
 }

@@ -1,7 +1,7 @@
 //! One-time tickets.
 
-use crate::test_database::{NOW, TestDatabase, scope, sign_up};
-use domain::Secret;
+use crate::test_database::{NOW, TestDatabase, operator, scope, sign_up};
+use domain::{OperatorRole, Secret};
 use futures_util::future::join_all;
 use store::{
     AuditEntry, NewTicket, RedeemedTicket, SessionKey, Store, StoreError, TicketHolder, TokenHash,
@@ -25,6 +25,8 @@ async fn issue(
         holder,
         audience,
         parent: None,
+        proof: "proof",
+        stays: false,
         now: NOW,
         expires: NOW.plus_millis(millis),
         entry: None,
@@ -36,6 +38,8 @@ fn redeemed(holder: TicketHolder) -> Option<RedeemedTicket> {
     Some(RedeemedTicket {
         holder,
         parent: None,
+        proof: "proof".to_owned(),
+        stays: false,
     })
 }
 
@@ -52,10 +56,7 @@ pub async fn a_ticket_is_redeemed_once_by_its_audience(db: &TestDatabase) {
     assert_eq!(redeem(&t, "abcd.localhost", NOW).await, redeemed(holder));
     assert_eq!(redeem(&t, "abcd.localhost", NOW).await, None, "used");
 
-    let ada = store
-        .create_operator("ada", &Secret::new("h"), NOW)
-        .await
-        .unwrap();
+    let ada = operator(&store, "ada", OperatorRole::Owner).await;
     let holder = TicketHolder::Operator(ada.id);
     issue(&store, &t, holder, "admin.localhost", 60_000).await;
     assert_eq!(redeem(&t, "admin.localhost", NOW).await, redeemed(holder));
@@ -104,6 +105,8 @@ pub async fn a_ticket_returns_its_parent_session(db: &TestDatabase) {
         holder,
         audience: "dns",
         parent: Some(&parent),
+        proof: "proof",
+        stays: false,
         now: NOW,
         expires: NOW.plus_millis(1),
         entry: None,
@@ -123,6 +126,7 @@ pub async fn a_refused_ticket_writes_no_audit_entry(db: &TestDatabase) {
         object: "abcd".to_owned(),
         detail: String::new(),
         tenant: Some(t.id),
+        ..AuditEntry::default()
     };
     let (existing, late) = (token("existing"), token("late"));
     let new = |token, actor| NewTicket {
@@ -130,6 +134,8 @@ pub async fn a_refused_ticket_writes_no_audit_entry(db: &TestDatabase) {
         holder: TicketHolder::Tenant(t.id),
         audience: "h",
         parent: None,
+        proof: "proof",
+        stays: false,
         now: NOW,
         expires: NOW.plus_millis(1),
         entry: Some(entry(actor)),

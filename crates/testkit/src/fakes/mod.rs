@@ -15,7 +15,7 @@ pub use clock::FakeClock;
 use domain::{ErrorCode, Message, PublicKey, Slot};
 use ipnet::Ipv4Net;
 pub use memory::{FakeMemory, MemoryState};
-pub use nodes::{FakeNodes, NodeAnswers};
+pub use nodes::{FakeNodes, NodeAnswers, WrittenFolder};
 use provisioning::{
     observed::{
         ObservedContainers, ObservedDns, ObservedFirewall, ObservedFolder, ObservedInterface,

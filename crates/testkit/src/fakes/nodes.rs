@@ -1,11 +1,13 @@
 //! The port `Nodes` over one node whose reports the test sets.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use domain::{ErrorCode, Message, NodeId, Problem, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
-    DnsStream, EventKind, Location, MachineState, NodeState, NodeStatistics, Nodes, Reported,
-    ResourceUsage, TenantState,
+    DnsStream, EventKind, FolderCopy, FolderOwner, FolderReceipt, FolderStream, Location,
+    MachineState, NodeState, NodeStatistics, Nodes, Reported, ResourceUsage, TenantState,
+    cannot_copy,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,6 +35,21 @@ pub struct NodeAnswers {
     pub dns: BTreeMap<(Slot, TenantName), SocketAddr>,
     pub machine: Option<MachineState>,
     pub holders: Option<BTreeMap<Slot, TenantName>>,
+    /// The pieces of each folder; `None` where it does not copy folders. An error ends them.
+    pub archive: Option<Vec<Result<Bytes, Problem>>>,
+    /// Whether the archive never ends.
+    pub is_endless: bool,
+    /// What it answers once it has read an archive; otherwise it refuses it unread.
+    pub receipt: Result<FolderReceipt, Problem>,
+}
+
+/// An archive that was written, as far as it came.
+#[derive(Clone, Debug)]
+pub struct WrittenFolder {
+    pub copy: FolderCopy,
+    pub owner: FolderOwner,
+    /// What came, and how it ended.
+    pub archive: Result<Vec<u8>, Problem>,
 }
 
 impl Default for NodeAnswers {
@@ -44,6 +61,9 @@ impl Default for NodeAnswers {
             dns: BTreeMap::new(),
             machine: None,
             holders: None,
+            archive: None,
+            is_endless: false,
+            receipt: Ok(FolderReceipt::default()),
         }
     }
 }
@@ -57,6 +77,15 @@ pub struct FakeNodes {
     answers: Arc<Mutex<NodeAnswers>>,
     events: broadcast::Sender<Reported>,
     nudges: Arc<AtomicU64>,
+    copies: Arc<Mutex<Copies>>,
+}
+
+/// The copies that it was asked for.
+#[derive(Default)]
+struct Copies {
+    read: Vec<FolderCopy>,
+    written: Vec<WrittenFolder>,
+    ended: Vec<Location>,
 }
 
 fn dns_unavailable() -> Problem {
@@ -87,6 +116,7 @@ impl FakeNodes {
             answers: Arc::default(),
             events: broadcast::Sender::new(BUFFERED_EVENTS),
             nudges: Arc::default(),
+            copies: Arc::default(),
         }
     }
 
@@ -115,6 +145,21 @@ impl FakeNodes {
     /// Returns how often it was nudged.
     pub fn nudges(&self) -> u64 {
         self.nudges.load(Ordering::Relaxed)
+    }
+
+    /// Returns the folders that were read.
+    pub fn read_folders(&self) -> Vec<FolderCopy> {
+        lock(&self.copies).read.clone()
+    }
+
+    /// Returns the folders that were written.
+    pub fn written_folders(&self) -> Vec<WrittenFolder> {
+        lock(&self.copies).written.clone()
+    }
+
+    /// Returns where copies were ended.
+    pub fn ended_copies(&self) -> Vec<Location> {
+        lock(&self.copies).ended.clone()
     }
 
     fn sender(&self, slot: Slot) -> watch::Sender<Option<TenantState>> {
@@ -211,5 +256,50 @@ impl Nodes for FakeNodes {
 
     async fn dns_counts(&self, _at: Location, _name: &TenantName) -> Result<QueryCounts, Problem> {
         self.answers().counts.clone()
+    }
+
+    async fn read_folder(&self, copy: &FolderCopy) -> Result<FolderStream, Problem> {
+        let (archive, is_endless) = {
+            let answers = self.answers();
+            (answers.archive.clone(), answers.is_endless)
+        };
+        let archive = archive.ok_or_else(cannot_copy)?;
+        lock(&self.copies).read.push(copy.clone());
+        let pieces = stream::iter(archive);
+        Ok(match is_endless {
+            true => pieces.chain(stream::pending()).boxed(),
+            false => pieces.boxed(),
+        })
+    }
+
+    async fn write_folder(
+        &self,
+        copy: &FolderCopy,
+        owner: &FolderOwner,
+        mut archive: FolderStream,
+    ) -> Result<FolderReceipt, Problem> {
+        let receipt = self.answers().receipt.clone()?;
+        let mut read = Vec::new();
+        let mut ended = Ok(());
+        while let Some(piece) = archive.next().await {
+            match piece {
+                Ok(piece) => read.extend(piece),
+                Err(e) => ended = Err(e),
+            }
+        }
+        lock(&self.copies).written.push(WrittenFolder {
+            copy: copy.clone(),
+            owner: *owner,
+            archive: ended.clone().map(|()| read),
+        });
+        ended.map(|()| receipt)
+    }
+
+    async fn end_copy(&self, at: Location, _name: &TenantName) -> Result<(), Problem> {
+        if self.answers().archive.is_none() {
+            return Err(cannot_copy());
+        }
+        lock(&self.copies).ended.push(at);
+        Ok(())
     }
 }

@@ -206,6 +206,7 @@ impl Model {
             slot,
             private_key,
             suspended: false,
+            asleep: false,
             dns_password: Secret::new(password),
             dns_password_hash: hash,
             limits: self.limits(),

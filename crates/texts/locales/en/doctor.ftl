@@ -107,4 +107,9 @@ fix-see-log = see the log
 pages-present = scripts and styles in { $path }
 pages-absent = scripts and styles are not in { $path }
 fix-pages = ./dev build, or set --site
+scheme-without-tls = { $base } is reached by others, but scheme is http: cookies are not marked Secure, and browsers may send passwords unencrypted
+scheme-behind-tls = a trusted proxy says that browsers use https, but scheme is http: cookies are not marked Secure, and browsers are not told to use TLS alone; set scheme = "https"
+check-scheme = TLS
+scheme-suits = { $scheme }
+fix-scheme = a reverse proxy that terminates TLS in front, and scheme = "https" in config.toml
 proxy-untrusted = scheme is https, but no proxy is trusted: all visitors seem to come from the proxy, so a few wrong passwords lock everybody out; set trusted_proxies to the proxy's address, e.g. 127.0.0.1

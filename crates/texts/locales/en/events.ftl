@@ -41,3 +41,5 @@ disk-use-lists = The block lists that { $name } added were removed from AdGuard 
 events-lost = { $count } more were not stored: there were too many, or the database was away. The server's log has them.
 database-restored = The database was restored from an earlier state, and the tunnels follow it: { $tenants } tenants and { $devices } devices work again that had been removed or suspended. Remove again what must not work.
 tenant-moved = { $name } was moved from { $from } to { $to }. Its devices go on with their configurations; its DNS filter begins with new settings and statistics.
+tenant-moved-with-data = { $name } was moved from { $from } to { $to }, with { $mebibytes } MiB that its DNS filter had stored. Its devices go on with their configurations.
+move-failed = { $name } was not moved to another node and stays where it is: { $reason }

@@ -26,7 +26,6 @@ join-token-used = This join token was used already. Each works once. Get a new o
 join-token-expired = This join token has expired: each is valid for an hour. Get a new one: maliknode worker token
 renewal-other-key = The certificate is renewed with the key it was made with only. Let the machine join again: maliknode worker token
 renewal-too-late = The certificate expired { $days } days ago, which is too long for a renewal. Let the machine join again: maliknode worker token
-move-needs-without-data = A tenant's DNS settings, statistics and query log are not copied to another node. To move without them: --without-data. Keys, port, addresses, devices and policies stay in any case.
 move-same-node = This tenant is on { $name } already.
 move-pending = { $name } is being moved already: maliknode node moves
 move-unknown = No move of { $name } is under way.
@@ -37,3 +36,21 @@ move-target-full = { $node } has no room for another tenant.
 move-target-silent = { $node } is not heard, so no tenant is moved there. It is tried again.
 move-waits = { $name } is not moved yet. It is noted, and a control plane carries it out: is `maliknode serve` running?
 node-not-lost = { $name } is heard, so it is not lost: move its tenants with maliknode node drain { $name }, or revoke it first.
+nodes-starting = This server has just started and is not ready for new networks yet. Nothing was made. Try again in { $seconds } seconds.
+control-plane-without-address = There are several control planes, and { $id } has no address of its own, so no worker connects to it: set nodes.own_address there.
+control-planes-with-one-address = Several control planes have the same address, { $address }, so workers connect to one of them only: set nodes.own_address on each to its own.
+check-control-planes = Control planes
+control-planes-found = { $count ->
+    [one] this one alone
+   *[other] { $count } use the database, each with an address of its own
+}
+fix-own-address = set nodes.own_address on each control plane to an address that leads to it alone (docs/NODES.md)
+copy-unsupported = One of the two machines runs a version of MalikNode that cannot copy what AdGuard Home has stored. Update it, or move without that: --without-data. Keys, port, addresses, devices and policies stay in any case.
+copy-tenant-absent = The machine does not have this tenant, so there is nothing to copy from it. It is tried again.
+copy-tenant-present = The machine has this tenant already, so nothing is copied there. It is tried again.
+copy-busy = The machine is copying this tenant, or too many others, already. It is tried again.
+copy-not-stopped = AdGuard Home could not be stopped in time for the last part of the copy, and goes on where it is. It is tried again; to move without what it has stored: --without-data.
+copy-damaged = What arrived of the copy is not whole or not permitted, and was removed. It is tried again; to move without what AdGuard Home has stored: --without-data.
+copy-too-large = What AdGuard Home has stored is more than the { $mebibytes } MiB that the new machine gives a tenant, or has room for. Raise limits.disk_hard_mb there or make room, or move without that: --without-data.
+copy-too-slow = The copy was not complete after { $minutes } minutes. It is tried again; to move without what AdGuard Home has stored: --without-data.
+copy-broken = The connection to one of the two machines broke while the copy was under way. It is tried again; to move without what AdGuard Home has stored: --without-data.

@@ -35,5 +35,9 @@ tenant-event-quota-reached = Your network has used up this month's data. DNS and
 tenant-event-quota-reset = Your network has data again and is as fast as your plan.
 tenant-event-disk-lists = The block lists you added took up more of the disk than your DNS filter may use, and were removed. Add those again that you still need, if they are smaller.
 tenant-event-tenant-moved = Your network was moved to another machine. Keys, addresses and devices are the same; your DNS filter's own settings, statistics and query log start again there.
+tenant-event-tenant-moved-with-data = Your network was moved to another machine. Keys, addresses and devices are the same, and so are your DNS filter's settings, statistics and query log.
+tenant-event-tenant-move-failed = Your network was to be moved to another machine and could not be. It works as before; it is tried again.
+tenant-event-tenant-asleep = No device of yours had connected yet, so your DNS filter was stopped until one does or you sign in.
+tenant-event-tenant-awake = Your DNS filter was started again.
 # A kind of another version.
 tenant-event-other = Something about your network was noticed and is seen to.

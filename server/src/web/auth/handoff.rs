@@ -1,105 +1,30 @@
-//! Sign-in and sign-out: the one-time ticket that hands a sign-in on to another
-//! host, the operator's sign-in, and signing out.
+//! The operator's sign-in, and signing out.
 
 use super::{
-    return_to,
-    scope::Granted,
-    session::{self, Holder},
+    arrival::{remove, set},
+    client::sign_in_client,
+    session,
 };
 use crate::web::{
     errors,
     hosts::{RequestInfo, VirtualHost},
-    redirect::{local_path, see_other},
+    redirect::{see_other, url_with},
     state::WebState,
+};
+use app::{
+    cookies::{BROWSER, PENDING},
+    public::sign_in::second_step::PAGE as CODE_PAGE,
 };
 use axum::{
     Extension, Form,
-    extract::{
-        Query, State,
-        rejection::{FormRejection, QueryRejection},
-    },
+    extract::{State, rejection::FormRejection},
     http::HeaderMap,
     response::Response,
 };
-use control::{Audience, RedeemedTicket};
+use control::{OperatorSession, OperatorStep};
 use domain::{ErrorCode, Failure, Secret};
 use serde::Deserialize;
 use tower_sessions::Session;
-
-/// The query of `/arrive?ticket=&to=`.
-#[derive(Deserialize)]
-pub struct TicketQuery {
-    #[serde(default)]
-    ticket: String,
-    to: Option<String>,
-}
-
-/// Answers GET `/arrive` on a tenant's hosts: redeems the ticket and creates a
-/// session on this host. A client that is signed in here already is redirected
-/// even if the ticket is used up (a reload, a link opened twice).
-pub async fn redeem_ticket(
-    State(state): State<WebState>,
-    Extension(info): Extension<RequestInfo>,
-    Extension(granted): Extension<Granted>,
-    session: Session,
-    headers: HeaderMap,
-    query: Result<Query<TicketQuery>, QueryRejection>,
-) -> Response {
-    let query = match query {
-        Ok(Query(query)) => query,
-        Err(e) => return errors::unreadable(e.status()),
-    };
-    let (audience, name) = match &info.host {
-        VirtualHost::Tenant(name) => (Audience::Dashboard, name),
-        VirtualHost::Dns(name) => (Audience::Dns, name),
-        _ => return errors::failure(&Failure::not_found()),
-    };
-    let tls = state.is_tls();
-    let return_to = match audience {
-        Audience::Dashboard => return_to::get(&headers, tls),
-        _ => None,
-    };
-    let to = match (local_path(query.to.as_deref()), return_to) {
-        ("/", Some(path)) => path,
-        (to, _) => to,
-    };
-    let RedeemedTicket { scope, parent } = match state
-        .control
-        .auth()
-        .redeem(audience, name, &query.ticket)
-        .await
-    {
-        Ok(redeemed) => redeemed,
-        Err(_) if matches!(granted, Granted::Dashboard(_) | Granted::Dns(_)) => {
-            return see_other(to);
-        }
-        Err(f) if f.code == ErrorCode::TicketInvalid => {
-            return see_other(&match audience {
-                // The dashboard makes a new ticket, after a sign-in if needed.
-                Audience::Dns => state.site.url(info.scheme, name.as_str(), "/dns/open"),
-                _ => format!("/sign-in?error={}", f.code),
-            });
-        }
-        Err(f) => return errors::failure(&f),
-    };
-    let (id, name) = (scope.tenant(), scope.name().clone());
-    let holder = match (audience, parent) {
-        (Audience::Dns, Some(parent)) => Holder::Dns { id, name, parent },
-        (Audience::Dashboard, None) => Holder::Dashboard { id, name },
-        // Such a ticket is never issued.
-        _ => return errors::failure(&Failure::not_found()),
-    };
-    match session::begin(&session, holder).await {
-        Ok(()) => {
-            let mut response = see_other(to);
-            if return_to.is_some() {
-                return_to::clear(&mut response, tls);
-            }
-            response
-        }
-        Err(f) => errors::failure(&f),
-    }
-}
 
 /// The operator's sign-in form.
 #[derive(Deserialize)]
@@ -110,11 +35,13 @@ pub struct Credentials {
     password: String,
 }
 
-/// Answers POST `/operator/sign-in` on the operator's host.
+/// Answers POST `/operator/sign-in` on the operator's host: begins a session, or asks for
+/// the second step.
 pub async fn operator_sign_in(
     State(state): State<WebState>,
     Extension(info): Extension<RequestInfo>,
     session: Session,
+    headers: HeaderMap,
     form: Result<Form<Credentials>, FormRejection>,
 ) -> Response {
     if info.host != VirtualHost::Operator {
@@ -124,43 +51,105 @@ pub async fn operator_sign_in(
         Ok(Form(form)) => form,
         Err(e) => return errors::unreadable(e.status()),
     };
-    let password = Secret::new(form.password);
-    let signed_in = state
-        .control
-        .auth()
-        .operator_sign_in(&form.name, &password, info.client)
-        .await;
-    let operator = match signed_in {
-        Ok(operator) => operator,
-        Err(f) => return see_other(&form_with_error(&f, &form.name)),
-    };
-    let holder = Holder::Operator {
-        name: operator.scope.name().to_owned(),
-        proof: operator.proof,
-    };
-    match session::begin(&session, holder).await {
-        Ok(()) => see_other("/"),
+    let (password, tls) = (Secret::new(form.password), info.scheme == "https");
+    let client = sign_in_client(&info, &headers);
+    let auth = state.control.auth();
+    match auth.operator_sign_in(&form.name, &password, client).await {
+        Ok(OperatorStep::Done(operator)) => begin(&session, operator, tls)
+            .await
+            .unwrap_or_else(|f| see_other(&form_with_error(&f, &form.name))),
+        Ok(OperatorStep::SecondFactor(pending)) => {
+            let mut response = see_other(CODE_PAGE);
+            set(&mut response, BROWSER, pending.browser.expose(), tls);
+            set(&mut response, PENDING, pending.token.expose(), tls);
+            response
+        }
         Err(f) => see_other(&form_with_error(&f, &form.name)),
     }
+}
+
+/// The form of the operator's second step.
+#[derive(Deserialize)]
+pub struct SecondStep {
+    #[serde(default)]
+    code: String,
+    /// What the page asked for.
+    #[serde(default)]
+    with: String,
+}
+
+/// Answers POST `/operator/sign-in/code` on the operator's host.
+pub async fn operator_second_step(
+    State(state): State<WebState>,
+    Extension(info): Extension<RequestInfo>,
+    session: Session,
+    headers: HeaderMap,
+    form: Result<Form<SecondStep>, FormRejection>,
+) -> Response {
+    if info.host != VirtualHost::Operator {
+        return errors::failure(&Failure::not_found());
+    }
+    let form = match form {
+        Ok(Form(form)) => form,
+        Err(e) => return errors::unreadable(e.status()),
+    };
+    let tls = info.scheme == "https";
+    let pending = Secret::new(PENDING.read(&headers, tls).unwrap_or_default());
+    let client = sign_in_client(&info, &headers);
+    let auth = state.control.auth();
+    let done = auth
+        .operator_second_factor(&pending, &form.code, client)
+        .await;
+    let begun = match done {
+        Ok(operator) => begin(&session, operator, tls).await,
+        Err(f) => Err(f),
+    };
+    match begun {
+        Ok(mut response) => {
+            remove(&mut response, PENDING, tls);
+            response
+        }
+        Err(f) if f.code == ErrorCode::SignInExpired => {
+            let mut response = see_other(&form_with_error(&f, ""));
+            remove(&mut response, PENDING, tls);
+            response
+        }
+        Err(f) => {
+            let with = if form.with == "recovery" {
+                "recovery"
+            } else {
+                ""
+            };
+            see_other(&url_with(
+                CODE_PAGE,
+                &[("error", f.code.as_str()), ("with", with)],
+            ))
+        }
+    }
+}
+
+/// Begins an operator's session and redirects to the home page.
+async fn begin(
+    session: &Session,
+    operator: OperatorSession,
+    tls: bool,
+) -> Result<Response, Failure> {
+    session::begin(session, operator.session).await?;
+    let mut response = see_other("/");
+    set(&mut response, BROWSER, operator.browser.expose(), tls);
+    Ok(response)
 }
 
 /// Returns `/sign-in?error=…&field=…&name=…`.
 fn form_with_error(f: &Failure, name: &str) -> String {
     let field = f.field.map_or("", app::forms::field_name);
-    let name: String = name.chars().take(64).flat_map(escape).collect();
-    format!("/sign-in?error={}&field={field}&name={name}", f.code)
-}
-
-/// Percent-encodes a character for a query.
-fn escape(c: char) -> Vec<char> {
-    if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
-        return vec![c];
-    }
-    let mut buffer = [0; 4];
-    let bytes = c.encode_utf8(&mut buffer).bytes();
-    bytes
-        .flat_map(|b| format!("%{b:02X}").chars().collect::<Vec<_>>())
-        .collect()
+    let name: String = name.chars().take(64).collect();
+    let fields = [
+        ("error", f.code.as_str()),
+        ("field", field),
+        ("name", &name),
+    ];
+    url_with("/sign-in", &fields)
 }
 
 /// Answers POST `/sign-out` on every host that has a sign-in.

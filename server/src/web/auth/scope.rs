@@ -4,7 +4,7 @@
 //! with the kind of host that was asked: a session of another kind of host is
 //! nothing here. Which sessions are valid is decided there (`Auth`).
 
-use super::session::{self, Holder};
+use super::{client::sign_in_client, session};
 use crate::web::{
     errors,
     hosts::{self, RequestInfo, VirtualHost},
@@ -17,8 +17,9 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use control::TenantSession;
-use domain::{Failure, OperatorScope, TenantScope};
+use control::{AccountScope, Audience, TenantSession};
+use domain::{Failure, OperatorPermission, TenantId, TenantName, TenantScope};
+use store::{SessionDetails, SessionKey, TicketHolder};
 use tower_sessions::Session;
 
 /// The permission of a request.
@@ -31,10 +32,18 @@ pub enum Granted {
     /// Using a tenant's AdGuard Home, on its host; no page of the dashboard.
     Dns(TenantScope),
     /// Running the installation.
-    Operator(OperatorScope),
+    Operator(OperatorPermission),
 }
 
 impl Granted {
+    /// Returns the tenant whose session it is.
+    pub fn tenant(&self) -> Option<&TenantScope> {
+        match self {
+            Self::Dashboard(scope) | Self::Dns(scope) => Some(scope),
+            Self::Nothing | Self::Operator(_) => None,
+        }
+    }
+
     /// Returns the tenant whose dashboard this is.
     ///
     /// # Errors
@@ -56,36 +65,68 @@ pub async fn granted(
     session: &Session,
     state: &WebState,
 ) -> Result<Granted, Failure> {
-    let Some((holder, begun)) = session::holder(session).await? else {
+    let Some(details) = session::details(session).await? else {
         return Ok(Granted::Nothing);
     };
     let auth = state.control.auth();
-    let granted = match (&info.host, &holder) {
-        (VirtualHost::Tenant(host), Holder::Dashboard { id, name }) => {
-            let session = TenantSession {
-                tenant: *id,
-                name,
-                begun,
+    let origin = || control::address_prefix(info.client);
+    let of_tenant = || {
+        let TicketHolder::Tenant(tenant) = details.holder else {
+            return None;
+        };
+        let name = TenantName::parse(&details.name).ok()?;
+        Some((tenant, name))
+    };
+    let granted = match (&info.host, Audience::parse(&details.audience)) {
+        (VirtualHost::Tenant(host), Some(Audience::Dashboard)) => {
+            let Some((tenant, name)) = of_tenant() else {
+                return Ok(Granted::Nothing);
             };
+            let session = tenant_session(tenant, &name, &details);
             let scope = auth.dashboard_session(host, session).await?;
-            scope.map(Granted::Dashboard)
+            scope.map(|scope| Granted::Dashboard(scope.with_origin(origin())))
         }
-        (VirtualHost::Dns(host), Holder::Dns { id, name, parent }) => {
-            let session = TenantSession {
-                tenant: *id,
-                name,
-                begun,
+        (VirtualHost::Dns(host), Some(Audience::Dns)) => {
+            let (Some((tenant, name)), Some(parent)) = (of_tenant(), &details.parent) else {
+                return Ok(Granted::Nothing);
             };
+            let session = tenant_session(tenant, &name, &details);
             let scope = auth.dns_session(host, session, parent).await?;
-            scope.map(Granted::Dns)
+            scope.map(|scope| Granted::Dns(scope.with_origin(origin())))
         }
-        (VirtualHost::Operator, Holder::Operator { name, proof }) => {
-            let scope = auth.operator_session(name, proof, begun).await?;
-            scope.map(Granted::Operator)
+        (VirtualHost::Operator, Some(Audience::Operator)) => {
+            let (name, proof) = (&details.name, &details.proof);
+            let scope = auth.operator_session(name, proof, details.begun).await?;
+            scope.map(|scope| Granted::Operator(scope.with_origin(origin())))
         }
         _ => None,
     };
     Ok(granted.unwrap_or(Granted::Nothing))
+}
+
+fn tenant_session<'a>(
+    tenant: TenantId,
+    name: &'a TenantName,
+    details: &'a SessionDetails,
+) -> TenantSession<'a> {
+    TenantSession {
+        tenant,
+        name,
+        begun: details.begun,
+        proof: &details.proof,
+        stays: details.stays,
+    }
+}
+
+/// Returns the permission for the own account, in this session.
+fn account(granted: &Granted, session: &Session, state: &WebState) -> Option<AccountScope> {
+    let key = SessionKey::of(&session.id()?);
+    let auth = state.control.auth();
+    match granted {
+        Granted::Dashboard(scope) => auth.tenant_account(scope, key),
+        Granted::Operator(permission) => Some(auth.operator_account(permission, key)),
+        Granted::Nothing | Granted::Dns(_) => None,
+    }
 }
 
 /// Determines the permission and adds it to the request; for the pages as their
@@ -118,6 +159,7 @@ pub async fn grant(
         VirtualHost::Dns(_) | VirtualHost::Api => None,
     };
     if let Some(host) = host {
+        let client = sign_in_client(&info, request.headers());
         request.extensions_mut().insert(RequestContext {
             host,
             base: state.site.base.to_string(),
@@ -127,9 +169,17 @@ pub async fn grant(
                 Granted::Operator(scope) => Some(scope.clone()),
                 _ => None,
             },
+            account: account(&granted, &session, &state),
+            client,
             from: info.client,
         });
     }
+    let tenant = granted.tenant().map(TenantScope::tenant);
     request.extensions_mut().insert(granted);
-    next.run(request).await
+    let mut response = next.run(request).await;
+    if let Some(tenant) = tenant {
+        // For the log.
+        response.extensions_mut().insert(tenant);
+    }
+    response
 }

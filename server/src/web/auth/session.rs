@@ -9,9 +9,8 @@ use axum::{
     response::Response,
 };
 use control::Audience;
-use domain::{ErrorCode, Failure, Message, TenantId, TenantName, Timestamp};
-use serde::{Deserialize, Serialize};
-use store::{SessionKey, Sessions};
+use domain::{ErrorCode, Failure, Message};
+use store::{SessionDetails, Sessions};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{
     Expiry, Session, SessionManagerLayer, SessionStore, cookie::SameSite, session,
@@ -20,51 +19,13 @@ use tower_sessions::{
 /// A visit is recorded at most this often, so that reading pages does not write to
 /// the database.
 const RECORD_INTERVAL: Duration = Duration::hours(1);
-/// The key of the only value in a session.
-const KEY: &str = "holder";
+/// The key of the time of the last write, in seconds since 1970. The other value of a session is
+/// its details.
+const NOTED: &str = "noted";
 /// The cookie's name without TLS.
 const NAME: &str = "mn_session";
 /// The prefix also forbids other hosts to set the cookie (RFC 6265bis, 4.1.3.2).
 const NAME_TLS: &str = "__Host-mn_session";
-
-/// The owner of a session, and the kind of host on which it is valid.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Holder {
-    /// A tenant's dashboard.
-    Dashboard { id: TenantId, name: TenantName },
-    /// A tenant's AdGuard Home.
-    Dns {
-        id: TenantId,
-        name: TenantName,
-        /// The dashboard's session from which it was created and with which it ends.
-        parent: SessionKey,
-    },
-    /// The operator's host.
-    Operator {
-        name: String,
-        /// Valid until the operator's password changes.
-        proof: String,
-    },
-}
-
-impl Holder {
-    fn audience(&self) -> Audience {
-        match self {
-            Self::Dashboard { .. } => Audience::Dashboard,
-            Self::Dns { .. } => Audience::Dns,
-            Self::Operator { .. } => Audience::Operator,
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct SessionData {
-    holder: Holder,
-    /// The time of the sign-in, in seconds since 1970.
-    begun: i64,
-    /// The time of the last write, in seconds since 1970.
-    noted: i64,
-}
 
 /// Returns a time span as the session store counts it.
 fn seconds(span: std::time::Duration) -> Duration {
@@ -81,7 +42,7 @@ pub fn layer(store: Sessions, tls: bool) -> SessionManagerLayer<Sessions> {
         .with_secure(tls)
         .with_path("/")
         .with_expiry(Expiry::OnInactivity(seconds(
-            Audience::Dashboard.idle_timeout(),
+            Audience::Dashboard.idle_timeout(false),
         )))
 }
 
@@ -113,49 +74,49 @@ fn unavailable(e: session::Error) -> Failure {
     Failure::new(ErrorCode::DatabaseUnavailable, Message::DatabaseAway)
 }
 
-/// Returns the holder of the session and the time of the sign-in. A visit after an
-/// hour extends the session.
-pub(super) async fn holder(session: &Session) -> Result<Option<(Holder, Timestamp)>, Failure> {
+/// Returns what the session stores. A visit after an hour extends the session.
+pub(super) async fn details(session: &Session) -> Result<Option<SessionDetails>, Failure> {
     // Data in an older format counts as no session.
-    let data = match session.get::<SessionData>(KEY).await {
-        Ok(data) => data,
+    let details = match session.get::<SessionDetails>(SessionDetails::KEY).await {
+        Ok(details) => details,
         Err(session::Error::SerdeJson(_)) => None,
         Err(e) => return Err(unavailable(e)),
     };
-    let Some(data) = data else { return Ok(None) };
-    if OffsetDateTime::now_utc().unix_timestamp() - data.noted > RECORD_INTERVAL.whole_seconds() {
-        save(session, data.holder.clone(), data.begun).await?;
+    let Some(details) = details else {
+        return Ok(None);
+    };
+    let noted = session.get::<i64>(NOTED).await.map_err(unavailable)?;
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    if now - noted.unwrap_or(0) > RECORD_INTERVAL.whole_seconds() {
+        save(session, &details).await?;
     }
-    Ok(Some((data.holder, Timestamp::from_secs(data.begun))))
+    Ok(Some(details))
 }
 
 /// Signs in: creates a session with a new id, even if the browser sent one.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn begin(session: &Session, holder: Holder) -> Result<(), Failure> {
+pub async fn begin(session: &Session, details: SessionDetails) -> Result<(), Failure> {
     if session.id().is_some() {
         // Not flush(): after it, the next save would create a session with the id
         // that the browser sent, which an attacker may have planted.
         session.clear().await;
         session.cycle_id().await.map_err(unavailable)?;
     }
-    let now = OffsetDateTime::now_utc().unix_timestamp();
-    save(session, holder, now).await
+    save(session, &details).await
 }
 
-async fn save(session: &Session, holder: Holder, begun: i64) -> Result<(), Failure> {
+async fn save(session: &Session, details: &SessionDetails) -> Result<(), Failure> {
     let noted = OffsetDateTime::now_utc().unix_timestamp();
-    let audience = holder.audience();
-    let idle = seconds(audience.idle_timeout());
-    let left = seconds(audience.max_age()) - Duration::seconds(noted - begun);
+    let audience = Audience::parse(&details.audience).unwrap_or(Audience::Dns);
+    let idle = seconds(audience.idle_timeout(details.stays));
+    let age = Duration::seconds(noted - details.begun.secs());
+    let left = seconds(audience.max_age(details.stays)) - age;
     session.set_expiry(Some(Expiry::OnInactivity(idle.min(left))));
-    let data = SessionData {
-        holder,
-        begun,
-        noted,
-    };
-    session.insert(KEY, data).await.map_err(unavailable)
+    session.insert(NOTED, noted).await.map_err(unavailable)?;
+    let stored = session.insert(SessionDetails::KEY, details).await;
+    stored.map_err(unavailable)
 }
 
 /// Signs out: removes the session from the database, not only the cookie.
@@ -179,12 +140,21 @@ pub async fn is_alive(store: &Sessions, id: session::Id) -> bool {
 mod tests {
     use super::*;
     use axum::{Router, body::Body, middleware::from_fn, routing::get};
+    use domain::{TenantId, Timestamp};
+    use store::TicketHolder;
     use tower::ServiceExt;
 
-    fn operator() -> Holder {
-        Holder::Operator {
-            name: "ada".to_owned(),
+    fn details(audience: Audience, stays: bool, age: Duration) -> SessionDetails {
+        let begun = OffsetDateTime::now_utc().unix_timestamp() - age.whole_seconds();
+        SessionDetails {
+            holder: TicketHolder::Tenant(TenantId(1)),
+            name: "abcd".to_owned(),
+            audience: audience.as_str().to_owned(),
+            parent: None,
             proof: "p".to_owned(),
+            stays,
+            client: Default::default(),
+            begun: Timestamp::from_secs(begun),
         }
     }
 
@@ -192,30 +162,26 @@ mod tests {
     async fn a_session_ends_even_with_visits() {
         let sessions = Sessions::new(store::Store::memory().await.unwrap());
         let session = Session::new(None, std::sync::Arc::new(sessions), None);
-        let ago = |d: Duration| OffsetDateTime::now_utc().unix_timestamp() - d.whole_seconds();
-        let left = |s: &Session| s.expiry_age().whole_minutes();
-        save(&session, operator(), ago(Duration::hours(11)))
-            .await
-            .unwrap();
-        assert!((58..=60).contains(&left(&session)), "{}", left(&session));
-        let holder = Holder::Dashboard {
-            id: TenantId(1),
-            name: TenantName::parse("abcd").unwrap(),
+        let left = async |audience, stays, age| {
+            save(&session, &details(audience, stays, age))
+                .await
+                .unwrap();
+            session.expiry_age().whole_minutes()
         };
-        save(&session, holder.clone(), ago(Duration::days(1)))
-            .await
-            .unwrap();
-        assert!(left(&session) > 7 * 1440 - 2, "a week without a visit");
-        save(&session, holder, ago(Duration::days(29)))
-            .await
-            .unwrap();
-        assert!(left(&session) <= 1440, "and 30 days in all");
+        let of_operator = left(Audience::Operator, false, Duration::hours(11)).await;
+        assert!((58..=60).contains(&of_operator), "{of_operator}");
+        let new = left(Audience::Dashboard, true, Duration::days(1)).await;
+        assert!(new > 29 * 1440 - 2, "one that stays: {new}");
+        let old = left(Audience::Dashboard, true, Duration::days(29)).await;
+        assert!(old <= 1440, "30 days in all: {old}");
+        let day = left(Audience::Dashboard, false, Duration::hours(23)).await;
+        assert!((58..=60).contains(&day), "else a day: {day}");
     }
 
     #[tokio::test]
     async fn signing_out_over_tls_removes_the_cookie() {
         async fn sign_in(session: Session) {
-            begin(&session, operator()).await.unwrap();
+            session.insert(NOTED, 1).await.unwrap();
         }
         async fn sign_out(session: Session) {
             end(&session).await.unwrap();

@@ -1,13 +1,17 @@
 //! The security headers of every answer. A header that an answer has already is
 //! not replaced.
 
-use crate::web::errors;
+use crate::web::{errors, host_label::HostLabel};
 use axum::{
     extract::{Request, State},
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
+
+/// The names below the base are this installation's, and a wildcard certificate serves them:
+/// none of them is ever meant without TLS.
+const HSTS: &str = "max-age=31536000; includeSubDomains";
 
 /// Whether browsers use TLS.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +24,7 @@ pub async fn add_security_headers(
     next: Next,
 ) -> Response {
     let mut response = next.run(request).await;
+    let is_ours = response.extensions().get::<HostLabel>().is_some();
     let headers = response.headers_mut();
     let mut add = |name: HeaderName, value: &'static str| {
         headers
@@ -45,8 +50,9 @@ pub async fn add_security_headers(
     // The app's pages have a policy of their own, with a nonce. Every other answer
     // that is opened as a page may load nothing.
     add(header::CONTENT_SECURITY_POLICY, errors::POLICY);
-    if tls {
-        add(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    // Of a name that is not ours, nothing is promised.
+    if tls && is_ours {
+        add(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
     response
 }

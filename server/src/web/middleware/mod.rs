@@ -1,6 +1,7 @@
 //! What every request passes through, before it is known whose it is.
 
 pub mod headers;
+pub mod observe;
 
 use super::errors;
 use axum::{
@@ -10,11 +11,7 @@ use axum::{
     response::Response,
 };
 use futures_util::FutureExt;
-use std::{
-    any::Any,
-    panic::AssertUnwindSafe,
-    time::{Duration, Instant},
-};
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 /// The largest form, in bytes. The largest useful one is a sign-up with a password
 /// of one kilobyte.
@@ -36,15 +33,13 @@ pub async fn require_path(request: Request, next: Next) -> Response {
 /// Ends every request with an answer: a panic becomes a page with an incident id,
 /// and so does an answer that takes too long.
 pub async fn catch_panic_and_timeout(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).cloned();
-    let path = request.uri().path().to_owned();
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => errors::internal(&panic_message(panic.as_ref())),
         Err(_) => {
-            // Without the query, which may contain a ticket.
-            tracing::warn!(?host, path, "no answer in time");
+            // The line of the request says which route it was.
+            tracing::warn!("no answer in time");
             errors::page(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not now",
@@ -69,21 +64,6 @@ pub async fn limit_form_size(request: Request, next: Next) -> Response {
         return errors::unreadable(StatusCode::PAYLOAD_TOO_LARGE);
     }
     next.run(request).await
-}
-
-/// Logs each request at the level debug (`MALIKNODE_LOG=server=debug`), without the
-/// query, which may contain a ticket, and without the client's address, for
-/// privacy.
-pub async fn log_request(request: Request, next: Next) -> Response {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
-        return next.run(request).await;
-    }
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let host = request.headers().get(header::HOST).cloned();
-    let begun = Instant::now();
-    let response = next.run(request).await;
-    tracing::debug!(%method, ?host, path, status = response.status().as_u16(), took = ?begun.elapsed(), "answered");
-    response
 }
 
 #[cfg(test)]

@@ -76,6 +76,11 @@ pub async fn forward(
             Err(why) => return plain_text(StatusCode::BAD_REQUEST, why),
         }
     }
+    let is_change = !parts.method.is_safe();
+    if is_change && let Err(f) = state.control.dns().count_change(&scope) {
+        let message = language::texts().failure(&f);
+        return plain_text(StatusCode::TOO_MANY_REQUESTS, &message);
+    }
     let target = match state.control.dns().target(&scope).await {
         Ok(target) => target,
         Err(f) => return not_ready(&parts, &f),
@@ -85,6 +90,11 @@ pub async fn forward(
     };
     match state.proxy.request(request).await {
         Ok(answer) => {
+            if is_change && answer.status().is_success() {
+                let (method, path) = (parts.method.as_str(), parts.uri.path());
+                let dns = state.control.dns();
+                dns.record_change(&scope, method, path).await;
+            }
             // The permit is in use until the answer is sent.
             let body = answer.map(|body| {
                 Body::new(body.map_frame(move |frame| {

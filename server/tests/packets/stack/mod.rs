@@ -43,6 +43,8 @@ pub struct ServerOptions {
     pub root: PathBuf,
     /// The port on which it listens. Browsers use [`PORT`].
     pub port: u16,
+    /// The installation's name on the web.
+    pub base: String,
     /// Arguments after the usual ones.
     pub extra_args: Vec<String>,
 }
@@ -54,6 +56,7 @@ impl ServerOptions {
             program: netns::var("MALIKNODE_BIN").into(),
             root: PathBuf::from(netns::var("MALIKNODE_BED_DIR")).join(root),
             port: PORT,
+            base: "localhost:8085".to_owned(),
             extra_args: vec![],
         }
     }
@@ -69,8 +72,14 @@ impl ServerOptions {
         let mut c = Command::new(&self.program);
         c.args(command)
             .args(["--listen", &format!("0.0.0.0:{}", self.port)])
-            .args(["--base", "localhost:8085"])
-            .args(["--sign-ups-per-hour", "0", "--public-host"])
+            .args(["--base", &self.base])
+            .args([
+                "--sign-ups-per-hour",
+                "0",
+                "--sign-ups-per-hour-total",
+                "0",
+                "--public-host",
+            ])
             .arg(netns::var("MALIKNODE_BED_HOST"))
             .args(["--dns-upstreams", &internet, "--dns-bootstrap", &internet])
             .args(["--dns-fallback", &internet, "--root"])
@@ -147,7 +156,13 @@ impl Stack {
             let address = ("127.0.0.1", self.options.port);
             let mut stream = TcpStream::connect(address).ok()?;
             stream
-                .write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost:8085\r\n\r\n")
+                .write_all(
+                    format!(
+                        "GET /healthz HTTP/1.0\r\nHost: {}\r\n\r\n",
+                        self.options.base
+                    )
+                    .as_bytes(),
+                )
                 .ok()?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).ok()?;

@@ -4,19 +4,25 @@ use super::{PORT, Stack, wait_for};
 use crate::browser::{Browser, Page};
 use std::time::Duration;
 
-/// Signs the operator in with the password of the first start, which the log has.
+const ADMIN: &str = "http://admin.localhost:8085";
+const PASSWORD: &str = "an operators long pass phrase";
+
+/// Signs the operator in. The first call makes it, by the link that the first start printed.
 pub fn operator(stack: &Stack) -> Browser {
     // Pages may be answered a moment before it is printed.
     let seconds = Duration::from_secs(10);
-    let password = wait_for("the operator's password in the log", seconds, || {
+    let link = wait_for("the operator's link in the log", seconds, || {
         let log = stack.log();
-        let mut lines = log.lines();
-        let line = lines.find(|l| l.contains("Operator") && l.contains("password"))?;
-        line.rsplit(' ').next().map(str::to_owned)
+        let mut words = log.split_whitespace();
+        let link = words.find(|word| word.contains("/welcome?token="));
+        link.map(str::to_owned)
     });
     let mut browser = Browser::new(PORT);
-    let form = [("name", "admin"), ("password", &password)];
-    let page = browser.post("http://admin.localhost:8085/operator/sign-in", &form);
+    // It works once; later calls find it used.
+    browser.get(&link);
+    let form = [("name", "admin"), ("password", PASSWORD)];
+    browser.post(&format!("{ADMIN}/do/accept_operator_link"), &form);
+    let page = browser.post(&format!("{ADMIN}/operator/sign-in"), &form);
     assert_eq!(page.status, 200, "{}", page.body);
     assert!(!page.url.contains("sign-in"), "{}", page.body);
     browser

@@ -1,4 +1,4 @@
-//! The audit log and the event log of the installation.
+//! The event log of the installation.
 
 use crate::{
     http::{
@@ -12,25 +12,10 @@ use crate::{
     state::ApiState,
 };
 use axum::{Json, extract::State};
-use control::Numbered;
-use domain::{
-    Access, Failure,
-    view::{AuditRow, EventRow},
-};
-use serde::Serialize;
-use utoipa::ToSchema;
-
-/// What a person did.
-#[derive(Serialize, ToSchema)]
-pub struct AuditEntry {
-    at: Time,
-    /// A tenant's name, or `operator:` and the operator's.
-    actor: String,
-    #[schema(example = "device.add")]
-    action: String,
-    #[schema(example = "lina/My phone")]
-    object: String,
-}
+use control::LoggedEvent;
+use domain::{Access, Failure};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// An event of a node.
 #[derive(Serialize, ToSchema)]
@@ -38,8 +23,11 @@ pub struct NodeEvent {
     at: Time,
     /// The node's name; `null` where there is only one.
     node: Option<String>,
+    /// The name of the tenant that it is about; `null` if that is none, or none any more.
+    tenant: Option<String>,
     category: Category,
     /// What happened, for programs to compare.
+    #[schema(example = "drift.interface_gone")]
     kind: String,
     /// What happened, for people.
     message: String,
@@ -47,41 +35,25 @@ pub struct NodeEvent {
 
 /// Returns the number before which a page begins, and how many rows to read: one more than
 /// the page has.
-fn place(list: &str, params: &PageParams) -> Result<(usize, i64, u32), Failure> {
+pub(super) fn place(list: &str, params: &PageParams) -> Result<(usize, i64, u32), Failure> {
     let limit = cursor::limit(params.limit)?;
     let before = cursor::parse(list, params.cursor.as_deref())?;
     let rows = u32::try_from(limit + 1).unwrap_or(u32::MAX);
     Ok((limit, before.unwrap_or(i64::MAX), rows))
 }
 
-/// The audit log
-///
-/// What people did, newest first.
-#[utoipa::path(
-    get,
-    path = "/v1/operator/audit",
-    tag = "operator",
-    security(("bearer" = [])),
-    params(PageParams),
-    responses((status = 200, body = Page<AuditEntry>), Problems)
-)]
-pub async fn operator_audit(
-    State(state): State<ApiState>,
-    Permission(permission): Permission,
-    Params(params): Params<PageParams>,
-) -> Result<Json<Page<AuditEntry>>, Refusal> {
-    const LIST: &str = "audit";
-    let operator = permission.operator(Access::Read)?;
-    let (limit, before, rows) = place(LIST, &params)?;
-    let operators = state.control.operators();
-    let entries = operators.audit_before(operator, before, rows).await?;
-    let shown = |e: Numbered<AuditRow>| AuditEntry {
-        at: e.row.at.into(),
-        actor: e.row.actor,
-        action: e.row.action,
-        object: e.row.object,
-    };
-    Ok(Json(cursor::page(LIST, entries, limit, |e| e.id, shown)))
+/// Which events.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventLogParams {
+    /// `next` of the page before; without it, the first page.
+    cursor: Option<String>,
+    /// The most items of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u16>,
+    /// Only those of the tenant of this name.
+    tenant: Option<String>,
 }
 
 /// The event log
@@ -92,26 +64,37 @@ pub async fn operator_audit(
     path = "/v1/operator/events",
     tag = "operator",
     security(("bearer" = [])),
-    params(PageParams),
+    params(EventLogParams),
     responses((status = 200, body = Page<NodeEvent>), Problems)
 )]
 pub async fn operator_events(
     State(state): State<ApiState>,
     client: Client,
     Permission(permission): Permission,
-    Params(params): Params<PageParams>,
+    Params(params): Params<EventLogParams>,
 ) -> Result<Json<Page<NodeEvent>>, Refusal> {
     const LIST: &str = "node-events";
     let operator = permission.operator(Access::Read)?;
-    let (limit, before, rows) = place(LIST, &params)?;
+    let EventLogParams {
+        cursor,
+        limit,
+        tenant,
+    } = params;
+    let list = match &tenant {
+        Some(tenant) => format!("{LIST}.{tenant}"),
+        None => LIST.to_owned(),
+    };
+    let (limit, before, rows) = place(&list, &PageParams { cursor, limit })?;
     let operators = state.control.operators();
-    let events = operators.events_before(operator, before, rows).await?;
-    let shown = |e: Numbered<EventRow>| NodeEvent {
+    let events = operators.events_before(operator, tenant.as_deref(), before, rows);
+    let events = events.await?;
+    let shown = |e: LoggedEvent| NodeEvent {
         at: e.row.at.into(),
         node: e.row.node,
+        tenant: e.tenant,
         category: e.row.category.into(),
-        kind: e.row.message.code().to_owned(),
+        kind: e.kind,
         message: client.texts.message(&e.row.message),
     };
-    Ok(Json(cursor::page(LIST, events, limit, |e| e.id, shown)))
+    Ok(Json(cursor::page(&list, events, limit, |e| e.id, shown)))
 }

@@ -3,8 +3,8 @@
 use super::overview::{Capacity, NodeProblem};
 use crate::{
     http::{
-        body::Body, client::Client, etag, path::Named, permission::Permission, problem::Refusal,
-        query::Params,
+        body::Body, client::Client, etag, idempotency::KeyParam, path::Named,
+        permission::Permission, problem::Refusal, query::Params,
     },
     routes::{choices::Standing, problems::Problems, time::Time},
     state::ApiState,
@@ -152,17 +152,21 @@ pub async fn operator_change_node(
     headers: HeaderMap,
     Body(change): Body<NodeChange>,
 ) -> Result<Tagged, Refusal> {
-    let operator = permission.operator(Access::Write)?;
+    let operator = permission.owner()?;
+    let mut expected = None;
     if etag::is_conditional(&headers) {
-        etag::check(&headers, &tag(&find(&state, operator, id).await?))?;
+        let now = find(&state, operator, id).await?;
+        etag::check(&headers, &tag(&now))?;
+        // Compared once more in the transaction of the change.
+        expected = Some(now);
     }
+    let change = control::NodeChange {
+        host: change.host,
+        open: change.open,
+    };
     let nodes = state.control.nodes();
-    if let Some(host) = change.host {
-        nodes.set_host(operator, id, &host).await?;
-    }
-    if let Some(open) = change.open {
-        nodes.set_open(operator, id, open).await?;
-    }
+    let changed = nodes.change_if(operator, id, change, expected.as_ref());
+    changed.await?;
     Ok(tagged(find(&state, operator, id).await?, client))
 }
 
@@ -182,7 +186,7 @@ pub async fn operator_revoke_node(
     Permission(permission): Permission,
     Named(id): Named<NodeId>,
 ) -> Result<StatusCode, Refusal> {
-    let operator = permission.operator(Access::Write)?;
+    let operator = permission.owner()?;
     state.control.nodes().revoke(operator, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -213,7 +217,7 @@ pub async fn operator_remove_node(
     Named(id): Named<NodeId>,
     Params(confirmation): Params<NodeConfirmation>,
 ) -> Result<StatusCode, Refusal> {
-    let operator = permission.operator(Access::Write)?;
+    let operator = permission.owner()?;
     let nodes = state.control.nodes();
     nodes.remove(operator, id, &confirmation.name).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -244,7 +248,7 @@ pub struct CreatedJoinToken {
     path = "/v1/operator/join-tokens",
     tag = "operator",
     security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, the request creates nothing more.")),
+    params(KeyParam),
     request_body = NewJoinToken,
     responses((status = 201, body = CreatedJoinToken), Problems)
 )]
@@ -253,7 +257,7 @@ pub async fn operator_create_join_token(
     Permission(permission): Permission,
     Body(new): Body<NewJoinToken>,
 ) -> Result<(StatusCode, Json<CreatedJoinToken>), Refusal> {
-    let operator = permission.operator(Access::Write)?;
+    let operator = permission.owner()?;
     let nodes = state.control.nodes();
     let made = nodes.create_token(operator, new.node.map(NodeId)).await?;
     let token = CreatedJoinToken {

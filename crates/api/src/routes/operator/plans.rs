@@ -1,7 +1,10 @@
 //! The plans.
 
 use crate::{
-    http::{body::Body, etag, path::Named, permission::Permission, problem::Refusal},
+    http::{
+        body::Body, etag, idempotency::KeyParam, path::Named, permission::Permission,
+        problem::Refusal,
+    },
     routes::{choices::AtLimit, plan::Plan, problems::Problems},
     state::ApiState,
 };
@@ -38,13 +41,17 @@ pub struct PlanTerms {
     #[schema(minimum = 1, maximum = 253)]
     devices: u16,
     /// Bytes per month; `null` is no limit.
+    #[schema(minimum = 1_000_000, maximum = 1_000_000_000_000_000_i64)]
     monthly_bytes: Option<u64>,
     /// Bits per second towards the devices; `null` is no limit.
+    #[schema(minimum = 64_000, maximum = 10_000_000_000_000_i64)]
     down_bps: Option<u64>,
     /// Bits per second from the devices; `null` is no limit.
+    #[schema(minimum = 64_000, maximum = 10_000_000_000_000_i64)]
     up_bps: Option<u64>,
     at_limit: AtLimit,
     /// Bits per second once the data are used up, if that is `slow`.
+    #[schema(minimum = 64_000, maximum = 10_000_000_000_000_i64)]
     slow_bps: u64,
     /// The day on which a month begins.
     #[schema(minimum = 1, maximum = 31)]
@@ -54,6 +61,7 @@ pub struct PlanTerms {
     /// Whether a visitor may choose it.
     visible: bool,
     /// Its place in the list; a new plan is the last, and another one stays where it is.
+    #[schema(maximum = 4_294_967_295_i64)]
     position: Option<u32>,
 }
 
@@ -124,7 +132,7 @@ pub async fn operator_list_plans(
     path = "/v1/operator/plans",
     tag = "operator",
     security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, the request creates nothing more.")),
+    params(KeyParam),
     request_body = PlanTerms,
     responses((status = 201, body = Plan, headers(("ETag" = String), ("Location" = String))), Problems)
 )]
@@ -133,7 +141,7 @@ pub async fn operator_create_plan(
     Permission(permission): Permission,
     Body(terms): Body<PlanTerms>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Tagged), Refusal> {
-    let operator = permission.operator(Access::Write)?;
+    let operator = permission.owner()?;
     let plan = terms.into_plan(0);
     let created = state.control.plans().create(operator, plan).await?;
     let location = format!("/v1/operator/plans/{}", created.id);
@@ -183,7 +191,7 @@ pub async fn operator_change_plan(
     headers: HeaderMap,
     Body(terms): Body<PlanTerms>,
 ) -> Result<Tagged, Refusal> {
-    let operator = permission.operator(Access::Write)?;
+    let operator = permission.owner()?;
     let plans = state.control.plans();
     let before = plans.get(operator, &id).await?;
     etag::demand(&headers, &etag::etag(&before))?;
@@ -210,7 +218,7 @@ pub async fn operator_delete_plan(
     Permission(permission): Permission,
     Named(id): Named<String>,
 ) -> Result<StatusCode, Refusal> {
-    let operator = permission.operator(Access::Write)?;
+    let operator = permission.owner()?;
     state.control.plans().delete(operator, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,7 +3,7 @@
 use crate::{
     http::{
         body::Body,
-        cursor::{self, Page, PageParams},
+        cursor::{self, Page},
         etag,
         path::Named,
         permission::Permission,
@@ -18,6 +18,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
+use control::{TenantTerms, TermsChange};
 use domain::{
     Access, ErrorCode, Failure, Field, Message, OperatorScope, TenantId, view::TenantRow,
 };
@@ -35,6 +36,10 @@ pub struct Tenant {
     /// The plan's id.
     plan: String,
     suspended: bool,
+    /// Since when it sleeps, because no device has connected yet: its DNS filter is stopped.
+    asleep_since: Option<Time>,
+    /// The id of the invitation that it signed up with.
+    invitation: Option<i64>,
     /// Whether everything of it works.
     ready: bool,
     /// The code of what is wrong.
@@ -43,6 +48,10 @@ pub struct Tenant {
     node: Option<String>,
     slot: u16,
     subnet: String,
+    /// The address of its DNS container.
+    dns_address: String,
+    /// The public key of its tunnel, in base64.
+    public_key: String,
     devices: u32,
     /// The number of connected devices.
     online: u32,
@@ -60,6 +69,8 @@ impl From<TenantRow> for Tenant {
     fn from(t: TenantRow) -> Self {
         Self {
             suspended: is_suspended(&t),
+            asleep_since: t.asleep_since.map(Time::from),
+            invitation: t.invitation.map(|id| id.0),
             ready: t.status.is_ready(),
             problem: t.status.problem().map(|p| p.code.to_string()),
             id: t.id.0,
@@ -68,6 +79,8 @@ impl From<TenantRow> for Tenant {
             node: t.node,
             slot: t.slot,
             subnet: t.subnet,
+            dns_address: t.dns_address,
+            public_key: t.public_key,
             devices: t.devices,
             online: t.online,
             created_at: t.created_at.into(),
@@ -93,19 +106,33 @@ async fn find(
     found.ok_or_else(Failure::not_found)
 }
 
+/// Which tenants.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TenantParams {
+    /// `next` of the page before; without it, the first page.
+    cursor: Option<String>,
+    /// The most items of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u16>,
+    /// Only the tenant of this name.
+    name: Option<String>,
+}
+
 /// Tenants
 #[utoipa::path(
     get,
     path = "/v1/operator/tenants",
     tag = "operator",
     security(("bearer" = [])),
-    params(PageParams),
+    params(TenantParams),
     responses((status = 200, body = Page<Tenant>), Problems)
 )]
 pub async fn operator_list_tenants(
     State(state): State<ApiState>,
     Permission(permission): Permission,
-    Params(params): Params<PageParams>,
+    Params(params): Params<TenantParams>,
 ) -> Result<Json<Page<Tenant>>, Refusal> {
     let operator = permission.operator(Access::Read)?;
     let limit = cursor::limit(params.limit)?;
@@ -113,6 +140,8 @@ pub async fn operator_list_tenants(
     let view = state.control.operators().overview(operator).await?;
     let mut rest = view.tenants;
     rest.retain(|t| after.is_none_or(|after| t.id.0 > after));
+    let name = params.name.map(|name| name.trim().to_ascii_lowercase());
+    rest.retain(|t| name.as_ref().is_none_or(|name| t.name == *name));
     rest.sort_by_key(|t| t.id);
     let page = cursor::page(LIST, rest, limit, |t| t.id.0, Tenant::from);
     Ok(Json(page))
@@ -175,19 +204,27 @@ pub async fn operator_change_tenant(
     headers: HeaderMap,
     Body(change): Body<TenantChange>,
 ) -> Result<(StatusCode, Tagged), Refusal> {
-    let operator = permission.operator(Access::Write)?;
+    let operator = permission.support()?;
+    let mut expected = None;
     if etag::is_conditional(&headers) {
-        etag::check(&headers, &tag(&find(&state, operator, id).await?))?;
+        let now = find(&state, operator, id).await?;
+        etag::check(&headers, &tag(&now))?;
+        // Compared once more in the transaction of the change.
+        expected = Some(TenantTerms {
+            suspended: is_suspended(&now),
+            plan: now.plan_id,
+        });
     }
     let control = &state.control;
     let scope = control.auth().operator_tenant(operator, id).await?;
-    let mut is_in_force = true;
-    if let Some(plan) = change.plan {
-        is_in_force &= control.tenants().set_plan(operator, &scope, &plan).await?;
-    }
-    if let Some(suspended) = change.suspended {
-        is_in_force &= control.tenants().set_suspended(&scope, suspended).await?;
-    }
+    let change = TermsChange {
+        plan: change.plan,
+        suspended: change.suspended,
+    };
+    let tenants = control.tenants();
+    let is_in_force = tenants
+        .change_if(operator, &scope, change, expected.as_ref())
+        .await?;
     let tenant = find(&state, operator, id).await?;
     let status = match is_in_force {
         true => StatusCode::OK,
@@ -227,14 +264,15 @@ pub async fn operator_delete_tenant(
     Named(id): Named<TenantId>,
     Params(confirmation): Params<TenantConfirmation>,
 ) -> Result<StatusCode, Refusal> {
-    let operator = permission.operator(Access::Write)?;
+    let operator = permission.owner()?;
     let scope = state.control.auth().operator_tenant(operator, id).await?;
     if confirmation.name.trim().to_ascii_lowercase() != scope.name().as_str() {
         let name = scope.name().to_string();
         let message = Message::AccountNameWrong { name };
         return Err(Failure::at(Field::Name, ErrorCode::NameMalformed, message).into());
     }
-    match state.control.tenants().delete(&scope).await? {
+    let tenants = state.control.tenants();
+    match tenants.operator_delete(operator, &scope).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Ok(StatusCode::ACCEPTED),
     }

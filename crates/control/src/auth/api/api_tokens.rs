@@ -4,9 +4,12 @@ use super::{
     permission::{ApiCaller, ApiPermission},
     secret_token::{TokenKind, make},
 };
-use crate::{auth::Auth, failures::store_failure};
+use crate::{
+    auth::{Auth, Presence},
+    failures::store_failure,
+};
 use domain::{Access, ErrorCode, Failure, Field, Message, Secret, Timestamp};
-use store::{AuditEntry, CredentialKind, CredentialRecord, NewCredential};
+use store::{AuditEntry, ClientDescription, CredentialKind, CredentialRecord, NewCredential};
 
 /// The most characters of a token's name.
 const MAX_NAME_CHARS: usize = 64;
@@ -64,6 +67,7 @@ impl Auth<'_> {
         self,
         by: &ApiPermission,
         new: NewApiToken,
+        _presence: Presence,
     ) -> Result<CreatedToken, Failure> {
         by.allow(Access::Write)?;
         let inner = self.0;
@@ -73,6 +77,7 @@ impl Auth<'_> {
             let message = Message::TokenDaysRange { most };
             return Err(Failure::new(ErrorCode::BadRequest, message));
         }
+        let (holder, proof) = by.token_holder()?;
         let now = inner.clock.now();
         self.count_token_change(by)?;
         let id = inner.entropy.process_name()?;
@@ -85,14 +90,17 @@ impl Auth<'_> {
             created_at: now,
             used_at: None,
         };
+        let client = ClientDescription::default();
         let created = inner.store.create_credential(NewCredential {
             id: &token.id,
             kind: CredentialKind::Token,
-            holder: by.holder,
+            holder,
             name: &token.name,
             secret: &hash,
             access: token.access,
-            proof: &by.proof,
+            proof,
+            client: &client,
+            is_present: false,
             now,
             expires: token.expires_at,
             entry: self.token_entry(by, "token.create", &token.name),
@@ -106,7 +114,8 @@ impl Auth<'_> {
     /// # Errors
     /// `DatabaseUnavailable`.
     pub async fn api_tokens(self, of: &ApiPermission) -> Result<Vec<ApiToken>, Failure> {
-        let tokens = self.0.store.api_tokens(of.holder).await;
+        let (holder, _) = of.token_holder()?;
+        let tokens = self.0.store.api_tokens(holder).await;
         let tokens = tokens.map_err(store_failure)?;
         Ok(tokens.into_iter().map(shown).collect())
     }
@@ -120,7 +129,8 @@ impl Auth<'_> {
         self.count_token_change(by)?;
         let entry = |name: &str| self.token_entry(by, "token.delete", name);
         let kind = CredentialKind::Token;
-        let deleted = self.0.store.delete_credential(by.holder, kind, id, entry);
+        let (holder, _) = by.token_holder()?;
+        let deleted = self.0.store.delete_credential(holder, kind, id, entry);
         deleted.await.map_err(store_failure)
     }
 
@@ -146,6 +156,7 @@ impl Auth<'_> {
             object,
             detail: String::new(),
             tenant,
+            ..AuditEntry::default()
         }
     }
 }

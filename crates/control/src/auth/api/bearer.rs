@@ -9,7 +9,7 @@ use crate::{
     auth::{Auth, limits::ChangeBudget, sessions::proof},
     failures::store_failure,
 };
-use domain::{ErrorCode, Failure, Message, OperatorScope, Secret, TenantName, TenantScope};
+use domain::{ErrorCode, Failure, Message, OperatorPermission, Secret, TenantName, TenantScope};
 use store::{CredentialKind, CredentialRecord, TicketHolder};
 
 /// How often the use of an API token is noted.
@@ -31,6 +31,7 @@ impl Auth<'_> {
             }
         };
         self.note_use(&credential).await;
+        self.wake_holder(&credential).await?;
         permission(credential)
     }
 
@@ -74,8 +75,9 @@ impl Auth<'_> {
     /// `Suspended`, `DatabaseUnavailable`.
     async fn credential(self, id: &str) -> Result<Option<CredentialRecord>, Failure> {
         let now = self.0.clock.now();
-        let found = self.0.store.credential(id, now).await;
-        let found = found.map_err(store_failure)?;
+        let store = &self.0.store;
+        let read = async { store.credential(id, now).await.map_err(store_failure) };
+        let found = self.0.credential_reads.read(id, read).await?;
         let Some(credential) = found.filter(|c| c.proof == proof(&c.holder_password_hash)) else {
             return Ok(None);
         };
@@ -83,6 +85,16 @@ impl Auth<'_> {
             return Err(suspended());
         }
         Ok(Some(credential))
+    }
+
+    /// Wakes the tenant of a credential if it sleeps: it is being used.
+    pub(super) async fn wake_holder(self, credential: &CredentialRecord) -> Result<(), Failure> {
+        match credential.holder {
+            TicketHolder::Tenant(id) if credential.is_asleep => {
+                self.0.wake(id, &credential.holder_name).await
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn note_use(self, credential: &CredentialRecord) {
@@ -111,13 +123,20 @@ fn permission(c: CredentialRecord) -> Result<ApiPermission, Failure> {
             let name = TenantName::parse(&c.holder_name).map_err(|_| invalid())?;
             ApiCaller::Tenant(TenantScope::issue(id, name, c.holder_name))
         }
-        TicketHolder::Operator(_) => ApiCaller::Operator(OperatorScope::issue(c.holder_name)),
+        TicketHolder::Operator(_) => {
+            let role = c.holder_role.ok_or_else(invalid)?;
+            ApiCaller::Operator(OperatorPermission::issue(role, c.holder_name))
+        }
     };
     Ok(ApiPermission {
         caller,
         access: c.access,
-        holder: c.holder,
+        holder: Some(c.holder),
         credential: c.id,
         proof: c.proof,
+        is_session: c.kind == CredentialKind::Session,
+        acting: None,
+        is_supports: false,
+        revision: c.revision,
     })
 }

@@ -7,16 +7,19 @@ use super::{
     secret_token::{TokenKind, make},
 };
 use crate::{
-    auth::{Auth, sessions::proof},
+    auth::{Auth, SignInClient, second_factor::Wanted, sessions::proof},
     failures::store_failure,
-    inputs::Audience,
+    inputs::{Audience, PendingSignIn},
 };
-use domain::{Access, ErrorCode, Failure, Secret, Timestamp};
-use std::net::IpAddr;
+use domain::{Access, ErrorCode, Failure, Message, OperatorRole, Secret, TenantName, Timestamp};
+use std::{net::IpAddr, time::Duration};
 use store::{
-    AuditEntry, CredentialKind, CredentialRecord, NewCredential, Rotation, TenantState,
-    TicketHolder, TokenHash,
+    AuditEntry, CredentialKind, CredentialRecord, NewCredential, OperatorRecord, Rotation,
+    TenantRecord, TenantState, TicketHolder, TokenHash,
 };
+
+/// How long a session lasts without a refresh, at most.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 
 /// What a client shows.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub enum Grant {
     Refresh(Secret),
     /// An API token.
     ApiToken(Secret),
+    /// A sign-in that waits, and the code of its second factor.
+    SecondFactor { pending: Secret, code: String },
 }
 
 /// A request for access.
@@ -37,8 +42,30 @@ pub struct ApiGrant {
     pub grant: Grant,
     /// What the session may do that begins with a password.
     pub access: Access,
-    /// The client's address, by which attempts are limited.
-    pub from: IpAddr,
+    /// The client, by which attempts are limited.
+    pub client: SignInClient,
+}
+
+/// What became of a request for access.
+#[derive(Debug)]
+pub enum ApiStep {
+    Done(ApiTokens),
+    /// The password was right, and a second factor is asked for.
+    SecondFactor(PendingSignIn),
+}
+
+impl ApiStep {
+    /// Returns the tokens, if nothing is left to do.
+    ///
+    /// # Errors
+    /// `SecondFactorNeeded`.
+    pub fn done(self) -> Result<ApiTokens, Failure> {
+        let code = ErrorCode::SecondFactorNeeded;
+        match self {
+            Self::Done(tokens) => Ok(tokens),
+            Self::SecondFactor(_) => Err(Failure::new(code, Message::SecondFactorNeeded)),
+        }
+    }
 }
 
 /// What a client is given.
@@ -59,6 +86,8 @@ struct SessionHolder {
     holder: TicketHolder,
     name: String,
     password_hash: Secret,
+    role: Option<OperatorRole>,
+    is_asleep: bool,
     audience: Audience,
     entry: AuditEntry,
 }
@@ -70,38 +99,45 @@ impl Auth<'_> {
     /// # Errors
     /// `SignInRefused`, `TokenInvalid`, `Suspended`, `TooManyTries`, `Busy`,
     /// `DatabaseUnavailable`.
-    pub async fn grant(self, request: ApiGrant) -> Result<ApiTokens, Failure> {
+    pub async fn grant(self, request: ApiGrant) -> Result<ApiStep, Failure> {
         let ApiGrant {
             grant,
             access,
-            from,
+            client,
         } = request;
-        match grant {
+        let client = client.checked();
+        let from = client.address;
+        let tokens = match grant {
             Grant::Tenant { name, password } => {
-                let tenant = self.checked_tenant(&name, &password, from).await?;
-                if tenant.state == TenantState::Suspended {
-                    return Err(suspended());
-                }
-                let holder = SessionHolder {
-                    holder: TicketHolder::Tenant(tenant.id),
-                    entry: self.session_entry(tenant.name.as_str(), from, Some(tenant.id)),
-                    name: tenant.name.to_string(),
-                    password_hash: tenant.password_hash,
-                    audience: Audience::Dashboard,
-                };
-                self.begin_api_session(holder, access).await
+                let tenant = self.checked_tenant(&name, &password, &client).await?;
+                let holder = self.tenant_holder(tenant, &client)?;
+                return self.first_step(holder, access, &client).await;
             }
             Grant::Operator { name, password } => {
-                let operator = self.checked_operator(&name, &password, from).await?;
-                let actor = format!("operator:{}", operator.name);
-                let holder = SessionHolder {
-                    holder: TicketHolder::Operator(operator.id),
-                    entry: self.session_entry(&actor, from, None),
-                    name: operator.name,
-                    password_hash: operator.password_hash,
-                    audience: Audience::Operator,
+                let operator = self.checked_operator(&name, &password, &client).await?;
+                let holder = self.operator_holder(operator, &client);
+                return self.first_step(holder, access, &client).await;
+            }
+            Grant::SecondFactor { pending, code } => {
+                let finished = self.finish_pending(&pending, &code, &client, Wanted::Api);
+                let finished = finished.await?;
+                let (name, access) = (&finished.account.name, finished.access);
+                let store = &self.0.store;
+                let mut holder = match finished.account.holder {
+                    TicketHolder::Tenant(_) => {
+                        let name = TenantName::parse(name).map_err(|_| invalid())?;
+                        let tenant = store.tenant_by_name(&name).await.map_err(store_failure)?;
+                        self.tenant_holder(tenant.ok_or_else(invalid)?, &client)?
+                    }
+                    TicketHolder::Operator(_) => {
+                        let operator = store.operator_by_name(name).await;
+                        let operator = operator.map_err(store_failure)?;
+                        self.operator_holder(operator.ok_or_else(invalid)?, &client)
+                    }
                 };
-                self.begin_api_session(holder, access).await
+                finished.detail.clone_into(&mut holder.entry.detail);
+                let access = access.ok_or_else(invalid)?;
+                self.begin_api_session(holder, access, &client).await
             }
             Grant::Refresh(token) => {
                 let next = self.refresh(&token, from);
@@ -114,6 +150,62 @@ impl Auth<'_> {
                 };
                 self.counted(from, given).await
             }
+        };
+        tokens.map(ApiStep::Done)
+    }
+
+    /// Begins a session of a holder whose password was right, or asks for the second factor.
+    async fn first_step(
+        self,
+        holder: SessionHolder,
+        access: Access,
+        client: &SignInClient,
+    ) -> Result<ApiStep, Failure> {
+        if self.has_second_factor(holder.holder).await? {
+            let proof = proof(&holder.password_hash);
+            let pending = self.begin_pending(
+                holder.holder,
+                &holder.entry.actor,
+                &proof,
+                client,
+                Some(access),
+            );
+            return pending.await.map(ApiStep::SecondFactor);
+        }
+        let tokens = self.begin_api_session(holder, access, client).await?;
+        Ok(ApiStep::Done(tokens))
+    }
+
+    fn tenant_holder(
+        self,
+        tenant: TenantRecord,
+        client: &SignInClient,
+    ) -> Result<SessionHolder, Failure> {
+        if tenant.state == TenantState::Suspended {
+            return Err(suspended());
+        }
+        let name = tenant.name.to_string();
+        Ok(SessionHolder {
+            holder: TicketHolder::Tenant(tenant.id),
+            entry: self.session_entry(&name, client.address, Some(tenant.id)),
+            name,
+            password_hash: tenant.password_hash,
+            role: None,
+            is_asleep: tenant.asleep_since.is_some(),
+            audience: Audience::Dashboard,
+        })
+    }
+
+    fn operator_holder(self, operator: OperatorRecord, client: &SignInClient) -> SessionHolder {
+        let actor = format!("operator:{}", operator.name);
+        SessionHolder {
+            holder: TicketHolder::Operator(operator.id),
+            entry: self.session_entry(&actor, client.address, None),
+            name: operator.name,
+            password_hash: operator.password_hash,
+            role: Some(operator.role),
+            is_asleep: false,
+            audience: Audience::Operator,
         }
     }
 
@@ -130,8 +222,12 @@ impl Auth<'_> {
             object: actor.clone(),
             detail: String::new(),
             tenant: None,
+            ..AuditEntry::default()
         };
-        let (holder, id) = (permission.holder, &permission.credential);
+        let Some(holder) = permission.holder else {
+            return Ok(());
+        };
+        let id = &permission.credential;
         let kind = CredentialKind::Session;
         let deleted = self.0.store.delete_credential(holder, kind, id, entry);
         match deleted.await {
@@ -145,8 +241,10 @@ impl Auth<'_> {
         self,
         holder: SessionHolder,
         access: Access,
+        client: &SignInClient,
     ) -> Result<ApiTokens, Failure> {
         let inner = self.0;
+        self.remember_network(holder.holder, client).await?;
         let (id, now) = (inner.entropy.process_name()?, inner.clock.now());
         let (token, secret) = make(TokenKind::Refresh, &id, &inner.entropy)?;
         let session = CredentialRecord {
@@ -157,13 +255,17 @@ impl Auth<'_> {
             holder: holder.holder,
             holder_name: holder.name,
             holder_password_hash: holder.password_hash,
+            holder_role: holder.role,
             is_suspended: false,
+            revision: None,
+            is_asleep: holder.is_asleep,
             name: String::new(),
             secret,
             access,
             created_at: now,
             used_at: None,
         };
+        let description = client.description();
         let created = inner.store.create_credential(NewCredential {
             id: &session.id,
             kind: session.kind,
@@ -172,6 +274,8 @@ impl Auth<'_> {
             secret: &session.secret,
             access,
             proof: &session.proof,
+            client: &description,
+            is_present: true,
             now,
             expires: session.expires_at,
             entry: holder.entry,
@@ -222,6 +326,7 @@ impl Auth<'_> {
         credential: CredentialRecord,
         refresh: Option<Secret>,
     ) -> Result<ApiTokens, Failure> {
+        self.wake_holder(&credential).await?;
         let (access_token, expires_at) = self.issue_access_token(&credential).await?;
         Ok(ApiTokens {
             access_token,
@@ -251,14 +356,19 @@ impl Auth<'_> {
             ErrorCode::SignInRefused => invalid(),
             _ => f,
         };
-        self.attempt(None, "?", from, check).await.map_err(refused)
+        self.attempt_address(from, check).await.map_err(refused)
     }
+}
+
+/// How long a session lasts without a refresh. It is a program's, which keeps its tokens.
+fn idle_timeout(audience: Audience) -> Duration {
+    audience.idle_timeout(true).min(IDLE_TIMEOUT)
 }
 
 /// Returns until when a refresh token works that is given now in a session that began then.
 fn refresh_expires(audience: Audience, begun: Timestamp, now: Timestamp) -> Timestamp {
-    let after = |at: Timestamp, span: std::time::Duration| {
+    let after = |at: Timestamp, span: Duration| {
         at.plus_millis(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
     };
-    after(now, audience.idle_timeout()).min(after(begun, audience.max_age()))
+    after(now, idle_timeout(audience)).min(after(begun, audience.max_age(true)))
 }

@@ -10,13 +10,17 @@
 mod access_token;
 mod api_tokens;
 mod bearer;
+mod command_line;
 mod grants;
+mod of_account;
 mod permission;
 mod secret_token;
+mod shared_reads;
 mod signer;
 mod signing_keys;
 
 pub use api_tokens::{ApiToken, CreatedToken, NewApiToken};
-pub use grants::{ApiGrant, ApiTokens, Grant};
+pub use grants::{ApiGrant, ApiStep, ApiTokens, Grant};
 pub use permission::{ApiCaller, ApiPermission};
+pub(crate) use shared_reads::CredentialReads;
 pub(crate) use signing_keys::{SIGNING_KEY_RETENTION_MILLIS, SigningKeys};

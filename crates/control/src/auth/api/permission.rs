@@ -1,14 +1,19 @@
 //! What a request of the API may do.
 
 use super::access_token::subject;
-use domain::{Access, ErrorCode, Failure, Message, OperatorScope, TenantScope};
-use store::TicketHolder;
+use crate::auth::address_prefix;
+use domain::{
+    Access, ErrorCode, Failure, Message, OperatorPermission, OperatorScope, OwnerScope,
+    SupportScope, TenantScope,
+};
+use std::net::IpAddr;
+use store::{Revision, TicketHolder};
 
 /// Whom a request acts for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiCaller {
     Tenant(TenantScope),
-    Operator(OperatorScope),
+    Operator(OperatorPermission),
 }
 
 impl ApiCaller {
@@ -26,11 +31,20 @@ impl ApiCaller {
 pub struct ApiPermission {
     pub(super) caller: ApiCaller,
     pub(super) access: Access,
-    pub(super) holder: TicketHolder,
+    /// Whose credential it follows from; `None` at the command line, which needs none.
+    pub(super) holder: Option<TicketHolder>,
     /// The credential that it follows from.
     pub(super) credential: String,
     /// The password's value.
     pub(super) proof: String,
+    /// Whether that is a session, which began with a password.
+    pub(super) is_session: bool,
+    /// The tenant for whom an operator acts, and the value of that one's password.
+    pub(super) acting: Option<(TicketHolder, String)>,
+    /// Whether it is an operator's who may support tenants and is no owner, for a tenant.
+    pub(super) is_supports: bool,
+    /// What of the tenant had been changed last when its credential was read.
+    pub(super) revision: Option<Revision>,
 }
 
 fn refused(message: Message) -> Failure {
@@ -38,6 +52,17 @@ fn refused(message: Message) -> Failure {
 }
 
 impl ApiPermission {
+    /// Says where the request came from, for the audit log.
+    #[must_use]
+    pub fn with_origin(mut self, from: IpAddr) -> Self {
+        let origin = address_prefix(from);
+        self.caller = match self.caller {
+            ApiCaller::Tenant(scope) => ApiCaller::Tenant(scope.with_origin(origin)),
+            ApiCaller::Operator(permission) => ApiCaller::Operator(permission.with_origin(origin)),
+        };
+        self
+    }
+
     /// Returns whom the request acts for.
     pub fn caller(&self) -> &ApiCaller {
         &self.caller
@@ -45,7 +70,56 @@ impl ApiPermission {
 
     /// Returns a text that is the holder's alone, even after another one has its name.
     pub fn subject(&self) -> String {
-        subject(self.holder)
+        let holder = self.holder.map(subject);
+        let holder = holder.unwrap_or_else(|| "command-line".to_owned());
+        match &self.acting {
+            Some((tenant, _)) => format!("{holder} {}", subject(*tenant)),
+            None => holder,
+        }
+    }
+
+    /// Returns whose API tokens are meant, and the value of that one's password.
+    ///
+    /// # Errors
+    /// `BadRequest` at the command line, unless it acts for a tenant.
+    pub(super) fn token_holder(&self) -> Result<(TicketHolder, &str), Failure> {
+        let acting = self.acting.as_ref();
+        let acting = acting.map(|(tenant, proof)| (*tenant, proof.as_str()));
+        let own = || Some((self.holder?, self.proof.as_str()));
+        let none = || Failure::new(ErrorCode::BadRequest, Message::CommandLineTokens);
+        acting.or_else(own).ok_or_else(none)
+    }
+
+    /// Returns whether it is a session's that acts for its own holder.
+    pub(crate) fn is_session(&self) -> bool {
+        self.is_session && self.is_own()
+    }
+
+    /// Returns whether an operator who is no owner acts for a tenant.
+    pub(crate) fn is_supports(&self) -> bool {
+        self.is_supports
+    }
+
+    /// Returns whether it acts for its own holder: no operator's for a tenant, and not the
+    /// command line's.
+    pub(crate) fn is_own(&self) -> bool {
+        self.acting.is_none() && self.holder.is_some()
+    }
+
+    /// Returns the credential that the permission follows from.
+    ///
+    /// # Errors
+    /// `NotPermitted` for an operator who acts for a tenant, and at the command line.
+    pub(in crate::auth) fn own_credential(&self) -> Result<&str, Failure> {
+        match (&self.acting, self.holder) {
+            (None, Some(_)) => Ok(&self.credential),
+            _ => Err(refused(Message::AccessOwnOnly)),
+        }
+    }
+
+    /// Returns what of the tenant had been changed last when the request began.
+    pub fn revision(&self) -> Option<Revision> {
+        self.revision
     }
 
     /// Returns what the token may do.
@@ -75,14 +149,35 @@ impl ApiPermission {
         self.allow(needed).map(|()| scope)
     }
 
-    /// Returns the operator's permission.
+    /// Returns the operator's permission to read.
     ///
     /// # Errors
     /// `NotPermitted` for a tenant, and for a token that may do less.
     pub fn operator(&self, needed: Access) -> Result<&OperatorScope, Failure> {
-        let ApiCaller::Operator(scope) = &self.caller else {
+        Ok(self.operator_permission(needed)?)
+    }
+
+    /// Returns the operator's permission to act on tenants.
+    ///
+    /// # Errors
+    /// `NotPermitted` for a tenant, for a role or a token that may only read.
+    pub fn support(&self) -> Result<&SupportScope, Failure> {
+        self.operator_permission(Access::Write)?.support()
+    }
+
+    /// Returns the operator's permission to administer the installation.
+    ///
+    /// # Errors
+    /// `NotPermitted` for a tenant, for another role than the owner's, and for a token that
+    /// may only read.
+    pub fn owner(&self) -> Result<&OwnerScope, Failure> {
+        self.operator_permission(Access::Write)?.owner()
+    }
+
+    fn operator_permission(&self, needed: Access) -> Result<&OperatorPermission, Failure> {
+        let ApiCaller::Operator(permission) = &self.caller else {
             return Err(refused(Message::AccessOperatorOnly));
         };
-        self.allow(needed).map(|()| scope)
+        self.allow(needed).map(|()| permission)
     }
 }

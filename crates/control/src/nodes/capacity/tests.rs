@@ -90,6 +90,20 @@ fn slots_decide_while_the_memory_is_unknown() {
 }
 
 #[test]
+fn a_node_reports_its_own_limit() {
+    let limited = MachineState {
+        max_tenants: Some(4),
+        ..machine(10)
+    };
+    let own = Capacity::new(Some(limited.clone()), None);
+    assert_eq!(own.max_tenants(), Some(4));
+    assert_eq!((view(&own, 3).more, view(&own, 5).more), (1, 0));
+    assert_eq!(problems(&own, 4)[0].1, Message::NodeFullLimit);
+    let both = Capacity::new(Some(limited), Some(3));
+    assert_eq!(both.max_tenants(), Some(3));
+}
+
+#[test]
 fn a_reading_that_failed_once_is_no_problem() {
     let last = MachineState {
         problem: unreadable().problem,

@@ -2,9 +2,13 @@
 //! over. One control plane does it at a time; of two that believe they do, the
 //! transaction lets one move a tenant.
 
-use super::target::{NoTarget, forward_address, targets};
+use super::{
+    copy::{self, Copied},
+    target::{NoTarget, forward_address, targets},
+};
 use crate::{inner::Inner, nodes::KnownNode};
-use domain::{Problem, Timestamp};
+use domain::{MoveReason, Problem, Timestamp};
+use protocol::{EventKind, EventTenant};
 use std::time::Duration;
 use store::{MoveRecord, StoreError, Switch};
 
@@ -76,10 +80,29 @@ async fn carry_out_next(inner: &Inner) -> Result<bool, StoreError> {
 async fn note_failed(inner: &Inner, due: &MoveRecord, problem: &Problem) -> Result<(), StoreError> {
     if due.problem.as_ref() != Some(problem) {
         tracing::warn!(tenant = %due.name, problem = %problem.message, "a tenant is not moved yet");
+        report_failed(inner, due, problem).await;
     }
     let retry_at = inner.clock.now().plus_millis(RETRY_MILLIS);
     let noted = inner.store.note_move_failed(due.tenant, problem, retry_at);
     noted.await
+}
+
+/// Reports that a tenant stays where it is for now. Each reason is reported once.
+async fn report_failed(inner: &Inner, due: &MoveRecord, problem: &Problem) {
+    let event = EventKind::MoveFailed {
+        tenant: EventTenant {
+            slot: due.slot,
+            name: due.name.clone(),
+        },
+        problem: problem.message.clone(),
+    };
+    let now = inner.clock.now();
+    let recorded = inner
+        .store
+        .record_tenant_event(due.node, due.tenant, event, now);
+    if let Err(error) = recorded.await {
+        tracing::debug!(?error, "a move that failed cannot be reported");
+    }
 }
 
 /// Moves a tenant to the first node that takes it.
@@ -88,19 +111,45 @@ async fn carry_out(inner: &Inner, due: &MoveRecord) -> Result<(), NoTarget> {
     if inner.nodes.ids().contains(&due.node) {
         inner.meter.count_before_end(due.node, due.tenant).await;
     }
-    let mut refused = StoreError::SlotTaken { slot: due.slot };
+    let mut refused = StoreError::SlotTaken { slot: due.slot }.into();
     for target in targets {
-        match switch(inner, due, &target).await {
+        match move_to(inner, due, &target).await {
             Ok(()) => return Ok(()),
-            Err(e @ (StoreError::NodeFull | StoreError::SlotTaken { .. })) => refused = e,
-            Err(e) => return Err(e.into()),
+            Err(e @ NoTarget::Store(StoreError::NodeFull | StoreError::SlotTaken { .. })) => {
+                refused = e
+            }
+            Err(e) => return Err(e),
         }
     }
-    Err(refused.into())
+    Err(refused)
 }
 
-async fn switch(inner: &Inner, due: &MoveRecord, target: &KnownNode) -> Result<(), StoreError> {
+/// Moves a tenant to a node. Where that fails, it stays as it was.
+async fn move_to(inner: &Inner, due: &MoveRecord, target: &KnownNode) -> Result<(), NoTarget> {
+    if !due.with_data || due.reason == MoveReason::Lose {
+        // What an earlier attempt has copied there is not to be found by it.
+        copy::forget(inner, due, target.record.id).await?;
+        return switch(inner, due, target, None).await;
+    }
+    let moved = match copy::copy(inner, due, target).await {
+        Ok(copied) => switch(inner, due, target, Some(copied)).await,
+        Err(e) => Err(e),
+    };
+    if moved.is_err() {
+        copy::end(inner, due, target.record.id).await;
+    }
+    moved
+}
+
+async fn switch(
+    inner: &Inner,
+    due: &MoveRecord,
+    target: &KnownNode,
+    copied: Option<Copied>,
+) -> Result<(), NoTarget> {
     let forward_to = forward_address(inner, due.node, target, due.slot).await;
+    copied.as_ref().map_or(Ok(()), Copied::check)?;
+    let copied_bytes = copied.map(|copied| copied.bytes);
     let now = inner.clock.now();
     let forward_until = after(now, inner.settings.forward_time);
     let switch = Switch {
@@ -108,6 +157,7 @@ async fn switch(inner: &Inner, due: &MoveRecord, target: &KnownNode) -> Result<(
         from: due.from,
         to: target.record.id,
         max_tenants: target.capacity.max_tenants(),
+        copied_bytes,
         forward_to,
         forward_until,
         kept_until: now.plus_millis(KEPT_MILLIS).max(forward_until),
@@ -120,7 +170,7 @@ async fn switch(inner: &Inner, due: &MoveRecord, target: &KnownNode) -> Result<(
     inner.quotas.forget_all();
     let is_in_force = inner.in_force_of(due.tenant, &done).await;
     let (from, to) = (due.from.0, target.record.id.0);
-    tracing::info!(tenant = %due.name, from, to, is_in_force, ?forward_to, "a tenant was moved");
+    tracing::info!(tenant = %due.name, from, to, is_in_force, ?copied_bytes, ?forward_to, "a tenant was moved");
     Ok(())
 }
 

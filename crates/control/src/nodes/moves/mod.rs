@@ -2,6 +2,7 @@
 //! control plane with the lease `jobs` carries it out ([`job`]), so that it goes on whatever
 //! process ends, and a command need not wait for it.
 
+mod copy;
 mod job;
 mod target;
 
@@ -10,30 +11,30 @@ pub(crate) use job::run;
 use super::{NodesHandle, silence::worker_problem};
 use crate::failures::store_failure;
 use domain::{
-    ErrorCode, Failure, Message, MoveReason, NodeId, NodeStanding, OperatorScope, TenantScope,
-    view::MoveRow,
+    ErrorCode, Failure, Message, MoveReason, NodeId, NodeStanding, OperatorScope, OwnerScope,
+    TenantScope, view::MoveRow,
 };
-use store::{MoveRecord, NewMove, StoreError};
+use store::{Evacuation, MoveRecord, NewMove, StoreError};
 
 impl NodesHandle<'_> {
     /// Lets a tenant be moved to a node, or to the emptiest that has its slot free. Its
     /// keys, port, addresses, devices and policies stay; what its AdGuard Home has stored
-    /// does not go along, which `without_data` confirms.
+    /// is copied unless `without_data` leaves it behind.
     ///
     /// # Errors
-    /// `MoveRefused` if it is there already or is being moved, or without
-    /// `without_data`; `NotFound`, `DatabaseUnavailable`.
+    /// `MoveRefused` if it is there already or is being moved; `NotFound`,
+    /// `DatabaseUnavailable`.
     pub async fn move_tenant(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         tenant: &TenantScope,
         to: Option<NodeId>,
         without_data: bool,
     ) -> Result<(), Failure> {
-        confirm(without_data)?;
         let new = NewMove {
             tenant: tenant.tenant(),
             to,
+            with_data: !without_data,
             actor: &operator.actor(),
             now: self.0.clock.now(),
         };
@@ -46,7 +47,7 @@ impl NodesHandle<'_> {
     /// `MoveRefused` if there is none, `DatabaseUnavailable`.
     pub async fn cancel_move(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         tenant: &TenantScope,
     ) -> Result<(), Failure> {
         let (actor, now) = (operator.actor(), self.0.clock.now());
@@ -87,18 +88,19 @@ impl NodesHandle<'_> {
     }
 
     /// Closes a node and lets all its tenants be moved to others. It serves each until it
-    /// has left. Returns how many are to be moved.
+    /// has left. Returns how many are to be moved. Said again, it changes whether what
+    /// AdGuard Homes have stored is left behind.
     ///
     /// # Errors
-    /// `MoveRefused` without `without_data`, `NotFound`, `DatabaseUnavailable`.
+    /// `NotFound`, `DatabaseUnavailable`.
     pub async fn drain(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         node: NodeId,
         without_data: bool,
     ) -> Result<u64, Failure> {
-        confirm(without_data)?;
-        self.evacuate(operator, node, MoveReason::Drain).await
+        let reason = MoveReason::Drain;
+        self.evacuate(operator, node, reason, !without_data).await
     }
 
     /// Places all tenants of a worker that is silent or revoked on other nodes. Returns
@@ -107,7 +109,7 @@ impl NodesHandle<'_> {
     /// # Errors
     /// `MoveRefused` for a worker that is heard, `NodeFixed` for the local node,
     /// `NotFound`, `DatabaseUnavailable`.
-    pub async fn lose(self, operator: &OperatorScope, node: NodeId) -> Result<u64, Failure> {
+    pub async fn lose(self, operator: &OwnerScope, node: NodeId) -> Result<u64, Failure> {
         let inner = self.0;
         let record = inner.store.node(node).await.map_err(store_failure)?;
         if !record.is_worker() {
@@ -118,34 +120,25 @@ impl NodesHandle<'_> {
             let message = Message::NodeNotLost { name: record.name };
             return Err(Failure::new(ErrorCode::MoveRefused, message));
         }
-        self.evacuate(operator, node, MoveReason::Lose).await
+        self.evacuate(operator, node, MoveReason::Lose, false).await
     }
 
     async fn evacuate(
         self,
-        operator: &OperatorScope,
+        operator: &OwnerScope,
         node: NodeId,
         reason: MoveReason,
+        with_data: bool,
     ) -> Result<u64, Failure> {
-        let (actor, now) = (operator.actor(), self.0.clock.now());
-        let begun = self
-            .0
-            .store
-            .begin_evacuation(node, reason, &actor, now)
-            .await;
+        let new = Evacuation {
+            node,
+            reason,
+            with_data,
+            actor: &operator.actor(),
+            now: self.0.clock.now(),
+        };
+        let begun = self.0.store.begin_evacuation(new).await;
         begun.map_err(store_failure)
-    }
-}
-
-/// # Errors
-/// `MoveRefused` unless the operator knows what does not go along.
-fn confirm(without_data: bool) -> Result<(), Failure> {
-    match without_data {
-        true => Ok(()),
-        false => Err(Failure::new(
-            ErrorCode::MoveRefused,
-            Message::MoveNeedsWithoutData,
-        )),
     }
 }
 
@@ -156,6 +149,7 @@ pub(super) fn move_row(record: MoveRecord) -> MoveRow {
         to: record.to,
         reason: record.reason,
         begun_at: record.begun_at,
+        copied_bytes: record.with_data.then_some(record.copied_bytes),
         problem: record.problem,
     }
 }

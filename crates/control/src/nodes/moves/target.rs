@@ -14,6 +14,8 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 /// Why there is no target.
 pub(super) enum NoTarget {
     Refused(Message),
+    /// A node cannot copy what AdGuard Home has stored.
+    Problem(Problem),
     Store(StoreError),
 }
 
@@ -31,6 +33,7 @@ impl NoTarget {
                 code: ErrorCode::MoveRefused,
                 message,
             },
+            Self::Problem(problem) => problem,
             Self::Store(e) => {
                 let failure = e.failure();
                 Problem {

@@ -4,7 +4,7 @@
 use super::{
     connection::{ConnectError, Connection, POLL_INTERVAL, unavailable},
     protocol::{Reply, Request, VERSION},
-    spawn,
+    spawn::{self, Host},
 };
 use crate::failure::refused;
 use domain::Message;
@@ -25,7 +25,7 @@ pub(super) const ABSENT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The child process behind a socket.
 pub(super) struct ChildProcess {
-    exe: PathBuf,
+    host: Host,
     socket: PathBuf,
     log: PathBuf,
     /// Serialises starts.
@@ -34,9 +34,9 @@ pub(super) struct ChildProcess {
 
 impl ChildProcess {
     /// Creates the client. It does not start the child yet.
-    pub fn new(exe: PathBuf, socket: PathBuf, log: PathBuf) -> Self {
+    pub fn new(host: Host, socket: PathBuf, log: PathBuf) -> Self {
         Self {
-            exe,
+            host,
             socket,
             log,
             starting: Mutex::new(()),
@@ -71,7 +71,7 @@ impl ChildProcess {
     async fn start(&self) -> PortResult<Connection> {
         let fail = |e| refused(&Message::ActionStartHelper, e);
         let deadline = Instant::now() + START_TIMEOUT;
-        let mut child = Some(spawn::start(&self.exe, &self.socket, &self.log).map_err(fail)?);
+        let mut child = Some(spawn::start(&self.host, &self.socket, &self.log).map_err(fail)?);
         tracing::info!(log = %self.log.display(), "started the userspace WireGuard");
         loop {
             match Connection::open(&self.socket).await {
@@ -93,7 +93,7 @@ impl ChildProcess {
                 // Another child had the lock; it may have been about to end.
                 Some(status) if status.success() => {
                     sleep(POLL_INTERVAL * 5).await;
-                    let restarted = spawn::start(&self.exe, &self.socket, &self.log);
+                    let restarted = spawn::start(&self.host, &self.socket, &self.log);
                     child = Some(restarted.map_err(fail)?);
                 }
                 Some(status) => {

@@ -284,7 +284,7 @@ fn open_tun(name: &str) -> Result<(TunDevice, u32), DeviceError> {
     let mut settings = tun::Configuration::default();
     settings
         .tun_name(name)
-        .mtu(u16::try_from(crate::MTU).unwrap_or(u16::MAX));
+        .mtu(u16::try_from(crate::tunnel_mtu()).unwrap_or(u16::MAX));
     let tun = match tun::create_as_async(&settings) {
         Err(tun::Error::Io(e)) => return Err(DeviceError::Other(e)),
         made => made.map_err(other)?,

@@ -23,6 +23,8 @@ mod spawn;
 #[doc(hidden)]
 pub mod wire;
 
+pub use spawn::Host;
+
 use crate::{events, failure::refused, links::Links};
 use ::protocol::PeerStatistics;
 use async_trait::async_trait;
@@ -64,7 +66,15 @@ impl Userspace {
     /// # Errors
     /// `WireguardUnavailable` if the child does not start.
     pub async fn connect_or_spawn(exe: PathBuf, socket: PathBuf, log: PathBuf) -> PortResult<Self> {
-        let child = Arc::new(ChildProcess::new(exe, socket, log));
+        Self::connect_or_start(Host::Child(exe), socket, log).await
+    }
+
+    /// Does the same with a child or a unit.
+    ///
+    /// # Errors
+    /// `WireguardUnavailable` if it does not start.
+    pub async fn connect_or_start(host: Host, socket: PathBuf, log: PathBuf) -> PortResult<Self> {
+        let child = Arc::new(ChildProcess::new(host, socket, log));
         child.open().await?;
         Ok(Self { child })
     }

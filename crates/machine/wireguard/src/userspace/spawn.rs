@@ -1,11 +1,11 @@
-//! Starts the child process. It inherits nothing of the server: no terminal, no
+//! Starts the child process, or the systemd unit that is it. A child inherits nothing of the server: no terminal, no
 //! environment (which may contain a database's password), no working folder.
 
 use std::{
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
 };
 use tokio::process::{Child, Command};
@@ -15,17 +15,39 @@ const LOG_LIMIT: u64 = 8 << 20;
 /// The environment variables that the child inherits.
 const ENVIRONMENT: &[&str] = &["PATH", "RUST_LOG", "RUST_BACKTRACE", "LANG", "TZ"];
 
-/// Starts `exe wg-userspace --socket SOCKET` with its output in `log`.
-pub(super) fn start(exe: &Path, socket: &Path, log: &Path) -> io::Result<Child> {
+/// What runs the userspace WireGuard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// A child of this process, with its rights: the program with the `wg-userspace` command.
+    Child(PathBuf),
+    /// A systemd unit of this name, with rights of its own, which serves the same socket.
+    Unit(String),
+}
+
+/// Returns the command that starts it. Starting a unit that runs changes nothing.
+fn command(host: &Host, socket: &Path) -> Command {
+    match host {
+        Host::Child(exe) => {
+            let mut command = Command::new(exe);
+            command.arg("wg-userspace").arg("--socket").arg(socket);
+            command
+        }
+        Host::Unit(unit) => {
+            let mut command = Command::new("systemctl");
+            command.args(["start", "--no-ask-password", "--", unit]);
+            command
+        }
+    }
+}
+
+/// Starts it, with its output in `log`; a unit's own output is in the journal.
+pub(super) fn start(host: &Host, socket: &Path, log: &Path) -> io::Result<Child> {
     let out = open_log(log)?;
     let err = out.try_clone()?;
     let environment = ENVIRONMENT
         .iter()
         .filter_map(|name| Some((name, std::env::var_os(name)?)));
-    Command::new(exe)
-        .arg("wg-userspace")
-        .arg("--socket")
-        .arg(socket)
+    command(host, socket)
         .env_clear()
         .envs(environment)
         .current_dir("/")

@@ -20,6 +20,7 @@ async fn detected(bed: &TestBed) {
     let settings = |choice| Settings {
         choice,
         exe: std::env::current_exe().expect("the path of this program"),
+        unit: None,
         socket: bed.socket(),
         log: bed.log(),
     };

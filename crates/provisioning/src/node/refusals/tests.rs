@@ -15,6 +15,7 @@ fn spec(key: u8) -> NodeSpec {
         slot: SLOT,
         private_key: PrivateKey::from_random([key; 32]),
         suspended: false,
+        asleep: false,
         dns_password: Secret::new("secret"),
         dns_password_hash: "hash".to_owned(),
         limits: TenantLimits::default(),

@@ -30,15 +30,22 @@ const ROWS: &[&str] = &[
     "INSERT INTO node_tokens VALUES ('t1', 'hash', 5, 6, 7, 'operator'), \
        ('t2', 'hash', 5, NULL, NULL, '')",
     "INSERT INTO node_readings VALUES (1, 'boot', 9, '', 8)",
-    "INSERT INTO moves VALUES (1, 1, 7, 'move', 'operator', 1, 2, '{\"code\":\"x\"}'), \
+    "INSERT INTO moves VALUES (1, 1, 7, 'move', 'operator', 1, 2, '{\"code\":\"x\"}', 1, 62000), \
        (2, 1, NULL, 'drain', 'operator', 1, 2, NULL)",
     "INSERT INTO moved_tenants VALUES (7, 4, 1, '203.0.113.9:51804', 1, 2), \
        (7, 5, NULL, NULL, 1, 2)",
     "INSERT INTO audit_log (at, actor, action, object, detail) VALUES (1, 'operator', 'plan.add', 'x', '')",
     "INSERT INTO operators (username, password_hash, created_at) VALUES ('admin', '$argon2id$', 1)",
-    "INSERT INTO tickets VALUES ('h1', 1, NULL, 'lina.example', 'session', 9), \
+    "INSERT INTO tickets (token_hash, user_id, operator_id, audience, parent, expires) \
+       VALUES ('h1', 1, NULL, 'lina.example', 'session', 9), \
        ('h2', NULL, 1, 'admin.example', NULL, 9)",
-    "INSERT INTO sessions VALUES ('s1', x'0001ff5c4e0a', 9), ('s2', x'', 9)",
+    "INSERT INTO sessions (id, data, expires, user_id, parent, address) \
+       VALUES ('s1', x'0001ff5c4e0a', 9, 1, NULL, '2001:db8::/64'), ('s2', x'', 9, NULL, 's1', '')",
+    "INSERT INTO recovery_codes VALUES ('r1', 1, NULL, 5), ('r2', NULL, 1, 5)",
+    "INSERT INTO reset_links VALUES ('l1', 1, NULL, 'proof', 0, 5), ('l2', NULL, 1, 'proof', 1, 5)",
+    "INSERT INTO pending_sign_ins VALUES ('p1', 1, NULL, 'proof', '', 1, 'write', 2, 5), \
+       ('p2', NULL, 1, 'proof', 'hash', 0, '', 0, 5)",
+    "INSERT INTO known_clients VALUES ('n1', 'browser', 1, NULL, 5), ('n2', 'network', NULL, 1, 5)",
     "INSERT INTO events (node_id, at, user_id, kind, detail) VALUES (1, 2, 1, 'part.dns.back', ''), \
        (1, 3, NULL, 'node.disk', '\t')",
     "INSERT INTO bandwidth_stats (peer_id, tx_bytes, rx_bytes, recorded_at) VALUES (1, 2, 3, 60000)",
@@ -48,7 +55,8 @@ const ROWS: &[&str] = &[
     "INSERT INTO traffic_minutes VALUES (60000, 1, x'aa')",
     "INSERT INTO traffic_quarters VALUES (900000, 1, x'aa')",
     "INSERT INTO traffic_hours VALUES (3600000, 1, x'aa')",
-    "INSERT INTO api_credentials VALUES \
+    "INSERT INTO api_credentials (id, kind, user_id, operator_id, name, secret_hash, access, \
+       proof, created_at, expires_at, used_at) VALUES \
        ('c1', 'session', 1, NULL, 'Firefox', 'hash', 'write', 'proof', 1, 2, 3), \
        ('c2', 'token', NULL, 1, 'Zoë’s script', 'hash', 'read', 'proof', 1, 2, NULL)",
     "UPDATE peers SET last_handshake = 5, endpoint = '[2001:db8::1]:51820', \
@@ -56,7 +64,7 @@ const ROWS: &[&str] = &[
 ];
 
 /// Rows with a sealed value, for `k1`.
-const SEALED: [(Purpose, &str); 2] = [
+const SEALED: [(Purpose, &str); 3] = [
     (
         Purpose::ApiKey,
         "INSERT INTO api_keys VALUES ('k1', 'public', $1, 7)",
@@ -64,6 +72,11 @@ const SEALED: [(Purpose, &str); 2] = [
     (
         Purpose::ApiAnswer,
         "INSERT INTO api_answers VALUES ('k1', 'request', $1, 9), ('k2', 'request', '', 9)",
+    ),
+    (
+        Purpose::FactorSecret,
+        "INSERT INTO factors (id, kind, user_id, name, secret, created_at) \
+         VALUES ('k1', 'totp', 1, '', $1, 9)",
     ),
 ];
 

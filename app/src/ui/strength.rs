@@ -2,7 +2,7 @@
 //! zxcvbn, which is too large for a script (800 kB of words).
 
 /// The length below which the server refuses every password, in characters.
-const MIN_LENGTH: usize = 10;
+const MIN_LENGTH: usize = 12;
 
 /// Returns 0 (very easy to guess) to 4 (very hard).
 pub(super) fn strength(password: &str) -> u8 {

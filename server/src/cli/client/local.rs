@@ -1,0 +1,85 @@
+//! The API in this process, on the database of this machine: for the time when no server runs.
+
+use super::{
+    failure::CallError,
+    no_nodes::NoNodes,
+    request::{MAX_ANSWER, Raw, Request},
+};
+use crate::{config::Config, start_error::StartError, storage::open_store, wiring};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::header,
+};
+use control::{Control, Entropy};
+use domain::Failure;
+use std::sync::Arc;
+use store::{LOCAL_NODE, Store};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// Builds the core, which does nothing in the background and hears from no node.
+fn control(config: &Config, store: &Store) -> Result<Control, Failure> {
+    let own = (!config.no_node).then_some(LOCAL_NODE);
+    let nodes = Arc::new(NoNodes { own });
+    let name = Entropy::system().process_name()?;
+    Ok(wiring::control(config, store.clone(), nodes, name))
+}
+
+/// The API on the database.
+pub(super) struct Database {
+    router: Router,
+    store: Store,
+    // The streams of the API end once it is dropped.
+    _close: watch::Sender<bool>,
+}
+
+impl Database {
+    /// Opens the database.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn open(config: &Config) -> Result<Self, CallError> {
+        let store = open_store(config).await?;
+        let control = control(config, &store).map_err(StartError::from)?;
+        let (close, closing) = watch::channel(false);
+        Ok(Self {
+            router: api::api(control, closing).router,
+            store,
+            _close: close,
+        })
+    }
+
+    /// Answers a request, with the permission of the command line.
+    ///
+    /// # Errors
+    /// The answer breaks off.
+    pub async fn send(&self, request: Request) -> Result<Raw, CallError> {
+        let failed = |e: &dyn std::error::Error| CallError::Failed(e.to_string());
+        let mut call = axum::http::Request::builder()
+            .method(request.method.clone())
+            .uri(request.target())
+            .extension(api::Client::default())
+            .extension(api::CommandLine::default());
+        for (name, value) in request.headers {
+            call = call.header(name, value);
+        }
+        if request.body.is_some() {
+            call = call.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = Body::from(request.body.unwrap_or_default());
+        let call = call.body(body).map_err(|e| failed(&e))?;
+        let answer = match self.router.clone().oneshot(call).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let (parts, body) = answer.into_parts();
+        let body = to_bytes(body, MAX_ANSWER).await.map_err(|e| failed(&e))?;
+        Ok((parts.status, parts.headers, body.to_vec()))
+    }
+
+    /// Closes the database.
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+}

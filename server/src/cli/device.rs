@@ -1,0 +1,305 @@
+//! `maliknode device list`, `… show DEVICE`, `… add LABEL`, `… rename DEVICE LABEL`,
+//! `… policy DEVICE POLICY`, `… mesh DEVICE BOOL`, `… config DEVICE`, `… qr DEVICE` and
+//! `… remove DEVICE`, each of the tenant `--tenant NAME`.
+
+use super::{
+    api_command::ApiCommand,
+    client::{Answer, CallError, Client},
+    config_file::{self, Target},
+    output::{Column, Output, bits, bytes, date, id, print, text},
+};
+use clap::{ArgAction, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DeviceCommands {
+    #[command(subcommand)]
+    command: DeviceCommand,
+    /// Whose devices; needless with a tenant's own token
+    #[arg(
+        id = "device.tenant",
+        long = "tenant",
+        global = true,
+        value_name = "NAME"
+    )]
+    tenant: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum DeviceCommand {
+    /// Print the devices
+    List,
+    /// Print a device
+    Show(Named),
+    /// Add a device, and print its configuration as a QR code for the camera of a phone
+    Add {
+        /// What it is called
+        label: String,
+        /// Which traffic it sends through the tunnel
+        #[arg(long, default_value = "everything")]
+        routing: Routing,
+        /// What its DNS filter blocks
+        #[arg(long, default_value = "standard")]
+        policy: Policy,
+        /// Let it and the other devices of the mesh reach each other
+        #[arg(long)]
+        mesh: bool,
+        /// Print no QR code
+        #[arg(long)]
+        no_qr: bool,
+        #[command(flatten)]
+        to: Target,
+    },
+    /// Give a device another name
+    Rename {
+        #[command(flatten)]
+        device: Named,
+        /// What it is called from now on
+        label: String,
+    },
+    /// Set what the DNS filter blocks for a device
+    Policy {
+        #[command(flatten)]
+        device: Named,
+        policy: Policy,
+    },
+    /// Set whether a device and the others of the mesh may reach each other
+    Mesh {
+        #[command(flatten)]
+        device: Named,
+        #[arg(value_name = "BOOL", action = ArgAction::Set)]
+        mesh: bool,
+    },
+    /// Print a device's configuration for WireGuard's programs, with its private key
+    Config {
+        #[command(flatten)]
+        device: Named,
+        #[command(flatten)]
+        to: Target,
+    },
+    /// Print a device's configuration as a QR code
+    Qr(Named),
+    /// Remove a device: its key is refused from then on
+    Remove(Named),
+}
+
+#[derive(Debug, clap::Args)]
+struct Named {
+    /// The device's label, or its id in `maliknode device list`
+    device: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Routing {
+    Everything,
+    Network,
+    Dns,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Policy {
+    Standard,
+    Strict,
+    Family,
+    Off,
+}
+
+/// Returns a choice as the API writes it.
+fn value(choice: impl ValueEnum) -> Value {
+    let value = choice.to_possible_value();
+    value.map_or(Value::Null, |value| json!(value.get_name()))
+}
+
+/// The devices of a tenant.
+struct Devices<'a> {
+    client: &'a Client,
+    tenant: Option<&'a str>,
+}
+
+impl ApiCommand for DeviceCommands {
+    async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
+        let devices = Devices {
+            client,
+            tenant: self.tenant.as_deref(),
+        };
+        match &self.command {
+            DeviceCommand::List => {
+                print_table(&devices.all().await?, out);
+                Ok(())
+            }
+            DeviceCommand::Show(named) => {
+                print_device(&devices.find(named).await?, out);
+                Ok(())
+            }
+            DeviceCommand::Add {
+                label,
+                routing,
+                policy,
+                mesh,
+                no_qr,
+                to,
+            } => {
+                to.check()?;
+                let new = json!({
+                    "label": label,
+                    "routing": value(*routing),
+                    "policy": value(*policy),
+                    "mesh": mesh,
+                });
+                devices.add(out, new, !no_qr, to).await
+            }
+            DeviceCommand::Rename { device, label } => {
+                let change = json!({ "label": label });
+                devices
+                    .change(out, device, change, "has its new name")
+                    .await
+            }
+            DeviceCommand::Policy { device, policy } => {
+                let change = json!({ "policy": value(*policy) });
+                devices.change(out, device, change, "is filtered so").await
+            }
+            DeviceCommand::Mesh { device, mesh } => {
+                let said = match mesh {
+                    true => "is part of the mesh",
+                    false => "is not part of the mesh",
+                };
+                devices
+                    .change(out, device, json!({ "mesh": mesh }), said)
+                    .await
+            }
+            DeviceCommand::Config { device, to } => {
+                to.check()?;
+                let device = devices.find(device).await?;
+                let config = devices.read(&device, "config").await?.text()?;
+                match to.write(&config)? {
+                    Some(path) => out.done(&format!("The configuration is in {path}.")),
+                    None => config_file::print(&config),
+                }
+                Ok(())
+            }
+            DeviceCommand::Qr(named) => {
+                let device = devices.find(named).await?;
+                print_qr(&devices.read(&device, "qr").await?.text()?);
+                Ok(())
+            }
+            DeviceCommand::Remove(named) => {
+                let device = devices.find(named).await?;
+                let call = client.delete(&["devices", &id(&device)]);
+                call.tenant(devices.tenant).send().await?;
+                let said = "is removed: its key is refused from now on.";
+                out.done(&format!("{} {said}", text(&device["label"])));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Devices<'_> {
+    async fn all(&self) -> Result<Vec<Value>, CallError> {
+        let call = self.client.get(&["devices"]).tenant(self.tenant);
+        call.items(usize::MAX).await
+    }
+
+    /// Finds a device by its label, or by its id where no label is that number.
+    async fn find(&self, named: &Named) -> Result<Value, CallError> {
+        let mut all = self.all().await?;
+        let wanted = named.device.trim();
+        let by_label = all.iter().position(|d| d["label"] == wanted);
+        let found = by_label.or_else(|| all.iter().position(|d| id(d) == wanted));
+        match found {
+            Some(at) => Ok(all.swap_remove(at)),
+            None => Err(CallError::NotFound(format!(
+                "no device is called {wanted}: maliknode device list shows all"
+            ))),
+        }
+    }
+
+    async fn add(
+        &self,
+        out: Output,
+        new: Value,
+        with_qr: bool,
+        to: &Target,
+    ) -> Result<(), CallError> {
+        let call = self.client.post(&["devices"]).tenant(self.tenant);
+        let device = call.json(new).object().await?;
+        let label = text(&device["label"]);
+        out.say(
+            &device,
+            &format!(
+                "{label} is added, with the address {}.",
+                text(&device["address"])
+            ),
+        );
+        if to.is_set() {
+            let config = self.read(&device, "config").await?.text()?;
+            if let Some(path) = to.write(&config)? {
+                out.done(&format!("Its configuration is in {path}."));
+            }
+        }
+        if with_qr && !out.is_json() {
+            print_qr(&self.read(&device, "qr").await?.text()?);
+        }
+        Ok(())
+    }
+
+    async fn read(&self, device: &Value, what: &str) -> Result<Answer, CallError> {
+        let call = self.client.get(&["devices", &id(device), what]);
+        call.tenant(self.tenant).send().await
+    }
+
+    async fn change(
+        &self,
+        out: Output,
+        named: &Named,
+        change: Value,
+        said: &str,
+    ) -> Result<(), CallError> {
+        let device = self.find(named).await?;
+        let call = self.client.patch(&["devices", &id(&device)]);
+        let changed = call.tenant(self.tenant).json(change).object().await?;
+        out.say(&changed, &format!("{} {said}.", text(&changed["label"])));
+        Ok(())
+    }
+}
+
+fn print_table(devices: &[Value], out: Output) {
+    let columns = [
+        Column::number("ID", "id"),
+        Column::text("LABEL", "label"),
+        Column::text("ADDRESS", "address"),
+        Column::text("POLICY", "policy"),
+        Column::text("MESH", "mesh"),
+        Column::text("ONLINE", "online"),
+        Column::of("DOWN", |d| bytes(&d["down_bytes"])).right(),
+        Column::of("UP", |d| bytes(&d["up_bytes"])).right(),
+    ];
+    out.table(devices, &columns, "There is no device.");
+}
+
+fn print_device(device: &Value, out: Output) {
+    let fields = [
+        Column::text("id", "id"),
+        Column::text("label", "label"),
+        Column::text("address", "address"),
+        Column::text("public key", "public_key"),
+        Column::text("routing", "routing"),
+        Column::text("policy", "policy"),
+        Column::text("mesh", "mesh"),
+        Column::date("since", "created_at"),
+        Column::of("last heard", |d| date(&d["last_handshake"])),
+        Column::text("online", "online"),
+        Column::text("endpoint", "endpoint"),
+        Column::of("down", |d| {
+            format!("{}, {}", bytes(&d["down_bytes"]), bits(&d["down_bps"]))
+        }),
+        Column::of("up", |d| {
+            format!("{}, {}", bytes(&d["up_bytes"]), bits(&d["up_bps"]))
+        }),
+    ];
+    out.fields(device, &fields);
+}
+
+fn print_qr(drawn: &str) {
+    print(drawn.trim_end_matches('\n'));
+}

@@ -1,0 +1,268 @@
+//! An installation whose node is in memory, with a server that runs as `maliknode serve` does:
+//! on a port and on the command line's socket.
+
+use agent::{Agent, FeedSource};
+use control::{Control, ControlParts, ControlSettings, Entropy, StoreSpecs, WorkerAccess};
+use domain::{AddressPlan, Secret, SystemClock};
+use protocol::Nodes;
+use provisioning::NodePorts;
+use seal::Sealer;
+use serde_json::{Value, json};
+use server::{
+    config::{Base, Config},
+    control_socket,
+    metrics::{MetricSources, Metrics},
+    readiness::{Dependencies, Readiness},
+    web::{WebParts, hosts::Site, web},
+};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use store::{DatabaseUrl, LOCAL_NODE, Store};
+use testkit::{fakes::FakeMachine, samples};
+use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Run {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Run {
+    /// The output of a command that succeeded.
+    pub fn output(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+
+    /// The same as JSON.
+    pub fn json(self) -> Value {
+        let out = self.output();
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"))
+    }
+
+    /// The error output of a command that failed with this exit code.
+    pub fn refusal(self, code: i32) -> String {
+        assert_eq!((self.code, self.out.as_str()), (Some(code), ""), "{self:?}");
+        self.err
+    }
+}
+
+/// An installation.
+pub struct Installation {
+    pub folder: tempfile::TempDir,
+    pub root: PathBuf,
+    pub runtime_dir: PathBuf,
+}
+
+/// The server of an installation; it stops when it is dropped.
+pub struct Server {
+    pub port: u16,
+    close: watch::Sender<bool>,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.close.send(true);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+}
+
+impl Installation {
+    /// Makes the folders; there is no database yet.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        let runtime_dir = folder.path().join("run");
+        fs::create_dir_all(root.join("central_api")).unwrap();
+        Self {
+            folder,
+            root,
+            runtime_dir,
+        }
+    }
+
+    fn config(&self, more: &str) -> Config {
+        let text = format!("runtime_dir = \"{}\"\n{more}", self.runtime_dir.display());
+        Config::from_text(self.root.clone(), "config.toml".into(), &text).unwrap()
+    }
+
+    /// Returns the path of the command line's socket.
+    pub fn socket(&self) -> PathBuf {
+        control_socket::path(&self.config(""))
+    }
+
+    /// Returns a command of the program, on this installation.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_maliknode"));
+        command.env_clear().args(args).stdin(Stdio::null());
+        command.env("HOME", self.folder.path());
+        command.arg("--root").arg(&self.root);
+        command.arg("--runtime-dir").arg(&self.runtime_dir);
+        command
+    }
+
+    /// Runs a command of the program, on this installation.
+    pub fn run(&self, args: &[&str]) -> Run {
+        self.command(args).output().unwrap().into()
+    }
+
+    /// Starts the server.
+    pub fn serve(&self) -> Server {
+        self.serve_with("")
+    }
+
+    /// Starts the server with further settings.
+    pub fn serve_with(&self, settings: &str) -> Server {
+        let runtime = Runtime::new().unwrap();
+        let (close, closing) = watch::channel(false);
+        let config = self.config(settings);
+        let port = runtime.block_on(start(&config, closing));
+        let until = Instant::now() + Duration::from_secs(10);
+        while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
+            assert!(Instant::now() < until, "the socket is answered");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Server {
+            port,
+            close,
+            runtime: Some(runtime),
+        }
+    }
+}
+
+impl Server {
+    /// Returns the address for `--server`.
+    pub fn address(&self) -> String {
+        format!("http://api.localhost:{}", self.port)
+    }
+
+    /// Returns an access token of an operator or a tenant.
+    pub fn token(&self, account: &str, name: &str) -> String {
+        let body = json!({
+            "grant": "password", "account": account, "name": name, "password": PASSWORD,
+        });
+        let url = format!("http://127.0.0.1:{}/v1/auth/token", self.port);
+        let host = format!("Host: api.localhost:{}", self.port);
+        let output = Command::new("curl")
+            .args(["-sS", "--noproxy", "*", "-H", &host, &url])
+            .args([
+                "-H",
+                "Content-Type: application/json",
+                "-d",
+                &body.to_string(),
+            ])
+            .output()
+            .unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let token = answer["tokens"]["access_token"].as_str();
+        token.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+}
+
+async fn start(config: &Config, closing: watch::Receiver<bool>) -> u16 {
+    let root = &config.root;
+    let sealer = Sealer::from_key_file(&root.join("central_api/seal.key")).unwrap();
+    let url = DatabaseUrl::Sqlite(root.join("central_api/database.sqlite"));
+    let store = Store::open(&url, sealer).await.unwrap();
+    let machine = Arc::new(FakeMachine::new());
+    let clock = Arc::new(SystemClock);
+    let feed = StoreSpecs::new(store.clone(), LOCAL_NODE, clock.clone());
+    let source = Arc::new(FeedSource::new(Arc::new(feed), None));
+    let ports = NodePorts {
+        wireguard: machine.clone(),
+        firewall: machine.clone(),
+        shaping: machine.clone(),
+        connections: machine.clone(),
+        containers: machine.clone(),
+        dns: machine.clone(),
+        folders: machine.clone(),
+        specs: source.clone(),
+    };
+    let settings = samples::settings(root);
+    let agent = Agent::following(LOCAL_NODE, ports, settings, &source);
+    let nodes: Arc<dyn Nodes> = Arc::new(agent.nodes());
+    tokio::spawn(agent.run(std::future::pending()));
+    let control = Control::new(ControlParts {
+        store: store.clone(),
+        nodes: nodes.clone(),
+        clock,
+        entropy: Entropy::system(),
+        settings: ControlSettings {
+            control_plane: "a".to_owned(),
+            address: None,
+            addresses: AddressPlan::default(),
+            public_host: "vpn.example".to_owned(),
+            local: Some(LOCAL_NODE),
+            excluded_slots: Default::default(),
+            max_tenants: None,
+            base_url: "http://localhost:8085".to_owned(),
+            sign_up: domain::SignUpMode::Open,
+            sign_ups_per_hour: 0,
+            sign_ups_per_hour_total: 0,
+            sleep_after: Duration::ZERO,
+            forward_time: Duration::from_secs(86_400),
+            time_zone: "UTC".to_owned(),
+        },
+        workers: WorkerAccess::NeedsPostgres,
+    });
+    let operators = control.operators();
+    if let Some(link) = operators.first_link().await.unwrap() {
+        let from = [127, 0, 0, 1].into();
+        let password = Secret::new(PASSWORD);
+        let accepted = operators.accept(&link.token, "admin", &password, from);
+        accepted.await.unwrap();
+    }
+    let core = control.clone();
+    tokio::spawn(async move { core.run().await });
+    let readiness = Readiness::new(Dependencies {
+        store: Some(store.clone()),
+        node: Some((LOCAL_NODE, nodes)),
+        link: None,
+    });
+    let web = web(WebParts {
+        control,
+        store,
+        metrics: Metrics::new(MetricSources::default(), readiness),
+        site: Site {
+            base: Base::parse("localhost:8085").unwrap(),
+            scheme: "http",
+            trusted_proxies: Vec::new(),
+            forwarded_host: false,
+            cors_origins: Vec::new(),
+            operator_from: Vec::new(),
+        },
+        files: root.join("site"),
+        closing: closing.clone(),
+    });
+    tokio::spawn(control_socket::run(config.clone(), web.api, closing));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let service = web
+        .router
+        .into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    port
+}
