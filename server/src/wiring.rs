@@ -81,6 +81,7 @@ pub(crate) fn firewall_settings(config: &Config) -> FirewallSettings {
         allowed_private: config.allowed_private.clone(),
         resolvers: config.dns.resolver_addresses().into_iter().collect(),
         web_ports: config.web_ports(),
+        web_address: Config::primary_address(),
         limits: FirewallLimits {
             connections_per_device: config.limits.connections_per_device,
             connections_per_tenant: config.limits.connections_per_tenant,

@@ -362,6 +362,11 @@ impl Config {
         ports
     }
 
+    /// Returns this host's address on its way to the internet; `None` without one.
+    pub fn primary_address() -> Option<Ipv4Addr> {
+        Some(check::primary_address()).filter(|address| !address.is_loopback())
+    }
+
     /// Returns the folder of database, key and configuration.
     pub fn central(&self) -> PathBuf {
         self.root.join("central_api")

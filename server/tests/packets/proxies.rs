@@ -239,7 +239,12 @@ fn works_through(name: &str, start: fn(&Path) -> Proxy) {
     let none = curl.ask(&format!("https://not-here.{BASE}/"), &[]);
     assert_ne!(none.status, "200", "{none:?}");
 
-    // Where the sign-up came from is the client's address, and not the forged one.
+    // Where a sign-in came from is the client's address, and not the forged one.
+    let again = curl.post(&base, "/do/sign_in", &form[..2], &forged);
+    assert!(
+        again.status == "200" && again.url.starts_with(&home),
+        "{again:?}"
+    );
     let audit = audit_log(&stack);
     let host = netns::var("MALIKNODE_BED_HOST");
     assert!(audit.contains(&host) && !audit.contains(FORGED), "{audit}");

@@ -67,7 +67,7 @@ pub fn SignUpsPage() -> impl IntoView {
                 <PageHead title="Sign-ups"/>
                 <TopError message=Signal::stored(on_top)/>
                 <Mode setting=setting may_change=is_owner/>
-                <section id="invitations" class="grid gap-4" aria-label="Invitations">
+                <section id="invitations" class="grid gap-4" aria-label="New and former invitations">
                     {link}
                     {make}
                     <List

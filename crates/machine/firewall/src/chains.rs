@@ -296,14 +296,24 @@ fn web_ports(s: &FirewallSettings) -> Option<String> {
     (!ports.is_empty()).then(|| format!("{{ {} }}", ports.join(", ")))
 }
 
-/// Returns the rule that lets devices reach our own pages on this host, also a tenant
+/// Returns the rules that let devices reach our own pages on this host, also a tenant
 /// whose data are used up. The gateways' addresses were handled before.
-fn own_web(s: &FirewallSettings) -> Option<Rule> {
-    let ports = web_ports(s)?;
-    Some(rule(
-        format!("ip daddr != 127.0.0.0/8 fib daddr type local tcp dport {ports} accept"),
-        "our own pages",
-    ))
+fn own_web(s: &FirewallSettings) -> Vec<Rule> {
+    let Some(ports) = web_ports(s) else {
+        return Vec::new();
+    };
+    let private = forbidden(&[]).replacen("ip daddr", "ip daddr !=", 1);
+    let mut rules = vec![rule(
+        format!("{private} fib daddr type local tcp dport {ports} accept"),
+        "our own pages, at public addresses",
+    )];
+    if let Some(address) = s.web_address {
+        rules.push(rule(
+            format!("ip daddr {address} fib daddr type local tcp dport {ports} accept"),
+            "our own pages, where the host is in a private network",
+        ));
+    }
+    rules
 }
 
 /// Returns the rules of what leaves to the world, where `otherwise` happens to what is

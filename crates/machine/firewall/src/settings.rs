@@ -22,6 +22,8 @@ pub struct FirewallSettings {
     /// TCP ports of this host's addresses at which devices reach our own pages, whatever
     /// they route through their tunnel.
     pub web_ports: BTreeSet<u16>,
+    /// The private address of this host at which they are too, where it has no public one.
+    pub web_address: Option<Ipv4Addr>,
     /// How much of what tenants share one of them may have.
     pub limits: FirewallLimits,
 }
@@ -126,6 +128,7 @@ impl Default for FirewallSettings {
             allowed_private: Vec::new(),
             resolvers: Vec::new(),
             web_ports: BTreeSet::new(),
+            web_address: None,
             limits: FirewallLimits::default(),
         }
     }

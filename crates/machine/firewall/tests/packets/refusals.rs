@@ -93,6 +93,7 @@ fn our_own_pages_are_reached_and_nothing_else_of_the_host() {
     bed.host.serve(HOST, 443);
     let settings = FirewallSettings {
         web_ports: [80, 443].into(),
+        web_address: Some([192, 168, 77, 1].into()),
         ..FirewallSettings::default()
     };
     let firewall = TestFirewall::new(&bed.host, settings);
@@ -119,4 +120,18 @@ fn our_own_pages_are_reached_and_nothing_else_of_the_host() {
     ];
     assert_eq!(bed.alice.probe(&blocked), vec![None; blocked.len()]);
     assert_eq!(bed.container1.ask("tcp 198.51.100.1:443"), None);
+}
+
+#[test]
+fn our_own_pages_are_at_no_other_private_address() {
+    let bed = served();
+    bed.host.serve(HOST, 443);
+    let settings = FirewallSettings {
+        web_ports: [443].into(),
+        ..FirewallSettings::default()
+    };
+    let firewall = TestFirewall::new(&bed.host, settings);
+    firewall.rebuild(&[tenant(1, &[])]);
+    assert!(bed.alice.ask("tcp 198.51.100.1:443").is_some());
+    assert_eq!(bed.alice.ask("tcp 192.168.77.1:443"), None);
 }
