@@ -3,7 +3,7 @@
 
 use crate::{
     cluster::{LOCAL, shared_cluster},
-    stack::PORT,
+    stack::{OPERATOR_PASSWORD, PORT, operator},
 };
 use std::{
     fs,
@@ -15,6 +15,8 @@ use std::{
 #[test]
 fn a_browser_uses_a_tenant_on_a_worker() {
     let cluster = shared_cluster();
+    // Another test may have used the link that makes it.
+    operator(&cluster.stack);
     // The control plane's own node takes none, as where it has none.
     cluster.open_only(&["w1"]);
     let local = format!("SELECT tenants FROM nodes WHERE name = '{LOCAL}'");
@@ -25,6 +27,7 @@ fn a_browser_uses_a_tenant_on_a_worker() {
         .current_dir(&folder)
         .env("BASE", format!("http://localhost:{PORT}"))
         .env("MALIKNODE_SERVER_LOG", cluster.stack.options().log())
+        .env("MALIKNODE_OPERATOR_PASSWORD", OPERATOR_PASSWORD)
         .env("CI", "1")
         .stdin(Stdio::null())
         .status();

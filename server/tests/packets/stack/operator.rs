@@ -5,7 +5,8 @@ use crate::browser::{Browser, Page};
 use std::time::Duration;
 
 const ADMIN: &str = "http://admin.localhost:8085";
-const PASSWORD: &str = "an operators long pass phrase";
+/// The operator's password.
+pub const OPERATOR_PASSWORD: &str = "an operators long pass phrase";
 
 /// Signs the operator in. The first call makes it, by the link that the first start printed.
 pub fn operator(stack: &Stack) -> Browser {
@@ -20,7 +21,7 @@ pub fn operator(stack: &Stack) -> Browser {
     let mut browser = Browser::new(PORT);
     // It works once; later calls find it used.
     browser.get(&link);
-    let form = [("name", "admin"), ("password", PASSWORD)];
+    let form = [("name", "admin"), ("password", OPERATOR_PASSWORD)];
     browser.post(&format!("{ADMIN}/do/accept_operator_link"), &form);
     let page = browser.post(&format!("{ADMIN}/operator/sign-in"), &form);
     assert_eq!(page.status, 200, "{}", page.body);
