@@ -110,7 +110,7 @@ fn policies_and_own_settings_hold_on_a_worker() {
     let container = worker.machine.container("chooser").expect("it runs");
     worker.machine.run(&["docker", "rm", "-f", &container]);
     worker.start();
-    let patience = Duration::from_secs(30);
+    let patience = Duration::from_secs(60);
     wait_for("the filter is back", patience, || {
         (is_blocked() && blocks(&phone, gateway)).then_some(())
     });

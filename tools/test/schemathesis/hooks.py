@@ -34,12 +34,12 @@ def call(method, path, token=None, **more):
     headers = {"Host": SETUP["host"]}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    for _ in range(60):
+    for _ in range(70):
         answer = requests.request(method, SETUP["url"] + path, headers=headers, timeout=20, **more)
         if answer.status_code != 429:
             break
         # Made-up sign-ins slow this address down, for a minute of the server's.
-        time.sleep(0.2)
+        time.sleep(1)
     if not answer.ok:
         raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
     return answer.json() if answer.content else None

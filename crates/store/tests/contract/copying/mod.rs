@@ -97,7 +97,7 @@ pub async fn every_row_is_copied_and_compared(db: &TestDatabase) {
     // authority, the API's key and an answer.
     assert_eq!(
         (report.sealed.opened, report.sealed.unopened.len()),
-        (11, 0)
+        (12, 0)
     );
     for table in report.rows.keys() {
         for stage in [CopyStage::Copy, CopyStage::Verify] {

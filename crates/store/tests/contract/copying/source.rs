@@ -31,7 +31,7 @@ const ROWS: &[&str] = &[
        ('t2', 'hash', 5, NULL, NULL, '')",
     "INSERT INTO node_readings VALUES (1, 'boot', 9, '', 8)",
     "INSERT INTO moves VALUES (1, 1, 7, 'move', 'operator', 1, 2, '{\"code\":\"x\"}', 1, 62000), \
-       (2, 1, NULL, 'drain', 'operator', 1, 2, NULL)",
+       (2, 1, NULL, 'drain', 'operator', 1, 2, NULL, 0, 0)",
     "INSERT INTO moved_tenants VALUES (7, 4, 1, '203.0.113.9:51804', 1, 2), \
        (7, 5, NULL, NULL, 1, 2)",
     "INSERT INTO audit_log (at, actor, action, object, detail) VALUES (1, 'operator', 'plan.add', 'x', '')",
@@ -39,8 +39,16 @@ const ROWS: &[&str] = &[
     "INSERT INTO tickets (token_hash, user_id, operator_id, audience, parent, expires) \
        VALUES ('h1', 1, NULL, 'lina.example', 'session', 9), \
        ('h2', NULL, 1, 'admin.example', NULL, 9)",
-    "INSERT INTO sessions (id, data, expires, user_id, parent, address) \
-       VALUES ('s1', x'0001ff5c4e0a', 9, 1, NULL, '2001:db8::/64'), ('s2', x'', 9, NULL, 's1', '')",
+    "INSERT INTO sessions (id, data, expires, user_id, operator_id, parent, address) \
+       VALUES ('s1', x'0001ff5c4e0a', 9, 1, NULL, NULL, '2001:db8::/64'), \
+       ('s2', x'', 9, NULL, 1, 's1', '')",
+    "INSERT INTO invitations VALUES (1, 'h', 'home', 2, 1, 'note', 'operator', 5, 6, NULL), \
+       (2, 'i', NULL, 1, 0, '', 'operator', 5, 6, 7)",
+    "INSERT INTO reserved_names VALUES ('held', 'operator', 5)",
+    "INSERT INTO operator_links VALUES ('o1', 'ada', 'support', 5, 6), ('o2', NULL, 'owner', 5, 6)",
+    "UPDATE users SET invitation_id = 1, unused_since = 5, asleep_since = 6 WHERE id = 1",
+    "UPDATE users SET unused_since = NULL WHERE id = 2",
+    "UPDATE peers SET key_made_at = 7 WHERE id = (SELECT MIN(id) FROM peers)",
     "INSERT INTO recovery_codes VALUES ('r1', 1, NULL, 5), ('r2', NULL, 1, 5)",
     "INSERT INTO reset_links VALUES ('l1', 1, NULL, 'proof', 0, 5), ('l2', NULL, 1, 'proof', 1, 5)",
     "INSERT INTO pending_sign_ins VALUES ('p1', 1, NULL, 'proof', '', 1, 'write', 2, 5), \
@@ -75,8 +83,8 @@ const SEALED: [(Purpose, &str); 3] = [
     ),
     (
         Purpose::FactorSecret,
-        "INSERT INTO factors (id, kind, user_id, name, secret, created_at) \
-         VALUES ('k1', 'totp', 1, '', $1, 9)",
+        "INSERT INTO factors (id, kind, user_id, operator_id, name, secret, created_at, confirmed_at, used_at) \
+         VALUES ('k1', 'totp', 1, NULL, '', $1, 9, NULL, NULL), ('k2', 'totp', NULL, 1, '', '', 9, 10, 11)",
     ),
 ];
 
