@@ -84,7 +84,7 @@ struct Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // A socket that stays is one that nobody answers, which the command line knows.
+        // A socket that stays is not answered, which the command line knows.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -46,7 +46,7 @@ pub async fn confirm_two_step(#[server(default)] code: String) -> Result<(), App
         let from = RequestContext::with(|c| c.from)?;
         let handle = control.account();
         handle.confirm_totp(&account, &code, from).await?;
-        // Whoever loses the phone needs them from now on.
+        // A holder who loses the phone needs them from now on.
         let security = handle.security(&account).await?;
         match security.recovery_codes_left {
             0 => handle.new_recovery_codes(&account).await.map(Some),

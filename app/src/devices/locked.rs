@@ -1,6 +1,6 @@
 //! What a device's page shows in place of its code once the key is older than ten
 //! minutes: the code is shown again after a proof of presence, or the device gets a new
-//! key. An open browser alone gives nobody the key of a device that is in use.
+//! key. An open browser alone gives no visitor the key of a device that is in use.
 
 use crate::account::{AccountForm, FormContent, Input};
 use domain::{DeviceId, view::SecurityView};

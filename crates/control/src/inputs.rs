@@ -35,7 +35,7 @@ pub struct SignInTicket {
 /// A sign-in whose password was right and that waits for a second factor.
 #[derive(Debug)]
 pub struct PendingSignIn {
-    /// What names it. It signs nobody in by itself.
+    /// What names it. By itself it is no sign-in.
     pub token: Secret,
     /// The cookie of the browser that it belongs to.
     pub browser: Secret,

@@ -1,4 +1,4 @@
-//! Who may sign up: everyone, whoever has an invitation, or no visitor; and what an
+//! Who may sign up: every visitor, those with an invitation, or none; and what an
 //! invitation is.
 
 use crate::{

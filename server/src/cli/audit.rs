@@ -51,7 +51,7 @@ impl ApiCommand for Arguments {
             Column::text("TO", "object"),
             Column::of("CHANGE", change),
         ];
-        out.table(&entries, &columns, "Nobody has done anything.");
+        out.table(&entries, &columns, "There are no entries.");
         Ok(())
     }
 }

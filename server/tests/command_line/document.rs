@@ -1,4 +1,4 @@
-//! docs/CLI.md, which is made of the commands themselves: `UPDATE_CLI=1` writes it anew.
+//! docs/CLI.md, which is made of the commands themselves: `UPDATE_CLI=1` writes it again.
 
 use clap::{Arg, Command, CommandFactory};
 use std::{collections::BTreeSet, fmt::Write, fs, path::Path};

@@ -3,7 +3,7 @@
 //! A limit of an account alone would let strangers lock its owner out. So tries are counted with
 //! the prefix of the address, and an account has three allowances an hour, which together are
 //! [`PER_HOUR`] wrong tries: for browsers that have signed in before, for networks that have, and
-//! for strangers. Whoever runs out of one falls back to the next. Strangers are slowed instead of
+//! for strangers. A client that runs out of one falls back to the next. Strangers are slowed instead of
 //! shut out: ten are free, then each waits for twice as long, up to [`STRANGERS_DELAY`]. An owner on
 //! a new browser in a new network shares that with an attacker, and has a way that needs no
 //! password: a recovery code, which is not guessed and therefore not slowed by others.
@@ -56,7 +56,7 @@ impl TriedAccount {
             None => {
                 let digest = Sha256::digest(format!("{kind} {name}"));
                 let number = u16::from_be_bytes([digest[0], digest[1]]) % UNKNOWN_ACCOUNTS;
-                format!("nobody {number}")
+                format!("unknown {number}")
             }
         };
         Self { holder, key }

@@ -1,6 +1,6 @@
 //! Sign-in with a name and a password: how many attempts are allowed, which of
 //! them count, and what the audit log says of them. Where the account has a second
-//! factor, a right password signs nobody in: it begins a sign-in that waits.
+//! factor, a right password is no sign-in: it begins a sign-in that waits.
 
 use super::{
     Auth,

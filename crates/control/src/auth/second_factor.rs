@@ -1,7 +1,7 @@
 //! The second step of a sign-in: a code of an authenticator app, or a recovery code.
 //!
-//! A sign-in that waits is a row, found by the hash of a random token. The token alone signs
-//! nobody in: it belongs to the browser that gave the password, lasts five minutes, allows five
+//! A sign-in that waits is a row, found by the hash of a random token. The token alone is
+//! no sign-in: it belongs to the browser that gave the password, lasts five minutes, allows five
 //! codes, ends when the password is changed, and is used up by the code that is right.
 
 use super::{

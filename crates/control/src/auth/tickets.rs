@@ -131,7 +131,7 @@ impl Auth<'_> {
         let tenant = tenant.ok_or_else(invalid)?;
         let browser = match audience {
             Audience::Dashboard => self.remember(taken.holder, &client).await?,
-            // Nobody signs in on that host.
+            // That host has no sign-in.
             Audience::Dns | Audience::Operator => self.browser_cookie(&client)?,
         };
         Ok(RedeemedTicket {

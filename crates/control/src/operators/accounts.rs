@@ -43,7 +43,7 @@ pub struct OperatorWelcome {
 
 impl Operators<'_> {
     /// Makes a link by which the first operator chooses a name and a password; `None` if there
-    /// is an operator. It needs no permission, because there is nobody yet to give one: only
+    /// is an operator. It needs no permission, because there is no operator yet to give one: only
     /// the server's start and its command line call it, and show the link to root.
     ///
     /// # Errors

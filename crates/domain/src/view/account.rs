@@ -20,7 +20,7 @@ pub enum SessionKind {
 /// A session in the list of the own ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRow {
-    /// What it is ended by. It signs nobody in, and is safe in an address.
+    /// What it is ended by. It is no sign-in, and is safe in an address.
     pub id: String,
     pub kind: SessionKind,
     /// The browser or program, e.g. `Firefox`; empty if it is not known.

@@ -98,7 +98,7 @@ pub async fn arrive(
             }
             remove(&mut response, ARRIVAL, tls);
             remove(&mut response, HANDOFF, tls);
-            // Nobody types a password on the host of AdGuard Home.
+            // No password is typed on the host of AdGuard Home.
             if audience == Audience::Dashboard {
                 set(&mut response, BROWSER, redeemed.browser.expose(), tls);
             }

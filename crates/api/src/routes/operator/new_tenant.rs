@@ -1,4 +1,4 @@
-//! Creating a tenant as an operator, whoever may sign up.
+//! Creates a tenant as an operator, whatever the sign-up mode is.
 
 use crate::{
     http::{body::Body, idempotency::KeyParam, permission::Permission, problem::Refusal},
@@ -28,7 +28,7 @@ pub struct TenantToCreate {
 
 /// Create a tenant
 ///
-/// Whoever may sign up. Its network is set up within seconds.
+/// The sign-up mode does not matter. Its network is set up within seconds.
 #[utoipa::path(
     post,
     path = "/v1/operator/tenants",

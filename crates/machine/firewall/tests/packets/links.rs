@@ -1,4 +1,4 @@
-//! Tests of links with small packets, where a router between tells nobody.
+//! Tests of links with small packets, where a router between sends no error.
 
 use crate::{
     bed::{Bed, Namespace},
