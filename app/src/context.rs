@@ -2,8 +2,11 @@
 //! middleware builds it once and stores it in the request's extensions; pages and
 //! server functions read it from there.
 
-use control::{AccountScope, Control, SignInClient};
-use domain::{ErrorCode, Failure, Message, OperatorPermission, TenantName, TenantScope};
+use control::{AccountScope, Control, LookingIn, SignInClient};
+use domain::{
+    ErrorCode, Failure, Message, OperatorPermission, TenantName, TenantPermission, TenantReadScope,
+    TenantScope,
+};
 use leptos::prelude::{use_context, with_context};
 use std::net::IpAddr;
 use texts::Texts;
@@ -29,8 +32,11 @@ pub struct RequestContext {
     pub base: String,
     /// The browser's scheme, `http` or `https`.
     pub scheme: &'static str,
-    /// The tenant whose session this is, if there is one on this host.
-    pub tenant: Option<TenantScope>,
+    /// The permission for the tenant whose session this is, or at whom an operator looks, if
+    /// there is one on this host.
+    pub tenant: Option<TenantPermission>,
+    /// The look, if an operator looks in.
+    pub look: Option<LookingIn>,
     /// The operator whose session this is, on the operator's host only.
     pub operator: Option<OperatorPermission>,
     /// The own account of whom the session is, if it may be changed in this session.
@@ -88,11 +94,29 @@ pub fn control() -> Result<Control, Failure> {
         .ok_or_else(|| Failure::new(ErrorCode::Internal, Message::ServerStarting))
 }
 
-/// Returns the signed-in tenant's permission.
+/// Returns the permission to change what the signed-in tenant has.
+///
+/// # Errors
+/// [`domain::ErrorCode::SignedOut`] without a session; [`domain::ErrorCode::NotPermitted`] for an
+/// operator who looks in and may not change anything.
+pub fn tenant() -> Result<TenantScope, Failure> {
+    permission()?.change().cloned()
+}
+
+/// Returns the permission to read what the signed-in tenant sees, also for an operator who looks
+/// in.
 ///
 /// # Errors
 /// [`domain::ErrorCode::SignedOut`] without a session.
-pub fn tenant() -> Result<TenantScope, Failure> {
+pub fn tenant_view() -> Result<TenantReadScope, Failure> {
+    Ok(TenantReadScope::clone(&*permission()?))
+}
+
+/// Returns the permission for the signed-in tenant.
+///
+/// # Errors
+/// [`domain::ErrorCode::SignedOut`] without a session.
+pub fn permission() -> Result<TenantPermission, Failure> {
     RequestContext::with(|c| c.tenant.clone())?.ok_or_else(Failure::signed_out)
 }
 
@@ -107,7 +131,13 @@ pub fn operator() -> Result<OperatorPermission, Failure> {
 /// Returns the permission for the own account.
 ///
 /// # Errors
-/// [`domain::ErrorCode::SignedOut`] without a session of the account's own holder.
+/// [`domain::ErrorCode::SignedOut`] without a session; [`domain::ErrorCode::NotPermitted`] for an
+/// operator who looks in.
 pub fn account() -> Result<AccountScope, Failure> {
-    RequestContext::with(|c| c.account.clone())?.ok_or_else(Failure::signed_out)
+    let (account, tenant) = RequestContext::with(|c| (c.account.clone(), c.tenant.clone()))?;
+    match (account, tenant) {
+        (Some(account), _) => Ok(account),
+        (None, Some(tenant)) => Err(tenant.holder().err().unwrap_or_else(Failure::signed_out)),
+        (None, None) => Err(Failure::signed_out()),
+    }
 }

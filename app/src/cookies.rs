@@ -55,6 +55,8 @@ pub const RECOVERY_CODES: HostCookie = host_cookie!("mn_recovery", "Lax", 600);
 /// The token of a link with which a password is reset, on the host of the account. The
 /// link may have been opened from another site.
 pub const RESET_TOKEN: HostCookie = host_cookie!("mn_reset", "Lax", 900);
+/// The token of a link that verifies a mail address, on the host of the account.
+pub const MAIL_TOKEN: HostCookie = host_cookie!("mn_mail", "Lax", 900);
 /// A new link with which a password is reset, for the page that shows it.
 pub const RESET_LINK: HostCookie = host_cookie!("mn_reset_link", "Strict", 60);
 

@@ -7,7 +7,7 @@ use crate::{
     devices, errors, events,
     head::Head,
     mesh, operator, overview,
-    public::{landing, progress, recover, reset, sign_in, sign_up},
+    public::{forgot, landing, progress, recover, reset, sign_in, sign_up, verify_mail},
     ui::format::escape,
 };
 use axum::http::{HeaderName, HeaderValue, header};
@@ -131,6 +131,7 @@ pub fn App() -> impl IntoView {
             // Leptos does not escape it, and it may contain a label.
             format!("{} · MalikNode", escape(&title))
         }/>
+        <operator::look::LookBanner/>
         <Router>
             <Routes fallback=|| view! { <errors::page::NotFound/> }>
                 <Route path=path!("/") view=Home ssr=SsrMode::Async/>
@@ -144,6 +145,12 @@ pub fn App() -> impl IntoView {
                 <Route
                     path=path!("/reset")
                     view=only_on!(HostKind::Tenant(_) | HostKind::Operator, reset::ResetPage)
+                    ssr=SsrMode::Async
+                />
+                <Route path=path!("/forgot") view=forgot::ForgotPage ssr=SsrMode::Async/>
+                <Route
+                    path=path!("/verify-mail")
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, verify_mail::VerifyMailPage)
                     ssr=SsrMode::Async
                 />
                 <Route
@@ -197,8 +204,18 @@ pub fn App() -> impl IntoView {
                     ssr=SsrMode::Async
                 />
                 <Route
+                    path=path!("/account/mail")
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::MailPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
                     path=path!("/account/two-step")
                     view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::TwoStepPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/account/passkeys")
+                    view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::PasskeysPage)
                     ssr=SsrMode::Async
                 />
                 <Route
@@ -257,6 +274,11 @@ pub fn App() -> impl IntoView {
                     ssr=SsrMode::Async
                 />
                 <Route
+                    path=path!("/checks")
+                    view=only_on!(HostKind::Operator, operator::checks::ChecksPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
                     path=path!("/operators")
                     view=only_on!(HostKind::Operator, operator::operators::OperatorsPage)
                     ssr=SsrMode::Async
@@ -279,6 +301,11 @@ pub fn App() -> impl IntoView {
                 <Route
                     path=path!("/tenants/:id/plan")
                     view=only_on!(HostKind::Operator, operator::tenant_plan::TenantPlanPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
+                    path=path!("/tenants/:id/look")
+                    view=only_on!(HostKind::Operator, operator::look::LookPage)
                     ssr=SsrMode::Async
                 />
                 <Route
@@ -307,6 +334,7 @@ mod tests {
             base: "localhost:8085".to_owned(),
             scheme: "http",
             tenant: None,
+            look: None,
             operator: None,
             account: None,
             client: std::net::IpAddr::from([127, 0, 0, 1]).into(),

@@ -12,7 +12,7 @@ async function enterPassword(page: Page, name: string, password: string) {
   await page.goto(`${BASE}/sign-in`);
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("Password", { exact: true }).fill(password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
 }
 
 /** Signs in at the base in another browser of the same kind, and returns its page. */
@@ -84,7 +84,7 @@ test("a changed password ends other sessions @phone @nojs", async ({ page, brows
   await other.goto(`${home(name)}/devices`);
   await expect(other).toHaveURL(`${home(name)}/sign-in`);
   await other.getByLabel("Password", { exact: true }).fill(NEW_PASSWORD);
-  await other.getByRole("button", { name: "Sign in" }).click();
+  await other.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(other.getByRole("heading", { name: "Overview" })).toBeVisible();
   await other.context().close();
 });
@@ -120,19 +120,19 @@ test("a code works once and a recovery code replaces it @phone @nojs", async ({ 
   const next = totp(key, 1);
   const field = page.getByLabel("Code", { exact: true });
   await field.fill(next);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page.getByRole("heading", { name: "Overview" })).toBeVisible();
 
   await signOut(page, name);
   await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page).toHaveURL(`${home(name)}/sign-in/code`);
   await field.fill(next);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page.locator("#code-note"), "a code works once").toContainText("⚠");
   await page.getByRole("link", { name: "Use a recovery code instead" }).click();
   await page.getByLabel("Recovery code").fill(codes[3].trim());
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page.getByRole("heading", { name: "Overview" })).toBeVisible();
   await page.goto(`${home(name)}/account`);
   await expect(page.getByText("9 left")).toBeVisible();
@@ -149,7 +149,7 @@ test("a code works once and a recovery code replaces it @phone @nojs", async ({ 
   await page.getByRole("button", { name: "Set the new password" }).click();
   await expect(page.getByText("Your new password is set.")).toBeVisible();
   await page.getByLabel("Password", { exact: true }).fill(NEW_PASSWORD);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page, "the second step is still asked for").toHaveURL(`${home(name)}/sign-in/code`);
 });
 
@@ -267,7 +267,7 @@ test("the operator's link sets a new password once @phone @nojs", async ({ page,
   await lost.getByRole("button", { name: "Set the new password" }).click();
   await expect(lost.getByText("Your new password is set.")).toBeVisible();
   await lost.getByLabel("Password", { exact: true }).fill(NEW_PASSWORD);
-  await lost.getByRole("button", { name: "Sign in" }).click();
+  await lost.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(lost.getByRole("heading", { name: "Overview" })).toBeVisible();
   await page.goto(`${home(name)}/devices`);
   await expect(page, "who was signed in is signed out").toHaveURL(`${home(name)}/sign-in`);

@@ -23,6 +23,34 @@ test("AdGuard Home opens signed in and with limits", async ({ page }) => {
   expect(filtering.enabled).toBe(true);
   expect(filtering.filters.some((f: { rules_count: number }) => f.rules_count > 0)).toBe(true);
 
+  // A way back, by keyboard too, and no sign-out that would sign out of nothing.
+  const back = guard.getByRole("navigation", { name: "MalikNode" }).getByRole("link");
+  await expect(back).toBeVisible();
+  await expect(back).toHaveAttribute("href", `${home(name)}/`);
+  await back.focus();
+  await expect(back).toBeFocused();
+  await expect(guard.locator('a[href$="control/logout"]')).toBeHidden();
+  await guard.evaluate(() => (document.documentElement.dataset.theme = "dark"));
+  await expect(back.locator("..")).toHaveCSS("background-color", "rgb(27, 27, 27)");
+
+  // Files with a hash in their name are stored by the browser.
+  const script = await guard.locator("script[src^='main.']").first().getAttribute("src");
+  const stored = await guard.evaluate(async (src) => (await fetch(`/${src}`)).headers.get("cache-control"), script);
+  expect(stored).toContain("immutable");
+
+  // Each shared list can be switched off, also one that was not fetched yet.
+  for (const list of filtering.filters) {
+    const status = await guard.evaluate(
+      async (l) => {
+        const body = { url: l.url, whitelist: false, data: { name: l.name, url: l.url, enabled: false } };
+        const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+        return (await fetch("/control/filtering/set_url", options)).status;
+      },
+      list,
+    );
+    expect(status, list.name).toBe(200);
+  }
+
   // Requests that would affect more than the tenant's own filter are refused.
   for (const path of ["/control/update", "/control/tls/configure", "/control//dhcp/../dhcp/set_config", "/control/install/configure"]) {
     const status = await guard.evaluate(

@@ -12,7 +12,7 @@ test("the operator suspends and resumes a tenant", async ({ page, browser }) => 
   await expect(page).toHaveURL(/\/sign-in/);
   await page.getByLabel("Name").fill("admin");
   await page.getByLabel("Password").fill("not the password");
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page.getByText("do not belong together")).toBeVisible();
   await operatorSignIn(page);
 

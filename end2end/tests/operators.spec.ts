@@ -32,7 +32,7 @@ test("an invited operator sees what its role may do", async ({ page, browser }) 
   await sam.getByRole("button", { name: "Choose this password" }).click();
   await expect(sam).toHaveURL(/\/sign-in/);
   await sam.getByLabel("Password").fill(PASSWORD);
-  await sam.getByRole("button", { name: "Sign in" }).click();
+  await sam.getByRole("button", { name: "Sign in", exact: true }).click();
   const row = sam.getByRole("row", { name: new RegExp(tenant) }).first();
   await expect(row.getByRole("button", { name: /Suspend/ })).toBeVisible();
   await expect(row.getByRole("link", { name: /Delete/ })).toHaveCount(0);

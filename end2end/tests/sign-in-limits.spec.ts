@@ -12,7 +12,7 @@ test("the sixth wrong password has to wait", async ({ page }) => {
   await expect(page).toHaveURL(/\/sign-in/);
   const enter = async (password: string) => {
     await page.getByLabel("Password", { exact: true }).fill(password);
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
   };
   await enter("wrong password");
   await expect(page.getByText("The name or the password is wrong.")).toBeVisible();

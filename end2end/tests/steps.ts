@@ -97,7 +97,7 @@ export async function operatorSignIn(page: Page) {
   await page.goto(`${home("admin")}/sign-in`);
   await page.getByLabel("Name").fill("admin");
   await page.getByLabel("Password").fill(OPERATOR_PASSWORD);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page).not.toHaveURL(`${home("admin")}/sign-in`);
   const operator: Operator = JSON.parse(readFileSync(operatorFile, "utf8"));
   if (page.url().includes("/account/two-step")) {
@@ -108,7 +108,7 @@ export async function operatorSignIn(page: Page) {
     await page.goto(`${home("admin")}/`);
   } else if (page.url().includes("/sign-in/code")) {
     await page.getByLabel("Code", { exact: true }).fill(await operatorCode(page, operator));
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
   }
   await expect(page.getByRole("heading", { name: "Home", exact: true })).toBeVisible();
 }

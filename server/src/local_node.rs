@@ -83,7 +83,7 @@ pub(crate) fn prepare_machine(config: &Config) {
         let (path, wanted) = (refused.path.display(), refused.wanted);
         tracing::warn!(error = %refused.cause, %path, wanted, "a limit of the kernel's table of connections cannot be set");
     }
-    for clash in doctor::network_clashes(&config.addresses) {
+    for clash in doctor::network_clashes(&config.addresses.plan) {
         tracing::warn!("{}", texts::english().message(&clash));
     }
 }

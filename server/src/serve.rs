@@ -7,8 +7,9 @@
 use crate::{
     accept,
     config::Config,
-    console, control_socket, degraded,
+    console, control_socket, degraded, doctor,
     local_node::{LocalNode, SHUTDOWN_TIMEOUT, prepare_machine, stop},
+    mail,
     metrics::{self, Metrics},
     node_port::NodePort,
     presence,
@@ -20,6 +21,7 @@ use crate::{
     wiring,
 };
 use agent::Agent;
+use control::Entropy;
 use protocol::Nodes;
 use provisioning::{NodeHandle, PortResult};
 use std::{io, sync::Arc, time::Duration};
@@ -56,6 +58,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let Some(store) = opened else {
         return Ok(());
     };
+    ensure_ipv6_prefix(&config, &store).await?;
     let name = presence::name(&config)?;
     presence::enter(&config, &store, &name).await?;
     for problem in config
@@ -70,7 +73,9 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         None => None,
     };
     let nodes = nodes(local.as_ref(), port.as_ref())?;
-    let control = wiring::control(&config, store.clone(), nodes.clone(), name);
+    let mail = mail::setup(&config)?;
+    let control = wiring::control(&config, store.clone(), nodes.clone(), name, mail);
+    control.set_machine_checks(Arc::new(doctor::OwnChecks(config.clone())));
     let sources = metrics::MetricSources {
         control: Some(control.clone()),
         engine: local.as_ref().map(PreparedNode::engine),
@@ -257,6 +262,26 @@ async fn open_or_wait(
         }
     };
     Ok(degraded::run_without_database(config, agent, listener, signals).await)
+}
+
+/// Makes the prefix of IPv6 inside tunnels at the first start.
+async fn ensure_ipv6_prefix(config: &Config, store: &Store) -> Result<(), StartError> {
+    let random = Entropy::system().ipv6_prefix()?;
+    let stored = store
+        .ensure_ipv6_prefix(config.addresses.ipv6_prefix, random)
+        .await?;
+    if let Some(wanted) = config
+        .addresses
+        .ipv6_prefix
+        .filter(|wanted| *wanted != stored)
+    {
+        tracing::warn!(
+            %wanted,
+            %stored,
+            "addresses.ipv6_prefix is not used: the installation has another one, and tenants"
+        );
+    }
+    Ok(())
 }
 
 async fn prune_sessions(sessions: Sessions) {

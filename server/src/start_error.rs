@@ -1,6 +1,7 @@
 //! Why the program does not start, or why a command fails. Each message says
 //! what to do, and each error has its cause.
 
+use crate::mail::MailError;
 use domain::{Failure, Message, NameError};
 use link::worker::LinkError;
 use provisioning::PortError;
@@ -36,6 +37,9 @@ pub enum StartError {
         #[source]
         cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// Mail is set up and cannot be sent.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// The core refuses.
     #[error("{0}")]
     Failure(String),

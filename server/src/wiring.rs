@@ -1,12 +1,12 @@
 //! Wires the parts of the program: the node's process on this machine, and the
 //! core that sees it through the port `Nodes`.
 
-use crate::{accept, config::Config, workers};
+use crate::{accept, config::Config, name_server, workers};
 use adguard::AdGuardSettings;
 use agent::{Agent, AgentSettings, Backends, DiskLimits, SpecCheckpoint};
 use conntrack::KernelLimits;
 use containers::ContainerSettings;
-use control::{Control, ControlParts, ControlSettings, Entropy, StoreSpecs};
+use control::{Control, ControlParts, ControlSettings, Entropy, MailSetup, StoreSpecs};
 use domain::{NodeId, SystemClock};
 use firewall::{FirewallLimits, FirewallSettings};
 use protocol::Nodes;
@@ -19,7 +19,8 @@ pub(crate) fn agent_settings(config: &Config, node: NodeId) -> AgentSettings {
     AgentSettings {
         node,
         engine: NodeSettings {
-            addresses: config.addresses,
+            addresses: config.addresses.plan,
+            ipv6: wireguard::has_ipv6(),
             root: config.root.clone(),
             dns_memory_bytes: config.dns.memory_mb << 20,
             dns_cpu_thousandths: config.limits.dns_cpu_thousandths(),
@@ -41,7 +42,7 @@ pub(crate) fn agent_settings(config: &Config, node: NodeId) -> AgentSettings {
             upstreams: config.dns.upstreams.clone(),
             bootstrap: config.dns.bootstrap.clone(),
             fallback: config.dns.fallback.clone(),
-            also_allowed: vec![config.addresses.bridge()],
+            also_allowed: vec![config.addresses.plan.bridge()],
             ..AdGuardSettings::default()
         },
         lists: config.dns.lists.clone(),
@@ -77,7 +78,7 @@ pub(crate) fn kernel_limits(config: &Config) -> KernelLimits {
 /// Returns the settings of the firewall table.
 pub(crate) fn firewall_settings(config: &Config) -> FirewallSettings {
     FirewallSettings {
-        addresses: config.addresses,
+        addresses: config.addresses.plan,
         allowed_private: config.allowed_private.clone(),
         resolvers: config.dns.resolver_addresses().into_iter().collect(),
         web_ports: config.web_ports(),
@@ -99,7 +100,7 @@ pub(crate) fn firewall_settings(config: &Config) -> FirewallSettings {
 
 /// Returns the settings of the DNS containers.
 pub(crate) fn container_settings(config: &Config) -> ContainerSettings {
-    let mut settings = ContainerSettings::new(&config.dns.image, config.addresses);
+    let mut settings = ContainerSettings::new(&config.dns.image, config.addresses.plan);
     settings.host.clone_from(&config.docker_host);
     settings
 }
@@ -122,9 +123,11 @@ pub(crate) fn control(
     store: Store,
     nodes: Arc<dyn Nodes>,
     control_plane: String,
+    mail: Option<MailSetup>,
 ) -> Control {
-    Control::new(ControlParts {
+    let parts = ControlParts {
         workers: workers::access(&store, config.nodes.address.clone()),
+        names: name_server::endpoint_names(&config.names),
         store,
         nodes,
         clock: Arc::new(SystemClock),
@@ -132,7 +135,7 @@ pub(crate) fn control(
         settings: ControlSettings {
             control_plane,
             address: config.nodes.own_address.clone(),
-            addresses: config.addresses,
+            addresses: config.addresses.plan,
             public_host: config.public_host.clone(),
             local: (!config.no_node).then_some(LOCAL_NODE),
             excluded_slots: config.excluded_slots.clone(),
@@ -145,7 +148,8 @@ pub(crate) fn control(
             forward_time: Duration::from_secs(3_600 * u64::from(config.nodes.forward_hours)),
             time_zone: config.time_zone.clone(),
         },
-    })
+    };
+    Control::with_mail(parts, mail)
 }
 
 #[cfg(test)]

@@ -85,6 +85,27 @@ setup_proxies() {
   note "unpacked"
 }
 
+# Provides BIND's server for the tests of endpoints' names, without installing it: its package starts one. Its libraries
+# are those of bind9-dnsutils, of the same version.
+setup_named() {
+  local new=$CACHE/named.new
+  if has named && named -V >/dev/null 2>&1; then
+    note "already there"
+    return
+  fi
+  hint "apt could not download bind9."
+  apt-cache show bind9 >/dev/null 2>&1 || apt_update_once
+  rm -rf "$new" && mkdir -p "$new" "$TOOLS/bin"
+  (cd "$new" && apt-get -qq download bind9)
+  dpkg -x "$new"/bind9_*.deb "$new"
+  mv "$new/usr/sbin/named" "$TOOLS/bin/"
+  rm -rf "$new"
+  # Libraries that were installed from an older index.
+  named -V >/dev/null 2>&1 || apt_get install --no-install-recommends bind9-dnsutils
+  named -V >/dev/null
+  note "unpacked"
+}
+
 # Prints Node's major version, or nothing without Node.
 node_major() { { node --version 2>/dev/null || true; } | sed -n 's/^v\([0-9]*\).*/\1/p'; }
 

@@ -82,6 +82,7 @@ setup_tests() {
   step "cloud-init's schema" setup_cloud_init
   step "promtool" setup_promtool
   step "nginx and Caddy" setup_proxies
+  step "BIND" setup_named
   step "PostgreSQL" install_postgresql
   step "Playwright and openapi-typescript" npm_packages "$ROOT/end2end"
   step "Schemathesis" python_packages schemathesis "$ROOT/tools/test/schemathesis/requirements.txt"

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub enum Input {
     /// The account's name.
     Name,
+    /// A mail address.
+    Mail,
     /// The present password.
     Password,
     /// A new password, with its strength.
@@ -31,6 +33,7 @@ impl Input {
     const fn field(self) -> Field {
         match self {
             Self::Name => Field::Name,
+            Self::Mail => Field::Mail,
             Self::Password => Field::Password,
             Self::NewPassword => Field::NewPassword,
             Self::Code | Self::AnyCode | Self::RecoveryCode => Field::Code,
@@ -53,7 +56,7 @@ pub struct FormContent {
     pub waiting: String,
     /// Whether the button destroys something.
     pub is_danger: bool,
-    /// The account's name: as typed, or for password managers.
+    /// The account's name, or a mail address: as typed, or for password managers.
     pub name: String,
 }
 
@@ -68,7 +71,8 @@ pub fn AccountForm(
     let fields: Vec<Field> = asked.inputs.iter().map(|(i, _)| i.field()).collect();
     // Where a form has one password only, a failure of either is about that one.
     let has_password = fields.contains(&Field::Password);
-    let asks_name = fields.contains(&Field::Name);
+    // An address that was typed is no name.
+    let asks_name = fields.contains(&Field::Name) || fields.contains(&Field::Mail);
     let belongs = {
         let fields = fields.clone();
         move |at: Field| {
@@ -102,6 +106,7 @@ pub fn AccountForm(
                 view! { <NewPasswordInput id="new_password" label=label refused=error/> }.into_any()
             }
             Input::Name => text_input("name", label, name.clone(), error),
+            Input::Mail => mail_input(label, name.clone(), error),
             Input::Password => password_input(label, error),
             code => code_input(code, label, error),
         }
@@ -158,6 +163,33 @@ fn text_input(
                 required
                 maxlength="64"
                 aria-describedby=format!("{id}-note")
+                aria-invalid=move || error.get().is_some().to_string()
+            />
+        </FormField>
+    }
+    .into_any()
+}
+
+fn mail_input(label: String, value: String, error: Signal<Option<String>>) -> AnyView {
+    view! {
+        <FormField
+            id="mail"
+            label=label
+            note=Signal::derive(move || Note::or_hint(error.get(), ""))
+        >
+            <input
+                id="mail"
+                class="field"
+                type="email"
+                name="mail"
+                value=value
+                autocomplete="email"
+                autocapitalize="none"
+                spellcheck="false"
+                dir="ltr"
+                required
+                maxlength="254"
+                aria-describedby="mail-note"
                 aria-invalid=move || error.get().is_some().to_string()
             />
         </FormField>

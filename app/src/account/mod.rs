@@ -8,7 +8,13 @@ mod actions;
 pub mod area;
 mod form;
 #[cfg(feature = "ssr")]
+mod mail;
+#[cfg(feature = "ssr")]
 mod page;
+#[cfg(feature = "ssr")]
+mod passkey_form;
+#[cfg(feature = "ssr")]
+mod passkeys;
 #[cfg(feature = "ssr")]
 mod password;
 #[cfg(feature = "ssr")]
@@ -29,8 +35,15 @@ pub use form::{AccountForm, FormContent, Input};
 pub use print::PrintPage;
 #[cfg(feature = "ssr")]
 pub use {
-    page::AccountPage, password::PasswordPage, presence::ConfirmPage,
-    presence::address as ask_address, recovery_codes::RecoveryCodesPage, tokens::NewTokenPage,
+    mail::MailPage,
+    page::AccountPage,
+    passkey_form::{Ceremony, PasskeyForm, waiting},
+    passkeys::PasskeysPage,
+    password::PasswordPage,
+    presence::ConfirmPage,
+    presence::address as ask_address,
+    recovery_codes::RecoveryCodesPage,
+    tokens::NewTokenPage,
     two_step::TwoStepPage,
 };
 

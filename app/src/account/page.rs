@@ -17,7 +17,7 @@ use crate::{
 };
 use domain::{
     Failure, Field, Plan, Timestamp,
-    view::{DashboardView, DataView, SecurityView},
+    view::{DashboardView, DataView, MailView, SecurityView},
 };
 use leptos::prelude::*;
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
@@ -40,7 +40,7 @@ fn notice(saved: &str) -> Option<&'static str> {
 #[component]
 pub fn AccountPage() -> impl IntoView {
     let ready = Area::ready();
-    let tenant = context::tenant();
+    let tenant = context::tenant_view();
     let texts = context::texts();
     let query = use_query_map().get_untracked();
     let failure = forms::refusal_from_query(|key| query.get(key));
@@ -48,6 +48,7 @@ pub fn AccountPage() -> impl IntoView {
         let (control, account, area) = ready?;
         let handle = control.account();
         let security = handle.security(&account).await?;
+        let mail = control.mail().address(&account).await?;
         let sessions = handle.sessions(&account).await?;
         let activity = handle.activity(&account).await?;
         let auth = control.auth();
@@ -118,7 +119,7 @@ pub fn AccountPage() -> impl IntoView {
                 </div>
                 <TopError message=Signal::stored(on_top)/>
                 {own}
-                <SignInCard security=security now=now/>
+                <SignInCard security=security mail=mail now=now/>
                 <Sessions rows=sessions now=now/>
                 <Tokens tokens=tokens now=now/>
                 <Activity rows=activity own=actor now=now/>
@@ -191,7 +192,7 @@ impl TenantParts {
 
 /// What a sign-in needs: the password, the second step, the recovery codes.
 #[component]
-fn SignInCard(security: SecurityView, now: Timestamp) -> impl IntoView {
+fn SignInCard(security: SecurityView, mail: Option<MailView>, now: Timestamp) -> impl IntoView {
     let row = |title: &'static str, state: AnyView, href: &'static str, button: &'static str| {
         let label = format!("{title}: {button}");
         view! {
@@ -217,10 +218,19 @@ fn SignInCard(security: SecurityView, now: Timestamp) -> impl IntoView {
                 .into_any(),
             "Change",
         ),
+        None if !security.passkeys.is_empty() => (
+            view! { <Chip>"Off"</Chip> " A sign-in asks for a passkey." }.into_any(),
+            "Set up",
+        ),
         None => (
             view! { <Chip>"Off"</Chip> " The password alone is enough to sign in." }.into_any(),
             "Set up",
         ),
+    };
+    let passkeys = match security.passkeys.len() {
+        0 => "None. With one you sign in without typing a password.".into_any(),
+        1 => "1 passkey".into_any(),
+        n => format!("{n} passkeys").into_any(),
     };
     view! {
         <section class="card" aria-labelledby="sign-in-title">
@@ -235,9 +245,25 @@ fn SignInCard(security: SecurityView, now: Timestamp) -> impl IntoView {
                     "Change",
                 )}
                 {row("Two-step sign-in", two_step, "/account/two-step", button)}
+                {row("Passkeys", passkeys, "/account/passkeys", "Manage")}
                 {row("Recovery codes", codes, "/account/recovery-codes", "Make new ones")}
+                {mail.map(|mail| row("Mail address", mail_state(mail), "/account/mail", "Change"))}
             </ul>
         </section>
+    }
+}
+
+/// Returns what is said of the mail address.
+fn mail_state(mail: MailView) -> AnyView {
+    match (mail.address, mail.pending) {
+        (Some(address), _) => {
+            view! { <span dir="ltr" class="wrap-anywhere">{address}</span> }.into_any()
+        }
+        (None, Some(_)) => {
+            view! { <Chip tone=Tone::Warn>"Not confirmed"</Chip> " Open the link in the mail." }
+                .into_any()
+        }
+        (None, None) => "None. With one you can set a new password if you forget yours.".into_any(),
     }
 }
 

@@ -1,7 +1,10 @@
 //! `/account/confirm`: a proof that the account's holder is there, before what must not
 //! be done by a browser that was left open. The act that asked for it goes on then.
 
-use super::form::{AccountForm, FormContent, Input};
+use super::{
+    form::{AccountForm, FormContent, Input},
+    passkey_form::{Ceremony, PasskeyForm},
+};
 use crate::{
     account::area::Area,
     context,
@@ -36,7 +39,7 @@ impl Act {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|act| act.as_str() == text)
     }
 
@@ -64,7 +67,7 @@ impl Act {
 /// proof. No other address is returned to.
 fn page_to_return_to(text: &str) -> &str {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_?=&.%+".contains(c);
-    let is_ours = ["/account", "/devices/"]
+    let is_ours = ["/account", "/devices/", "/tenants/"]
         .iter()
         .any(|p| text.starts_with(p));
     match is_ours && text.len() <= 256 && !text.contains("//") && text.chars().all(is_plain) {
@@ -127,12 +130,17 @@ pub async fn prove_presence(
     proved
         .await
         .map_err(|f| forms::refuse(f, "/account/confirm", &typed))?;
-    match Act::parse(&act) {
+    go_on(&to, Act::parse(&act)).await
+}
+
+/// Goes on with the act that asked for the proof, or returns to the page.
+pub(super) async fn go_on(to: &str, act: Option<Act>) -> Result<(), AppError> {
+    match act {
         Some(Act::RemoveTotp) => super::actions::remove_two_step().await,
         Some(Act::NewRecoveryCodes) => super::actions::make_recovery_codes().await,
         Some(Act::DeleteAccount) => super::actions::delete_now().await,
         None => {
-            forms::redirect(page_to_return_to(&to));
+            forms::redirect(page_to_return_to(to));
             Ok(())
         }
     }
@@ -158,7 +166,19 @@ pub fn ConfirmPage() -> impl IntoView {
             ),
         };
         let mut inputs = vec![(Input::Password, "Your password".to_owned())];
-        if security.totp_since.is_some() {
+        let by_passkey = (!security.passkeys.is_empty()).then(|| {
+            let act = act.map_or("", Act::as_str).to_owned();
+            view! {
+                <PasskeyForm
+                    ceremony=Ceremony::Presence
+                    action="/do/prove_presence_by_passkey"
+                    submit="Use a passkey"
+                    class="btn"
+                    hidden=vec![("to", to.clone()), ("act", act)]
+                />
+            }
+        });
+        if security.has_second_factor() {
             inputs.push((Input::AnyCode, "Code".to_owned()));
         }
         let asked = FormContent {
@@ -186,6 +206,7 @@ pub fn ConfirmPage() -> impl IntoView {
                         " Your password is needed once more; you are not asked again for ten minutes."
                     </p>
                     <AccountForm asked=asked failure=failure/>
+                    {by_passkey}
                     <p><a class="link s" href="/account">"Cancel"</a></p>
                 </section>
             },
@@ -199,7 +220,12 @@ mod tests {
 
     #[test]
     fn a_proof_leads_to_a_page_of_the_account_only() {
-        for page in ["/account/two-step", "/devices/7?show=1", "/account"] {
+        for page in [
+            "/account/two-step",
+            "/devices/7?show=1",
+            "/tenants/7/look",
+            "/account",
+        ] {
             assert_eq!(page_to_return_to(page), page);
         }
         for other in [

@@ -26,7 +26,8 @@ pub fn TwoStepPage() -> impl IntoView {
         let (control, account, area) = ready?;
         let security = control.account().security(&account).await?;
         let body = if security.totp_since.is_some() {
-            view! { <Remove failure=failure/> }.into_any()
+            let has_passkey = !security.passkeys.is_empty();
+            view! { <Remove failure=failure has_passkey=has_passkey/> }.into_any()
         } else {
             match control.account().begin_totp(&account).await {
                 Ok(enrolment) => {
@@ -44,7 +45,14 @@ pub fn TwoStepPage() -> impl IntoView {
             "Two-step sign-in",
             view! {
                 <PageHead title="Two-step sign-in"/>
-                <div class="max-w-[760px]">{body}</div>
+                <div class="grid max-w-[760px] gap-4">
+                    {body}
+                    <p class="s">
+                        "No authenticator app at hand? A "
+                        <a class="link" href="/account/passkeys">"passkey"</a>
+                        " is a second step, too."
+                    </p>
+                </div>
             },
         ))
     })
@@ -101,7 +109,11 @@ fn grouped(key: &str) -> String {
 }
 
 #[component]
-fn Remove(failure: Option<Refusal>) -> impl IntoView {
+fn Remove(failure: Option<Refusal>, has_passkey: bool) -> impl IntoView {
+    let without = match has_passkey {
+        true => "Without it, a sign-in with the password asks for a passkey.",
+        false => "Without it, the password alone is enough to sign in.",
+    };
     view! {
         <section class="card grid max-w-[520px] gap-3 p-[22px] max-md:p-4" aria-label="Remove it">
             <TopError message=Signal::stored(failure.map(|f| f.message))/>
@@ -110,7 +122,7 @@ fn Remove(failure: Option<Refusal>) -> impl IntoView {
                 "It is on: a sign-in asks for a code of your authenticator app."
             </p>
             <p class="s">
-                "For another phone, switch it off and on again. Without it, the password alone is enough to sign in."
+                "For another phone, switch it off and on again. " {without}
             </p>
             <form method="post" action="/do/remove_two_step">
                 <button class="btn btn-d">"Switch it off"</button>

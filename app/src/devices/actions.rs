@@ -7,7 +7,10 @@ use crate::{
     context,
     forms::{self, AppError},
 };
-use domain::{DeviceId, ErrorCode, Failure, FilterPolicy, Message, Routing, view::DeviceRow};
+use domain::{
+    DeviceId, ErrorCode, Failure, FilterPolicy, Message, Routing, TunnelOptions,
+    view::{DeviceRow, DeviceView},
+};
 use leptos::prelude::*;
 
 /// Parses "on" and "off", as forms send them.
@@ -22,6 +25,14 @@ fn parse_switch(value: &str) -> Result<bool, Failure> {
     }
 }
 
+/// Returns a switch as [`parse_switch`] reads it.
+const fn switch(is_on: bool) -> &'static str {
+    match is_on {
+        true => "on",
+        false => "off",
+    }
+}
+
 /// Adds a device and redirects to its page.
 ///
 /// # Errors
@@ -32,7 +43,13 @@ pub async fn add_device(
     routing: String,
     policy: String,
     mesh: Option<String>,
+    small_packets: Option<String>,
+    ipv4_only: Option<String>,
 ) -> Result<(), AppError> {
+    let options = TunnelOptions {
+        small_packets: small_packets.is_some(),
+        ipv4_only: ipv4_only.is_some(),
+    };
     let added = async {
         let (control, scope) = (context::control()?, context::tenant()?);
         let new = control::NewDevice {
@@ -40,6 +57,7 @@ pub async fn add_device(
             routing: routing.parse::<Routing>()?,
             policy: policy.parse::<FilterPolicy>()?,
             mesh: mesh.is_some(),
+            options,
         };
         control.devices().add(&scope, new).await
     }
@@ -49,7 +67,9 @@ pub async fn add_device(
             ("label", label.as_str()),
             ("routing", routing.as_str()),
             ("policy", policy.as_str()),
-            ("mesh", if mesh.is_some() { "on" } else { "off" }),
+            ("mesh", switch(mesh.is_some())),
+            ("small_packets", switch(options.small_packets)),
+            ("ipv4_only", switch(options.ipv4_only)),
         ];
         forms::refuse(failure, "/devices/new", &typed)
     })?;
@@ -57,8 +77,9 @@ pub async fn add_device(
     Ok(())
 }
 
-/// Changes label, policy and mesh, for the form on the device's page. An unchecked
-/// box is not sent, so a missing `mesh` means off.
+/// Changes what can be changed, for the form on the device's page. An unchecked box is
+/// not sent, so a missing one means off. A page that is open since before an upgrade sends
+/// no `routing`: what its form does not have stays.
 ///
 /// # Errors
 /// The failures of `Devices::change`.
@@ -68,27 +89,46 @@ pub async fn change_device(
     label: String,
     policy: String,
     mesh: Option<String>,
+    routing: Option<String>,
+    small_packets: Option<String>,
+    ipv4_only: Option<String>,
 ) -> Result<(), AppError> {
+    let (small_packets, ipv4_only) = (small_packets.is_some(), ipv4_only.is_some());
+    let has_all = routing.is_some();
     let changed = async {
         let (control, scope) = (context::control()?, context::tenant()?);
+        let before = control.devices().get(&scope, id).await?;
         let change = control::DeviceChange {
             label: Some(label.clone()),
             policy: Some(policy.parse()?),
             mesh: Some(mesh.is_some()),
+            routing: routing.as_deref().map(str::parse).transpose()?,
+            small_packets: has_all.then_some(small_packets),
+            ipv4_only: has_all.then_some(ipv4_only),
         };
-        control.devices().change(&scope, id, change).await
+        let changed = control.devices().change(&scope, id, change).await?;
+        let file = |d: &DeviceView| (d.routing, d.options);
+        let has_new_file = file(&before) != file(&changed.device);
+        Ok((changed, has_new_file))
     }
     .await;
     let page = format!("/devices/{id}");
-    let changed = changed.map_err(|failure| {
+    let (changed, has_new_file) = changed.map_err(|failure| {
         let typed = [
             ("label", label.as_str()),
             ("policy", policy.as_str()),
-            ("mesh", if mesh.is_some() { "on" } else { "off" }),
+            ("mesh", switch(mesh.is_some())),
+            ("routing", routing.as_deref().unwrap_or_default()),
+            ("small_packets", switch(small_packets)),
+            ("ipv4_only", switch(ipv4_only)),
         ];
         forms::refuse(failure, &page, &typed)
     })?;
-    let saved = if changed.in_force { "now" } else { "later" };
+    let saved = match (has_new_file, changed.in_force) {
+        (true, _) => "file",
+        (false, true) => "now",
+        (false, false) => "later",
+    };
     forms::redirect(&format!("{page}?saved={saved}"));
     Ok(())
 }
@@ -111,6 +151,7 @@ pub async fn set_device(
             label: None,
             policy: policy.map(|p| p.parse()).transpose()?,
             mesh: mesh.map(|m| parse_switch(&m)).transpose()?,
+            ..control::DeviceChange::default()
         };
         control.devices().change(&scope, id, change).await
     }

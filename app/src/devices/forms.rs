@@ -5,7 +5,7 @@ use crate::{
     forms::{Form, Refusal},
     ui::{Field as FormField, Note, Submit, TopError},
 };
-use domain::{DeviceId, DeviceLabel, Field, FilterPolicy, Routing};
+use domain::{DeviceId, DeviceLabel, Field, FilterPolicy, Routing, TunnelOptions};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub struct DeviceInput {
     pub policy: FilterPolicy,
     /// Whether it is in the mesh.
     pub mesh: bool,
+    /// What else its configuration says.
+    pub options: TunnelOptions,
 }
 
 impl Default for DeviceInput {
@@ -28,6 +30,7 @@ impl Default for DeviceInput {
             routing: Routing::default(),
             policy: FilterPolicy::default(),
             mesh: true,
+            options: TunnelOptions::default(),
         }
     }
 }
@@ -44,6 +47,11 @@ impl DeviceInput {
                 .and_then(|p| p.parse().ok())
                 .unwrap_or(self.policy),
             mesh: get("mesh").map_or(self.mesh, |m| m == "on"),
+            options: TunnelOptions {
+                small_packets: get("small_packets")
+                    .map_or(self.options.small_packets, |s| s == "on"),
+                ipv4_only: get("ipv4_only").map_or(self.options.ipv4_only, |s| s == "on"),
+            },
         }
     }
 }
@@ -57,7 +65,6 @@ pub fn AddForm(
     failure: Option<Refusal>,
 ) -> impl IntoView {
     let form = Form::new(failure);
-    let routing_error = form.at(Field::Routing);
     view! {
         <form
             class="grid gap-5"
@@ -67,33 +74,10 @@ pub fn AddForm(
         >
             <TopError message=form.on_top(&[Field::Label, Field::Routing, Field::Policy])/>
             <LabelField form=form label=input.label autofocus=true/>
-            <fieldset class="grid gap-2" aria-describedby="routing-note">
-                <legend class="label mb-1.5">"What goes through the tunnel"</legend>
-                {Routing::ALL
-                    .into_iter()
-                    .map(|r| {
-                        view! {
-                            <label class="choice">
-                                <input
-                                    type="radio"
-                                    name="routing"
-                                    value=r.as_str()
-                                    checked=r == input.routing
-                                />
-                                <span>
-                                    <span class="block font-semibold">{r.title()}</span>
-                                    <span class="s">{r.meaning()}</span>
-                                </span>
-                            </label>
-                        }
-                    })
-                    .collect_view()}
-                <p id="routing-note" class="note text-bad empty:hidden" aria-live="polite">
-                    {move || routing_error.get().map(|s| format!("⚠ {s}"))}
-                </p>
-            </fieldset>
+            <RoutingField form=form routing=input.routing/>
             <PolicyField form=form policy=input.policy/>
             <MeshField mesh=input.mesh/>
+            <AdvancedFields options=input.options/>
             <div class="row">
                 <Submit busy=form.busy text="Add device" waiting="Adding it …"/>
                 <a class="btn btn-q" href="/devices">"Cancel"</a>
@@ -102,7 +86,7 @@ pub fn AddForm(
     }
 }
 
-/// The form that changes a device's label, policy and mesh.
+/// The form that changes a device.
 #[island]
 pub fn ChangeForm(
     id: DeviceId,
@@ -119,11 +103,13 @@ pub fn ChangeForm(
             action="/do/change_device"
             on:submit=move |event| form.submit(event)
         >
-            <TopError message=form.on_top(&[Field::Label, Field::Policy])/>
+            <TopError message=form.on_top(&[Field::Label, Field::Routing, Field::Policy])/>
             <input type="hidden" name="id" value=id.to_string()/>
             <LabelField form=form label=input.label autofocus=false/>
             <PolicyField form=form policy=input.policy/>
             <MeshField mesh=input.mesh/>
+            <RoutingField form=form routing=input.routing/>
+            <AdvancedFields options=input.options/>
             <div class="row">
                 <Submit busy=form.busy text="Save" waiting="Saving …"/>
                 <a class="btn btn-q btn-d ms-auto" href=format!("/devices/{id}/delete")>
@@ -195,24 +181,104 @@ fn PolicyField(form: Form, policy: FilterPolicy) -> impl IntoView {
     }
 }
 
+/// What goes through the tunnel.
+#[component]
+fn RoutingField(form: Form, routing: Routing) -> impl IntoView {
+    let error = form.at(Field::Routing);
+    view! {
+        <fieldset class="grid gap-2" aria-describedby="routing-note routing-windows">
+            <legend class="label mb-1.5">"What goes through the tunnel"</legend>
+            {Routing::ALL
+                .into_iter()
+                .map(|r| {
+                    view! {
+                        <label class="choice">
+                            <input
+                                type="radio"
+                                name="routing"
+                                value=r.as_str()
+                                checked=r == routing
+                                autocomplete="off"
+                            />
+                            <span>
+                                <span class="block font-semibold">{r.title()}</span>
+                                <span class="s">{r.meaning()}</span>
+                            </span>
+                        </label>
+                    }
+                })
+                .collect_view()}
+            <p id="routing-windows" class="note">
+                "On Windows only “Everything” also blocks what is outside the tunnel. With the others Windows may ask other DNS servers too, which filter nothing."
+            </p>
+            <p id="routing-note" class="note text-bad empty:hidden" aria-live="polite">
+                {move || error.get().map(|s| format!("⚠ {s}"))}
+            </p>
+        </fieldset>
+    }
+}
+
 #[component]
 fn MeshField(mesh: bool) -> impl IntoView {
+    view! {
+        <SwitchField
+            name="mesh"
+            label="In the mesh"
+            note="Your other mesh devices may reach it, and it them."
+            is_on=mesh
+        />
+    }
+}
+
+/// What few devices need, folded away until one of it is on.
+#[component]
+fn AdvancedFields(options: TunnelOptions) -> impl IntoView {
+    let is_open = options != TunnelOptions::default();
+    view! {
+        <details open=is_open>
+            <summary class="s">"Advanced"</summary>
+            <div class="mt-3 grid gap-4">
+                <SwitchField
+                    name="small_packets"
+                    label="Small packets"
+                    note="For a line that loses large packets: the tunnel connects, and pages or downloads stall."
+                    is_on=options.small_packets
+                />
+                <SwitchField
+                    name="ipv4_only"
+                    label="IPv4 only"
+                    note="For a system where IPv6 is switched off and the file is refused. IPv6, where the device has it after all, does not go through the tunnel."
+                    is_on=options.ipv4_only
+                />
+            </div>
+        </details>
+    }
+}
+
+#[component]
+fn SwitchField(
+    name: &'static str,
+    label: &'static str,
+    note: &'static str,
+    is_on: bool,
+) -> impl IntoView {
+    let note_id = format!("{}-note", name.replace('_', "-"));
     view! {
         <label class="flex items-start gap-3">
             <input
                 type="checkbox"
                 role="switch"
                 class="sw mt-0.5"
-                name="mesh"
+                name=name
                 value="on"
-                checked=mesh
+                checked=is_on
                 autocomplete="off"
-                aria-describedby="mesh-note"
+                aria-describedby=note_id.clone()
             />
             <span>
-                <span class="label block">"In the mesh"</span>
-                <span class="s" id="mesh-note">
-                    "Your other mesh devices may reach it, and it them."
+                <span class="label block">{label}</span>
+                <span class="s" id=note_id>
+                    {note}
                 </span>
             </span>
         </label>
@@ -231,6 +297,7 @@ mod tests {
                 ("routing", "dns"),
                 ("policy", "loud"),
                 ("mesh", "off"),
+                ("small_packets", "on"),
             ]
             .iter()
             .find(|(k, _)| *k == key)
@@ -242,7 +309,11 @@ mod tests {
                 label: "My phone".into(),
                 routing: Routing::Dns,
                 policy: FilterPolicy::Standard,
-                mesh: false
+                mesh: false,
+                options: TunnelOptions {
+                    small_packets: true,
+                    ipv4_only: false
+                }
             }
         );
         assert_eq!(

@@ -1,89 +1,31 @@
 //! Instructions for connecting each kind of device, as tabs without a script:
 //! radio buttons, of which the checked one shows its list.
 
+use super::steps::{PLATFORMS, Platform, Way};
 use leptos::prelude::*;
 
-/// A platform with its steps.
-struct Platform {
-    id: &'static str,
-    name: &'static str,
-    /// The classes that show its list while its button is checked. They are written
-    /// out so that Tailwind finds them.
-    list_class: &'static str,
-    /// Text between `**` is bold.
-    steps: &'static [&'static str],
-}
-
-const PLATFORMS: [Platform; 5] = [
-    Platform {
-        id: "iphone",
-        name: "iPhone",
-        list_class: "hidden group-has-[#on-iphone:checked]:grid",
-        steps: &[
-            "Install **WireGuard** from the App Store.",
-            "Tap **+**, then **Create from QR code**.",
-            "Point the camera here, name it, switch it on.",
-        ],
-    },
-    Platform {
-        id: "android",
-        name: "Android",
-        list_class: "hidden group-has-[#on-android:checked]:grid",
-        steps: &[
-            "Install **WireGuard** from the Play Store or F-Droid.",
-            "Tap **+**, then **Scan from QR code**.",
-            "Point the camera here, name it, switch it on.",
-        ],
-    },
-    Platform {
-        id: "windows",
-        name: "Windows",
-        list_class: "hidden group-has-[#on-windows:checked]:grid",
-        steps: &[
-            "Install **WireGuard** from wireguard.com/install.",
-            "Download the .conf file on this page.",
-            "In WireGuard, choose **Import tunnel(s) from file**, then **Activate**.",
-        ],
-    },
-    Platform {
-        id: "macos",
-        name: "macOS",
-        list_class: "hidden group-has-[#on-macos:checked]:grid",
-        steps: &[
-            "Install **WireGuard** from the App Store.",
-            "Download the .conf file on this page.",
-            "In WireGuard, choose **Import Tunnel(s) from File**, then **Activate**.",
-        ],
-    },
-    Platform {
-        id: "linux",
-        name: "Linux",
-        list_class: "hidden group-has-[#on-linux:checked]:grid",
-        steps: &[
-            "Install **wireguard-tools** with your package manager.",
-            "Download the .conf file and move it to **/etc/wireguard/**, readable by root only.",
-            "Run **wg-quick up** with the file's name, without “.conf”.",
-        ],
-    },
-];
-
 #[component]
-pub fn Guide() -> impl IntoView {
+pub fn Guide(
+    /// The platform whose browser asks, if it is one of ours.
+    here: Option<&'static Platform>,
+    /// The name of the device's file, without its `.conf`.
+    stem: String,
+) -> impl IntoView {
+    let shown = here.unwrap_or(&PLATFORMS[0]).id;
     view! {
         <fieldset class="group grid min-w-0 gap-3">
             <legend class="sr-only">"Instructions for"</legend>
             <div class="seg overflow-x-auto">
                 {PLATFORMS
                     .iter()
-                    .enumerate()
-                    .map(|(i, p)| {
+                    .map(|p| {
                         view! {
                             <label class="relative">
                                 <input
                                     type="radio"
                                     name="platform"
                                     id=format!("on-{}", p.id)
-                                    checked=i == 0
+                                    checked=p.id == shown
                                 />
                                 {p.name}
                             </label>
@@ -94,14 +36,14 @@ pub fn Guide() -> impl IntoView {
             {PLATFORMS
                 .iter()
                 .map(|p| {
+                    let is_here = here.is_some_and(|here| here.id == p.id);
                     view! {
-                        <ol class=format!("{} list-decimal gap-2 ps-5", p.list_class)>
+                        <div class=format!("{} gap-4", p.list_class)>
                             {p
-                                .steps
-                                .iter()
-                                .map(|step| view! { <li class="ps-1">{emphasised(step)}</li> })
+                                .ways(is_here)
+                                .map(|way| view! { <Steps way=way stem=stem.clone()/> })
                                 .collect_view()}
-                        </ol>
+                        </div>
                     }
                 })
                 .collect_view()}
@@ -109,16 +51,44 @@ pub fn Guide() -> impl IntoView {
     }
 }
 
-/// Renders `**bold**` as `<b>`.
-fn emphasised(step: &'static str) -> impl IntoView {
-    step.split("**")
+#[component]
+fn Steps(way: &'static Way, stem: String) -> impl IntoView {
+    view! {
+        <div class="grid gap-2">
+            {(!way.title.is_empty()).then(|| view! { <p class="font-semibold">{way.title}</p> })}
+            <ol class="grid list-decimal gap-2 ps-5">
+                {way
+                    .steps
+                    .iter()
+                    .map(|step| {
+                        view! { <li class="ps-1">{marked(&step.replace("NAME", &stem))}</li> }
+                    })
+                    .collect_view()}
+            </ol>
+        </div>
+    }
+}
+
+/// Renders `**bold**` as `<b>`, and what is between backticks as a command.
+fn marked(step: &str) -> AnyView {
+    step.split('`')
         .enumerate()
-        .map(|(i, text)| {
-            if i % 2 == 1 {
-                view! { <b>{text}</b> }.into_any()
-            } else {
-                text.into_any()
-            }
+        .map(|(i, part)| match i % 2 {
+            1 => view! { <code class="mono wrap-anywhere" dir="ltr">{part.to_owned()}</code> }
+                .into_any(),
+            _ => emphasised(part),
         })
         .collect_view()
+        .into_any()
+}
+
+fn emphasised(text: &str) -> AnyView {
+    text.split("**")
+        .enumerate()
+        .map(|(i, part)| match i % 2 {
+            1 => view! { <b>{part.to_owned()}</b> }.into_any(),
+            _ => part.to_owned().into_any(),
+        })
+        .collect_view()
+        .into_any()
 }

@@ -19,6 +19,8 @@ pub mod qr;
 mod return_page;
 mod row;
 mod setup;
+#[cfg(feature = "ssr")]
+mod steps;
 mod table;
 mod table_state;
 

@@ -3,22 +3,27 @@
 
 use super::{
     AddForm, ChangeForm, CopyConfig, DeviceInput, FirstHandshake, LiveDevices, ReturnPage,
-    choices::Choice, confirm, endpoints::DELETE_DEVICE, guide::Guide, locked::LockedCode,
-    qr::QrPicture,
+    choices::{Choice, lock_note},
+    confirm,
+    endpoints::DELETE_DEVICE,
+    guide::Guide,
+    locked::LockedCode,
+    qr::{LONG_BYTES, QrPicture},
+    steps::Platform,
 };
 use crate::{
     context, forms,
     loader::load,
     ui::{Glyph, Icon, NavItem, PageHead, PageShell, RelativeTime, TopError, format},
 };
-use domain::{DeviceId, ErrorCode, Failure, TenantScope, view::DeviceView};
+use domain::{DeviceId, ErrorCode, Failure, TenantReadScope, view::DeviceView};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 /// Returns `control` and the tenant's permission. It is called before anything is
 /// awaited.
-fn ready() -> Result<(control::Control, TenantScope), Failure> {
-    Ok((context::control()?, context::tenant()?))
+fn ready() -> Result<(control::Control, TenantReadScope), Failure> {
+    Ok((context::control()?, context::tenant_view()?))
 }
 
 /// Returns the id of the device in the address. An id that is not a number is not
@@ -99,8 +104,11 @@ pub fn DevicePage() -> impl IntoView {
     let new = query.get("new").is_some();
     let saved = query.get("saved").filter(|_| failure.is_none());
     let new_key = query.get("key").filter(|_| failure.is_none());
+    let system = context::RequestContext::with(|context| context.client.system());
+    let here = system.ok().and_then(Platform::of_system);
     // An operator who looks in has none here.
     let account = context::account().ok();
+    let permission = context::permission();
     load(async move {
         let (control, scope, id) = ready?;
         let view = control.devices().page(&scope, id).await?;
@@ -109,10 +117,14 @@ pub fn DevicePage() -> impl IntoView {
             Some(account) => control.account().presence_if_any(account).await?,
             None => None,
         };
-        let config = match control.devices().config(&scope, id, presence).await {
-            Ok(config) => Some(config.render().to_string()),
-            Err(f) if f.code == ErrorCode::PresenceNeeded => None,
-            Err(f) => return Err(f),
+        let config = match permission?.holder() {
+            Ok(holder) => match control.devices().config(holder, id, presence).await {
+                Ok(config) => Some(config.render().to_string()),
+                Err(f) if f.code == ErrorCode::PresenceNeeded => None,
+                Err(f) => return Err(f),
+            },
+            // Who looks in sees no key.
+            Err(_) => None,
         };
         let (device, now) = (view.device.clone(), view.now);
         let input = DeviceInput {
@@ -120,6 +132,7 @@ pub fn DevicePage() -> impl IntoView {
             routing: device.routing,
             policy: device.policy,
             mesh: device.mesh,
+            options: device.options,
         };
         let input = match failure {
             Some(_) => input.with_query(|key| query.get(key)),
@@ -130,6 +143,7 @@ pub fn DevicePage() -> impl IntoView {
             device.address.clone(),
             device.routing.title(),
         );
+        let stem = device.file_stem();
         let notice = if new {
             Some("It is on your network as soon as it scans this code.")
         } else if let Some(when) = new_key {
@@ -139,12 +153,20 @@ pub fn DevicePage() -> impl IntoView {
             })
         } else {
             saved.map(|when| match when.as_str() {
+                "file" => {
+                    "Saved. Download the file again, or scan the code again, and replace what is on \
+                     the device: until then it works as before. Its key stays the same."
+                }
                 "later" => "Saved. The server has not applied it yet.",
                 _ => "Saved. It takes effect at once; no new code is needed.",
             })
         };
         let code = match config {
-            Some(config) => view! { <Code id=id config=config label=label.clone()/> }.into_any(),
+            Some(config) => {
+                let is_on_phone = here.is_some_and(|here| here.is_phone);
+                view! { <Code id=id config=config label=label.clone() is_on_phone=is_on_phone/> }
+                    .into_any()
+            }
             None => {
                 let security = match &account {
                     Some(account) => Some(control.account().security(account).await?),
@@ -181,7 +203,7 @@ pub fn DevicePage() -> impl IntoView {
                     <div class="flex flex-wrap gap-[26px] p-[22px] max-md:p-4">
                         {code}
                         <div class="grid min-w-[min(280px,100%)] flex-1 content-start gap-4">
-                            <Guide/>
+                            <Guide here=here stem=stem/>
                             <FirstHandshake initial=view/>
                         </div>
                     </div>
@@ -204,16 +226,31 @@ pub fn DevicePage() -> impl IntoView {
 
 /// A configuration as code, file and text.
 #[component]
-fn Code(id: DeviceId, config: String, label: String) -> impl IntoView {
+fn Code(
+    id: DeviceId,
+    config: String,
+    label: String,
+    /// Whether the page is on a phone, whose camera cannot see its own screen: the file
+    /// is first there.
+    is_on_phone: bool,
+) -> impl IntoView {
+    let buttons = match is_on_phone {
+        true => "row order-first justify-center",
+        false => "row justify-center",
+    };
+    let width = match config.len() > LONG_BYTES {
+        true => "w-[420px]",
+        false => "w-[280px]",
+    };
     let code_label = format!("QR code of the configuration of {label}");
     view! {
-        <div class="grid w-[280px] max-w-full justify-items-center gap-3 max-md:mx-auto">
+        <div class=format!("grid {width} max-w-full justify-items-center gap-3 max-md:mx-auto")>
             <QrPicture
                 text=config.clone()
                 label=code_label
                 otherwise="Too long for a code. Use the file."
             />
-            <div class="row justify-center">
+            <div class=buttons>
                 <a class="btn" href=format!("/devices/{id}/config") download="">
                     <Icon glyph=Glyph::Download class="icon-s"/>
                     "Download .conf"
@@ -256,6 +293,13 @@ fn Facts(device: DeviceView, now: domain::Timestamp) -> impl IntoView {
         format::bytes(device.down_bytes),
         format::bytes(device.up_bytes)
     );
+    let ipv6 = match (device.ipv6, device.options.ipv4_only) {
+        (Some(address), _) => format!(
+            "{address}. A configuration from before MalikNode had IPv6 lacks it: download it again."
+        ),
+        (None, true) => "None: it is set to IPv4 only.".to_owned(),
+        (None, false) => "None".to_owned(),
+    };
     let key = view! { <code>{device.public_key}</code> };
     view! {
         <section class="card" aria-labelledby="facts-title">
@@ -264,6 +308,7 @@ fn Facts(device: DeviceView, now: domain::Timestamp) -> impl IntoView {
             </div>
             <dl>
                 {row("Address", device.address.into_any())}
+                {row("IPv6 address", ipv6.into_any())}
                 {row("Comes from", endpoint.into_any())}
                 {row("In all", traffic.into_any())}
                 {row(
@@ -271,6 +316,7 @@ fn Facts(device: DeviceView, now: domain::Timestamp) -> impl IntoView {
                     view! { <RelativeTime at=device.created_at now=now/> }.into_any(),
                 )}
                 {row("Routes", device.routing.meaning().into_any())}
+                {row("DNS lock", lock_note(device.policy, device.routing).into_any())}
                 {row("Public key", key.into_any())}
             </dl>
         </section>

@@ -8,6 +8,10 @@ use std::fmt::Write;
 /// the picture, and white on a dark page too.
 pub const QUIET_ZONE: i32 = 4;
 
+/// A text with more bytes than this has a wider picture: its code has more than 100 modules
+/// to a side.
+pub const LONG_BYTES: usize = 800;
+
 /// A QR code, ready to draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drawing {
@@ -60,10 +64,15 @@ pub fn QrPicture(
     /// What to use where there is no code.
     otherwise: &'static str,
 ) -> impl IntoView {
+    // The modules of a long text are as large as those of a short one.
+    let width = match text.len() > LONG_BYTES {
+        true => "w-[420px]",
+        false => "w-[280px]",
+    };
     match draw(&text) {
         Some(drawing) => view! {
             <svg
-                class="block h-auto w-[280px] max-w-full rounded-xl border border-line bg-white"
+                class=format!("block h-auto {width} max-w-full rounded-xl border border-line bg-white")
                 viewBox=format!("0 0 {0} {0}", drawing.side)
                 shape-rendering="crispEdges"
                 role="img"

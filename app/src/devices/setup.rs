@@ -32,6 +32,9 @@ pub fn FirstHandshake(
         Connection::of(&DeviceRow::from(v.device.clone()), v.now)
     });
     let times = Derived::of(view, |v| (v.device.last_handshake, v.now));
+    let may_lose_large_packets = Derived::of(view, |v| {
+        v.device.last_handshake.is_some() && !v.device.options.small_packets
+    });
     let handshake = move || {
         let (at, now) = times.get();
         at.map(|at| view! { <RelativeTime at=at now=now/> })
@@ -60,6 +63,11 @@ pub fn FirstHandshake(
                         _ => view! { "Last handshake " {handshake()} }.into_any(),
                     }}
                 </p>
+                <Show when=move || may_lose_large_packets.get()>
+                    <p class="xs mt-1">
+                        "Connected, and pages or downloads stall? The line loses large packets: switch on “Small packets” in the settings, under “Advanced”."
+                    </p>
+                </Show>
             </div>
             <span class="ms-auto"><Reconnecting connected=connected/></span>
         </div>

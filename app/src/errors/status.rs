@@ -14,12 +14,17 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         C::CodeInvalid | C::SecondFactorNeeded | C::SignInExpired => StatusCode::UNAUTHORIZED,
         C::PresenceNeeded => StatusCode::FORBIDDEN,
         C::ResetInvalid => StatusCode::NOT_FOUND,
+        C::MailLinkInvalid => StatusCode::NOT_FOUND,
+        C::MailAddressMalformed => StatusCode::UNPROCESSABLE_ENTITY,
+        C::MailUnavailable => StatusCode::CONFLICT,
         C::SignUpClosed => StatusCode::FORBIDDEN,
         C::InvitationUsedUp | C::InvitationEnded => StatusCode::CONFLICT,
         C::InvitationNeeded | C::InvitationUnknown | C::InvitationMalformed => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        C::FactorExists => StatusCode::CONFLICT,
+        C::PasskeyInvalid => StatusCode::UNAUTHORIZED,
+        C::SecondFactorRequired => StatusCode::FORBIDDEN,
+        C::FactorExists | C::LastFactor | C::PasskeyLimit => StatusCode::CONFLICT,
         C::WrongOrigin | C::Suspended | C::NodeRefused | C::NotPermitted => StatusCode::FORBIDDEN,
         C::NotFound | C::OperatorLinkInvalid => StatusCode::NOT_FOUND,
         C::NameTaken
@@ -48,6 +53,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::PlanMalformed
         | C::TimeZoneUnknown
         | C::LabelMalformed
+        | C::PasskeyName
         | C::ChoiceUnknown
         | C::RoleUnknown
         | C::OperatorMalformed

@@ -34,7 +34,7 @@ pub fn EventsPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
     let wanted = query.get("show").and_then(|c| EventCategory::parse(&c));
     let texts = context::texts();
-    let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
+    let ready = context::control().and_then(|c| Ok((c, context::tenant_view()?)));
     load(async move {
         let (control, scope) = ready?;
         let view = control.events().list(&scope, wanted).await?;

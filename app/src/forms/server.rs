@@ -142,7 +142,7 @@ pub fn url_with(page: &str, typed: &[(&str, &str)]) -> String {
 }
 
 /// Every field that a query may name.
-const FIELDS: [Field; 23] = [
+const FIELDS: [Field; 24] = [
     Field::Name,
     Field::Password,
     Field::NewPassword,
@@ -166,6 +166,7 @@ const FIELDS: [Field; 23] = [
     Field::Uses,
     Field::Lifetime,
     Field::Note,
+    Field::Mail,
 ];
 
 /// Returns a field's name in queries and in the `name` of inputs.
@@ -194,6 +195,7 @@ pub const fn field_name(field: Field) -> &'static str {
         Field::Uses => "uses",
         Field::Lifetime => "lifetime",
         Field::Note => "note",
+        Field::Mail => "mail",
     }
 }
 

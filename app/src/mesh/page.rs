@@ -14,7 +14,7 @@ use leptos_router::hooks::use_query_map;
 #[component]
 pub fn MeshPage() -> impl IntoView {
     let texts = context::texts();
-    let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
+    let ready = context::control().and_then(|c| Ok((c, context::tenant_view()?)));
     let list = use_query_map().get_untracked().get("show").as_deref() == Some("list");
     load(async move {
         let (control, scope) = ready?;

@@ -3,9 +3,11 @@
 
 mod attention;
 pub mod audit;
+pub mod checks;
 mod figures;
 mod listing;
 mod logs;
+pub mod look;
 pub mod nodes;
 pub mod operators;
 pub mod page;
@@ -31,8 +33,12 @@ use leptos::prelude::*;
 #[server(prefix = "/do", endpoint = "suspend_tenant")]
 pub async fn suspend_tenant(id: i64, suspended: bool) -> Result<(), AppError> {
     let done = async {
+        let operator = context::operator()?;
         let (control, scope) = acting_for(id).await?;
-        control.tenants().set_suspended(&scope, suspended).await
+        let tenants = control.tenants();
+        tenants
+            .set_suspended(operator.support()?, &scope, suspended)
+            .await
     }
     .await;
     done.map_err(|f| refused(f, "/"))?;

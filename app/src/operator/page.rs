@@ -13,6 +13,7 @@ use crate::{
     events::EventText,
     forms,
     loader::load,
+    public::sign_in::passkey::PasskeySignIn,
     ui::{Area, Centered, Field, NavItem, Note, PageHead, PageShell, TopError},
 };
 use domain::{Failure, TenantId, view::OperatorView};
@@ -124,6 +125,7 @@ pub fn OperatorSignIn() -> impl IntoView {
                 </Field>
                 <button class="btn btn-p btn-lg">"Sign in"</button>
             </form>
+            <PasskeySignIn/>
             <p class="s">
                 <a class="link" href="/recover">"Forgot your password?"</a>
             </p>

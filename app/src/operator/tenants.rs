@@ -219,7 +219,15 @@ fn Actions(id: TenantId, name: String, suspended: bool, role: OperatorRole) -> i
             </a>
         }
     });
-    view! { <span class="inline-flex gap-1.5">{suspend} {password} {delete}</span> }
+    let look = view! {
+        <form method="post" action="/do/look_in">
+            <input type="hidden" name="id" value=id.to_string()/>
+            <button class="btn btn-s" aria-label=format!("Look in at {name}")>
+                "Look in"
+            </button>
+        </form>
+    };
+    view! { <span class="inline-flex gap-1.5">{look} {suspend} {password} {delete}</span> }
 }
 
 #[component]

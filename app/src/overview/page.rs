@@ -13,7 +13,7 @@ use leptos_router::hooks::use_query_map;
 #[component]
 pub fn OverviewPage() -> impl IntoView {
     let texts = context::texts();
-    let ready = context::control().and_then(|c| Ok((c, context::tenant()?)));
+    let ready = context::control().and_then(|c| Ok((c, context::tenant_view()?)));
     let query = use_query_map().get_untracked();
     let failure = forms::refusal_from_query(|key| query.get(key));
     load(async move {

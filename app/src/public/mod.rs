@@ -3,6 +3,8 @@
 
 #[cfg(feature = "ssr")]
 mod closed;
+#[cfg(feature = "ssr")]
+pub mod forgot;
 pub mod landing;
 #[cfg(feature = "ssr")]
 mod node_full;
@@ -13,6 +15,8 @@ pub mod recover;
 pub mod reset;
 pub mod sign_in;
 pub mod sign_up;
+#[cfg(feature = "ssr")]
+pub mod verify_mail;
 
 #[cfg(feature = "ssr")]
 use closed::{ClosedBanner, InvitationBanner};

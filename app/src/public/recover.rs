@@ -55,6 +55,7 @@ pub fn RecoverPage() -> impl IntoView {
         Some(HostKind::Tenant(name)) => Some(name.to_string()),
         _ => None,
     };
+    let has_mail = context::control().is_ok_and(|control| control.mail().is_set_up());
     let mut inputs = vec![
         (Input::RecoveryCode, "Recovery code".to_owned()),
         (Input::NewPassword, "New password".to_owned()),
@@ -78,6 +79,12 @@ pub fn RecoverPage() -> impl IntoView {
                 <p class="s">"One of your recovery codes allows you to set a new one."</p>
             </div>
             <AccountForm asked=asked failure=failure/>
+            {has_mail.then(|| view! {
+                <p class="s">
+                    "No recovery code? "
+                    <a class="link" href="/forgot">"Get a link by mail"</a>
+                </p>
+            })}
             <p class="s">
                 {if is_operator {
                     "No recovery code? \u{201c}maliknode operator reset\u{201d} on the server makes a new password."

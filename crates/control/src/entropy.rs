@@ -2,7 +2,7 @@
 
 use crate::failures::internal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{Failure, Message, PresharedKey, PrivateKey, Secret};
+use domain::{Failure, Ipv6Prefix, Message, PresharedKey, PrivateKey, Secret};
 use std::sync::Arc;
 
 type Fill = dyn Fn(&mut [u8]) -> Result<(), String> + Send + Sync;
@@ -29,6 +29,14 @@ impl Entropy {
         (self.0)(&mut bytes)
             .map_err(|e| internal(&e, |incident| Message::NoRandomness { incident }))?;
         Ok(bytes)
+    }
+
+    /// Returns a prefix of unique local addresses (RFC 4193, 3.2.1).
+    ///
+    /// # Errors
+    /// `Internal` without randomness.
+    pub fn ipv6_prefix(&self) -> Result<Ipv6Prefix, Failure> {
+        self.bytes().map(Ipv6Prefix::from_random)
     }
 
     pub(crate) fn private_key(&self) -> Result<PrivateKey, Failure> {

@@ -1,22 +1,24 @@
 //! What the capabilities share. Each capability is a handle on it.
 
 use crate::{
-    auth::{CredentialReads, Hasher, Limits, SigningKeys},
+    auth::{CredentialReads, Hasher, Limits, SigningKeys, VerifiedTokens},
     control_planes::{Leases, SharedClock},
     devices::DeviceLists,
     entropy::Entropy,
     events::{EventWriter, Timing},
     figures::{Counters, FiguresCache},
-    nodes::WorkerAccess,
+    mail::MailSetup,
+    nodes::{EndpointNames, WorkerAccess},
+    operators::Checks,
     parts::{ControlParts, ControlSettings},
     quota::Quotas,
     traffic::Meter,
     watch::TenantNotifier,
 };
-use domain::{Clock, Timestamp};
+use domain::{Clock, Timestamp, view::DeviceView};
 use protocol::Nodes;
 use std::sync::Arc;
-use store::Store;
+use store::{DeviceRecord, Store};
 
 pub(crate) struct Inner {
     pub(crate) store: Store,
@@ -27,10 +29,12 @@ pub(crate) struct Inner {
     pub(crate) entropy: Entropy,
     pub(crate) settings: ControlSettings,
     pub(crate) workers: WorkerAccess,
+    pub(crate) names: Option<EndpointNames>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) hasher: Hasher,
     pub(crate) limits: Limits,
     pub(crate) signing_keys: SigningKeys,
+    pub(crate) verified_tokens: VerifiedTokens,
     pub(crate) meter: Arc<Meter>,
     pub(crate) events: EventWriter,
     pub(crate) notifier: Arc<TenantNotifier>,
@@ -39,10 +43,27 @@ pub(crate) struct Inner {
     pub(crate) figures: FiguresCache,
     pub(crate) lists: DeviceLists,
     pub(crate) credential_reads: CredentialReads,
+    /// The checks of this machine.
+    pub(crate) checks: Checks,
+    /// How mail is sent; `None` where it is not.
+    pub(crate) mail: Option<MailSetup>,
 }
 
 impl Inner {
-    pub(crate) fn new(parts: ControlParts) -> Self {
+    /// Returns a device with what is known of it at present.
+    pub(crate) fn device_view(&self, device: DeviceRecord) -> DeviceView {
+        let prefix = self.store.known_ipv6_prefix();
+        let slot = self.settings.addresses.slot_of(device.address);
+        let ipv6 = prefix.zip(slot);
+        let ipv6 = ipv6.map(|(prefix, slot)| prefix.subnet(slot).device(device.address));
+        let only_ipv4 = device.options.ipv4_only;
+        DeviceView {
+            ipv6: ipv6.filter(|_| !only_ipv4).map(|at| at.to_string()),
+            ..self.meter.device_view(device)
+        }
+    }
+
+    pub(crate) fn new(parts: ControlParts, mail: Option<MailSetup>) -> Self {
         let ControlParts {
             store,
             nodes,
@@ -50,7 +71,11 @@ impl Inner {
             entropy,
             settings,
             workers,
+            names,
         } = parts;
+        if mail.is_some() {
+            store.enable_mail();
+        }
         let shared_clock = Arc::new(SharedClock::new(clock));
         let clock: Arc<dyn Clock> = shared_clock.clone();
         let leases = Leases::new(store.clone(), nodes.clone(), shared_clock, &settings);
@@ -84,11 +109,14 @@ impl Inner {
             ),
             hasher: Hasher::new(),
             signing_keys: SigningKeys::new(),
+            verified_tokens: VerifiedTokens::default(),
             limits: Limits::new(&store, &settings),
             counters: Counters::default(),
             figures: FiguresCache::default(),
             lists: DeviceLists::default(),
             credential_reads: CredentialReads::default(),
+            checks: Checks::default(),
+            mail,
             notifier,
             leases,
             store,
@@ -97,6 +125,7 @@ impl Inner {
             entropy,
             settings,
             workers,
+            names,
         }
     }
 }

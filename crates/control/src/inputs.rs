@@ -1,8 +1,8 @@
 //! What callers pass in, and the results that are not views.
 
 use domain::{
-    FilterPolicy, OperatorPermission, Routing, Secret, TenantName, TenantScope, Timestamp,
-    view::DeviceView,
+    FilterPolicy, OperatorPermission, Routing, Secret, TenantHolderScope, TenantName, Timestamp,
+    TunnelOptions, view::DeviceView,
 };
 use protocol::Location;
 use store::SessionDetails;
@@ -18,6 +18,8 @@ pub struct SignUp {
     pub plan: String,
     /// The invitation's code, as sent.
     pub invitation: Option<Secret>,
+    /// The mail address, as typed; empty for none. It counts where mail is set up.
+    pub mail: String,
 }
 
 /// Permission to enter a tenant's dashboard: the browser opens
@@ -41,6 +43,26 @@ pub struct PendingSignIn {
     pub browser: Secret,
     /// Until when it waits.
     pub expires_at: Timestamp,
+}
+
+/// By what a sign-in that waits can go on. A recovery code always does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingSignIn {
+    /// The tenant's or operator's name.
+    pub name: String,
+    /// By a code of an authenticator app.
+    pub has_totp: bool,
+    /// By a passkey, on the account's own host.
+    pub has_passkey: bool,
+}
+
+/// What a visitor's browser is asked for a sign-in with a passkey alone.
+#[derive(Debug)]
+pub struct PasskeyChallenge {
+    /// `PublicKeyCredentialRequestOptions` in JSON.
+    pub options: String,
+    /// The cookie of the browser that may answer.
+    pub browser: Secret,
 }
 
 /// What became of a tenant's right password.
@@ -82,7 +104,7 @@ impl OperatorStep {
 #[derive(Debug)]
 pub struct RedeemedTicket {
     /// The tenant whose host was asked.
-    pub scope: TenantScope,
+    pub scope: TenantHolderScope,
     /// What the session that begins with the ticket stores.
     pub session: SessionDetails,
     /// The cookie that the browser is known by from now on, on this host.
@@ -119,12 +141,14 @@ pub enum Audience {
     Dns,
     /// `admin.<base>`.
     Operator,
+    /// `<name>.<base>`, for an operator who looks in.
+    LookIn,
 }
 
 impl Audience {
     /// Returns the audience of that name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Dashboard, Self::Dns, Self::Operator]
+        [Self::Dashboard, Self::Dns, Self::Operator, Self::LookIn]
             .into_iter()
             .find(|a| a.as_str() == text)
     }
@@ -135,6 +159,7 @@ impl Audience {
             Self::Dashboard => "dashboard",
             Self::Dns => "dns",
             Self::Operator => "operator",
+            Self::LookIn => "look",
         }
     }
 }
@@ -146,6 +171,8 @@ pub struct NewDevice {
     pub label: String,
     /// Which traffic the device sends through the tunnel.
     pub routing: Routing,
+    /// What else its configuration says.
+    pub options: TunnelOptions,
     /// What its DNS filter blocks.
     pub policy: FilterPolicy,
     /// Whether it is part of the mesh.
@@ -161,6 +188,12 @@ pub struct DeviceChange {
     pub policy: Option<FilterPolicy>,
     /// Into or out of the mesh.
     pub mesh: Option<bool>,
+    /// Other traffic that it sends through the tunnel. The device needs its file again.
+    pub routing: Option<Routing>,
+    /// Small packets, or not. The device needs its file again.
+    pub small_packets: Option<bool>,
+    /// No IPv6 in its file, or as there is. The device needs its file again.
+    pub ipv4_only: Option<bool>,
 }
 
 /// A tenant's AdGuard Home, and how the proxy signs in there.

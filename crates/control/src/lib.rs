@@ -19,6 +19,7 @@ mod figures;
 mod inner;
 mod inputs;
 mod jobs;
+mod mail;
 mod nodes;
 mod operators;
 mod parts;
@@ -31,12 +32,12 @@ mod test_node;
 mod traffic;
 mod watch;
 
-pub use account::{Account, ResetLink, ResetTarget};
+pub use account::{Account, MAX_PASSKEY_NAME, MAX_PASSKEYS, ResetLink, ResetTarget};
 pub use answers::{Answers, ClaimedKey, Repeat};
 pub use auth::{
     AccountScope, ApiCaller, ApiGrant, ApiPermission, ApiStep, ApiToken, ApiTokens, Auth,
-    ChangeBudget, CreatedToken, Grant, NewApiToken, Presence, PresentedTicket, RecoveryCodes,
-    SignInClient, TenantSession, TotpEnrolment, address_prefix, browser_hash,
+    ChangeBudget, CreatedToken, Grant, LookingIn, NewApiToken, Presence, PresentedTicket,
+    RecoveryCodes, SignInClient, TenantSession, TotpEnrolment, address_prefix, browser_hash,
 };
 pub use devices::{Devices, Peer};
 pub use dns::Dns;
@@ -46,14 +47,18 @@ pub use failures::{incident_id, internal, with_incident_id};
 pub use figures::{ActivityFigures, Figures, InstallationFigures, Outcome, PendingFigures};
 pub use inputs::{
     Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorSession, OperatorStep,
-    PendingSignIn, RedeemedTicket, SignInStep, SignInTicket, SignUp,
+    PasskeyChallenge, PendingSignIn, RedeemedTicket, SignInStep, SignInTicket, SignUp,
+    WaitingSignIn,
 };
+pub use mail::{DeliveryError, Mail, MailSetup, MailTransport, OutgoingMail};
 pub use nodes::{
-    Certificates, IssuedCertificate, JoinToken, NewToken, NodeChange, NodesHandle, StoreSpecs,
+    Certificates, EndpointNames, EndpointRecord, IssuedCertificate, JoinToken, NameDifference,
+    NameServer, NamesView, NewToken, NodeChange, NodesHandle, RECORDS_AT_ONCE, StoreSpecs,
     WorkerAccess, address_problem,
 };
 pub use operators::{
-    AuditFormat, AuditQuery, LoggedEvent, Numbered, OperatorLink, OperatorWelcome, Operators,
+    AuditFormat, AuditQuery, LoggedEvent, MachineChecks, Numbered, OperatorLink, OperatorWelcome,
+    Operators,
 };
 pub use parts::{ControlParts, ControlSettings};
 pub use plans::Plans;
@@ -73,7 +78,12 @@ pub struct Control(Arc<Inner>);
 impl Control {
     /// Builds the core. Its background jobs begin with [`Control::run`].
     pub fn new(parts: ControlParts) -> Self {
-        Self(Arc::new(Inner::new(parts)))
+        Self::with_mail(parts, None)
+    }
+
+    /// Does what [`Control::new`] does, for an installation that sends mail, if there is a setup.
+    pub fn with_mail(parts: ControlParts, mail: Option<MailSetup>) -> Self {
+        Self(Arc::new(Inner::new(parts, mail)))
     }
 
     /// Runs the background jobs until the future is dropped. The server runs one
@@ -95,6 +105,11 @@ impl Control {
     /// Returns the handle on the own account.
     pub fn account(&self) -> Account<'_> {
         Account(&self.0)
+    }
+
+    /// Returns the handle on mail.
+    pub fn mail(&self) -> Mail<'_> {
+        Mail(&self.0)
     }
 
     /// Returns the handle on answers that are given again.
@@ -145,6 +160,11 @@ impl Control {
     /// Returns the handle on the nodes.
     pub fn nodes(&self) -> NodesHandle<'_> {
         NodesHandle(&self.0)
+    }
+
+    /// Names what checks this machine, for the operators' page.
+    pub fn set_machine_checks(&self, machine: Arc<dyn MachineChecks>) {
+        self.0.checks.set(machine);
     }
 
     /// Returns the handle on figures of the whole installation.

@@ -1,6 +1,9 @@
 //! The parts that the core is built from, and the operator's settings.
 
-use crate::{entropy::Entropy, nodes::WorkerAccess};
+use crate::{
+    entropy::Entropy,
+    nodes::{EndpointNames, WorkerAccess},
+};
 use domain::{AddressPlan, Clock, NodeId, SignUpMode, Slot};
 use protocol::Nodes;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -20,6 +23,8 @@ pub struct ControlParts {
     pub settings: ControlSettings,
     /// Whether machines may become workers.
     pub workers: WorkerAccess,
+    /// What tenants' endpoints are called; `None` where they have no names.
+    pub names: Option<EndpointNames>,
 }
 
 /// The operator's settings.

@@ -5,9 +5,14 @@ use crate::code::ErrorCode;
 use crate::failure::{Failure, Field};
 use crate::key::{PresharedKey, PrivateKey, PublicKey};
 use crate::message::Message;
-use ipnet::Ipv4Net;
+use crate::routed;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
-use std::{fmt, net::Ipv4Addr, str::FromStr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 use zeroize::Zeroizing;
 
 /// What a device sends through its tunnel.
@@ -18,6 +23,9 @@ pub enum Routing {
     /// there, because a VPN that leaves IPv6 outside the tunnel leaks it.
     #[default]
     Everything,
+    /// All its traffic but that to private and local addresses, which it reaches where it
+    /// is: a printer at home stays in reach. The tenant's own network is in the tunnel.
+    Internet,
     /// Only traffic to the tenant's own network.
     Network,
     /// Only DNS queries.
@@ -26,12 +34,13 @@ pub enum Routing {
 
 impl Routing {
     /// Every choice, in the order of the menu.
-    pub const ALL: [Routing; 3] = [Self::Everything, Self::Network, Self::Dns];
+    pub const ALL: [Routing; 4] = [Self::Everything, Self::Internet, Self::Network, Self::Dns];
 
     /// Returns the value used in forms and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Everything => "everything",
+            Self::Internet => "internet",
             Self::Network => "network",
             Self::Dns => "dns",
         }
@@ -60,6 +69,32 @@ impl FromStr for Routing {
     }
 }
 
+/// What else a device's configuration says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TunnelOptions {
+    /// Whether its packets have at most [`SMALL_MTU`] bytes, for a way that loses larger
+    /// ones without a word.
+    pub small_packets: bool,
+    /// Whether no IPv6 is in the file, for a system that refuses a file with IPv6. What
+    /// such a device sends over IPv6 does not enter the tunnel.
+    pub ipv4_only: bool,
+}
+
+/// The MTU of a tunnel with small packets, in bytes: the least that IPv6 allows (RFC 8200,
+/// section 5), so every way that carries IPv6 carries it.
+pub const SMALL_MTU: u16 = 1280;
+
+/// A device's IPv6 inside the tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientIpv6 {
+    /// The device's address.
+    pub address: Ipv6Addr,
+    /// The tenant's gateway, where DNS answers.
+    pub gateway: Ipv6Addr,
+    /// The tenant's network.
+    pub subnet: Ipv6Net,
+}
+
 /// The content of a device's configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
@@ -78,6 +113,10 @@ pub struct ClientConfig {
     pub endpoint: String,
     /// The traffic that goes through the tunnel.
     pub routing: Routing,
+    /// What else it says.
+    pub options: TunnelOptions,
+    /// Its IPv6; `None` where the tunnel has none.
+    pub ipv6: Option<ClientIpv6>,
 }
 
 /// Seconds between keepalives. A NAT keeps a UDP mapping for 30 s or more;
@@ -85,22 +124,64 @@ pub struct ClientConfig {
 pub const KEEPALIVE_SECS: u16 = 25;
 
 impl ClientConfig {
-    /// Returns the value of `AllowedIPs`.
+    /// Returns the value of `AllowedIPs`. Without IPv6 in the tunnel, what goes through it
+    /// by [`Routing::Everything`] and [`Routing::Internet`] is IPv6 too: it would leak else.
     pub fn allowed_ips(&self) -> String {
+        let (ipv6, has_ipv6) = (self.ipv6(), !self.options.ipv4_only);
+        let mut all: Vec<String> = Vec::new();
         match self.routing {
-            Routing::Everything => "0.0.0.0/0, ::/0".to_owned(),
-            Routing::Network => self.subnet.to_string(),
-            Routing::Dns => format!("{}/32", self.gateway),
+            Routing::Everything => {
+                all.push("0.0.0.0/0".to_owned());
+                all.extend(has_ipv6.then(|| "::/0".to_owned()));
+            }
+            Routing::Internet => {
+                all.push(self.subnet.to_string());
+                all.extend(routed::internet_v4().iter().map(ToString::to_string));
+                all.extend(ipv6.map(|v6| v6.subnet.to_string()));
+                if has_ipv6 {
+                    all.extend(routed::internet_v6().iter().map(ToString::to_string));
+                }
+            }
+            Routing::Network => {
+                all.push(self.subnet.to_string());
+                all.extend(ipv6.map(|v6| v6.subnet.to_string()));
+            }
+            Routing::Dns => {
+                all.push(format!("{}/32", self.gateway));
+            }
         }
+        all.join(", ")
+    }
+
+    /// Returns the value of `Address`.
+    pub fn addresses(&self) -> String {
+        match self.ipv6() {
+            Some(v6) => format!("{}/32, {}/128", self.address, v6.address),
+            None => format!("{}/32", self.address),
+        }
+    }
+
+    /// Returns the value of `DNS`.
+    pub fn resolvers(&self) -> String {
+        self.gateway.to_string()
+    }
+
+    fn ipv6(&self) -> Option<ClientIpv6> {
+        self.ipv6.filter(|_| !self.options.ipv4_only)
     }
 
     /// Returns the text of the file, which `wg-quick(8)` and every WireGuard app accept.
     pub fn render(&self) -> Zeroizing<String> {
+        let mtu = match self.options.small_packets {
+            true => format!("MTU = {SMALL_MTU}\n"),
+            false => String::new(),
+        };
         Zeroizing::new(format!(
             "[Interface]\n\
              PrivateKey = {}\n\
-             Address = {}/32\n\
+             Address = {}\n\
              DNS = {}\n\
+             {mtu}\
              \n\
              [Peer]\n\
              PublicKey = {}\n\
@@ -109,8 +190,8 @@ impl ClientConfig {
              Endpoint = {}\n\
              PersistentKeepalive = {KEEPALIVE_SECS}\n",
             *self.private_key.expose(),
-            self.address,
-            self.gateway,
+            self.addresses(),
+            self.resolvers(),
             self.server_key,
             *self.preshared_key.expose(),
             self.allowed_ips(),
@@ -120,54 +201,4 @@ impl ClientConfig {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::slot::{AddressPlan, Slot};
-    use crate::wgconf;
-    use proptest::prelude::*;
-
-    fn config(n: u16, host: u8, routing: Routing, seed: u8) -> ClientConfig {
-        let (plan, slot) = (AddressPlan::default(), Slot::new(n).unwrap());
-        ClientConfig {
-            private_key: PrivateKey::from_random([seed; 32]),
-            address: plan.device(slot, host),
-            gateway: plan.gateway(slot),
-            subnet: plan.subnet(slot),
-            server_key: PrivateKey::from_random([seed ^ 0x55; 32]).public(),
-            preshared_key: PresharedKey::from_random([seed; 32]),
-            endpoint: format!("vpn.example.org:{}", slot.listen_port()),
-            routing,
-        }
-    }
-
-    #[test]
-    fn routing_decides_the_allowed_ips() {
-        assert_eq!(
-            config(1, 2, Routing::Everything, 1).allowed_ips(),
-            "0.0.0.0/0, ::/0"
-        );
-        assert_eq!(
-            config(1, 2, Routing::Network, 1).allowed_ips(),
-            "10.88.1.0/24"
-        );
-        assert_eq!(config(1, 2, Routing::Dns, 1).allowed_ips(), "10.88.1.1/32");
-    }
-
-    proptest! {
-        #[test]
-        fn a_rendered_configuration_parses_to_the_same_values(n in 1u16..=1000, host in 2u8..=254, r in 0usize..3, seed: u8) {
-            let c = config(n, host, Routing::ALL[r], seed);
-            let text = c.render();
-            let s = wgconf::parse(&text).unwrap();
-            prop_assert_eq!(s.len(), 2);
-            prop_assert_eq!((s[0].name.as_str(), s[1].name.as_str()), ("Interface", "Peer"));
-            prop_assert_eq!(PrivateKey::parse(s[0].get("PrivateKey").unwrap()).unwrap(), c.private_key.clone());
-            prop_assert_eq!(s[0].get("Address").unwrap(), format!("{}/32", c.address));
-            prop_assert_eq!(s[0].get("DNS").unwrap(), c.gateway.to_string());
-            prop_assert_eq!(PublicKey::parse(s[1].get("PublicKey").unwrap()).unwrap(), c.server_key);
-            prop_assert_eq!(PresharedKey::parse(s[1].get("PresharedKey").unwrap()).unwrap(), c.preshared_key.clone());
-            prop_assert_eq!(s[1].get("AllowedIPs").unwrap(), c.allowed_ips());
-            prop_assert_eq!(s[1].get("Endpoint").unwrap(), c.endpoint.as_str());
-        }
-    }
-}
+mod tests;

@@ -105,6 +105,23 @@ codes! {
     ResetInvalid "reset_invalid",
     /// The account has a second factor of that kind already.
     FactorExists "factor_exists",
+    /// A passkey's answer that is not right: another account's or host's, a challenge that was used
+    /// or has expired, a wrong signature.
+    PasskeyInvalid "passkey_invalid",
+    /// The account has as many passkeys as it may have.
+    PasskeyLimit "passkey_limit",
+    /// A passkey's name of the wrong form.
+    PasskeyName "passkey_name",
+    /// An owner has to set up a second factor before anything else.
+    SecondFactorRequired "second_factor_required",
+    /// A change after which an owner would have no second factor.
+    LastFactor "last_factor",
+    /// A mail address of the wrong form.
+    MailAddressMalformed "mail_address_malformed",
+    /// A link that verifies a mail address, which was used, has expired or never existed.
+    MailLinkInvalid "mail_link_invalid",
+    /// This installation sends no mail, or its mail server does not take it.
+    MailUnavailable "mail_unavailable",
     /// A change after which the installation would have no owner.
     LastOwner "last_owner",
     /// An operator's name of the wrong form.

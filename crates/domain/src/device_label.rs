@@ -71,13 +71,18 @@ impl DeviceLabel {
         self.0.to_lowercase()
     }
 
-    /// Returns a file name for the downloaded configuration that WireGuard's
-    /// programs accept as an interface name: 1 to 15 of `a-zA-Z0-9_=+.-`
-    /// (`wg-quick(8)`).
-    pub fn file_stem(&self) -> String {
-        let mut out = String::with_capacity(15);
+    /// Returns a name for the downloaded configuration, without its `.conf`: up to 11
+    /// characters of the label, a hyphen, and `host`, the last number of the device's
+    /// address. Two devices of a tenant have two numbers, so their names differ however
+    /// alike their labels are. Every official program takes it as a tunnel's name: it is 1
+    /// to 15 of `a-z0-9-` (`wg-quick(8)`, Android: 1 to 15 of `a-zA-Z0-9_=+.-`), and none
+    /// that Windows or the kernel reserves, as those have no number behind a hyphen.
+    pub fn file_stem(&self, host: u8) -> String {
+        /// The characters that an interface's name has room for before `-254`.
+        const MAX: usize = 11;
+        let mut out = String::with_capacity(MAX + 4);
         for c in self.0.chars() {
-            if out.len() == 15 {
+            if out.len() == MAX {
                 break;
             }
             if c.is_ascii_alphanumeric() {
@@ -87,11 +92,8 @@ impl DeviceLabel {
             }
         }
         let out = out.trim_end_matches('-');
-        if out.is_empty() {
-            "device".to_owned()
-        } else {
-            out.to_owned()
-        }
+        let out = if out.is_empty() { "device" } else { out };
+        format!("{out}-{host}")
     }
 }
 
@@ -193,22 +195,51 @@ mod tests {
     #[test]
     fn a_file_stem_is_an_interface_name() {
         for (label, stem) in [
-            ("My phone", "my-phone"),
-            ("书房", "device"),
-            ("A very long label indeed", "a-very-long-lab"),
-            ("--x--", "x"),
+            ("My phone", "my-phone-7"),
+            ("书房", "device-7"),
+            ("A very long label indeed", "a-very-long-7"),
+            ("--x--", "x-7"),
+            ("con", "con-7"),
+            ("..", "device-7"),
         ] {
-            assert_eq!(DeviceLabel::parse(label).unwrap().file_stem(), stem);
+            assert_eq!(DeviceLabel::parse(label).unwrap().file_stem(7), stem);
         }
+        // 63 letters of which none is in an interface's name.
+        let arabic = DeviceLabel::parse(
+            &"هاتف المكتب ".repeat(6)[..]
+                .chars()
+                .take(63)
+                .collect::<String>(),
+        );
+        assert_eq!(arabic.unwrap().file_stem(254), "device-254");
+    }
+
+    /// Names that Windows keeps for devices, whatever their case and what follows a dot.
+    fn is_reserved_by_windows(stem: &str) -> bool {
+        let first = stem.split('.').next().unwrap_or_default().to_lowercase();
+        let numbered = |kind| {
+            let number = first.strip_prefix(kind);
+            number.is_some_and(|n| n.len() == 1 && n.bytes().all(|c| c.is_ascii_digit()))
+        };
+        ["con", "prn", "aux", "nul"].contains(&&*first) || numbered("com") || numbered("lpt")
     }
 
     proptest! {
         #[test]
-        fn a_file_stem_is_accepted_by_wg_quick(s in "\\PC{1,64}") {
+        fn a_file_stem_is_accepted_by_every_program(s in "\\PC{1,64}", host in 2u8..=254) {
             if let Ok(l) = DeviceLabel::parse(&s) {
-                let stem = l.file_stem();
+                let stem = l.file_stem(host);
                 prop_assert!((1..=15).contains(&stem.len()));
-                prop_assert!(stem.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-'));
+                prop_assert!(stem.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-'));
+                prop_assert!(!stem.starts_with('-'));
+                prop_assert!(!is_reserved_by_windows(&stem));
+            }
+        }
+
+        #[test]
+        fn two_hosts_have_two_file_stems(a in "\\PC{1,64}", b in "\\PC{1,64}", m in 2u8..=254, n in 2u8..=254) {
+            if let (Ok(a), Ok(b)) = (DeviceLabel::parse(&a), DeviceLabel::parse(&b)) {
+                prop_assert_eq!(a.file_stem(m) == b.file_stem(n), a.file_stem(0) == b.file_stem(0) && m == n);
             }
         }
     }

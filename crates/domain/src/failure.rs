@@ -52,6 +52,8 @@ pub enum Field {
     Lifetime,
     /// The operator's note on an invitation.
     Note,
+    /// A mail address.
+    Mail,
 }
 
 /// Why a request failed.

@@ -13,7 +13,9 @@ pub mod device_label;
 pub mod durations;
 pub mod failure;
 pub mod id;
+pub mod ipv6;
 pub mod key;
+pub mod mail;
 pub mod marks;
 pub mod message;
 pub mod node;
@@ -23,6 +25,7 @@ pub mod plan;
 pub mod policy;
 pub mod quota;
 pub mod resources;
+mod routed;
 pub mod scope;
 pub mod secret;
 pub mod sign_up;
@@ -35,24 +38,27 @@ pub mod traffic;
 pub mod view;
 pub mod wgconf;
 
-pub use client_config::{ClientConfig, Routing};
+pub use client_config::{ClientConfig, ClientIpv6, Routing, TunnelOptions};
 pub use clock::{Clock, SystemClock};
 pub use code::{ErrorCode, is_code};
 pub use device_label::DeviceLabel;
 pub use durations::{DurationFigures, Durations};
 pub use failure::{Failure, Field};
 pub use id::{DeviceId, InvitationId, NodeId, TenantId};
+pub use ipv6::{Ipv6Prefix, Ipv6Subnet, NoUniqueLocal};
 pub use key::{PresharedKey, PrivateKey, PublicKey};
+pub use mail::{MailAddress, MailContent, MailLink, MailState};
 pub use message::Message;
 pub use node::{MoveReason, NodeHost, NodeName, NodeStanding};
 #[cfg(not(target_arch = "wasm32"))]
 pub use period::{Period, PeriodRule};
 pub use plan::{AtLimit, Plan};
 pub use policy::FilterPolicy;
-pub use quota::QuotaState;
+pub use quota::{QuotaState, WARNING_PERCENT};
 pub use resources::ResourceLimits;
 pub use scope::{
-    Access, OperatorPermission, OperatorRole, OperatorScope, OwnerScope, SupportScope, TenantScope,
+    Access, OperatorPermission, OperatorRole, OperatorScope, OwnerScope, SupportScope,
+    TenantHolderScope, TenantPermission, TenantReadScope, TenantScope,
 };
 pub use secret::Secret;
 pub use sign_up::{Invitation, InvitationState, InvitationTerms, SignUpMode};

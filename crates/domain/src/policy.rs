@@ -28,6 +28,12 @@ impl FilterPolicy {
     /// Every policy, in the order of the menu.
     pub const ALL: [FilterPolicy; 4] = [Self::Standard, Self::Strict, Self::Family, Self::Off];
 
+    /// Returns whether a device with this policy reaches no other resolver: what it asks
+    /// elsewhere is answered by its tenant's AdGuard Home, or refused.
+    pub const fn is_lock(self) -> bool {
+        matches!(self, Self::Strict | Self::Family)
+    }
+
     /// Returns the value used in forms and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {

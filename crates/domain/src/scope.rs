@@ -6,39 +6,21 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
 
-/// Permission to act for one tenant. Every tenant call of `control` and
-/// `store` takes one, so a call without a checked session does not compile.
+/// Permission to read what a tenant sees of its network. No call with it changes anything,
+/// and none returns a secret.
 ///
 /// Invariant: `control` issues a scope only for a session that it has checked,
 /// for a sign-in ticket that was redeemed, or to an operator. It cannot be
 /// deserialised.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TenantScope {
+pub struct TenantReadScope {
     tenant: TenantId,
     name: TenantName,
     actor: String,
     origin: String,
 }
 
-impl TenantScope {
-    /// Issues a permission. The caller must have checked that `actor` (a tenant's
-    /// name, or `operator:<name>`) may act for this tenant on this host.
-    pub fn issue(tenant: TenantId, name: TenantName, actor: impl Into<String>) -> Self {
-        Self {
-            tenant,
-            name,
-            actor: actor.into(),
-            origin: String::new(),
-        }
-    }
-
-    /// Says where the request came from, for the audit log: a prefix of its address.
-    #[must_use]
-    pub fn with_origin(mut self, origin: impl Into<String>) -> Self {
-        self.origin = origin.into();
-        self
-    }
-
+impl TenantReadScope {
     /// Returns where the request came from; empty where that is nowhere.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -57,6 +39,147 @@ impl TenantScope {
     /// Returns the actor as the audit log records it.
     pub fn actor(&self) -> &str {
         &self.actor
+    }
+}
+
+/// Permission to act for one tenant: what it has, it may also change. Every tenant call
+/// of `control` and `store` that changes something takes one, so a call without a checked
+/// session does not compile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantScope(TenantReadScope);
+
+impl TenantScope {
+    /// Issues a permission. The caller must have checked that `actor` (a tenant's
+    /// name, or `operator:<name>`) may act for this tenant on this host.
+    pub fn issue(tenant: TenantId, name: TenantName, actor: impl Into<String>) -> Self {
+        Self(TenantReadScope {
+            tenant,
+            name,
+            actor: actor.into(),
+            origin: String::new(),
+        })
+    }
+
+    /// Says where the request came from, for the audit log: a prefix of its address.
+    #[must_use]
+    pub fn with_origin(mut self, origin: impl Into<String>) -> Self {
+        self.0.origin = origin.into();
+        self
+    }
+}
+
+impl Deref for TenantScope {
+    type Target = TenantReadScope;
+
+    fn deref(&self) -> &TenantReadScope {
+        &self.0
+    }
+}
+
+/// Permission of the tenant itself: to read its devices' keys, to sign on to its AdGuard
+/// Home, to change or delete its account. No operator holds one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantHolderScope(TenantScope);
+
+impl TenantHolderScope {
+    /// Issues the permission of a tenant for itself. The caller must have checked that it is
+    /// the tenant who asks.
+    pub fn issue(tenant: TenantId, name: TenantName) -> Self {
+        let actor = name.to_string();
+        Self(TenantScope::issue(tenant, name, actor))
+    }
+
+    /// Names another actor for the audit log, e.g. a client of the tenant's.
+    #[must_use]
+    pub fn with_actor(mut self, actor: impl Into<String>) -> Self {
+        self.0.0.actor = actor.into();
+        self
+    }
+
+    /// Says where the request came from, for the audit log: a prefix of its address.
+    #[must_use]
+    pub fn with_origin(self, origin: impl Into<String>) -> Self {
+        Self(self.0.with_origin(origin))
+    }
+}
+
+impl Deref for TenantHolderScope {
+    type Target = TenantScope;
+
+    fn deref(&self) -> &TenantScope {
+        &self.0
+    }
+}
+
+/// The permission of a request for a tenant, by who asks. As a [`TenantReadScope`] it is
+/// there for each; what needs more is asked of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantPermission {
+    /// An operator who looks in and changes nothing.
+    Look(TenantReadScope),
+    /// An operator who may also change things.
+    Change(TenantScope),
+    /// The tenant itself.
+    Holder(TenantHolderScope),
+}
+
+impl TenantPermission {
+    /// Takes the permission to change anything away.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        match self {
+            Self::Look(scope) => Self::Look(scope),
+            Self::Change(scope) => Self::Look(scope.0),
+            Self::Holder(scope) => Self::Look(scope.0.0),
+        }
+    }
+
+    /// Says where the request came from, for the audit log: a prefix of its address.
+    #[must_use]
+    pub fn with_origin(self, origin: impl Into<String>) -> Self {
+        match self {
+            Self::Look(mut scope) => {
+                scope.origin = origin.into();
+                Self::Look(scope)
+            }
+            Self::Change(scope) => Self::Change(scope.with_origin(origin)),
+            Self::Holder(scope) => Self::Holder(scope.with_origin(origin)),
+        }
+    }
+
+    /// Returns the permission to change what the tenant has.
+    ///
+    /// # Errors
+    /// `NotPermitted` for an operator who only looks in.
+    pub fn change(&self) -> Result<&TenantScope, Failure> {
+        match self {
+            Self::Holder(holder) => Ok(holder),
+            Self::Change(scope) => Ok(scope),
+            Self::Look(_) => Err(refused(Message::LookReadOnly)),
+        }
+    }
+
+    /// Returns the tenant's own permission.
+    ///
+    /// # Errors
+    /// `NotPermitted` for an operator.
+    pub fn holder(&self) -> Result<&TenantHolderScope, Failure> {
+        match self {
+            Self::Holder(holder) => Ok(holder),
+            Self::Change(_) | Self::Look(_) => Err(refused(Message::LookHolderOnly)),
+        }
+    }
+}
+
+impl Deref for TenantPermission {
+    type Target = TenantReadScope;
+
+    fn deref(&self) -> &TenantReadScope {
+        match self {
+            Self::Look(scope) => scope,
+            Self::Change(scope) => scope,
+            Self::Holder(scope) => scope,
+        }
     }
 }
 
@@ -263,6 +386,23 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_looks_in_lends_no_more_than_it_has() {
+        let name = TenantName::parse("lina").unwrap();
+        let holder = TenantHolderScope::issue(TenantId(1), name.clone());
+        let operator = TenantScope::issue(TenantId(1), name, "operator:ada");
+        let may = |p: &TenantPermission| (p.change().is_ok(), p.holder().is_ok());
+        let own = TenantPermission::Holder(holder).with_origin("192.0.2.7");
+        assert_eq!(may(&own), (true, true));
+        assert_eq!((own.actor(), own.origin()), ("lina", "192.0.2.7"));
+        let change = TenantPermission::Change(operator);
+        assert_eq!(may(&change), (true, false));
+        let look = change.read_only().with_origin("192.0.2.8");
+        assert_eq!(may(&look), (false, false));
+        assert_eq!((look.actor(), look.origin()), ("operator:ada", "192.0.2.8"));
+        assert_eq!(look.change().unwrap_err().code, ErrorCode::NotPermitted);
+    }
 
     #[test]
     fn a_role_lends_what_is_below_it() {

@@ -155,6 +155,13 @@ impl AddressPlan {
         offset(self.tunnels, (u32::from(slot.get()) << 8) + u32::from(host))
     }
 
+    /// Returns the slot whose subnet has the address.
+    pub fn slot_of(&self, address: Ipv4Addr) -> Option<Slot> {
+        let offset = u32::from(address).wrapping_sub(u32::from(self.tunnels.network()));
+        let slot = Slot::new(u16::try_from(offset >> 8).ok()?);
+        slot.filter(|_| self.tunnels.contains(&address))
+    }
+
     /// Returns the bridge's own address, the containers' gateway.
     pub fn bridge(&self) -> Ipv4Addr {
         offset(self.containers, 1)
@@ -222,6 +229,8 @@ mod tests {
             assert_ne!(plan.container(s), plan.containers.broadcast());
             assert!((51_800..=52_800).contains(&s.listen_port()));
             assert!(plan.subnet(s).contains(&plan.device(s, 254)));
+            assert_eq!(plan.slot_of(plan.device(s, 254)), Some(s));
+            assert_eq!(plan.slot_of(plan.container(s)), None);
             assert_eq!(Slot::of_interface(&s.interface()), Some(s));
             assert_eq!(Slot::of_port(s.listen_port()), Some(s));
             assert!(seen.0.insert(plan.subnet(s)));

@@ -160,6 +160,10 @@ impl TenantName {
     /// The most characters; with `-dns` the name still fits a DNS label (63).
     pub const MAX: usize = 32;
 
+    /// The suffix of the name of a tenant's endpoint. A new tenant's name does not end so; an
+    /// older one's may.
+    pub const ENDPOINT_SUFFIX: &str = "-vpn";
+
     /// The prefix of the names of AdGuard Home containers.
     pub const CONTAINER_PREFIX: &str = "adguard_user_";
     /// The prefix of the names of tenants' folders.

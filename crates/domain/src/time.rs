@@ -88,6 +88,16 @@ impl Timestamp {
         }
     }
 
+    /// Returns the time in UTC as RFC 3339 writes it, with milliseconds:
+    /// `2026-11-28T03:40:00.000Z`.
+    pub fn rfc_3339(self) -> String {
+        let (t, millis) = (self.utc(), self.0.rem_euclid(1_000));
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{millis:03}Z",
+            t.year, t.month, t.day, t.hour, t.minute, t.second
+        )
+    }
+
     /// Reads a date, which is its first moment, or a time in UTC as RFC 3339 writes it with
     /// a Z: `2026-11-27` or `2026-11-27T20:15:00Z`, with or without milliseconds.
     pub fn parse_utc(text: &str) -> Option<Self> {

@@ -2,16 +2,21 @@
 //! can be serialised into a page as they are.
 
 mod account;
+mod checks;
+mod mail;
 mod nodes;
 mod operators;
 
-pub use account::{ActivityRow, SecurityView, SessionKind, SessionRow};
+pub use account::{ActivityRow, PasskeyRow, SecurityView, SessionKind, SessionRow};
+pub use checks::{CheckRow, CheckState, ChecksView};
+pub use mail::{MailRow, MailView};
 pub use nodes::{MoveRow, NodeFigures, NodeProblem, NodeRow, NodesView, WorkersAllowed};
 pub use operators::{OperatorInvitation, OperatorRow, OperatorsView};
 
 use crate::{
-    client_config::Routing,
+    client_config::{Routing, TunnelOptions},
     code::ErrorCode,
+    device_label::DeviceLabel,
     id::{DeviceId, InvitationId, TenantId},
     message::Message,
     plan::{AtLimit, Plan},
@@ -37,6 +42,9 @@ pub struct DeviceView {
     pub label: String,
     /// The address inside the tunnel.
     pub address: String,
+    /// The same of IPv6, if tunnels have it.
+    #[serde(default)]
+    pub ipv6: Option<String>,
     /// The public key in base64.
     pub public_key: String,
     /// The DNS filtering policy.
@@ -45,6 +53,8 @@ pub struct DeviceView {
     pub mesh: bool,
     /// The traffic it sends through the tunnel.
     pub routing: Routing,
+    /// What else its configuration says.
+    pub options: TunnelOptions,
     /// The time it was added.
     pub created_at: Timestamp,
     /// The time of the last handshake, if there was one.
@@ -59,6 +69,16 @@ pub struct DeviceView {
     pub down_bps: u64,
     /// Current bits per second from the device.
     pub up_bps: u64,
+}
+
+impl DeviceView {
+    /// Returns the name of its configuration file, without the `.conf`, which no other
+    /// device of the tenant has.
+    pub fn file_stem(&self) -> String {
+        let host = self.address.rsplit('.').next();
+        let host = host.and_then(|host| host.parse().ok());
+        DeviceLabel::stored(&self.label).file_stem(host.unwrap_or_default())
+    }
 }
 
 /// A device in a list. It has only the fields that lists show, because every

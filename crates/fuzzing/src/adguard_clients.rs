@@ -9,7 +9,7 @@
 use crate::bytes::Bytes;
 use adguard::{
     clients::{self, Change, assign_names, our_clients, plan},
-    policy::Object,
+    policy::{LOCK_TAG, Object, policy_of},
     responses,
 };
 use domain::FilterPolicy;
@@ -31,8 +31,11 @@ pub(crate) fn run(data: &[u8]) {
         return;
     };
     let wanted = wanted(&mut Bytes::new(head), &home);
-    let _ = (our_clients(&home), assign_names(&home, &wanted));
-    for change in plan(&home, &wanted) {
+    let _ = (
+        our_clients(&home, |c| policy_of(c, true)),
+        assign_names(&home, &wanted),
+    );
+    for change in plan(&home, &wanted, true) {
         preserves_settings(&home, &change);
     }
     if home.iter().all(is_possible) {
@@ -63,7 +66,7 @@ fn wanted(bytes: &mut Bytes<'_>, home: &[Object]) -> BTreeMap<String, DnsClient>
     wanted
 }
 
-/// Checks that a change touches only names, ids and switches.
+/// Checks that a change touches only names, ids, switches and the tag of a lock.
 fn preserves_settings(home: &[Object], change: &Change) {
     const OURS: [&str; 9] = [
         "name",
@@ -80,15 +83,27 @@ fn preserves_settings(home: &[Object], change: &Change) {
         return;
     };
     let rest = |o: &Object| -> BTreeMap<String, Value> {
-        let foreign =
-            |(k, _): &(&String, &Value)| !OURS.contains(&k.as_str()) && *k != "blocked_services";
+        let foreign = |(k, _): &(&String, &Value)| {
+            !OURS.contains(&k.as_str()) && *k != "blocked_services" && *k != "tags"
+        };
         o.iter()
             .filter(foreign)
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect()
     };
-    let found = home.iter().any(|c| rest(c) == rest(data));
+    let found = home
+        .iter()
+        .any(|c| rest(c) == rest(data) && own_tags(c) == own_tags(data));
     assert!(found, "a setting of the tenant's own was changed: {data:?}");
+}
+
+/// Returns a client's tags but for the one of a lock.
+fn own_tags(client: &Object) -> Vec<&Value> {
+    let tags = client.get("tags").and_then(Value::as_array);
+    tags.into_iter()
+        .flatten()
+        .filter(|tag| tag.as_str() != Some(LOCK_TAG))
+        .collect()
 }
 
 fn ids(client: &Object) -> Vec<&str> {
@@ -141,18 +156,21 @@ fn converges(mut home: Vec<Object>, wanted: &BTreeMap<String, DnsClient>) {
     };
     let before = own(&home);
     for _ in 0..4 {
-        let changes = plan(&home, wanted);
+        let changes = plan(&home, wanted, true);
         if changes.is_empty() {
             break;
         }
         changes.iter().for_each(|c| apply(&mut home, c));
     }
     assert!(
-        plan(&home, wanted).is_empty(),
+        plan(&home, wanted, true).is_empty(),
         "the plan never ends: {home:?}"
     );
     assert_eq!(own(&home), before, "an id of the tenant's own is gone");
-    let (clients, names) = (our_clients(&home), assign_names(&home, wanted));
+    let (clients, names) = (
+        our_clients(&home, |c| policy_of(c, true)),
+        assign_names(&home, wanted),
+    );
     assert!(clients.keys().eq(wanted.keys()));
     for (id, client) in wanted {
         assert_eq!(clients[id].addresses, [client.address].into());

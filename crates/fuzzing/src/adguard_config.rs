@@ -49,7 +49,7 @@ pub(crate) fn run(data: &[u8]) {
         policy: bytes.pick(&FilterPolicy::ALL),
     };
     let clients = [("mn-1".to_owned(), client.clone())].into();
-    let text = config::render(&settings, &lists, &dns, &clients);
+    let text = config::render(&settings, &lists, &dns, &clients, true);
 
     let yaml = |c: char| matches!(c, '\n' | ' '..='~' | '\u{10000}'..);
     assert!(text.chars().all(yaml), "YAML reads it differently: {text}");

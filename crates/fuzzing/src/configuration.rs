@@ -62,7 +62,7 @@ fn accepted(config: &Config) {
         read(&shown, false).unwrap_or_else(|e| panic!("refused the second time: {e}\n{shown}"));
     // A PostgreSQL address is shown without its password, and differs.
     assert_eq!(again.to_toml(), shown);
-    let plan = config.addresses;
+    let plan = config.addresses.plan;
     for slot in [Slot::FIRST, Slot::LAST] {
         assert!(plan.tunnels.contains(&plan.subnet(slot)));
         assert!(plan.subnet(slot).contains(&plan.device(slot, 254)));

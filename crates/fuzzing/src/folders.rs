@@ -45,6 +45,7 @@ pub(crate) fn run(data: &[u8]) {
     let root = root.expect("a folder for the test");
     let disk = DiskFolders::new(NodeSettings {
         addresses: AddressPlan::default(),
+        ipv6: true,
         root: root.path().to_owned(),
         dns_memory_bytes: 0,
         dns_cpu_thousandths: 0,

@@ -57,7 +57,11 @@ pub(crate) fn run(data: &[u8]) {
             put(name, pair.next().unwrap_or_default());
         }
     }
-    let clean = block_on(filter_answer(answer, &Uri::from_static("/")));
+    let clean = block_on(filter_answer(
+        answer,
+        &Uri::from_static("/"),
+        "https://lina.example.org/",
+    ));
     let headers = clean.headers();
     assert!(
         FORBIDDEN.iter().all(|n| !headers.contains_key(*n)),

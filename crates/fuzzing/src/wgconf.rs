@@ -7,7 +7,7 @@
 use crate::bytes::Bytes;
 use domain::{
     AddressPlan, ClientConfig, DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey,
-    PublicKey, Routing, Secret, Slot, TenantName,
+    PublicKey, Routing, Secret, Slot, TenantName, TunnelOptions,
     wgconf::{self, Section},
 };
 use protocol::{DeviceSpec, TenantSpec};
@@ -49,6 +49,11 @@ fn client(bytes: &mut Bytes<'_>) {
         preshared_key: PresharedKey::from_random(bytes.key()),
         endpoint: format!("[2001:db8::{:x}]:{}", bytes.byte(), slot.listen_port()),
         routing: bytes.pick(&Routing::ALL),
+        options: TunnelOptions {
+            small_packets: bytes.flag(),
+            ipv4_only: bytes.flag(),
+        },
+        ipv6: None,
     };
     let read = wgconf::parse(&config.render()).expect("a rendered configuration is read");
     let [interface, peer] = read.as_slice() else {
@@ -68,8 +73,9 @@ fn client(bytes: &mut Bytes<'_>) {
         PresharedKey::parse(&of(peer, "PresharedKey")),
         Ok(config.preshared_key.clone())
     );
-    assert_eq!(of(interface, "Address"), format!("{}/32", config.address));
-    assert_eq!(of(interface, "DNS"), config.gateway.to_string());
+    assert_eq!(of(interface, "Address"), config.addresses());
+    assert_eq!(of(interface, "DNS"), config.resolvers());
+    assert_eq!(interface.get("MTU").is_some(), config.options.small_packets);
     assert_eq!(of(peer, "AllowedIPs"), config.allowed_ips());
     assert_eq!(of(peer, "Endpoint"), config.endpoint);
 }
@@ -100,6 +106,7 @@ pub(crate) fn tenant(bytes: &mut Bytes<'_>, name: &str) -> TenantSpec {
         dns_password: Secret::new("x"),
         dns_password_hash: "x".to_owned(),
         limits: protocol::TenantLimits::default(),
+        ipv6: None,
         devices,
     }
 }

@@ -66,6 +66,10 @@ pub enum DriftKind {
     DnsConfDamaged,
     /// AdGuard Home refused our password: its container ran with another one.
     DnsPasswordChanged,
+    /// AdGuard's look-up service cannot be reached: for locked devices lists alone decide.
+    LookupsAway,
+    /// It can be reached again.
+    LookupsBack,
 }
 
 impl DriftKind {
@@ -94,6 +98,8 @@ impl DriftKind {
             Self::ListsDamaged => "lists_damaged",
             Self::DnsConfDamaged => "dns_conf_damaged",
             Self::DnsPasswordChanged => "dns_password_changed",
+            Self::LookupsAway => "lookups_away",
+            Self::LookupsBack => "lookups_back",
         }
     }
 
@@ -144,6 +150,8 @@ impl DriftKind {
             Self::ListsDamaged => Message::DriftListsDamaged { name },
             Self::DnsConfDamaged => Message::DriftDnsConfDamaged { name },
             Self::DnsPasswordChanged => Message::DriftDnsPasswordChanged { name },
+            Self::LookupsAway => Message::DriftLookupsAway { name },
+            Self::LookupsBack => Message::DriftLookupsBack { name },
         }
     }
 }
@@ -286,7 +294,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// The codes of the events that concern a tenant.
-    pub const TENANT_CODES: [&str; 39] = [
+    pub const TENANT_CODES: [&str; 41] = [
         "drift.interface_gone",
         "drift.key_changed",
         "drift.port_changed",
@@ -307,6 +315,8 @@ impl EventKind {
         "drift.lists_damaged",
         "drift.dns_conf_damaged",
         "drift.dns_password_changed",
+        "drift.lookups_away",
+        "drift.lookups_back",
         "disk.trimmed",
         "disk.full",
         "disk.held",

@@ -2,8 +2,8 @@
 
 use crate::exposed;
 use domain::{
-    DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
-    TenantName,
+    DeviceId, DeviceLabel, FilterPolicy, Ipv6Subnet, PresharedKey, PrivateKey, PublicKey, Secret,
+    Slot, TenantName,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::Ipv4Addr};
@@ -35,6 +35,10 @@ pub struct TenantSpec {
     /// no limits.
     #[serde(default)]
     pub limits: TenantLimits,
+    /// Its network of IPv6. A node of an older version gives its devices none, and drops
+    /// what they send over IPv6; a spec of an older control plane has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Subnet>,
     /// The devices, by their id in the database.
     pub devices: BTreeMap<DeviceId, DeviceSpec>,
 }

@@ -56,6 +56,8 @@ fn all() -> Vec<EventKind> {
         DriftKind::ListsDamaged,
         DriftKind::DnsConfDamaged,
         DriftKind::DnsPasswordChanged,
+        DriftKind::LookupsAway,
+        DriftKind::LookupsBack,
     ];
     let parts = [PartKind::Firewall, PartKind::Tunnel, PartKind::Dns];
     let parts = parts.into_iter().flat_map(|part| {

@@ -55,6 +55,7 @@ fn tenant(
             },
             stopped: !suspended,
         },
+        ipv6: None,
         devices,
     }
 }

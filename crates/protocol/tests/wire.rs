@@ -21,6 +21,7 @@ fn tenant(slot: Slot, version: u8) -> TenantSpec {
         dns_password: Secret::new(format!("password {version}")),
         dns_password_hash: "$2b$04$abcdefghijklmnopqrstuv".to_owned(),
         limits: TenantLimits::default(),
+        ipv6: None,
         devices: BTreeMap::new(),
     }
 }

@@ -6,15 +6,21 @@ use crate::spec::{
     PeerSpec,
 };
 use domain::{
-    Secret,
+    Ipv6Subnet, Secret,
     marks::{DNS_USER, INTERFACE_ALIAS_PREFIX},
 };
-use ipnet::Ipv4Net;
-use protocol::{SpeedLimits, TenantSpec};
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use ipnet::{Ipv4Net, Ipv6Net};
+use protocol::{DeviceSpec, SpeedLimits, TenantSpec};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 /// What the engine derives from a [`TenantSpec`].
 pub trait TenantSpecExt {
+    /// Returns its network of IPv6, if its tunnel on this node has one.
+    fn subnet6(&self, s: &NodeSettings) -> Option<Ipv6Subnet>;
+
     /// Returns the owner mark on this tenant's interface.
     fn owner(&self) -> String;
 
@@ -42,16 +48,22 @@ pub trait TenantSpecExt {
 }
 
 impl TenantSpecExt for TenantSpec {
+    fn subnet6(&self, s: &NodeSettings) -> Option<Ipv6Subnet> {
+        self.ipv6.filter(|_| s.ipv6)
+    }
+
     fn owner(&self) -> String {
         format!("{INTERFACE_ALIAS_PREFIX}{}", self.name)
     }
 
     fn interface(&self, s: &NodeSettings) -> InterfaceSpec {
         let gateway = s.addresses.gateway(self.slot);
+        let subnet6 = self.subnet6(s);
         let peers = self.devices.values().map(|d| {
             let peer = PeerSpec {
                 preshared_key: d.preshared_key.clone(),
                 address: d.address,
+                address6: subnet6.map(|net| net.device(d.address)),
             };
             (d.public_key, peer)
         });
@@ -60,18 +72,33 @@ impl TenantSpecExt for TenantSpec {
             owner: self.owner(),
             private_key: self.private_key.clone(),
             address: Ipv4Net::new_assert(gateway, s.addresses.subnet(self.slot).prefix_len()),
+            address6: subnet6.map(|net| Ipv6Net::new_assert(net.gateway(), Ipv6Subnet::LENGTH)),
             peers: peers.collect(),
         }
     }
 
     fn firewall(&self, s: &NodeSettings, dns: Option<Ipv4Addr>) -> FirewallTenant {
-        let mesh = self.devices.values().filter(|d| d.mesh);
+        let of = |is_meant: fn(&DeviceSpec) -> bool| -> BTreeSet<Ipv4Addr> {
+            let devices = self.devices.values().filter(|d| is_meant(d));
+            devices.map(|d| d.address).collect()
+        };
+        let (mesh, locked) = (of(|d| d.mesh), of(|d| d.policy.is_lock()));
+        let subnet6 = self.subnet6(s);
+        let of_ipv6 = |devices: &BTreeSet<Ipv4Addr>| {
+            let all = devices.iter();
+            let all = all.filter_map(|at| subnet6.map(|net| net.device(*at)));
+            all.collect()
+        };
         FirewallTenant {
             slot: self.slot,
             subnet: s.addresses.subnet(self.slot),
             gateway: s.addresses.gateway(self.slot),
             dns,
-            mesh: mesh.map(|d| d.address).collect(),
+            subnet6,
+            mesh6: of_ipv6(&mesh),
+            locked6: of_ipv6(&locked),
+            mesh,
+            locked,
             stopped: self.limits.stopped,
             tunnel_packets: tunnel_packets(&self.limits.speed, s.tunnel_packets),
         }
@@ -144,7 +171,11 @@ fn wg_conf(t: &TenantSpec, has_secrets: bool) -> Secret {
         if has_secrets {
             text.push_str(&format!("PresharedKey = {}\n", *d.preshared_key.expose()));
         }
-        text.push_str(&format!("AllowedIPs = {}/32\n", d.address));
+        text.push_str(&format!("AllowedIPs = {}/32", d.address));
+        if let Some(net) = t.ipv6 {
+            text.push_str(&format!(", {}/128", net.device(d.address)));
+        }
+        text.push('\n');
     }
     Secret::new(text)
 }

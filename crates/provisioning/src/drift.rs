@@ -9,7 +9,8 @@ use crate::{
     hash::content_hash,
     observed::{
         ContainerState, DnsConf, ObservedContainer, ObservedContainers, ObservedDns,
-        ObservedFirewall, ObservedFirewallTenant, ObservedFolder, ObservedInterface,
+        ObservedDnsClient, ObservedFirewall, ObservedFirewallTenant, ObservedFolder,
+        ObservedInterface,
     },
     plan::{Lane, peer_change},
     spec::{InterfaceSpec, NodeSettings},
@@ -144,6 +145,18 @@ pub fn drifts(
             {
                 add(t, clients(t, old, new).into_iter().collect());
             }
+            if let Some(t) = spec.tenants.get(slot)
+                && let Some(new) = new.filter(|n| n.lookups_away != old.lookups_away && n.running)
+            {
+                // Not back, where it is the last locked device that has gone.
+                let is_lock = |c: &ObservedDnsClient| c.policy.is_some_and(|p| p.is_lock());
+                let has_locks = new.clients.values().any(is_lock);
+                let kind = match new.lookups_away {
+                    true => Some(DriftKind::LookupsAway),
+                    false => has_locks.then_some(DriftKind::LookupsBack),
+                };
+                add(t, kind.into_iter().collect());
+            }
         }
     }
     found
@@ -178,8 +191,7 @@ fn interface(
     };
     let key = |i: &ObservedInterface| i.public_key == Some(wanted.private_key.public());
     let port = |i: &ObservedInterface| i.listen_port == wanted.slot.listen_port();
-    let address =
-        |i: &ObservedInterface| i.addresses.len() == 1 && i.addresses.contains(&wanted.address);
+    let address = |i: &ObservedInterface| i.addresses == wanted.addresses();
     let mut found = Vec::new();
     let mut check = |was: bool, is: bool, kind| {
         if was && !is {

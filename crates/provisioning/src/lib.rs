@@ -14,6 +14,7 @@ pub mod dirty_set;
 pub mod drift;
 mod error;
 pub mod hash;
+pub mod known_resolvers;
 pub mod node;
 pub mod observed;
 mod packet_rate;

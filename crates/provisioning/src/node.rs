@@ -217,6 +217,10 @@ impl Node {
         match result {
             Ok(mut spec) => {
                 self.spec_error = None;
+                if let Some(net) = spec.tenants.values().find_map(|t| t.ipv6) {
+                    let addresses = &self.settings.addresses;
+                    self.ports.connections.use_ipv6(net.prefix(), addresses);
+                }
                 if let Some(old) = &self.spec {
                     spec.keep_unreadable(old);
                     let (observed, addresses) =

@@ -5,12 +5,12 @@ use crate::{
     error::PortError,
     spec::{FirewallTenant, PacketRate},
 };
-use domain::{FilterPolicy, PresharedKey, PublicKey, Slot};
+use domain::{FilterPolicy, Ipv6Subnet, PresharedKey, PublicKey, Slot};
 use ipnet::IpNet;
 use protocol::SpeedLimits;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
@@ -76,8 +76,8 @@ pub struct ObservedInterface {
     pub public_key: Option<PublicKey>,
     /// Its UDP port.
     pub listen_port: u16,
-    /// Its IPv4 addresses with their prefixes.
-    pub addresses: BTreeSet<ipnet::Ipv4Net>,
+    /// Its addresses with their prefixes, without link-local ones of IPv6.
+    pub addresses: BTreeSet<IpNet>,
     /// Whether the link is up.
     pub up: bool,
     /// Its peers.
@@ -116,6 +116,14 @@ pub struct ObservedFirewallTenant {
     pub dns: Option<Ipv4Addr>,
     /// Mesh members listed for its interface.
     pub mesh: BTreeSet<Ipv4Addr>,
+    /// Devices listed for its interface whose policy is a lock.
+    pub locked: BTreeSet<Ipv4Addr>,
+    /// Subnets of IPv6 listed for its interface.
+    pub subnets6: BTreeSet<Ipv6Subnet>,
+    /// Mesh members of IPv6 listed for its interface.
+    pub mesh6: BTreeSet<Ipv6Addr>,
+    /// Addresses of IPv6 listed for its interface whose device's policy is a lock.
+    pub locked6: BTreeSet<Ipv6Addr>,
     /// Whether its interface is in the set of our interfaces.
     pub listed: bool,
     /// Whether its interface is in the set of those that are stopped.
@@ -132,6 +140,10 @@ impl ObservedFirewallTenant {
             gateways: [t.gateway].into(),
             dns: t.dns,
             mesh: t.mesh.clone(),
+            locked: t.locked.clone(),
+            subnets6: t.subnet6.into_iter().collect(),
+            mesh6: t.mesh6.clone(),
+            locked6: t.locked6.clone(),
             listed: true,
             stopped: t.stopped,
             tunnel_packets: Some(t.tunnel_packets),
@@ -200,6 +212,9 @@ pub struct ObservedDns {
     /// Persistent clients with an id of ours (`mn-…`), by that id. A tenant's
     /// own clients are not listed: we leave them alone.
     pub clients: BTreeMap<String, ObservedDnsClient>,
+    /// Whether lists alone decide for its locked devices, because AdGuard's look-up service
+    /// cannot be reached.
+    pub lookups_away: bool,
 }
 
 /// A persistent client of ours.

@@ -15,7 +15,7 @@ use crate::{
     spec::{ContainerSpec, DnsClient, DnsInstance, FirewallTenant, InterfaceSpec, PeerSpec},
 };
 use async_trait::async_trait;
-use domain::{PublicKey, Slot, TenantName, view::QueryCounts};
+use domain::{AddressPlan, Ipv6Prefix, PublicKey, Slot, TenantName, view::QueryCounts};
 use futures_util::stream::BoxStream;
 use ipnet::Ipv4Net;
 use protocol::{NodeSpec, PeerStatistics, SpeedLimits, TenantSpec};
@@ -146,6 +146,12 @@ pub trait Shaping: Send + Sync + 'static {
 /// to, so it must be removed before an address is given to another.
 #[async_trait]
 pub trait Connections: Send + Sync + 'static {
+    /// Says which addresses of IPv6 belong to the same devices as those of IPv4: what the
+    /// other calls say of one holds for both.
+    fn use_ipv6(&self, prefix: Ipv6Prefix, plan: &AddressPlan) {
+        let _ = (prefix, plan);
+    }
+
     /// Removes every connection that has an end in one of these networks, in either
     /// direction. Returns how many.
     async fn end(&self, networks: &BTreeSet<Ipv4Net>) -> PortResult<u64>;

@@ -5,13 +5,13 @@ pub use crate::packet_rate::PacketRate;
 
 use crate::hash::content_hash;
 use domain::{
-    AddressPlan, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot, TenantName,
-    marks::container_user,
+    AddressPlan, FilterPolicy, Ipv6Subnet, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
+    TenantName, marks::container_user,
 };
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
 };
 
@@ -20,6 +20,9 @@ use std::{
 pub struct NodeSettings {
     /// The address ranges.
     pub addresses: AddressPlan,
+    /// Whether the kernel has IPv6 at all. Without it (`ipv6.disable=1`) tunnels have IPv4
+    /// alone.
+    pub ipv6: bool,
     /// The root of the disk layout, default `/etc/maliknode`.
     pub root: PathBuf,
     /// A container's memory limit in bytes.
@@ -65,17 +68,45 @@ pub struct InterfaceSpec {
     pub private_key: PrivateKey,
     /// Gateway address with the subnet's prefix, e.g. `10.88.1.1/24`.
     pub address: Ipv4Net,
+    /// The same of IPv6, if the tunnel has it.
+    pub address6: Option<Ipv6Net>,
     /// The devices, by public key.
     pub peers: BTreeMap<PublicKey, PeerSpec>,
 }
 
-/// The peer that WireGuard should have. Its allowed IPs are `address/32`.
+impl InterfaceSpec {
+    /// Returns the addresses that the interface should have, with their prefixes.
+    pub fn addresses(&self) -> BTreeSet<IpNet> {
+        let of_ipv6 = self.address6.map(IpNet::V6);
+        [IpNet::V4(self.address)]
+            .into_iter()
+            .chain(of_ipv6)
+            .collect()
+    }
+}
+
+/// The peer that WireGuard should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerSpec {
     /// The preshared key.
     pub preshared_key: PresharedKey,
     /// The address inside the tunnel.
     pub address: Ipv4Addr,
+    /// The same of IPv6, if the tunnel has it.
+    pub address6: Option<Ipv6Addr>,
+}
+
+impl PeerSpec {
+    /// Returns the addresses inside the tunnel.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let of_ipv6 = self.address6.map(IpAddr::V6);
+        [IpAddr::V4(self.address)].into_iter().chain(of_ipv6)
+    }
+
+    /// Returns the networks that the peer may send from: its own addresses.
+    pub fn allowed_ips(&self) -> BTreeSet<IpNet> {
+        self.addresses().map(IpNet::from).collect()
+    }
 }
 
 /// A tenant's elements in the firewall.
@@ -93,6 +124,14 @@ pub struct FirewallTenant {
     pub dns: Option<Ipv4Addr>,
     /// Devices that may reach each other.
     pub mesh: BTreeSet<Ipv4Addr>,
+    /// Devices whose policy is a lock: they reach no other resolver.
+    pub locked: BTreeSet<Ipv4Addr>,
+    /// The subnet of IPv6, if the tunnel has it.
+    pub subnet6: Option<Ipv6Subnet>,
+    /// The addresses of IPv6 of the devices that may reach each other.
+    pub mesh6: BTreeSet<Ipv6Addr>,
+    /// The addresses of IPv6 of the devices whose policy is a lock.
+    pub locked6: BTreeSet<Ipv6Addr>,
     /// Whether nothing of it goes out to the internet, because its data are used up.
     pub stopped: bool,
     /// Encrypted packets per second that its devices may send together.

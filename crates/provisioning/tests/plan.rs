@@ -16,7 +16,7 @@ use provisioning::{
     },
     plan::{Step, is_ours, plan},
 };
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 use testkit::samples;
 
 /// Applies a step to a model of the machine.
@@ -79,7 +79,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                         *k,
                         ObservedPeer {
                             preshared_key: Some(p.preshared_key.clone()),
-                            allowed_ips: [IpAddr::from(p.address).into()].into(),
+                            allowed_ips: p.allowed_ips(),
                         },
                     )
                 })
@@ -90,7 +90,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                     owner: Some(i.owner.clone()),
                     public_key: Some(i.private_key.public()),
                     listen_port: i.slot.listen_port(),
-                    addresses: [i.address].into(),
+                    addresses: i.addresses(),
                     up: true,
                     peers,
                 },
@@ -104,7 +104,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                     *k,
                     ObservedPeer {
                         preshared_key: Some(p.preshared_key.clone()),
-                        allowed_ips: [IpAddr::from(p.address).into()].into(),
+                        allowed_ips: p.allowed_ips(),
                     },
                 )
             }));
@@ -143,6 +143,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                 Observation::Read(ObservedDns {
                     running: true,
                     clients: BTreeMap::new(),
+                    lookups_away: false,
                 }),
             );
         }
@@ -166,6 +167,7 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                 Observation::Read(ObservedDns {
                     running: true,
                     clients,
+                    lookups_away: false,
                 }),
             );
         }

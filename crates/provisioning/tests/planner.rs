@@ -96,7 +96,11 @@ fn any_dns(n: u16) -> impl Strategy<Value = Option<Observation<ObservedDns>>> {
                     (id, client)
                 });
                 let clients = clients.collect();
-                Some(Observation::Read(ObservedDns { running, clients }))
+                Some(Observation::Read(ObservedDns {
+                    running,
+                    clients,
+                    lookups_away: false,
+                }))
             }
         }
     })

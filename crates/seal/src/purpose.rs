@@ -25,6 +25,8 @@ pub enum Purpose {
     ApiAnswer,
     /// The secret of a second factor; its identity is the factor's id.
     FactorSecret,
+    /// The token of a link in a mail that waits; its identity is the token's hash.
+    MailToken,
     /// A fixed word, which shows whether a key file belongs to a database.
     Check,
 }
@@ -43,6 +45,7 @@ impl Purpose {
             Self::ApiKey => "api_keys.private_key",
             Self::ApiAnswer => "api_answers.answer",
             Self::FactorSecret => "factors.secret",
+            Self::MailToken => "mail_outbox.secret",
             Self::Check => "settings.seal_check",
         }
     }

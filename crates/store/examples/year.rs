@@ -55,6 +55,7 @@ async fn fill(store: &Store, tenants: u64, devices: u64) -> (Vec<TenantScope>, V
             let new = NewDevice {
                 label: DeviceLabel::parse(&format!("Device {d}")).unwrap(),
                 routing: Routing::Everything,
+                options: domain::TunnelOptions::default(),
                 policy: FilterPolicy::Standard,
                 mesh: false,
                 private_key: None,

@@ -4,6 +4,7 @@
 use crate::{
     Result, Store,
     db::{Tx, execute, fetch_all, fetch_optional},
+    mail,
 };
 use domain::{TenantId, TenantScope, Timestamp, view::AuditRow};
 
@@ -209,6 +210,7 @@ impl Store {
 
 /// Writes an entry within a transaction.
 pub(crate) async fn write(tx: &mut Tx, e: AuditEntry) -> Result<()> {
+    mail::queue_notice(tx, &e).await?;
     insert!(tx.connection(), e)
 }
 

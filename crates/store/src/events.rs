@@ -13,7 +13,7 @@ use crate::{
         execute, fetch_all,
     },
 };
-use domain::{NodeId, OperatorScope, Slot, TenantId, TenantName, TenantScope, Timestamp};
+use domain::{NodeId, OperatorScope, Slot, TenantId, TenantName, TenantReadScope, Timestamp};
 use protocol::{EventKind, MAX_DETAIL_BYTES};
 use std::collections::HashMap;
 
@@ -208,7 +208,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns the database's error.
-    pub async fn tenant_events(&self, scope: &TenantScope, limit: u32) -> Result<Vec<Event>> {
+    pub async fn tenant_events(&self, scope: &TenantReadScope, limit: u32) -> Result<Vec<Event>> {
         let tenant = scope.tenant().0;
         let rows = fetch_all!(
             self.db.reader(),
@@ -227,7 +227,7 @@ impl Store {
     /// Returns the database's error.
     pub async fn tenant_events_before(
         &self,
-        scope: &TenantScope,
+        scope: &TenantReadScope,
         before: i64,
         limit: u32,
     ) -> Result<Vec<(i64, Event)>> {

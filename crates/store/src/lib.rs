@@ -32,7 +32,10 @@ mod db;
 mod devices;
 mod events;
 mod holder;
+mod ipv6;
 mod leases;
+mod looks;
+mod mail;
 mod moves;
 mod nodes;
 mod operators;
@@ -51,9 +54,10 @@ mod tenants;
 mod tickets;
 
 pub use account::{
-    AccountRecord, ClientKind, FactorKind, FactorRecord, KnownClients, NewFactor, NewPendingSignIn,
-    NewResetLink, PasswordChange, PasswordProof, PendingSignInRecord, ResetLinkRecord,
-    SessionListing, SessionRef,
+    AccountRecord, ChallengePurpose, ChallengeRecord, ClientKind, FactorKind, FactorRecord,
+    KnownClients, NewChallenge, NewFactor, NewPasskey, NewPendingSignIn, NewResetLink,
+    PasswordChange, PasswordProof, PendingSignInRecord, ResetLinkRecord, SessionListing,
+    SessionRef,
 };
 pub use api::{
     AnswerKey, Claim, CredentialKind, CredentialRecord, NewCredential, Revision, Rotation,
@@ -79,10 +83,15 @@ pub use devices::{
 pub use events::{Event, NewEvent};
 pub use holder::{OperatorId, TicketHolder};
 pub use leases::LeaseEpoch;
+pub use looks::{LookRecord, NewLook};
+pub use mail::{
+    ClaimedMail, MailCounts, MailSettings, MailTry, NewMail, NewMailAddress, PendingMailAddress,
+};
 pub use moves::{Evacuation, MoveRecord, NewMove, Switch};
 pub use nodes::{
-    AuthorityPem, CertificateRecord, EndpointHost, JoiningNode, LOCAL_NODE, NewJoinToken,
-    NodeChange, NodeRecord, NodeTerms,
+    AuthorityPem, CertificateRecord, EndpointHost, JoiningNode, LOCAL_NODE, NameCounts,
+    NamedTenant, NamingNode, NamingPlace, NewJoinToken, NodeChange, NodeRecord, NodeTerms,
+    PendingName,
 };
 pub use operators::{
     ChangedBy, InvitationRecord, NewOperatorLink, OperatorLinkRecord, OperatorRecord,
@@ -94,7 +103,7 @@ pub use quota::{PeriodUse, QuotaChange, QuotaUse};
 pub use reseal::Resealed;
 pub use sessions::{ClientDescription, SessionDetails, SessionKey, Sessions};
 pub use sign_up::MAX_RESERVED_NAMES;
-pub use statistics::{Recorded, StatSample};
+pub use statistics::{FirstHandshakes, Recorded, StatSample, WaitingDevice};
 pub use tenants::{
     NewTenant, Placement, TenantChange, TenantListing, TenantRecord, TenantState, TenantTerms,
 };
@@ -118,6 +127,8 @@ pub struct Store {
     peer_index: Arc<Mutex<statistics::PeerIndex>>,
     /// How many attempts were counted, which decides when old ones are removed.
     attempts_counted: Arc<AtomicU64>,
+    /// The prefix of IPv6 inside tunnels, once it was read.
+    ipv6_prefix: Arc<Mutex<Option<domain::Ipv6Prefix>>>,
 }
 
 /// Blocks writers until it is dropped; see [`Store::lock_writes_for_test`].
@@ -182,6 +193,7 @@ impl Store {
             sealer,
             peer_index: Arc::default(),
             attempts_counted: Arc::default(),
+            ipv6_prefix: Arc::default(),
         };
         store.check_key().await?;
         Ok(store)

@@ -87,7 +87,7 @@ fn entry(by: ChangedBy<'_>, action: &str, name: &str) -> AuditEntry {
 
 /// Lets changes of operators queue, so that a count of owners holds until it is committed.
 /// SQLite's transactions queue anyway.
-async fn lock(tx: &mut Tx) -> Result<()> {
+pub(crate) async fn lock(tx: &mut Tx) -> Result<()> {
     if let Either::Postgres(c) = tx.connection() {
         let sql = "LOCK TABLE operators IN SHARE ROW EXCLUSIVE MODE";
         sqlx::query(sql).execute(c).await?;

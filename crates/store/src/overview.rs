@@ -10,7 +10,7 @@ use crate::{
     statistics::{decode_counters, month_bytes},
     tenants::{TenantRecord, UserRow, user_columns},
 };
-use domain::{TenantScope, Timestamp};
+use domain::{TenantReadScope, Timestamp};
 
 /// The data of a tenant's dashboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,11 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if the tenant was deleted.
-    pub async fn overview(&self, scope: &TenantScope, month_start: Timestamp) -> Result<Overview> {
+    pub async fn overview(
+        &self,
+        scope: &TenantReadScope,
+        month_start: Timestamp,
+    ) -> Result<Overview> {
         let tenant = scope.tenant().0;
         let row = async {
             fetch_optional!(self.db.reader(), Row, OVERVIEW, tenant, month_start.0)?

@@ -35,6 +35,7 @@ async fn frequent_statements_scan_no_whole_table() {
     statements.extend(
         [
             quota::OF_NODE,
+            quota::NEAR_LIMIT,
             "SELECT id FROM users WHERE node_id = $1 AND plan = $2 ORDER BY id",
             spec::TENANTS,
             spec::DEVICES,

@@ -224,6 +224,7 @@ impl Store {
 
     /// Reads the node's tenants that changed at generation `from` or later.
     async fn spec_tenants(&self, tx: &mut Tx, node: NodeId, from: i64) -> Result<Tenants> {
+        let prefix = self.ipv6_prefix_in(tx).await?;
         let tenants = fetch_all!(tx.connection(), TenantRow, TENANTS, node.0, from)?;
         let devices = fetch_all!(tx.connection(), DeviceRow, DEVICES, node.0, from)?;
         // Both lists are ordered by slot, so the devices of a tenant are
@@ -237,7 +238,10 @@ impl Store {
                 std::iter::from_fn(|| devices.next_if(|d| d.user_id == t.id)).collect();
             let identity = (t.username, t.wg_public_key);
             match self.whole_tenant(t.id, slot, t.row, rows) {
-                Ok(tenant) => drop(spec.read.insert(slot, Arc::new(tenant))),
+                Ok(mut tenant) => {
+                    tenant.ipv6 = prefix.map(|prefix| prefix.subnet(slot));
+                    drop(spec.read.insert(slot, Arc::new(tenant)));
+                }
                 Err(e) => {
                     tracing::warn!(%slot, tenant = t.id, error = ?e, "a tenant cannot be read");
                     spec.unreadable.insert(slot, unreadable(identity, &e));
@@ -285,6 +289,7 @@ impl Store {
             dns_password: self.open_dns_password(&r.username, &r.dns_password)?,
             dns_password_hash: r.dns_password_hash,
             limits,
+            ipv6: None,
             devices: BTreeMap::new(),
         })
     }

@@ -8,13 +8,13 @@ use provisioning::{
     observed::{ObservedDnsClient, ObservedFolder, ObservedInterface, ObservedPeer, ObservedSpeed},
     spec::{DnsClient, InterfaceSpec, PeerSpec},
 };
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 /// Returns a peer as WireGuard reports it.
 pub fn peer(spec: &PeerSpec) -> ObservedPeer {
     ObservedPeer {
         preshared_key: Some(spec.preshared_key.clone()),
-        allowed_ips: [IpAddr::from(spec.address).into()].into(),
+        allowed_ips: spec.allowed_ips(),
     }
 }
 
@@ -24,7 +24,7 @@ pub fn interface(spec: &InterfaceSpec) -> ObservedInterface {
         owner: Some(spec.owner.clone()),
         public_key: Some(spec.private_key.public()),
         listen_port: spec.slot.listen_port(),
-        addresses: [spec.address].into(),
+        addresses: spec.addresses(),
         up: true,
         peers: spec.peers.iter().map(|(k, p)| (*k, peer(p))).collect(),
     }

@@ -41,16 +41,23 @@ pub fn tenant(settings: &NodeSettings, slot: u16, devices: u8) -> TenantSpec {
         dns_password: Secret::new("dns-password"),
         dns_password_hash: "$2b$04$notarealhash".to_owned(),
         limits: protocol::TenantLimits::default(),
+        ipv6: Some(ipv6().subnet(slot)),
         devices: (0..devices)
             .map(|n| device(settings, slot, n))
             .collect::<BTreeMap<_, _>>(),
     }
 }
 
+/// Returns the installation's prefix of IPv6.
+pub fn ipv6() -> domain::Ipv6Prefix {
+    domain::Ipv6Prefix::from_random([0x12, 0x34, 0x56, 0x78, 0x9a])
+}
+
 /// Returns settings with the default ranges and this root folder.
 pub fn settings(root: &Path) -> NodeSettings {
     NodeSettings {
         addresses: domain::AddressPlan::default(),
+        ipv6: true,
         root: root.to_owned(),
         dns_memory_bytes: 256 << 20,
         dns_cpu_thousandths: 500,

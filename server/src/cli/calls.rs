@@ -2,7 +2,8 @@
 
 use super::{
     api_command::{Call, Calls},
-    audit, device, events, invite, node, operator, plan, sign_up, status, tenant, token, traffic,
+    audit, device, events, invite, mail, node, operator, plan, sign_up, status, tenant, token,
+    traffic,
 };
 use crate::config::Flags;
 use clap::Subcommand;
@@ -23,6 +24,8 @@ pub(super) enum CallCommand {
     SignUp(Calls<sign_up::SignUpCommand>),
     /// Manage invitations, with which visitors sign up
     Invite(Calls<invite::InviteCommand>),
+    /// See the mail that waits or was given up, and test mail
+    Mail(Calls<mail::MailCommand>),
     /// Manage the names that no tenant may have
     Reserved(Calls<sign_up::ReservedCommand>),
     /// Manage the nodes: the machines that hold tenants
@@ -49,6 +52,7 @@ impl CallCommand {
             Self::Plan(calls) => calls.run(flags).await,
             Self::SignUp(calls) => calls.run(flags).await,
             Self::Invite(calls) => calls.run(flags).await,
+            Self::Mail(calls) => calls.run(flags).await,
             Self::Reserved(calls) => calls.run(flags).await,
             Self::Node(calls) => calls.run(flags).await,
             Self::Token(call) => call.run(flags).await,

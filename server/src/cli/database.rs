@@ -17,6 +17,6 @@ pub(super) async fn core(config: &Config) -> Result<(Store, Control), StartError
     let backends = Backends::new(agent_settings(config, LOCAL_NODE))?;
     let nodes = wiring::agent(&backends, &store, None).nodes();
     let name = Entropy::system().process_name()?;
-    let control = wiring::control(config, store.clone(), Arc::new(nodes), name);
+    let control = wiring::control(config, store.clone(), Arc::new(nodes), name, None);
     Ok((store, control))
 }

@@ -1,5 +1,5 @@
 //! `maliknode device list`, `… show DEVICE`, `… add LABEL`, `… rename DEVICE LABEL`,
-//! `… policy DEVICE POLICY`, `… mesh DEVICE BOOL`, `… config DEVICE`, `… qr DEVICE` and
+//! `… policy DEVICE POLICY`, `… mesh DEVICE BOOL`, `… set DEVICE`, `… config DEVICE`, `… qr DEVICE` and
 //! `… remove DEVICE`, each of the tenant `--tenant NAME`.
 
 use super::{
@@ -36,14 +36,20 @@ enum DeviceCommand {
         /// What it is called
         label: String,
         /// Which traffic it sends through the tunnel
-        #[arg(long, default_value = "everything")]
-        routing: Routing,
+        #[arg(long, alias = "routing", default_value = "everything")]
+        route: Routing,
         /// What its DNS filter blocks
         #[arg(long, default_value = "standard")]
         policy: Policy,
         /// Let it and the other devices of the mesh reach each other
         #[arg(long)]
         mesh: bool,
+        /// Ask for packets of at most 1280 bytes: for a way that loses larger ones
+        #[arg(long)]
+        small_packets: bool,
+        /// Write no IPv6 into its configuration: for a system without
+        #[arg(long)]
+        ipv4_only: bool,
         /// Print no QR code
         #[arg(long)]
         no_qr: bool,
@@ -70,6 +76,21 @@ enum DeviceCommand {
         #[arg(value_name = "BOOL", action = ArgAction::Set)]
         mesh: bool,
     },
+    /// Set what a device's configuration says: it keeps its key, and needs the configuration again
+    #[command(group = clap::ArgGroup::new("settings").required(true).multiple(true))]
+    Set {
+        #[command(flatten)]
+        device: Named,
+        /// Which traffic it sends through the tunnel
+        #[arg(long, alias = "routing", group = "settings")]
+        route: Option<Routing>,
+        /// Whether it asks for packets of at most 1280 bytes: for a way that loses larger ones
+        #[arg(long, value_name = "BOOL", group = "settings")]
+        small_packets: Option<bool>,
+        /// Whether there is no IPv6 in it: for a system without
+        #[arg(long, value_name = "BOOL", group = "settings")]
+        ipv4_only: Option<bool>,
+    },
     /// Print a device's configuration for WireGuard's programs, with its private key
     Config {
         #[command(flatten)]
@@ -91,8 +112,13 @@ struct Named {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Routing {
+    /// All its traffic
     Everything,
+    /// All but that to private and local addresses: the home network stays in reach
+    Internet,
+    /// That to the tenant's own network
     Network,
+    /// DNS queries alone
     Dns,
 }
 
@@ -133,18 +159,22 @@ impl ApiCommand for DeviceCommands {
             }
             DeviceCommand::Add {
                 label,
-                routing,
+                route,
                 policy,
                 mesh,
+                small_packets,
+                ipv4_only,
                 no_qr,
                 to,
             } => {
                 to.check()?;
                 let new = json!({
                     "label": label,
-                    "routing": value(*routing),
+                    "routing": value(*route),
                     "policy": value(*policy),
                     "mesh": mesh,
+                    "small_packets": small_packets,
+                    "ipv4_only": ipv4_only,
                 });
                 devices.add(out, new, !no_qr, to).await
             }
@@ -166,6 +196,24 @@ impl ApiCommand for DeviceCommands {
                 devices
                     .change(out, device, json!({ "mesh": mesh }), said)
                     .await
+            }
+            DeviceCommand::Set {
+                device,
+                route,
+                small_packets,
+                ipv4_only,
+            } => {
+                let named = [
+                    ("routing", route.map(value)),
+                    ("small_packets", small_packets.map(Value::from)),
+                    ("ipv4_only", ipv4_only.map(Value::from)),
+                ];
+                let named = named
+                    .into_iter()
+                    .filter_map(|(k, v)| Some((k.to_owned(), v?)));
+                let said = "is saved: load its configuration again, on the device";
+                let change = Value::Object(named.collect());
+                devices.change(out, device, change, said).await
             }
             DeviceCommand::Config { device, to } => {
                 to.check()?;
@@ -284,6 +332,8 @@ fn print_device(device: &Value, out: Output) {
         Column::text("address", "address"),
         Column::text("public key", "public_key"),
         Column::text("routing", "routing"),
+        Column::text("small packets", "small_packets"),
+        Column::text("IPv4 only", "ipv4_only"),
         Column::text("policy", "policy"),
         Column::text("mesh", "mesh"),
         Column::date("since", "created_at"),

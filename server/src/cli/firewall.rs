@@ -14,7 +14,7 @@ pub(super) async fn run(config: &Config) -> Result<(), StartError> {
     let mut config = config.clone();
     // A worker whose file is damaged has a table all the same.
     if let Ok(Some(membership)) = Membership::load(&config) {
-        config.addresses = membership.addresses;
+        config.addresses.plan = membership.addresses;
     }
     let nft = Nft::new(firewall_settings(&config))?;
     let message = match nft.ensure_base().await? {

@@ -14,6 +14,7 @@ mod doctor;
 mod events;
 mod firewall;
 mod invite;
+mod mail;
 mod manual;
 mod moves;
 mod new_tenant;

@@ -1,5 +1,6 @@
 //! `maliknode node list`, `… show NAME`, `… open NAME`, `… close NAME`, `… host NAME HOST`,
-//! `… revoke NAME`, `… remove NAME`, `… drain NAME`, `… lose NAME` and `… moves`.
+//! `… revoke NAME`, `… remove NAME`, `… drain NAME`, `… lose NAME`, `… moves` and
+//! `… dns check`.
 
 use super::{
     api_command::ApiCommand,
@@ -60,6 +61,17 @@ pub(super) enum NodeCommand {
     },
     /// Print the moves that are still to be carried out
     Moves,
+    /// The names of tenants' endpoints at the name server
+    #[command(subcommand)]
+    Dns(NodeDnsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NodeDnsCommand {
+    /// Ask the name server whether it takes changes, and compare its records
+    ///
+    /// It compares up to 400 endpoints. Records that differ are set again.
+    Check,
 }
 
 #[derive(Debug, clap::Args)]
@@ -139,7 +151,39 @@ impl ApiCommand for NodeCommand {
                 moves::print(&moves::list(client).await?, out);
                 Ok(())
             }
+            Self::Dns(NodeDnsCommand::Check) => check_names(client, out).await,
         }
+    }
+}
+
+/// Prints what the name server has of the names of endpoints.
+///
+/// # Errors
+/// There is no name server, or it takes no changes.
+async fn check_names(client: &Client, out: Output) -> Result<(), CallError> {
+    let path = ["operator", "endpoint-names", "check"];
+    let check = client.post(&path).object().await?;
+    let problem = check["problem"].as_str();
+    let mut said = format!(
+        "{} has names below {}: {}, of which {} not yet as they should be; {} compared.",
+        text(&check["server"]),
+        text(&check["domain"]),
+        text(&check["names"]),
+        text(&check["pending"]),
+        text(&check["compared"])
+    );
+    for one in check["differing"].as_array().into_iter().flatten() {
+        let found = one["found"].as_str().unwrap_or("nothing");
+        let (name, expected) = (text(&one["name"]), text(&one["expected"]));
+        said += &format!("\n{name} stood for {found}; it is set to {expected} again.");
+    }
+    if problem.is_none() {
+        said += "\nThe name server takes changes.";
+    }
+    out.say(&check, &said);
+    match problem {
+        Some(problem) => Err(CallError::Failed(problem.to_owned())),
+        None => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     log_format::LogFormat,
     settings::{AddressSettings, ListSetting},
 };
-use domain::{AddressPlan, SignUpMode, Slot};
+use domain::{AddressPlan, Ipv6Prefix, SignUpMode, Slot};
 use ipnet::{IpNet, Ipv4Net};
 use link::worker::ControlPlane;
 use std::{
@@ -276,6 +276,18 @@ pub(super) fn primary_address() -> Ipv4Addr {
         }
     };
     route().unwrap_or(Ipv4Addr::LOCALHOST)
+}
+
+pub(super) fn ipv6_prefix(text: Option<&str>) -> Result<Option<Ipv6Prefix>, ConfigError> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    text.parse().map(Some).map_err(|_| {
+        bad(
+            "addresses.ipv6_prefix",
+            format!("{text:?} is not a /48 of fd00::/8 such as fd12:3456:789a::/48."),
+        )
+    })
 }
 
 pub(super) fn addresses(s: &AddressSettings) -> Result<AddressPlan, ConfigError> {

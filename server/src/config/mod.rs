@@ -9,9 +9,12 @@ mod error;
 mod file;
 mod limits;
 mod log_format;
+mod mail;
 mod model;
+mod names;
 mod redacted;
 mod resolvers;
+mod secrets;
 mod settings;
 
 pub use base::Base;
@@ -19,10 +22,12 @@ pub use edit::DatabaseUrlEdit;
 pub use error::ConfigError;
 pub use limits::Limits;
 pub use log_format::LogFormat;
+pub use mail::MailConfig;
 pub use model::{ApiConfig, Config, DnsConfig, MetricsConfig, NodesConfig};
+pub use names::{NamesConfig, NamesSettings};
 pub use settings::{
-    AddressSettings, ApiSettings, DnsSettings, Flags, ListSetting, MetricsSettings, NodesSettings,
-    Settings,
+    AddressSettings, ApiSettings, DnsSettings, Flags, ListSetting, MailSettings, MetricsSettings,
+    NodesSettings, Settings,
 };
 
 #[cfg(test)]

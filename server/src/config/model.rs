@@ -9,10 +9,12 @@ use super::{
     file,
     limits::Limits,
     log_format::LogFormat,
+    mail::MailConfig,
+    names::NamesConfig,
     redacted, resolvers,
     settings::{DnsSettings, Flags, NodesSettings, Settings},
 };
-use domain::{AddressPlan, Message, Secret, SignUpMode, Slot};
+use domain::{AddressPlan, Ipv6Prefix, Message, Secret, SignUpMode, Slot};
 use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 use std::{
@@ -55,7 +57,7 @@ pub struct Config {
     pub seal_key: PathBuf,
     /// Whether tenants' folders have their keys in files.
     pub key_files: bool,
-    pub addresses: AddressPlan,
+    pub addresses: AddressesConfig,
     #[serde(serialize_with = "redacted::choice")]
     pub wireguard: Choice,
     /// The systemd unit that runs the userspace WireGuard; `None` means a child process.
@@ -97,10 +99,14 @@ pub struct Config {
     pub no_node: bool,
     /// How the log is written.
     pub log_format: LogFormat,
+    /// The name server of tenants' endpoints.
+    pub names: NamesConfig,
     /// Where metrics are answered.
     pub metrics: MetricsConfig,
     /// The REST interface.
     pub api: ApiConfig,
+    /// How mail is sent.
+    pub mail: MailConfig,
 }
 
 /// The settings in `[metrics]`.
@@ -115,6 +121,16 @@ pub struct MetricsConfig {
 pub struct ApiConfig {
     /// The origins whose pages may call the REST interface, as browsers write them.
     pub cors_origins: Vec<String>,
+}
+
+/// The settings in `[addresses]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct AddressesConfig {
+    /// The ranges of IPv4.
+    #[serde(flatten)]
+    pub plan: AddressPlan,
+    /// The prefix of IPv6 inside tunnels of a new installation; `None` means a random one.
+    pub ipv6_prefix: Option<Ipv6Prefix>,
 }
 
 /// The settings in `[nodes]`.
@@ -261,6 +277,7 @@ impl Config {
             None => DatabaseUrl::Sqlite(root.join("central_api/database.sqlite")),
         };
         let nodes = NodesConfig::resolve(&s.nodes, &public_host)?;
+        let names = NamesConfig::resolve(&s.names, &base)?;
         check::no_node(s.no_node, &database_url, nodes.listen)?;
         let seal_key = match &s.seal_key {
             Some(path) => check::absolute(path)?,
@@ -278,10 +295,14 @@ impl Config {
             forwarded_host: s.forwarded_host,
             operator_from: check::operator_networks(&s.operator_from)?,
             database_url,
-            addresses: check::addresses(&s.addresses)?,
+            addresses: AddressesConfig {
+                plan: check::addresses(&s.addresses)?,
+                ipv6_prefix: check::ipv6_prefix(s.addresses.ipv6_prefix.as_deref())?,
+            },
             wireguard: check::wireguard(&s.wireguard)?,
             wireguard_unit: s.wireguard_unit.map(check::unit).transpose()?,
             nodes,
+            names,
             dns: DnsConfig::resolve(s.dns)?,
             limits: s.limits.check()?,
             docker_host: s.docker_host,
@@ -305,6 +326,7 @@ impl Config {
             api: ApiConfig {
                 cors_origins: check::cors_origins(&s.api.cors_origins)?,
             },
+            mail: MailConfig::resolve(s.mail)?,
         })
     }
 

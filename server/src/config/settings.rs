@@ -3,11 +3,15 @@
 //! field is the flag, the variable, the file's key (the id of the flag), the line of
 //! the help and, in `Default`, the value where it is not set.
 
-use super::limits::Limits;
+use super::{
+    limits::Limits,
+    names::NamesSettings,
+    secrets::{deserialize_secret, parse_secret},
+};
 use adguard::{AdGuardSettings, List, ListSource};
 use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use domain::{AddressPlan, Secret};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// All settings; `deploy/config.example.toml` explains them.
@@ -248,10 +252,16 @@ pub struct Settings {
     pub nodes: NodesSettings,
 
     #[command(flatten)]
+    pub names: NamesSettings,
+
+    #[command(flatten)]
     pub metrics: MetricsSettings,
 
     #[command(flatten)]
     pub api: ApiSettings,
+
+    #[command(flatten)]
+    pub mail: MailSettings,
 
     #[command(flatten)]
     pub dns: DnsSettings,
@@ -293,8 +303,10 @@ impl Default for Settings {
             log_format: "text".to_owned(),
             addresses: AddressSettings::default(),
             nodes: NodesSettings::default(),
+            names: NamesSettings::default(),
             metrics: MetricsSettings::default(),
             api: ApiSettings::default(),
+            mail: MailSettings::default(),
             dns: DnsSettings::default(),
             limits: Limits::default(),
         }
@@ -324,6 +336,16 @@ pub struct AddressSettings {
         value_name = "RANGE"
     )]
     pub containers: String,
+
+    /// Prefix of IPv6 inside tunnels, a /48 of fd00::/8; only for a new installation [default: random]
+    #[arg(
+        id = "addresses.ipv6_prefix",
+        long = "addresses-ipv6-prefix",
+        global = true,
+        env = "MALIKNODE_ADDRESSES_IPV6_PREFIX",
+        value_name = "PREFIX"
+    )]
+    pub ipv6_prefix: Option<String>,
 }
 
 impl Default for AddressSettings {
@@ -332,6 +354,7 @@ impl Default for AddressSettings {
         Self {
             tunnels: plan.tunnels.to_string(),
             containers: plan.containers.to_string(),
+            ipv6_prefix: None,
         }
     }
 }
@@ -425,6 +448,94 @@ pub struct ApiSettings {
         value_delimiter = ','
     )]
     pub cors_origins: Vec<String>,
+}
+
+/// `[mail]`.
+#[derive(Args, Clone, Debug, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct MailSettings {
+    /// Mail server that takes the installation's mail: smtps://HOST:PORT with TLS, or
+    /// smtp://HOST:PORT with STARTTLS, and with neither for an address such as 127.0.0.1
+    /// [default: none; no mail is sent]
+    #[arg(
+        id = "mail.server",
+        long = "mail-server",
+        global = true,
+        env = "MALIKNODE_MAIL_SERVER",
+        value_name = "URL"
+    )]
+    pub server: Option<String>,
+
+    /// Whom mail comes from, e.g. MalikNode <vpn@example.org>; needed with mail.server
+    /// [default: none]
+    #[arg(
+        id = "mail.from",
+        long = "mail-from",
+        global = true,
+        env = "MALIKNODE_MAIL_FROM",
+        value_name = "SENDER"
+    )]
+    pub from: Option<String>,
+
+    /// User that signs in to the mail server [default: none; it asks for no sign-in]
+    #[arg(
+        id = "mail.user",
+        long = "mail-user",
+        global = true,
+        env = "MALIKNODE_MAIL_USER",
+        value_name = "USER"
+    )]
+    pub user: Option<String>,
+
+    /// Password of that user [default: none]
+    #[arg(id = "mail.password", long = "mail-password", global = true, env = "MALIKNODE_MAIL_PASSWORD", value_name = "PASSWORD", value_parser = parse_secret, hide_env_values = true)]
+    #[serde(deserialize_with = "deserialize_secret")]
+    pub password: Option<Secret>,
+
+    /// File with that password, instead of mail.password [default: none]
+    #[arg(
+        id = "mail.password_file",
+        long = "mail-password-file",
+        global = true,
+        env = "MALIKNODE_MAIL_PASSWORD_FILE",
+        value_name = "FILE"
+    )]
+    pub password_file: Option<String>,
+
+    /// File with certificates (PEM) of authorities that the mail server's may be of, beside the
+    /// system's [default: none]
+    #[arg(
+        id = "mail.ca_file",
+        long = "mail-ca-file",
+        global = true,
+        env = "MALIKNODE_MAIL_CA_FILE",
+        value_name = "FILE"
+    )]
+    pub ca_file: Option<String>,
+
+    /// Mails that are sent in an hour, 1 to 1000000; more wait [default: 500]
+    #[arg(
+        id = "mail.per_hour",
+        long = "mail-per-hour",
+        global = true,
+        env = "MALIKNODE_MAIL_PER_HOUR",
+        value_name = "N"
+    )]
+    pub per_hour: u32,
+}
+
+impl Default for MailSettings {
+    fn default() -> Self {
+        Self {
+            server: None,
+            from: None,
+            user: None,
+            password: None,
+            password_file: None,
+            ca_file: None,
+            per_hour: 500,
+        }
+    }
 }
 
 /// `[dns]`.
@@ -627,12 +738,4 @@ pub(super) fn file_keys() -> Vec<String> {
     let keys = described().into_iter().map(|d| d.key);
     let lists = ListSetting::KEYS.map(|key| format!("dns.lists.{key}"));
     keys.filter(|key| key != "root").chain(lists).collect()
-}
-
-fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::new(text))
-}
-
-fn deserialize_secret<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(d)?.map(Secret::new))
 }

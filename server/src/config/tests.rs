@@ -36,7 +36,7 @@ fn defaults_apply_where_nothing_is_set() {
         config.database_url.to_string(),
         "SQLite, /nowhere/at/all/central_api/database.sqlite"
     );
-    assert_eq!(config.addresses, AddressPlan::default());
+    assert_eq!(config.addresses.plan, AddressPlan::default());
     assert_eq!(config.dns.lists, adguard::List::defaults());
 }
 
@@ -200,6 +200,17 @@ fn the_help_names_every_default() {
         "nodes.listen",
         "nodes.address",
         "nodes.own_address",
+        "names.server",
+        "names.zone",
+        "names.domain",
+        "names.key",
+        "addresses.ipv6_prefix",
+        "mail.server",
+        "mail.from",
+        "mail.user",
+        "mail.password",
+        "mail.password_file",
+        "mail.ca_file",
         "metrics.listen",
         "api.cors_origins",
         "site",
@@ -276,7 +287,7 @@ fn the_example_has_every_setting_and_is_valid() {
         .filter(|l| !l.starts_with('#'))
         .fold(String::new(), |all, l| all + l + "\n");
     let config = Config::resolve("/etc/maliknode".into(), parse(&uncommented).unwrap()).unwrap();
-    assert_eq!(config.addresses, AddressPlan::default());
+    assert_eq!(config.addresses.plan, AddressPlan::default());
     for key in file_keys() {
         let last = key.rsplit('.').next().unwrap();
         assert!(

@@ -1,6 +1,9 @@
 //! WireGuard, nftables, Docker and the block lists.
 
-use super::report::{Check, run};
+use super::{
+    docker_kind,
+    report::{Check, run},
+};
 use crate::{
     config::Config,
     wiring::{container_settings, firewall_settings},
@@ -92,6 +95,10 @@ pub(super) async fn docker(config: &Config) -> Vec<Check> {
         ),
         Err(e) => Check::bad(IMAGE, e.message, run("docker ps")),
     });
+    match docker.facts().await {
+        Ok(facts) => checks.extend(docker_kind::check(&facts).await),
+        Err(e) => checks.push(Check::bad(NAME, e.message, run("docker info"))),
+    }
     match docker.network_clash().await {
         Ok(None) => {}
         Ok(Some(clash)) => checks.push(Check::bad(NETWORKS, clash, run("docker network ls"))),

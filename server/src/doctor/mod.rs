@@ -8,16 +8,24 @@ mod boot;
 mod connections;
 mod database;
 mod disk;
+mod docker_kind;
+mod endpoint;
+mod engines;
+mod host_firewall;
 mod inotify;
 mod kernel;
 mod link;
+mod mail;
 mod memory;
 mod network;
+mod panel;
 mod report;
 mod system;
+mod uplink;
 mod web;
 
 pub use network::network_clashes;
+pub(crate) use panel::OwnChecks;
 pub use report::{Check, Report, State};
 
 use crate::{config::Config, worker::Membership};
@@ -34,7 +42,7 @@ pub async fn examine(config: &Config) -> Report {
         }
         Ok(Some(membership)) => {
             let mut config = config.clone();
-            config.addresses = membership.addresses;
+            config.addresses.plan = membership.addresses;
             let mut more = link::check(&config, &membership).await;
             if config.no_node {
                 more.extend(control_plane(&config).await);
@@ -50,15 +58,24 @@ pub async fn examine(config: &Config) -> Report {
 
 /// Runs the checks of what a control plane has beside its node.
 async fn control_plane(config: &Config) -> Vec<Check> {
-    let (listen, database) = tokio::join!(web::listen(config), database::check(config));
-    let mut checks = vec![
-        listen,
+    let (listen, database, endpoint, mail) = tokio::join!(
+        web::listen(config),
+        database::check(config),
+        endpoint::check(config),
+        mail::check(config)
+    );
+    let mut checks = vec![listen];
+    // Devices of workers connect to these.
+    checks.extend((!config.no_node).then_some(endpoint));
+    checks.extend([
         web::scheme(config),
         web::proxies(config),
         database,
         web::pages(config),
-    ];
+    ]);
+    checks.extend(database::handshakes(config).await);
     checks.extend(database::control_planes(config).await);
+    checks.extend(mail);
     checks
 }
 
@@ -82,22 +99,26 @@ async fn examine_node(config: &Config, more: Vec<Check>) -> Report {
         disk::check(config),
     ];
     // The checks that may have to wait run at the same time.
-    let (wireguard, nft, docker, memory) = tokio::join!(
+    let (wireguard, nft, docker, memory, host_firewall) = tokio::join!(
         backends::wireguard(config),
         backends::nft(config),
         backends::docker(config),
-        memory::check(config)
+        memory::check(config),
+        host_firewall::check()
     );
     checks.push(wireguard);
     checks.push(backends::tun());
     checks.push(nft);
+    checks.extend(host_firewall);
     checks.push(kernel::forwarding());
+    checks.push(uplink::mtu());
+    checks.push(uplink::ipv6());
     checks.push(connections::check(config));
     checks.extend(boot::check());
     checks.extend(docker);
     checks.push(memory);
     checks.push(inotify::check(config));
-    checks.push(network::check(&config.addresses));
+    checks.push(network::check(&config.addresses.plan));
     checks.push(network::tunnel_ports());
     checks.push(kernel::reserved_ports());
     checks.push(backends::lists(config));

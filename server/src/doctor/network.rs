@@ -1,7 +1,7 @@
 //! Whether this machine's own networks and programs use our address ranges or the
 //! tunnels' UDP ports.
 
-use super::report::Check;
+use super::{engines, report::Check};
 use domain::{AddressPlan, Message, Slot, marks::BRIDGE};
 use ipnet::Ipv4Net;
 use std::{fs, net::Ipv4Addr, path::Path};
@@ -18,12 +18,40 @@ struct Clash {
 
 /// Returns a message for each clash with this machine's own networks.
 pub fn network_clashes(plan: &AddressPlan) -> Vec<Message> {
-    clashes(plan, &routes()).iter().map(message).collect()
+    clashes(plan, &networks()).iter().map(message).collect()
+}
+
+/// Returns the machine's networks with what has them: its routes, and what other container
+/// engines will make.
+pub(crate) fn networks() -> Vec<(String, Ipv4Net)> {
+    let mut all = routes();
+    all.extend(engines::ranges());
+    all
+}
+
+/// Returns the link of the default route with the lowest metric, e.g. `eth0`.
+pub(super) fn uplink() -> Option<String> {
+    uplink_of(&fs::read_to_string("/proc/net/route").unwrap_or_default())
+}
+
+fn uplink_of(table: &str) -> Option<String> {
+    let defaults = table.lines().skip(1).filter_map(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let is_default = words.get(1) == Some(&"00000000") && words.get(7) == Some(&"00000000");
+        let metric: u32 = words.get(6)?.parse().ok()?;
+        is_default.then(|| {
+            (
+                metric,
+                words.first().copied().unwrap_or_default().to_owned(),
+            )
+        })
+    });
+    defaults.min().map(|(_, link)| link)
 }
 
 pub(super) fn check(plan: &AddressPlan) -> Check {
     const NAME: Message = Message::CheckAddresses;
-    match clashes(plan, &routes()).first() {
+    match clashes(plan, &networks()).first() {
         None => Check::ok(
             NAME,
             Message::AddressesFree {
@@ -162,6 +190,8 @@ mod tests {
             "our own routes are not clashes"
         );
         assert!(parse("").is_empty() && parse("x\ny z\n").is_empty());
+        assert_eq!(uplink_of(ROUTES).as_deref(), Some("eth0"));
+        assert_eq!(uplink_of(""), None);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use store::database_figures;
 /// Adds the core's figures and the database's.
 pub(super) async fn add_to(samples: &mut Samples, control: &Control) {
     add_activity(samples, &control.figures().activity());
+    if control.mail().is_set_up() {
+        add_mail(samples, control).await;
+    }
     let figures = control.figures().installation().await;
     if let Some(figures) = figures {
         add_installation(samples, &figures);
@@ -35,6 +38,44 @@ pub(super) async fn add_to(samples: &mut Samples, control: &Control) {
                 (labels, n)
             })
         }),
+    );
+}
+
+async fn add_mail(samples: &mut Samples, control: &Control) {
+    let tries = control.figures().activity().mail;
+    samples.counters(
+        (
+            "maliknode_mail_tries",
+            "Tries of this control plane to send mail, by how they ended: sent, deferred to a later try, or failed for good",
+        ),
+        tries
+            .iter()
+            .map(|(ended, n)| (vec![("ended", (*ended).to_owned())], *n)),
+    );
+    let Some(counts) = control.figures().mail().await else {
+        return;
+    };
+    for (name, help, value) in [
+        (
+            "maliknode_mail_waiting",
+            "Mails that wait to be sent",
+            counts.waiting,
+        ),
+        (
+            "maliknode_mail_failed",
+            "Mails that were given up in the last week",
+            counts.failed,
+        ),
+    ] {
+        samples.gauge((name, help), None, value as f64);
+    }
+    samples.gauge(
+        (
+            "maliknode_mail_oldest",
+            "For how long the oldest mail waits",
+        ),
+        Some(Unit::Seconds),
+        counts.oldest_millis as f64 / 1_000.0,
     );
 }
 

@@ -1,5 +1,5 @@
 //! The pages' files: scripts and styles with a hash in their names, which never
-//! change, and five small files that every host serves.
+//! change, and six small files that every host serves.
 
 use axum::{
     Router,
@@ -12,8 +12,9 @@ use tower_http::services::{ServeDir, ServeFile};
 
 /// The files that every host serves, even an unknown one: its error page needs
 /// them.
-pub const EVERYWHERE: [&str; 5] = [
+pub const EVERYWHERE: [&str; 6] = [
     "/theme.js",
+    "/passkey.js",
     "/time-zone.js",
     "/favicon.svg",
     "/error.css",

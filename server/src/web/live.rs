@@ -24,8 +24,8 @@ use axum::{
         sse::{Event, KeepAlive},
     },
 };
-use control::Control;
-use domain::{ErrorCode, Failure, Message, Problem, TenantScope, Topic};
+use control::{Control, LookingIn};
+use domain::{ErrorCode, Failure, Message, Problem, TenantReadScope, Topic};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -117,6 +117,7 @@ fn open(state: &WebState, granted: &Granted, session: &Session, topic: Topic) ->
         sessions: state.sessions.clone(),
         closing: state.closing.clone(),
         scope: scope.clone(),
+        look: granted.look().cloned(),
         session,
         texts: language::texts(),
         topic,
@@ -151,7 +152,9 @@ struct Live {
     control: Control,
     sessions: Sessions,
     closing: watch::Receiver<bool>,
-    scope: TenantScope,
+    scope: TenantReadScope,
+    /// The operator's look that it belongs to.
+    look: Option<LookingIn>,
     session: Id,
     texts: &'static Texts,
     topic: Topic,
@@ -178,7 +181,7 @@ impl Live {
                 () = tokio::time::sleep_until(self.check_session_at) => {}
             }
             if Instant::now() >= self.check_session_at {
-                if !session::is_alive(&self.sessions, self.session).await {
+                if !self.is_signed_in().await {
                     return Some(self.end());
                 }
                 self.check_session_at = Instant::now() + SESSION_CHECK_INTERVAL;
@@ -200,6 +203,19 @@ impl Live {
             self.sent_at = Some(Instant::now());
             self.last = text;
             return Some((event, self));
+        }
+    }
+
+    /// Returns whether the session still exists, and the look that it is of lasts.
+    async fn is_signed_in(&mut self) -> bool {
+        let is_alive = session::is_alive(&self.sessions, self.session).await;
+        match &self.look {
+            // While the database does not answer, it stays open.
+            Some(look) if is_alive => {
+                let lasts = self.control.auth().look_lasts(self.scope.name(), look);
+                lasts.await.unwrap_or(true)
+            }
+            _ => is_alive,
         }
     }
 

@@ -112,6 +112,7 @@ pub fn web(parts: WebParts) -> Web {
         .get("/hand-over", arrival::hand_over)
         .post("/operator/sign-in", handoff::operator_sign_in)
         .post("/operator/sign-in/code", handoff::operator_second_step)
+        .post("/operator/sign-in/passkey", handoff::operator_passkey)
         .post("/sign-out", handoff::sign_out)
         .get("/audit/export", audit_export::audit_export)
         .get("/devices/{id}/config", tenant_routes::config)

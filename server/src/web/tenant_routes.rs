@@ -18,7 +18,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use domain::{DeviceId, DeviceLabel, ErrorCode, Failure};
+use domain::{DeviceId, ErrorCode, Failure};
 use serde::Deserialize;
 use store::SessionKey;
 use tower_sessions::Session;
@@ -44,7 +44,7 @@ pub async fn config(
         Err(_) => "/devices".to_owned(),
     };
     let answer = async {
-        let scope = granted.dashboard()?;
+        let scope = granted.holder()?;
         // Text that is not a number is not a device.
         let id: Option<DeviceId> = id.ok().and_then(|id| id.parse().ok());
         let id = id.ok_or_else(Failure::not_found)?;
@@ -55,9 +55,7 @@ pub async fn config(
         };
         let devices = state.control.devices();
         let (device, config) = devices.download_config(scope, id, presence).await?;
-        let stem = DeviceLabel::parse(&device.label)
-            .map_or_else(|_| "device".to_owned(), |l| l.file_stem());
-        Ok::<_, Failure>((stem, config.render()))
+        Ok::<_, Failure>((device.file_stem(), config.render()))
     };
     let (stem, text) = match answer.await {
         Ok(answer) => answer,
@@ -97,7 +95,7 @@ pub async fn dns_open(
     query: Result<Query<DnsOpenQuery>, QueryRejection>,
 ) -> Response {
     let answer = async {
-        let scope = granted.dashboard()?;
+        let scope = granted.holder()?;
         let id = session.id().ok_or_else(Failure::signed_out)?;
         let browser = query.ok().and_then(|Query(query)| query.browser);
         let path = match browser {

@@ -72,14 +72,14 @@ pub async fn run(mut config: Config) -> Result<(), StartError> {
 /// Uses the installation's address ranges, whatever the machine's own configuration says:
 /// they are in every device's configuration.
 fn use_addresses(config: &mut Config, addresses: AddressPlan) {
-    if config.addresses != addresses && config.addresses != AddressPlan::default() {
+    if config.addresses.plan != addresses && config.addresses.plan != AddressPlan::default() {
         tracing::warn!(
             tunnels = %addresses.tunnels,
             containers = %addresses.containers,
             "the address ranges are those of the control plane, not those of [addresses]"
         );
     }
-    config.addresses = addresses;
+    config.addresses.plan = addresses;
 }
 
 /// Returns what is measured of a worker. `link` is missing where its certificate cannot be

@@ -206,6 +206,7 @@ async fn start(config: &Config, closing: watch::Receiver<bool>) -> u16 {
     let nodes: Arc<dyn Nodes> = Arc::new(agent.nodes());
     tokio::spawn(agent.run(std::future::pending()));
     let control = Control::new(ControlParts {
+        names: None,
         store: store.clone(),
         nodes: nodes.clone(),
         clock,

@@ -19,6 +19,7 @@ mod dns;
 #[path = "../faults/dns_probe.rs"]
 mod dns_probe;
 mod drift;
+mod endpoint_names;
 #[path = "../packets/iperf.rs"]
 #[allow(dead_code, reason = "the packet tests use the rest")]
 mod iperf;
@@ -29,6 +30,9 @@ mod live;
 mod machine;
 mod machines;
 mod moving;
+#[path = "../../../crates/nameserver/tests/bind/named.rs"]
+#[allow(dead_code, reason = "its own tests use the rest")]
+mod named;
 #[path = "../packets/netns.rs"]
 #[allow(dead_code, reason = "the packet tests use the rest")]
 mod netns;

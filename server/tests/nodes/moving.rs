@@ -21,7 +21,7 @@ use std::{
 const DEVICE_BACK: Duration = Duration::from_secs(25);
 
 /// Lets machines reach each other's hosts, as over the internet.
-fn connect_machines(cluster: &Cluster) {
+pub fn connect_machines(cluster: &Cluster) {
     let wan = netns::var("MALIKNODE_BED_WAN");
     netns::inside(&wan, || {
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("it forwards");

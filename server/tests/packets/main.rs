@@ -12,6 +12,7 @@ mod browser;
 mod containers;
 mod crowd;
 mod dns;
+mod files;
 mod iperf;
 mod moving;
 mod neighbours;

@@ -17,11 +17,20 @@ use Equivalent::{None as Nothing, Operation};
 
 /// Each act of a page, by its path.
 const ACTS: &[(&str, Equivalent)] = &[
+    ("/do/add_passkey", Operation("add_passkey")),
     (
         "/do/accept_operator_link",
         Operation("accept_operator_link"),
     ),
     ("/do/add_device", Operation("add_device")),
+    (
+        "/do/look_in",
+        Nothing("a program names the tenant in each request"),
+    ),
+    (
+        "/do/allow_look_changes",
+        Nothing("what a program may change is its operator's role"),
+    ),
     ("/do/change_device", Operation("change_device")),
     ("/do/change_password", Operation("change_password")),
     ("/do/change_plan", Operation("operator_change_plan")),
@@ -44,6 +53,11 @@ const ACTS: &[(&str, Equivalent)] = &[
     ("/do/drain_node", Operation("operator_drain_node")),
     ("/do/end_other_sessions", Operation("end_other_sessions")),
     ("/do/end_session", Operation("end_session")),
+    ("/do/forgot_password", Operation("forgot_password")),
+    ("/do/remove_mail_address", Operation("remove_mail_address")),
+    ("/do/set_mail_address", Operation("set_mail_address")),
+    ("/do/set_mail_warnings", Operation("set_mail_warnings")),
+    ("/do/verify_mail", Operation("verify_mail")),
     ("/do/invite_operator", Operation("operator_invite_operator")),
     ("/do/lose_node", Operation("operator_lose_node")),
     ("/do/make_recovery_codes", Operation("make_recovery_codes")),
@@ -54,7 +68,16 @@ const ACTS: &[(&str, Equivalent)] = &[
         "/do/operator_delete_tenant",
         Operation("operator_delete_tenant"),
     ),
+    ("/do/passkey_options", Operation("begin_passkey")),
+    (
+        "/do/passkey_sign_in",
+        Nothing("a passkey signs in where a browser asks for it: at the account's own host"),
+    ),
     ("/do/prove_presence", Operation("prove_presence")),
+    (
+        "/do/prove_presence_by_passkey",
+        Nothing("a browser asks for the passkey at the account's own host"),
+    ),
     ("/do/recover", Operation("recover")),
     (
         "/do/recovery_codes_saved",
@@ -63,7 +86,9 @@ const ACTS: &[(&str, Equivalent)] = &[
     ("/do/release_name", Operation("operator_release_name")),
     ("/do/remove_node", Operation("operator_remove_node")),
     ("/do/remove_operator", Operation("operator_remove_operator")),
+    ("/do/remove_passkey", Operation("remove_passkey")),
     ("/do/remove_two_step", Operation("remove_totp")),
+    ("/do/rename_passkey", Operation("rename_passkey")),
     ("/do/reserve_names", Operation("operator_reserve_names")),
     ("/do/reset_password", Operation("reset_password")),
     (
@@ -86,6 +111,10 @@ const ACTS: &[(&str, Equivalent)] = &[
     ("/do/suspend_tenant", Operation("operator_change_tenant")),
     ("/operator/sign-in", Operation("issue_token")),
     ("/operator/sign-in/code", Operation("issue_token")),
+    (
+        "/operator/sign-in/passkey",
+        Nothing("a passkey signs in where a browser asks for it: at the operators' host"),
+    ),
     ("/sign-out", Operation("sign_out")),
 ];
 

@@ -278,7 +278,7 @@ async fn a_configuration_is_a_file_and_a_picture() {
     );
     assert_eq!(
         config.header("content-disposition"),
-        "attachment; filename=\"my-phone.conf\""
+        "attachment; filename=\"my-phone-2.conf\""
     );
     assert_eq!(config.header("cache-control"), "no-store");
     let path = format!("/v1/devices/{device}/qr");

@@ -57,7 +57,9 @@ fn input(id: &str, o: &Objects) -> Value {
         "change_account" => json!({ "time_zone": "Europe/Berlin" }),
         "delete_account" => json!(format!("name={}", o.name)),
         "add_device" => json!({ "label": "planted", "mesh": true }),
-        "change_device" => json!({ "label": "changed", "policy": "off" }),
+        "change_device" => json!({
+            "label": "changed", "policy": "off", "routing": "internet", "small_packets": true,
+        }),
         "create_token" => json!({ "name": "planted", "access": "read", "days": 7 }),
         "operator_create_plan" | "operator_change_plan" | "operator_preview_plan" => {
             let id = if id == "operator_create_plan" {
@@ -92,9 +94,16 @@ fn input(id: &str, o: &Objects) -> Value {
         "operator_drain_node" => json!({ "without_data": true }),
         "prove_presence" => json!({ "password": PASSWORD }),
         "change_password" => json!({ "password": PASSWORD, "new_password": PASSWORD }),
+        "add_passkey" => json!({ "name": "planted", "answer": {} }),
+        "rename_passkey" => json!({ "name": "planted" }),
         "confirm_totp" => json!({ "code": "000000" }),
         "recover" => json!({ "name": o.name, "code": "wrong", "new_password": PASSWORD }),
         "reset_password" => json!({ "token": "wrong", "new_password": PASSWORD }),
+        "set_mail_address" => json!({ "mail": "lina@example.org" }),
+        "set_mail_warnings" => json!({ "quota_warnings": false }),
+        "verify_mail" => json!({ "token": "wrong" }),
+        "forgot_password" => json!({ "name": o.name }),
+        "operator_test_mail" => json!({ "mail": "ada@example.org" }),
         "operator_reset_link" => json!({ "without_factors": false }),
         "live" => json!("topic=devices"),
         _ => Value::Null,
@@ -115,6 +124,8 @@ fn filled(path: &str, method: &Method, o: &Objects) -> String {
         p if p.starts_with("/v1/operator/tenants") => &o.tenant,
         p if p.starts_with("/v1/operator/plans") => "studio",
         p if p.starts_with("/v1/operator/nodes") => "2",
+        // The first mail of the outbox.
+        p if p.starts_with("/v1/operator/mail") => "1",
         // What another row makes.
         p if p.starts_with("/v1/operator/invitations") => "1",
         p if p.starts_with("/v1/tokens") => &o.token,
@@ -158,7 +169,7 @@ pub fn operations(o: &Objects) -> Vec<Operation> {
             let secret = ["get_device_config", "get_device_qr"].contains(&id.as_str());
             let role = match id.as_str() {
                 // Reads that are written as POST, too.
-                "operator_preview_plan" => OperatorRole::ReadOnly,
+                "operator_preview_plan" | "operator_check_endpoint_names" => OperatorRole::ReadOnly,
                 _ if method == Method::GET => OperatorRole::ReadOnly,
                 "operator_create_tenant" | "operator_change_tenant" | "operator_reset_link" => {
                     OperatorRole::Support
@@ -166,6 +177,7 @@ pub fn operations(o: &Objects) -> Vec<Operation> {
                 "operator_create_invitations" | "operator_revoke_invitation" => {
                     OperatorRole::Support
                 }
+                "operator_retry_mail" => OperatorRole::Support,
                 _ => OperatorRole::Owner,
             };
             all.push(Operation {

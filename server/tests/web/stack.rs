@@ -1,13 +1,15 @@
 //! The router with a database and a machine in memory, without a socket.
 
 use agent::{Agent, FeedSource};
+use async_trait::async_trait;
 use control::{
-    Control, ControlParts, ControlSettings, DeviceChange, Entropy, NewDevice, SignUp, StoreSpecs,
-    WorkerAccess,
+    Control, ControlParts, ControlSettings, DeviceChange, Entropy, MachineChecks, NewDevice,
+    SignUp, StoreSpecs, WorkerAccess,
 };
 use domain::{
-    AddressPlan, Clock, FilterPolicy, OwnerScope, Routing, Secret, SystemClock, TenantName,
-    TenantScope, Timestamp,
+    AddressPlan, Clock, FilterPolicy, Message, OwnerScope, Routing, Secret, SystemClock,
+    TenantHolderScope, TenantName, TenantScope, Timestamp,
+    view::{CheckRow, CheckState},
 };
 use protocol::wire::JoinRequest;
 use provisioning::NodePorts;
@@ -62,6 +64,29 @@ fn workers_allowed() -> WorkerAccess {
     WorkerAccess::Allowed {
         address: "https://192.0.2.1:8443".to_owned(),
         certificates: Arc::new(PkiCertificates),
+    }
+}
+
+/// Finds on the machine one thing in order, and one to fix.
+struct PlantedChecks;
+
+#[async_trait]
+impl MachineChecks for PlantedChecks {
+    async fn run(&self) -> Vec<CheckRow> {
+        let row = |name, state, fix| CheckRow {
+            name,
+            state,
+            message: Message::ProxyUntrusted,
+            fix,
+        };
+        vec![
+            row(Message::CheckDatabase, CheckState::Ok, None),
+            row(
+                Message::CheckForwarding,
+                CheckState::Bad,
+                Some(Message::Unexpected),
+            ),
+        ]
     }
 }
 
@@ -156,6 +181,7 @@ impl Stack {
         });
         let node = tokio::spawn(agent.run(std::future::pending()));
         let control = Control::new(ControlParts {
+            names: None,
             store: store.clone(),
             nodes,
             clock,
@@ -178,6 +204,7 @@ impl Stack {
             },
             workers,
         });
+        control.set_machine_checks(Arc::new(PlantedChecks));
         let operator = first_operator(&control).await;
         let sources = MetricSources {
             control: Some(control.clone()),
@@ -228,6 +255,7 @@ impl Stack {
             password: Secret::new(PASSWORD),
             plan,
             invitation: None,
+            mail: String::new(),
         };
         let sign_in = self
             .control
@@ -341,7 +369,9 @@ impl Stack {
     pub async fn suspend(&self, name: &str, suspended: bool) {
         let scope = self.scope(name).await;
         let tenants = self.control.tenants();
-        tenants.set_suspended(&scope, suspended).await.unwrap();
+        let owner = OwnerScope::issue("test");
+        let done = tenants.set_suspended(&owner, &scope, suspended).await;
+        done.unwrap();
     }
 
     /// Gives the operator another password by a link that `maliknode operator reset` makes.
@@ -360,10 +390,10 @@ impl Stack {
             .unwrap();
     }
 
-    async fn scope(&self, name: &str) -> TenantScope {
+    async fn scope(&self, name: &str) -> TenantHolderScope {
         let name = TenantName::parse(name).unwrap();
         let tenant = self.store.tenant_by_name(&name).await.unwrap().unwrap();
-        TenantScope::issue(tenant.id, name, "test")
+        TenantHolderScope::issue(tenant.id, name)
     }
 
     pub async fn tenant_id(&self, tenant: &Tenant) -> String {
@@ -374,6 +404,7 @@ impl Stack {
         let new = NewDevice {
             label: label.to_owned(),
             routing: Routing::Everything,
+            options: domain::TunnelOptions::default(),
             policy: FilterPolicy::Standard,
             mesh: true,
         };
@@ -450,7 +481,8 @@ impl Stack {
     pub async fn record_event(&self, tenant: Option<&Tenant>, kind: &str, detail: &str) {
         let mut subject = None;
         if let Some(tenant) = tenant {
-            let record = self.store.tenant(&self.scope(&tenant.name).await).await;
+            let scope = self.scope(&tenant.name).await;
+            let record = self.store.tenant(&scope).await;
             let record = record.unwrap();
             subject = Some((record.slot, record.name));
         }
@@ -465,19 +497,13 @@ impl Stack {
     }
 
     pub async fn delete(&self, name: &str) {
-        self.control
-            .tenants()
-            .delete(&self.scope(name).await)
-            .await
-            .unwrap();
+        let scope = self.scope(name).await;
+        self.control.tenants().delete(&scope).await.unwrap();
     }
 
     pub async fn device_count(&self, name: &str) -> usize {
-        self.store
-            .devices(&self.scope(name).await)
-            .await
-            .unwrap()
-            .len()
+        let scope = self.scope(name).await;
+        self.store.devices(&scope).await.unwrap().len()
     }
 
     async fn listings(&self) -> Vec<store::TenantListing> {

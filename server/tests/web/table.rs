@@ -79,6 +79,13 @@ impl Route {
                 | "/do/second_step"
                 | "/do/recover"
                 | "/do/reset_password"
+                | "/do/forgot_password"
+                | "/do/verify_mail"
+                | "/verify-mail"
+                | "/account/mail"
+                | "/do/set_mail_address"
+                | "/do/remove_mail_address"
+                | "/do/set_mail_warnings"
                 | "/arrive"
                 | "/hand-over"
                 | "/operator/sign-in"
@@ -93,6 +100,13 @@ impl Route {
                 | "/do/remove_two_step"
                 | "/do/end_session"
                 | "/do/delete_api_token"
+                | "/operator/sign-in/passkey"
+                | "/do/passkey_options"
+                | "/do/passkey_sign_in"
+                | "/do/add_passkey"
+                | "/do/rename_passkey"
+                | "/do/remove_passkey"
+                | "/do/prove_presence_by_passkey"
         )
     }
 }
@@ -134,7 +148,11 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         (Method::GET, "/sign-in/code", String::new(), Public),
         (Method::GET, "/recover", String::new(), Public),
         (Method::GET, "/reset", String::new(), Public),
+        (Method::GET, "/forgot", String::new(), Public),
+        (Method::GET, "/verify-mail", String::new(), Public),
+        (Method::GET, "/account/mail", String::new(), Account),
         (Method::GET, "/tenants/{id}/reset", String::new(), Support),
+        (Method::GET, "/tenants/{id}/look", String::new(), Support),
         (Method::GET, "/tenants/{id}/delete", String::new(), Owner),
         (Method::GET, "/tenants/{id}/plan", String::new(), Support),
         (Method::GET, "/plans", String::new(), Operator),
@@ -176,6 +194,7 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
             "name=planted".into(),
             Owner,
         ),
+        (Method::GET, "/checks", String::new(), Operator),
         (Method::GET, "/nodes", String::new(), Operator),
         (Method::GET, "/nodes/join", String::new(), Owner),
         (Method::GET, "/nodes/{id}", String::new(), Operator),
@@ -266,6 +285,69 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
             "/do/reset_password",
             "new_password=a-long-new-password".into(),
             Public,
+        ),
+        (
+            Method::POST,
+            "/do/forgot_password",
+            format!("name={name}"),
+            Public,
+        ),
+        (Method::POST, "/do/verify_mail", String::new(), Public),
+        (
+            Method::POST,
+            "/do/passkey_options",
+            "ceremony=second_step".into(),
+            Public,
+        ),
+        (
+            Method::POST,
+            "/do/passkey_sign_in",
+            "answer={}".into(),
+            Public,
+        ),
+        (
+            Method::POST,
+            "/operator/sign-in/passkey",
+            "answer={}".into(),
+            OperatorSignIn,
+        ),
+        (Method::GET, "/account/passkeys", String::new(), Account),
+        (
+            Method::POST,
+            "/do/add_passkey",
+            "name=planted&answer={}".into(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/rename_passkey",
+            "id=00&name=planted".into(),
+            Account,
+        ),
+        (Method::POST, "/do/remove_passkey", "id=00".into(), Account),
+        (
+            Method::POST,
+            "/do/prove_presence_by_passkey",
+            "answer={}&to=/account".into(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/set_mail_address",
+            "mail=lina@example.org".into(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/remove_mail_address",
+            String::new(),
+            Account,
+        ),
+        (
+            Method::POST,
+            "/do/set_mail_warnings",
+            String::new(),
+            Account,
         ),
         (
             Method::POST,
@@ -421,6 +503,18 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
             "/do/release_name",
             "name=intranet".into(),
             Owner,
+        ),
+        (
+            Method::POST,
+            "/do/look_in",
+            format!("id={tenant}"),
+            Operator,
+        ),
+        (
+            Method::POST,
+            "/do/allow_look_changes",
+            format!("id={tenant}"),
+            Support,
         ),
         (
             Method::POST,

@@ -31,8 +31,9 @@ pub fn NodesPage() -> impl IntoView {
             nodes,
             moves,
             unreached,
+            unnamed,
         } = control.nodes().list(&operator).await?;
-        let unreached = unreached.map(|message| {
+        let warned = [unreached, unnamed].into_iter().flatten().map(|message| {
             let message = texts.message(&message);
             view! {
                 <div class="banner banner-warn" role="status">
@@ -41,6 +42,7 @@ pub fn NodesPage() -> impl IntoView {
                 </div>
             }
         });
+        let warned = warned.collect_view();
         let may_change = operator.owner().is_ok();
         let may_add = may_change && workers == WorkersAllowed::Yes;
         let has_worker = nodes.iter().any(|n| !n.is_local);
@@ -66,7 +68,8 @@ pub fn NodesPage() -> impl IntoView {
                         })}
                 </PageHead>
                 <TopError message=Signal::stored(refusal)/>
-                {unreached}
+                <p class="s"><a class="link" href="/checks">"Check this machine"</a></p>
+                {warned}
                 <section class="card" aria-label="Nodes">
                     <Table nodes=nodes now=now texts=texts may_change=may_change/>
                     {(!has_worker).then(|| view! { <NoWorker workers=workers/> })}

@@ -17,7 +17,7 @@ use leptos::prelude::*;
 pub fn ProgressPage() -> impl IntoView {
     let texts = context::texts();
     let ready = context::control()
-        .and_then(|c| Ok((c, context::tenant()?, RequestContext::current()?.base)));
+        .and_then(|c| Ok((c, context::tenant_view()?, RequestContext::current()?.base)));
     // An operator who looks in has none here.
     let account = context::account().ok();
     let shown = ready.is_ok().then(recovery_codes::shown).flatten();

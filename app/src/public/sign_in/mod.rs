@@ -2,7 +2,11 @@
 //! tenant's own host.
 
 #[cfg(feature = "ssr")]
+pub mod code_page;
+#[cfg(feature = "ssr")]
 pub mod page;
+#[cfg(feature = "ssr")]
+pub mod passkey;
 #[cfg(feature = "ssr")]
 pub mod second_step;
 
@@ -62,7 +66,7 @@ pub async fn sign_in(
         SignInStep::SecondFactor(pending) => {
             BROWSER.set(pending.browser.expose());
             PENDING.set(pending.token.expose());
-            forms::redirect(second_step::PAGE);
+            forms::redirect(code_page::CODE_PAGE);
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The sign-in page, on the base and on a tenant's host.
 
-use super::SignInForm;
+use super::{SignInForm, passkey::PasskeySignIn};
 use crate::{context::RequestContext, forms, ui::Centered};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -44,6 +44,7 @@ pub fn SignInPage(
                 {notice.map(|text| view! { <p class="banner">"✓ " {text}</p> })}
             </div>
             <SignInForm base=base fixed=name name=typed stays=stays failure=failure/>
+            {fixed.then(|| view! { <PasskeySignIn/> })}
             <p class="s">
                 <a class="link" href="/recover">"Forgot your password?"</a>
             </p>

@@ -1,18 +1,19 @@
 //! `/sign-in/code`: the second step of a sign-in, on every host that has a sign-in.
 
+use super::{code_page::CODE_PAGE, passkey::PasskeyStep};
 use crate::{
     account::{AccountForm, FormContent, Input},
     context::{self, HostKind, RequestContext},
     cookies::{BROWSER, PENDING},
     forms::{self, AppError},
+    loader::load,
     ui::{Centered, Field as FormField, Note, TopError},
 };
+use control::WaitingSignIn;
 use domain::{ErrorCode, Failure, Field, Message, Secret};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-/// The address of the page.
-pub const PAGE: &str = "/sign-in/code";
 /// The value of `with` for a recovery code.
 const RECOVERY: &str = "recovery";
 
@@ -51,7 +52,7 @@ pub async fn second_step(
             forms::redirect(&forms::url_with("/sign-in", &[("error", f.code.as_str())]));
             Ok(())
         }
-        Err(f) => Err(forms::refuse(f, PAGE, &[("with", &with)])),
+        Err(f) => Err(forms::refuse(f, CODE_PAGE, &[("with", &with)])),
     }
 }
 
@@ -59,7 +60,7 @@ fn expired() -> Failure {
     Failure::new(ErrorCode::SignInExpired, Message::SignInExpired)
 }
 
-/// Asks for the code of the authenticator app or, with `?with=recovery`, for a recovery
+/// Asks for the code of the authenticator app, a passkey or, with `?with=recovery`, a recovery
 /// code. Without a sign-in that waits for it, the sign-in begins again.
 #[component]
 pub fn SecondStepPage() -> impl IntoView {
@@ -68,14 +69,49 @@ pub fn SecondStepPage() -> impl IntoView {
     if PENDING.get().is_none() {
         forms::redirect("/sign-in");
     }
-    let is_operator = RequestContext::with(|c| c.host == HostKind::Operator).unwrap_or_default();
+    let context = RequestContext::current();
+    let control = context::control();
+    let pending = PENDING.get().map(Secret::new);
     let is_recovery = query.get("with").as_deref() == Some(RECOVERY);
+    load(async move {
+        let (context, control) = (context?, control?);
+        let waiting = match pending {
+            Some(pending) => {
+                let client = context.client.clone();
+                control.auth().waiting_for(&pending, client).await
+            }
+            None => Err(expired()),
+        };
+        let waiting = match waiting {
+            Ok(waiting) => waiting,
+            Err(f) if f.code == ErrorCode::SignInExpired => {
+                forms::redirect(&forms::url_with("/sign-in", &[("error", f.code.as_str())]));
+                return Ok(().into_any());
+            }
+            Err(f) => return Err(f),
+        };
+        Ok::<_, Failure>(step(&context, &waiting, is_recovery, failure))
+    })
+}
+
+/// The page of a sign-in that waits: by a passkey, a code of the app, or a recovery code.
+fn step(
+    context: &RequestContext,
+    waiting: &WaitingSignIn,
+    is_recovery: bool,
+    failure: Option<forms::Refusal>,
+) -> AnyView {
+    let is_operator = context.host == HostKind::Operator;
+    let asks_code = is_recovery || waiting.has_totp;
     let (input, label) = match is_recovery {
         true => (Input::RecoveryCode, "Recovery code"),
         false => (Input::Code, "Code"),
     };
     let with = if is_recovery { RECOVERY } else { "" };
-    let form = if is_operator {
+    let form = if !asks_code {
+        let error = failure.map(|f| f.message);
+        view! { <TopError message=Signal::stored(error)/> }.into_any()
+    } else if is_operator {
         let error = failure.map(|f| f.message);
         view! { <OperatorForm with=with label=label error=error/> }.into_any()
     } else {
@@ -90,10 +126,32 @@ pub fn SecondStepPage() -> impl IntoView {
         };
         view! { <AccountForm asked=asked failure=failure/> }.into_any()
     };
+    let passkey = (waiting.has_passkey && !is_recovery).then(|| match &context.host {
+        // A passkey is for the account's own host alone.
+        HostKind::Base => {
+            let href = context.url(&waiting.name, "/sign-in");
+            view! {
+                <p class="s">
+                    "Your passkey works at your own address: "
+                    <a class="link" href=href>"sign in there"</a> "."
+                </p>
+            }
+            .into_any()
+        }
+        HostKind::Tenant(_) | HostKind::Operator => view! { <PasskeyStep/> }.into_any(),
+    });
+    let explanation = match (is_recovery, waiting.has_totp) {
+        (true, _) => "One of the recovery codes that you saved.",
+        (false, true) => "Open your authenticator app and type the code that it shows.",
+        (false, false) => "Your password is right. Now a passkey is needed.",
+    };
     let (href, other) = match is_recovery {
-        true => (PAGE.to_owned(), "Use your authenticator app"),
+        true => (
+            CODE_PAGE.to_owned(),
+            "Use your authenticator app or a passkey",
+        ),
         false => (
-            format!("{PAGE}?with={RECOVERY}"),
+            format!("{CODE_PAGE}?with={RECOVERY}"),
             "Use a recovery code instead",
         ),
     };
@@ -107,20 +165,16 @@ pub fn SecondStepPage() -> impl IntoView {
         <Centered title="Second step">
             <div>
                 <h1 class="text-2xl">"Second step"</h1>
-                <p class="s">
-                    {if is_recovery {
-                        "One of the recovery codes that you saved."
-                    } else {
-                        "Open your authenticator app and type the code that it shows."
-                    }}
-                </p>
+                <p class="s">{explanation}</p>
             </div>
             {form}
+            {passkey}
             <p class="s"><a class="link" href=href>{other}</a></p>
             <p class="s">{lost}</p>
             <p class="s"><a class="link" href="/sign-in">"Begin again"</a></p>
         </Centered>
     }
+    .into_any()
 }
 
 /// An operator's form is a plain one: it is sent to a route of the server, which creates

@@ -32,6 +32,7 @@ pub async fn sign_up(
     password: String,
     #[server(default)] plan: String,
     #[server(default)] invitation: String,
+    #[server(default)] mail: String,
 ) -> Result<(), AppError> {
     use crate::context::{HostKind, RequestContext, control};
     let created = async {
@@ -44,24 +45,28 @@ pub async fn sign_up(
             password: domain::Secret::new(password),
             plan: plan.clone(),
             invitation: Some(domain::Secret::new(invitation.clone())),
+            mail: mail.clone(),
         };
         let ticket = control()?.tenants().sign_up(form, context.from).await?;
         Ok((context, ticket))
     }
     .await;
-    let typed = [
-        ("name", name.as_str()),
-        ("plan", &plan),
-        ("invitation", &invitation),
-    ];
+    let mut typed = vec![("name", name.as_str()), ("plan", &plan)];
     // An invitation that was not needed is not asked for again.
-    let typed = &typed[..if invitation.is_empty() { 2 } else { 3 }];
-    let (context, ticket) = created.map_err(|f| forms::refuse(f, "/sign-up", typed))?;
+    typed.extend((!invitation.is_empty()).then_some(("invitation", invitation.as_str())));
+    typed.extend((!mail.is_empty()).then_some(("mail", mail.as_str())));
+    let (context, ticket) = created.map_err(|f| forms::refuse(f, "/sign-up", &typed))?;
     forms::hand_over(&context, &ticket, "/progress");
     Ok(())
 }
 
-const FIELDS: &[Field] = &[Field::Name, Field::Password, Field::Plan, Field::Invitation];
+const FIELDS: &[Field] = &[
+    Field::Name,
+    Field::Password,
+    Field::Plan,
+    Field::Invitation,
+    Field::Mail,
+];
 
 #[island]
 pub fn SignUpForm(
@@ -79,6 +84,8 @@ pub fn SignUpForm(
     plan: String,
     /// The invitation as it was brought or typed; `None` where none is asked for.
     invitation: Option<String>,
+    /// The mail address as typed before; `None` where the installation sends no mail.
+    mail: Option<String>,
     /// What was refused, after a plain POST.
     failure: Option<Refusal>,
 ) -> impl IntoView {
@@ -121,6 +128,7 @@ pub fn SignUpForm(
                     {move || plan_error.get().map(|s| format!("⚠ {s}"))}
                 </p>
             </fieldset>
+            {mail.map(|mail| view! { <MailInput typed=mail refused=form.at(Field::Mail)/> })}
             <Submit
                 busy=form.busy
                 class="btn btn-p btn-lg"
@@ -152,6 +160,31 @@ fn InvitationInput(code: String, refused: Signal<Option<String>>) -> impl IntoVi
                 spellcheck="false"
                 maxlength="64"
                 aria-describedby="invitation-note"
+                aria-invalid=move || note.with(Note::is_bad).to_string()
+            />
+        </FormField>
+    }
+}
+
+/// The mail address, which may be left out.
+#[component]
+fn MailInput(typed: String, refused: Signal<Option<String>>) -> impl IntoView {
+    let hint = "For a new password if you forget yours. You can leave it out.";
+    let note = Signal::derive(move || Note::or_hint(refused.get(), hint));
+    view! {
+        <FormField id="mail" label="Mail address (optional)" note=note>
+            <input
+                id="mail"
+                class="field"
+                type="email"
+                name="mail"
+                value=typed
+                autocomplete="email"
+                autocapitalize="none"
+                spellcheck="false"
+                dir="ltr"
+                maxlength="254"
+                aria-describedby="mail-note"
                 aria-invalid=move || note.with(Note::is_bad).to_string()
             />
         </FormField>

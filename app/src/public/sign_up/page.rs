@@ -62,12 +62,14 @@ pub fn SignUpPage() -> impl IntoView {
         // The form's failure may say already that the node is full.
         let refused = failure.as_ref().map(|f| f.code);
         let full = control.nodes().is_full().await? && refused != Some(ErrorCode::NodeFull);
+        let has_mail = control.mail().is_set_up();
+        let mail = has_mail.then(|| query.get("mail").unwrap_or_default());
         let plan = initial_plan(&plans, query.get("plan").as_deref());
         let page = view! {
             <Centered title="Sign up" wide=true>
                 <div>
                     <h1 class="text-2xl">"Make your network"</h1>
-                    <p class="s">"Takes about a second. No e-mail address, no card."</p>
+                    <p class="s">"Takes about a second. No mail address needed, no card."</p>
                 </div>
                 {full.then(|| view! { <NodeFullBanner/> })}
                 <SignUpForm
@@ -78,6 +80,7 @@ pub fn SignUpPage() -> impl IntoView {
                     available=available
                     plan=plan
                     invitation=invitation
+                    mail=mail
                     failure=failure
                 />
                 <p class="s">

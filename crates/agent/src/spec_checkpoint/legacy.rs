@@ -55,6 +55,7 @@ fn parse_tenant(line: &str) -> Option<TenantSpec> {
         dns_password_hash: words.next()?.to_owned(),
         limits: protocol::TenantLimits::default(),
         dns_password: Secret::new(words.next()?),
+        ipv6: None,
         devices: std::collections::BTreeMap::new(),
     })
 }

@@ -65,9 +65,14 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         C::SignInRefused | C::SignedOut | C::TicketInvalid | C::TokenInvalid | C::TokenExpired => {
             StatusCode::UNAUTHORIZED
         }
-        C::CodeInvalid | C::SecondFactorNeeded | C::SignInExpired => StatusCode::UNAUTHORIZED,
-        C::PresenceNeeded => StatusCode::FORBIDDEN,
+        C::PasskeyInvalid | C::CodeInvalid | C::SecondFactorNeeded | C::SignInExpired => {
+            StatusCode::UNAUTHORIZED
+        }
+        C::PresenceNeeded | C::SecondFactorRequired => StatusCode::FORBIDDEN,
         C::ResetInvalid => StatusCode::NOT_FOUND,
+        C::MailLinkInvalid => StatusCode::NOT_FOUND,
+        C::MailAddressMalformed => StatusCode::UNPROCESSABLE_ENTITY,
+        C::MailUnavailable => StatusCode::CONFLICT,
         C::SignUpClosed => StatusCode::FORBIDDEN,
         C::InvitationUsedUp | C::InvitationEnded => StatusCode::CONFLICT,
         C::InvitationNeeded | C::InvitationUnknown | C::InvitationMalformed => {
@@ -88,6 +93,8 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::MoveRefused
         | C::TokenLimit
         | C::LastOwner
+        | C::LastFactor
+        | C::PasskeyLimit
         | C::KeyPending
         | C::WorkersUnavailable => StatusCode::CONFLICT,
         C::ChangedMeanwhile => StatusCode::PRECONDITION_FAILED,
@@ -102,6 +109,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | C::PlanMalformed
         | C::TimeZoneUnknown
         | C::LabelMalformed
+        | C::PasskeyName
         | C::ChoiceUnknown
         | C::RoleUnknown
         | C::OperatorMalformed

@@ -33,8 +33,10 @@ choice! {
 }
 
 choice! {
-    /// Which traffic a device sends through the tunnel.
-    Routing = domain::Routing { Everything, Network, Dns }
+    /// Which traffic a device sends through the tunnel: all of it (`everything`), all but that
+    /// to private and local addresses (`internet`), that to the tenant's own network (`network`),
+    /// or DNS queries alone (`dns`).
+    Routing = domain::Routing { Everything, Internet, Network, Dns }
 }
 
 choice! {

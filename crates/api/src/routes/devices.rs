@@ -26,8 +26,8 @@ use axum::{
 };
 use control::{DeviceChange, NewDevice};
 use domain::{
-    Access, ClientConfig, DeviceId, DeviceLabel, ErrorCode, Failure, Message, TenantScope,
-    Timestamp,
+    Access, ClientConfig, DeviceId, ErrorCode, Failure, Message, TenantScope, Timestamp,
+    TunnelOptions,
     view::{DeviceView, ONLINE_MILLIS},
 };
 use qrcodegen::{QrCode, QrCodeEcc};
@@ -46,12 +46,19 @@ pub struct Device {
     /// Its address inside the tunnel.
     #[schema(example = "10.88.1.2")]
     address: String,
+    /// The same of IPv6; none where tunnels have no IPv6 or it is set to IPv4 only.
+    #[schema(example = "fd12:3456:789a:1::2")]
+    ipv6: Option<String>,
     /// Its public key in base64.
     public_key: String,
     policy: Policy,
     /// Whether it and the other devices of the mesh may reach each other.
     mesh: bool,
     routing: Routing,
+    /// Whether its configuration asks for packets of at most 1280 bytes.
+    small_packets: bool,
+    /// Whether its configuration has no IPv6.
+    ipv4_only: bool,
     created_at: Time,
     last_handshake: Option<Time>,
     /// Whether it is connected, judged by its last handshake.
@@ -72,10 +79,13 @@ impl Device {
             online: d.last_handshake.is_some_and(is_recent),
             label: d.label,
             address: d.address,
+            ipv6: d.ipv6,
             public_key: d.public_key,
             policy: d.policy.into(),
             mesh: d.mesh,
             routing: d.routing.into(),
+            small_packets: d.options.small_packets,
+            ipv4_only: d.options.ipv4_only,
             created_at: d.created_at.into(),
             last_handshake: d.last_handshake.map(Time::from),
             endpoint: d.endpoint,
@@ -91,7 +101,7 @@ type Tagged = ([(HeaderName, HeaderValue); 1], Json<Device>);
 
 /// Returns the ETag of what can be changed of a device.
 fn tag(d: &DeviceView) -> String {
-    etag::etag(&(d.id.0, &d.label, d.policy, d.mesh))
+    etag::etag(&(d.id.0, &d.label, d.policy, d.mesh, d.routing, d.options))
 }
 
 impl ApiState {
@@ -155,6 +165,12 @@ pub struct DeviceToAdd {
     /// Whether it is part of the mesh; it is not unless it says so.
     #[serde(default)]
     mesh: bool,
+    /// For a way that loses large packets: the configuration asks for small ones.
+    #[serde(default)]
+    small_packets: bool,
+    /// For a system without IPv6: the configuration has none.
+    #[serde(default)]
+    ipv4_only: bool,
 }
 
 const fn everything() -> Routing {
@@ -188,6 +204,10 @@ pub async fn add_device(
         routing: new.routing.into(),
         policy: new.policy.into(),
         mesh: new.mesh,
+        options: TunnelOptions {
+            small_packets: new.small_packets,
+            ipv4_only: new.ipv4_only,
+        },
     };
     let device = state.control.devices().add(scope, new).await?;
     let location = [(header::LOCATION, format!("/v1/devices/{}", device.id))];
@@ -196,7 +216,7 @@ pub async fn add_device(
 
 /// A device
 ///
-/// The ETag covers what can be changed: label, policy and mesh.
+/// The ETag covers what can be changed: all but keys, times and traffic.
 #[utoipa::path(
     get,
     path = "/v1/devices/{id}",
@@ -215,13 +235,18 @@ pub async fn get_device(
     Ok(state.tagged(device))
 }
 
-/// What is changed of a device. What is not named stays.
+/// What is changed of a device. What is not named stays. After a change of `routing`,
+/// `small_packets` or `ipv4_only` the device keeps its key and works as before until it has its
+/// configuration again.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceToChange {
     label: Option<String>,
     policy: Option<Policy>,
     mesh: Option<bool>,
+    routing: Option<Routing>,
+    small_packets: Option<bool>,
+    ipv4_only: Option<bool>,
 }
 
 /// Change a device
@@ -264,6 +289,9 @@ pub async fn change_device(
         label: change.label,
         policy: change.policy.map(Into::into),
         mesh: change.mesh,
+        routing: change.routing.map(Into::into),
+        small_packets: change.small_packets,
+        ipv4_only: change.ipv4_only,
     };
     let changed = devices
         .change_if(scope, id, change, expected.as_ref())
@@ -352,11 +380,8 @@ async fn configuration(
     permission: &Permission,
     id: DeviceId,
 ) -> Result<(DeviceView, ClientConfig), Failure> {
-    let scope = permission.0.tenant(Access::Write)?;
-    let presence = state.control.account().presence_of_request(&permission.0);
-    let presence = presence.await?;
     let devices = state.control.devices();
-    devices.download_config(scope, id, presence).await
+    devices.config_of_request(&permission.0, id).await
 }
 
 fn text(body: String, disposition: Option<String>) -> Response {
@@ -389,9 +414,8 @@ pub async fn get_device_config(
     Named(id): Named<DeviceId>,
 ) -> Result<Response, Refusal> {
     let (device, config) = configuration(&state, &permission, id).await?;
-    // A file stem has only letters, digits and hyphens, so it needs no quoting.
-    let stem = DeviceLabel::stored(&device.label).file_stem();
-    let disposition = format!("attachment; filename=\"{stem}.conf\"");
+    // A file's name has only letters, digits, hyphens and a dot, so it needs no quoting.
+    let disposition = format!("attachment; filename=\"{}.conf\"", device.file_stem());
     Ok(text(config.render().as_str().to_owned(), Some(disposition)))
 }
 

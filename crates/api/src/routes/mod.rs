@@ -7,8 +7,10 @@ mod devices;
 mod dns;
 mod events;
 mod live;
+mod mail;
 mod operator;
 mod operator_link;
+mod passkeys;
 mod plan;
 mod problems;
 mod published;
@@ -43,8 +45,17 @@ pub fn granted() -> OpenApiRouter<ApiState> {
             account_security::confirm_totp,
             account_security::remove_totp
         ))
+        .routes(routes!(passkeys::list_passkeys, passkeys::add_passkey))
+        .routes(routes!(passkeys::begin_passkey))
+        .routes(routes!(passkeys::rename_passkey, passkeys::remove_passkey))
         .routes(routes!(account_security::make_recovery_codes))
         .routes(routes!(account_security::prove_presence))
+        .routes(routes!(
+            mail::get_mail_address,
+            mail::set_mail_address,
+            mail::remove_mail_address
+        ))
+        .routes(routes!(mail::set_mail_warnings))
         .routes(routes!(devices::list_devices, devices::add_device))
         .routes(routes!(
             devices::get_device,
@@ -71,6 +82,8 @@ pub fn open() -> OpenApiRouter<ApiState> {
         .routes(routes!(token::issue_token))
         .routes(routes!(account_security::recover))
         .routes(routes!(account_security::reset_password))
+        .routes(routes!(mail::forgot_password))
+        .routes(routes!(mail::verify_mail))
         .routes(routes!(operator_link::accept_operator_link))
         .routes(routes!(sign_up::sign_up))
         .routes(routes!(sign_up::get_sign_up))

@@ -29,6 +29,10 @@ pub struct NewTenant {
     #[serde(default)]
     #[schema(format = Password)]
     invitation: Option<String>,
+    /// A mail address, where the installation sends mail. It gets a link to verify it.
+    #[serde(default)]
+    #[schema(example = "lina@example.org", max_length = 254)]
+    mail: Option<String>,
 }
 
 /// Who may sign up.
@@ -82,6 +86,7 @@ pub async fn sign_up(
         password: Secret::new(new.password),
         plan: new.plan.unwrap_or_default(),
         invitation: new.invitation.map(Secret::new),
+        mail: new.mail.unwrap_or_default(),
     };
     let ticket = state.control.tenants().sign_up(form, client.address);
     let name = ticket.await?.name.to_string();

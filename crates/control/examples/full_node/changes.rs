@@ -39,6 +39,7 @@ pub async fn devices(rig: &Rig, when: &str, times: usize, figures: &mut Figures)
             let new = NewDevice {
                 label: format!("change {n}"),
                 routing: Routing::Everything,
+                options: domain::TunnelOptions::default(),
                 policy: FilterPolicy::Standard,
                 mesh,
             };
@@ -157,6 +158,10 @@ fn tenant(
         gateway: settings.addresses.gateway(slot),
         dns: Some(now.dns.ok_or("a tenant without DNS in the firewall")?),
         mesh: now.mesh.clone(),
+        locked: now.locked.clone(),
+        subnet6: now.subnets6.first().copied(),
+        mesh6: now.mesh6.clone(),
+        locked6: now.locked6.clone(),
         stopped: now.stopped,
         tunnel_packets: now
             .tunnel_packets

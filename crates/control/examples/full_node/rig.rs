@@ -81,6 +81,7 @@ fn core(store: &Store, ports: &NodePorts, settings: &NodeSettings) -> (Agent, No
     let nodes = agent.nodes();
     let handle = nodes.engine().clone();
     let control = Control::new(ControlParts {
+        names: None,
         store: store.clone(),
         nodes: Arc::new(nodes),
         clock: Arc::new(SystemClock),
@@ -108,6 +109,7 @@ impl Rig {
         let simulated = Arc::new(FakeMachine::new());
         let settings = NodeSettings {
             addresses: AddressPlan::default(),
+            ipv6: true,
             root: root.to_owned(),
             dns_memory_bytes: 256 << 20,
             dns_cpu_thousandths: 500,

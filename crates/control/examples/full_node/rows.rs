@@ -41,6 +41,7 @@ pub async fn make(store: &Store, tenants: RangeInclusive<u16>, devices: u8) -> O
             let new = NewDevice {
                 label: DeviceLabel::parse(&format!("device {d}"))?,
                 routing: Routing::Everything,
+                options: domain::TunnelOptions::default(),
                 policy: FilterPolicy::Standard,
                 mesh: d.is_multiple_of(2),
                 public_key: private_key.public(),

@@ -22,16 +22,17 @@ impl Account<'_> {
     }
 
     /// Deletes the tenant that a request of the API acts for. Its own holder must be present; an
-    /// operator who acts for it is not asked.
+    /// owner who acts for it is not asked.
     ///
     /// # Errors
-    /// As [`Account::delete_tenant`].
+    /// As [`Account::delete_tenant`]; `NotPermitted` for an operator who is no owner.
     pub async fn delete_of_request(self, permission: &ApiPermission) -> Result<bool, Failure> {
         let tenant = permission.tenant(Access::Write)?;
         if permission.is_own() {
             let scope = permission.account(Access::Write)?;
             return self.delete_tenant(&scope).await;
         }
-        Tenants(self.0).delete(tenant).await
+        let owner = permission.acting_owner()?;
+        Tenants(self.0).operator_delete(owner, tenant).await
     }
 }

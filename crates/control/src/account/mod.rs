@@ -2,6 +2,7 @@
 //! proof of presence that changes of these need. Tenants and operators have the same.
 
 mod deletion;
+mod passkeys;
 mod password;
 mod presence;
 mod recovery;
@@ -9,6 +10,7 @@ mod reset;
 mod sessions;
 mod totp;
 
+pub use passkeys::{MAX_PASSKEY_NAME, MAX_PASSKEYS};
 pub use reset::{ResetLink, ResetTarget};
 
 use crate::{
@@ -18,10 +20,10 @@ use crate::{
 };
 use domain::{
     Failure, Timestamp,
-    view::{ActivityRow, SecurityView},
+    view::{ActivityRow, PasskeyRow, SecurityView},
 };
 use std::net::IpAddr;
-use store::{AccountRecord, AuditEntry, FactorKind, TicketHolder};
+use store::{AccountRecord, AuditEntry, FactorKind, FactorRecord, TicketHolder};
 
 /// The lines of an account's activity.
 const ACTIVITY_LINES: u32 = 50;
@@ -43,7 +45,7 @@ impl<'a> Account<'a> {
     ///
     /// # Errors
     /// `SignedOut` once it is deleted.
-    async fn record(self, scope: &AccountScope) -> Result<AccountRecord, Failure> {
+    pub(crate) async fn record(self, scope: &AccountScope) -> Result<AccountRecord, Failure> {
         let store = &self.0.store;
         let found = match scope.caller() {
             AccountCaller::Tenant(tenant) => {
@@ -66,7 +68,12 @@ impl<'a> Account<'a> {
     }
 
     /// Returns the audit entry of an act of the account's holder.
-    fn entry(self, account: &AccountRecord, action: &str, from: Option<IpAddr>) -> AuditEntry {
+    pub(crate) fn entry(
+        self,
+        account: &AccountRecord,
+        action: &str,
+        from: Option<IpAddr>,
+    ) -> AuditEntry {
         let client = from.map(SignInClient::from);
         match client {
             Some(client) => self.auth().account_entry(account, action, &client),
@@ -88,7 +95,7 @@ impl<'a> Account<'a> {
     }
 
     /// Counts a change of a tenant's account.
-    fn count_change(self, account: &AccountRecord) -> Result<(), Failure> {
+    pub(crate) fn count_change(self, account: &AccountRecord) -> Result<(), Failure> {
         match account.holder {
             TicketHolder::Tenant(id) => self.0.limits.count_change(id, self.now()),
             TicketHolder::Operator(_) => Ok(()),
@@ -115,6 +122,7 @@ impl<'a> Account<'a> {
             recovery_codes_left: left,
             recovery_codes_made: made,
             present_until: until.filter(|until| *until > self.now()),
+            passkeys: passkey_rows(&factors),
             name: account.name,
         })
     }
@@ -129,4 +137,16 @@ impl<'a> Account<'a> {
         let read = store.activity(account.holder, &name, ACTIVITY_LINES);
         read.await.map_err(store_failure)
     }
+}
+
+/// Returns the passkeys among factors.
+fn passkey_rows(factors: &[FactorRecord]) -> Vec<PasskeyRow> {
+    let passkeys = factors.iter().filter(|f| f.kind == FactorKind::Passkey);
+    let rows = passkeys.map(|f| PasskeyRow {
+        id: f.id.clone(),
+        name: f.name.clone(),
+        added: f.created_at,
+        used: f.used_at,
+    });
+    rows.collect()
 }

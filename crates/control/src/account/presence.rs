@@ -75,7 +75,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// `NotPermitted` for a token that may only read, `DatabaseUnavailable`.
-    pub async fn presence_of_request(
+    pub(crate) async fn presence_of_request(
         self,
         permission: &ApiPermission,
     ) -> Result<Option<Presence>, Failure> {
@@ -106,7 +106,7 @@ impl Account<'_> {
     }
 
     /// Returns the account of a permission whose holder is present.
-    pub(super) async fn present(self, scope: &AccountScope) -> Result<AccountRecord, Failure> {
+    pub(crate) async fn present(self, scope: &AccountScope) -> Result<AccountRecord, Failure> {
         self.presence(scope).await?;
         self.record(scope).await
     }

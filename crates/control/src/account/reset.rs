@@ -117,6 +117,7 @@ impl Account<'_> {
             proof: &proof,
             without_factors,
             expires: expires_at,
+            mailed: None,
             entry,
         });
         created.await.map_err(store_failure)?;

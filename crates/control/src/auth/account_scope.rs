@@ -5,7 +5,7 @@ use super::{
     Auth,
     api::{ApiCaller, ApiPermission},
 };
-use domain::{Access, Failure, OperatorScope, TenantScope};
+use domain::{Access, Failure, OperatorScope, TenantHolderScope};
 use store::{SessionKey, SessionRef};
 
 /// Permission to act on the own account, in a session. Only `control/auth` issues one.
@@ -18,7 +18,7 @@ pub struct AccountScope {
 /// Whose account it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AccountCaller {
-    Tenant(TenantScope),
+    Tenant(TenantHolderScope),
     Operator(OperatorScope),
 }
 
@@ -34,14 +34,13 @@ impl AccountScope {
 }
 
 impl Auth<'_> {
-    /// Issues the permission of a tenant for its own account, in that dashboard's session;
-    /// `None` for an operator who acts for the tenant.
-    pub fn tenant_account(self, scope: &TenantScope, session: SessionKey) -> Option<AccountScope> {
-        let is_own = scope.actor() == scope.name().as_str();
-        is_own.then(|| AccountScope {
+    /// Issues the permission of a tenant for its own account, in that dashboard's session. An
+    /// operator who acts for the tenant has no scope that this takes.
+    pub fn tenant_account(self, scope: &TenantHolderScope, session: SessionKey) -> AccountScope {
+        AccountScope {
             caller: AccountCaller::Tenant(scope.clone()),
             session: SessionRef::Browser(session),
-        })
+        }
     }
 
     /// Issues the permission of an operator for its own account, in that session.
@@ -63,7 +62,7 @@ impl ApiPermission {
         self.allow(needed)?;
         let credential = self.own_credential()?;
         let caller = match self.caller() {
-            ApiCaller::Tenant(scope) => AccountCaller::Tenant(scope.clone()),
+            ApiCaller::Tenant(permission) => AccountCaller::Tenant(permission.holder()?.clone()),
             ApiCaller::Operator(permission) => {
                 let scope: &OperatorScope = permission;
                 AccountCaller::Operator(scope.clone())

@@ -43,6 +43,12 @@ impl SignInClient {
         self
     }
 
+    /// Returns the name of its system, e.g. `iOS`; empty where it is not known. A client
+    /// can claim any.
+    pub fn system(&self) -> &'static str {
+        user_agent::names(&self.agent).1
+    }
+
     /// Returns the client as a list of sessions shows it.
     pub(super) fn description(&self) -> ClientDescription {
         let (browser, system) = user_agent::names(&self.agent);

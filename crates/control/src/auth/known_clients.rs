@@ -6,8 +6,23 @@ use super::{
     client::SignInClient,
 };
 use crate::failures::store_failure;
-use domain::{Failure, Secret};
-use store::{ClientKind, KnownClients, TicketHolder};
+use domain::{Failure, MailContent, Secret};
+use store::{ClientDescription, ClientKind, KnownClients, TicketHolder};
+
+/// Returns what an account's holder is told of a sign-in from a browser that is new.
+fn notice(client: &SignInClient) -> MailContent {
+    let ClientDescription {
+        browser,
+        system,
+        address,
+    } = client.description();
+    let names = [browser, system];
+    let known: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    MailContent::SignIn {
+        client: known.join(", "),
+        origin: address,
+    }
+}
 
 impl Auth<'_> {
     /// Returns what of a client the account has signed in from before.
@@ -39,7 +54,9 @@ impl Auth<'_> {
         };
         if let Some(key) = browser_key(holder, &known) {
             let (store, now) = (&self.0.store, self.0.clock.now());
-            let stored = store.remember_client(holder, ClientKind::Browser, &key, now);
+            let notice = notice(client);
+            let stored =
+                store.remember_client(holder, ClientKind::Browser, &key, Some(&notice), now);
             stored.await.map_err(store_failure)?;
         }
         self.remember_network(holder, client).await?;
@@ -54,7 +71,7 @@ impl Auth<'_> {
     ) -> Result<(), Failure> {
         let (store, now) = (&self.0.store, self.0.clock.now());
         let key = network_key(holder, client);
-        let stored = store.remember_client(holder, ClientKind::Network, &key, now);
+        let stored = store.remember_client(holder, ClientKind::Network, &key, None, now);
         stored.await.map_err(store_failure)
     }
 

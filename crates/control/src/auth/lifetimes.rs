@@ -15,7 +15,7 @@ impl Audience {
             // AdGuard Home's UI is not ours. A click on the dashboard creates a
             // new session.
             Self::Dns => HOUR.saturating_mul(12),
-            Self::Dashboard | Self::Operator => self.max_age(stays),
+            Self::Dashboard | Self::Operator | Self::LookIn => self.max_age(stays),
         }
     }
 
@@ -28,6 +28,7 @@ impl Audience {
             (Self::Dashboard, false) => DAY,
             // An operator may do more: a working day.
             (Self::Operator, _) => HOUR.saturating_mul(12),
+            (Self::LookIn, _) => HOUR,
         }
     }
 

@@ -20,6 +20,8 @@ const WRONG_PASSWORDS_PER_MINUTE: u32 = 5;
 /// Questions of one address in a minute whether a name is free. A person who types asks some
 /// twenty times; a whole list of names must not be read out.
 const NAME_CHECKS_PER_MINUTE: u32 = 60;
+/// Questions of one address in a minute for a passkey's challenge, each of which is a row.
+const CHALLENGES_PER_MINUTE: u32 = 30;
 /// Requests with a key in a minute: twice the changes, because some are refused.
 const CLAIMS_PER_MINUTE: u32 = 2 * CHANGES_PER_MINUTE;
 const MINUTE_MILLIS: u32 = 60_000;
@@ -27,6 +29,12 @@ const MINUTE_MILLIS: u32 = 60_000;
 /// has 192 random bits, and what is being looked up counts, so that a class that signs up at
 /// the same time behind one address is not held up.
 const WRONG_INVITATIONS_PER_MINUTE: u32 = 20;
+/// Forgotten passwords in a quarter of an hour, for an address.
+const FORGOTTEN_PER_QUARTER: u32 = 5;
+/// Links to a new password that an account's mail address gets in an hour.
+const RESET_MAILS_PER_HOUR: u32 = 3;
+/// Links that an account may have sent in an hour to addresses that may be others'.
+const MAIL_LINKS_PER_HOUR: u32 = 5;
 /// How many times as many sign-ups a /48 may have as a /64.
 const SITE_FACTOR: u32 = 5;
 
@@ -48,6 +56,15 @@ pub(crate) struct Limits {
     /// Whether a name is free, by address. Each control plane counts its own, as a question costs
     /// less than a count in the database.
     name_checks: Limiter,
+    /// Requests for a link to a new password, by address.
+    pub(crate) forgotten: SharedLimiter,
+    /// Links to a new password that were sent by mail, by account.
+    pub(crate) reset_mails: SharedLimiter,
+    /// Links that verify a mail address, by account.
+    pub(crate) mail_links: SharedLimiter,
+    /// Challenges for a passkey that visitors ask for, by address. Each control plane counts its
+    /// own: it bounds rows that last five minutes.
+    challenges: Limiter,
     /// Lock-outs that were written to the audit log.
     pub(crate) logged_lock_outs: SharedLimiter,
 }
@@ -74,11 +91,15 @@ impl Limits {
             ),
             changes: Limiter::new(CHANGES_PER_MINUTE, MINUTE_MILLIS),
             claims: Limiter::new(CLAIMS_PER_MINUTE, MINUTE_MILLIS),
+            challenges: Limiter::new(CHALLENGES_PER_MINUTE, MINUTE_MILLIS),
             // Where sign-ups have no limit, neither have they.
             name_checks: Limiter::new(
                 NAME_CHECKS_PER_MINUTE * u32::from(per_hour > 0),
                 MINUTE_MILLIS,
             ),
+            forgotten: limiter("forgotten", FORGOTTEN_PER_QUARTER, 15 * MINUTE_MILLIS),
+            reset_mails: limiter("reset mail", RESET_MAILS_PER_HOUR, HOUR_MILLIS),
+            mail_links: limiter("mail link", MAIL_LINKS_PER_HOUR, HOUR_MILLIS),
             logged_lock_outs: limiter("lock-out", 1, 10 * MINUTE_MILLIS),
         }
     }
@@ -146,6 +167,12 @@ impl Limits {
     /// Counts a question whether a name is free.
     pub(crate) fn count_name_check(&self, from: IpAddr, now: Timestamp) -> Result<(), Failure> {
         let counted = self.name_checks.begin(vec![address_key(from)], now);
+        counted.map(drop).map_err(too_many)
+    }
+
+    /// Counts a visitor's question for a passkey's challenge.
+    pub(super) fn count_challenge(&self, from: IpAddr, now: Timestamp) -> Result<(), Failure> {
+        let counted = self.challenges.begin(vec![address_key(from)], now);
         counted.map(drop).map_err(too_many)
     }
 

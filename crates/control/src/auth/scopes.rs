@@ -8,8 +8,8 @@
 use super::{Auth, sessions::proof};
 use crate::{failures::store_failure, inputs::Audience};
 use domain::{
-    Failure, OperatorPermission, OwnerScope, SupportScope, TenantId, TenantName, TenantScope,
-    Timestamp,
+    Failure, OperatorPermission, OwnerScope, SupportScope, TenantHolderScope, TenantId, TenantName,
+    TenantScope, Timestamp,
 };
 use store::{SessionKey, Sessions, TenantRecord};
 
@@ -41,7 +41,7 @@ impl Auth<'_> {
         self,
         host: &TenantName,
         session: TenantSession<'_>,
-    ) -> Result<Option<TenantScope>, Failure> {
+    ) -> Result<Option<TenantHolderScope>, Failure> {
         if self.fits(Audience::Dashboard, host, session) {
             self.session_scope(host, session).await
         } else {
@@ -60,7 +60,7 @@ impl Auth<'_> {
         host: &TenantName,
         session: TenantSession<'_>,
         parent: &SessionKey,
-    ) -> Result<Option<TenantScope>, Failure> {
+    ) -> Result<Option<TenantHolderScope>, Failure> {
         if !self.fits(Audience::Dns, host, session) {
             return Ok(None);
         }
@@ -105,7 +105,7 @@ impl Auth<'_> {
     ) -> Result<TenantScope, Failure> {
         let found = self.0.store.tenant_name(id).await.map_err(store_failure)?;
         let name = found.ok_or_else(Failure::not_found)?;
-        Ok(TenantScope::issue(id, name, scope.actor()))
+        Ok(TenantScope::issue(id, name, scope.actor()).with_origin(scope.origin()))
     }
 
     /// Issues the permission to act on a tenant at the command line. There is
@@ -140,7 +140,7 @@ impl Auth<'_> {
         self,
         host: &TenantName,
         session: TenantSession<'_>,
-    ) -> Result<Option<TenantScope>, Failure> {
+    ) -> Result<Option<TenantHolderScope>, Failure> {
         let found = self.own_tenant(session.tenant, host, session.proof).await?;
         Ok(found.map(own_scope))
     }
@@ -169,7 +169,6 @@ impl Auth<'_> {
 }
 
 /// Issues a tenant's own permission.
-pub(super) fn own_scope(tenant: TenantRecord) -> TenantScope {
-    let actor = tenant.name.to_string();
-    TenantScope::issue(tenant.id, tenant.name, actor)
+pub(super) fn own_scope(tenant: TenantRecord) -> TenantHolderScope {
+    TenantHolderScope::issue(tenant.id, tenant.name)
 }

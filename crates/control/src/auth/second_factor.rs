@@ -1,4 +1,4 @@
-//! The second step of a sign-in: a code of an authenticator app, or a recovery code.
+//! The second step of a sign-in: a code of an authenticator app, a passkey, or a recovery code.
 //!
 //! A sign-in that waits is a row, found by the hash of a random token. The token alone is
 //! no sign-in: it belongs to the browser that gave the password, lasts five minutes, allows five
@@ -8,18 +8,20 @@ use super::{
     Auth,
     account_limits::TriedAccount,
     client::SignInClient,
+    logged_name::logged,
+    passkeys::{ChallengeRequest, stored},
     recovery_codes::recovery_hash,
     sessions::{Refusal, proof, refused},
     totp,
 };
 use crate::{
     failures::store_failure,
-    inputs::{OperatorSession, PendingSignIn, SignInStep, SignInTicket},
+    inputs::{OperatorSession, PendingSignIn, SignInStep, SignInTicket, WaitingSignIn},
 };
 use domain::{Access, ErrorCode, Failure, Message, Secret, TenantName};
 use store::{
-    AccountRecord, AuditEntry, FactorKind, NewPendingSignIn, PendingSignInRecord, StoreError,
-    TicketHolder, TokenHash,
+    AccountRecord, AuditEntry, ChallengePurpose, FactorKind, NewPendingSignIn, PendingSignInRecord,
+    StoreError, TicketHolder, TokenHash,
 };
 
 /// How long a sign-in waits for its second factor.
@@ -34,6 +36,7 @@ const MAX_TOKEN_BYTES: usize = 64;
 pub(crate) enum UsedCode {
     Totp,
     Recovery,
+    Passkey,
 }
 
 impl UsedCode {
@@ -42,8 +45,18 @@ impl UsedCode {
         match self {
             Self::Totp => "second factor",
             Self::Recovery => "recovery code",
+            Self::Passkey => "second factor: passkey",
         }
     }
+}
+
+/// What is given for a second step.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum GivenStep<'a> {
+    /// A code of an authenticator app, or a recovery code.
+    Code(&'a str),
+    /// A browser's answer to a passkey's challenge, in JSON.
+    Passkey(&'a str),
 }
 
 /// Returns the failure of a sign-in that waits no longer.
@@ -145,9 +158,34 @@ impl Auth<'_> {
         code: &str,
         client: impl Into<SignInClient>,
     ) -> Result<SignInTicket, Failure> {
-        let mut client = client.into().checked();
+        let given = GivenStep::Code(code);
+        self.tenant_step(pending, given, client.into().checked())
+            .await
+    }
+
+    /// Ends a tenant's sign-in with a passkey as its second factor.
+    ///
+    /// # Errors
+    /// `PasskeyInvalid`, and as [`Auth::second_factor`].
+    pub async fn passkey_second_factor(
+        self,
+        pending: &Secret,
+        answer: &str,
+        client: impl Into<SignInClient>,
+    ) -> Result<SignInTicket, Failure> {
+        let given = GivenStep::Passkey(answer);
+        self.tenant_step(pending, given, client.into().checked())
+            .await
+    }
+
+    async fn tenant_step(
+        self,
+        pending: &Secret,
+        given: GivenStep<'_>,
+        mut client: SignInClient,
+    ) -> Result<SignInTicket, Failure> {
         let done = self
-            .finish_pending(pending, code, &client, Wanted::TenantPage)
+            .finish_pending(pending, given, &client, Wanted::TenantPage)
             .await?;
         client.stays = done.stays;
         let name = TenantName::parse(&done.account.name).map_err(|_| expired())?;
@@ -171,9 +209,34 @@ impl Auth<'_> {
         code: &str,
         client: impl Into<SignInClient>,
     ) -> Result<OperatorSession, Failure> {
-        let client = client.into().checked();
+        let given = GivenStep::Code(code);
+        self.operator_step(pending, given, client.into().checked())
+            .await
+    }
+
+    /// Ends an operator's sign-in with a passkey as its second factor.
+    ///
+    /// # Errors
+    /// As [`Auth::passkey_second_factor`].
+    pub async fn operator_passkey_second_factor(
+        self,
+        pending: &Secret,
+        answer: &str,
+        client: impl Into<SignInClient>,
+    ) -> Result<OperatorSession, Failure> {
+        let given = GivenStep::Passkey(answer);
+        self.operator_step(pending, given, client.into().checked())
+            .await
+    }
+
+    async fn operator_step(
+        self,
+        pending: &Secret,
+        given: GivenStep<'_>,
+        client: SignInClient,
+    ) -> Result<OperatorSession, Failure> {
         let done = self
-            .finish_pending(pending, code, &client, Wanted::OperatorPage)
+            .finish_pending(pending, given, &client, Wanted::OperatorPage)
             .await?;
         let operator = self.0.store.operator_by_name(&done.account.name).await;
         let operator = operator.map_err(store_failure)?.ok_or_else(expired)?;
@@ -181,57 +244,131 @@ impl Auth<'_> {
             .await
     }
 
-    /// Checks a code of a sign-in that waits, and uses the sign-in up if it is right.
+    /// Checks what is given for a sign-in that waits, and uses the sign-in up if it is right.
     pub(super) async fn finish_pending(
         self,
         token: &Secret,
-        code: &str,
+        given: GivenStep<'_>,
         client: &SignInClient,
         wanted: Wanted,
     ) -> Result<FinishedPending, Failure> {
-        let finished = self.check_pending(token, code, client, wanted).await;
+        let finished = self.check_pending(token, given, client, wanted).await;
         self.0.counters.sign_ins.count(finished)
     }
 
-    async fn check_pending(
+    /// Finds a sign-in that waits, of that browser, and its account.
+    async fn waiting(
         self,
-        token: &Secret,
-        code: &str,
+        hash: &TokenHash,
         client: &SignInClient,
-        wanted: Wanted,
-    ) -> Result<FinishedPending, Failure> {
-        let inner = self.0;
-        let (store, now) = (&inner.store, inner.clock.now());
-        if token.expose().len() > MAX_TOKEN_BYTES {
-            return Err(expired());
-        }
-        let hash = TokenHash::of(token);
-        let found = store.pending_sign_in(&hash, now).await;
+        fits: impl Fn(&PendingSignInRecord) -> bool,
+    ) -> Result<(PendingSignInRecord, AccountRecord), Failure> {
+        let (store, now) = (&self.0.store, self.0.clock.now());
+        let found = store.pending_sign_in(hash, now).await;
         let found = found.map_err(store_failure)?;
         let browser = client.browser.as_ref().map(TokenHash::of);
         let is_of_browser = |p: &PendingSignInRecord| {
             p.browser.is_empty() || browser.as_ref().is_some_and(|b| b.as_str() == p.browser)
         };
         let pending = found
-            .filter(|p| wanted.fits(p) && is_of_browser(p))
+            .filter(|p| fits(p) && is_of_browser(p))
             .ok_or_else(expired)?;
         let account = store.account(pending.holder).await;
         let account = account.map_err(store_failure)?;
         let account = account
             .filter(|a| proof(&a.password_hash) == pending.proof)
             .ok_or_else(expired)?;
-        let logged = logged(&account);
-        let tried = TriedAccount::of(Some(account.holder), "", "");
-        let check = async {
-            let counted = store.try_pending_sign_in(&hash, MAX_TRIES, now).await;
-            if counted.map_err(store_failure)?.is_none() {
-                return Err(expired());
-            }
-            self.use_code(&account, code, client).await
+        Ok((pending, account))
+    }
+
+    /// Returns by what a sign-in that waits can go on.
+    ///
+    /// # Errors
+    /// `SignInExpired`, `DatabaseUnavailable`.
+    pub async fn waiting_for(
+        self,
+        pending: &Secret,
+        client: impl Into<SignInClient>,
+    ) -> Result<WaitingSignIn, Failure> {
+        let (hash, client) = (token_hash(pending)?, client.into().checked());
+        let is_page = |p: &PendingSignInRecord| p.access.is_none();
+        let (_, account) = self.waiting(&hash, &client, is_page).await?;
+        let factors = self.0.store.factors(account.holder).await;
+        let factors = factors.map_err(store_failure)?;
+        let has = |kind| {
+            let mut held = factors.iter().filter(|f| f.confirmed_at.is_some());
+            held.any(|f| f.kind == kind)
         };
-        let used = self
-            .attempt(&tried, Refusal::code(&logged), client, check)
-            .await?;
+        Ok(WaitingSignIn {
+            has_totp: has(FactorKind::Totp),
+            has_passkey: has(FactorKind::Passkey),
+            name: account.name,
+        })
+    }
+
+    /// Returns what a browser is asked for a passkey as the second step of a sign-in that waits
+    /// (`PublicKeyCredentialRequestOptions` in JSON).
+    ///
+    /// # Errors
+    /// `SignInExpired`, `NotFound` without a passkey.
+    pub async fn second_step_challenge(
+        self,
+        pending: &Secret,
+        client: impl Into<SignInClient>,
+    ) -> Result<String, Failure> {
+        let (hash, client) = (token_hash(pending)?, client.into().checked());
+        let is_page = |p: &PendingSignInRecord| p.access.is_none();
+        let (_, account) = self.waiting(&hash, &client, is_page).await?;
+        let factors = self.0.store.factors(account.holder).await;
+        let factors = factors.map_err(store_failure)?;
+        let stored = stored(&factors).into_iter();
+        let passkeys: Vec<_> = stored.map(|(_, passkey)| passkey).collect();
+        if passkeys.is_empty() {
+            return Err(Failure::not_found());
+        }
+        let party = self.relying_party(&account);
+        let asked = ChallengeRequest {
+            purpose: ChallengePurpose::SecondStep,
+            holder: Some(account.holder),
+            party: &party,
+            binding: hash.as_str(),
+        };
+        self.request_options(asked, &passkeys, false).await
+    }
+
+    async fn check_pending(
+        self,
+        token: &Secret,
+        given: GivenStep<'_>,
+        client: &SignInClient,
+        wanted: Wanted,
+    ) -> Result<FinishedPending, Failure> {
+        let inner = self.0;
+        let (store, now) = (&inner.store, inner.clock.now());
+        let hash = token_hash(token)?;
+        let fits = |p: &PendingSignInRecord| wanted.fits(p);
+        let (pending, account) = self.waiting(&hash, client, fits).await?;
+        let count = async {
+            let counted = store.try_pending_sign_in(&hash, MAX_TRIES, now).await;
+            counted.map_err(store_failure)?.ok_or_else(expired)
+        };
+        let used = match given {
+            GivenStep::Code(code) => {
+                let logged = logged(&account);
+                let tried = TriedAccount::of(Some(account.holder), "", "");
+                let check = async {
+                    count.await?;
+                    self.use_code(&account, code, client).await
+                };
+                self.attempt(&tried, Refusal::code(&logged), client, check)
+                    .await?
+            }
+            GivenStep::Passkey(answer) => {
+                count.await?;
+                let signed = self.second_step_passkey(&account, answer, &hash, client);
+                signed.await.map(|_| UsedCode::Passkey)?
+            }
+        };
         // Of two right codes at once one signs in.
         let ended = store.end_pending_sign_in(&hash).await;
         if !ended.map_err(store_failure)? {
@@ -292,11 +429,11 @@ impl Auth<'_> {
     }
 }
 
-/// Returns an account as the audit log names it.
-pub(crate) fn logged(account: &AccountRecord) -> String {
-    match account.holder {
-        TicketHolder::Tenant(_) => account.name.clone(),
-        TicketHolder::Operator(_) => format!("operator:{}", account.name),
+/// Returns the hash by which a sign-in that waits is found.
+fn token_hash(token: &Secret) -> Result<TokenHash, Failure> {
+    match token.expose().len() > MAX_TOKEN_BYTES {
+        true => Err(expired()),
+        false => Ok(TokenHash::of(token)),
     }
 }
 

@@ -46,6 +46,16 @@ impl<'a> Refusal<'a> {
             failure: code_wrong(),
         }
     }
+
+    /// A passkey's answer that is not right.
+    pub fn passkey(account: &'a str) -> Self {
+        Self {
+            account,
+            action: "session.refused",
+            detail: "passkey refused",
+            failure: super::webauthn::invalid(Message::PasskeyInvalid),
+        }
+    }
 }
 
 /// Returns the failure of an unknown name and of a wrong password.

@@ -8,7 +8,7 @@ use crate::{
     failures::store_failure,
     inputs::{Audience, RedeemedTicket, SignInTicket},
 };
-use domain::{ErrorCode, Failure, Message, Secret, TenantId, TenantName, TenantScope};
+use domain::{ErrorCode, Failure, Message, Secret, TenantHolderScope, TenantId, TenantName};
 use store::{AuditEntry, NewTicket, SessionKey, TenantRecord, TicketHolder, TokenHash};
 
 /// How long a ticket is valid.
@@ -87,7 +87,7 @@ impl Auth<'_> {
     /// `NotFound`, `TooManyTries`, `DatabaseUnavailable`.
     pub async fn dns_ticket(
         self,
-        scope: &TenantScope,
+        scope: &TenantHolderScope,
         session: &SessionKey,
     ) -> Result<Secret, Failure> {
         let now = self.0.clock.now();
@@ -132,7 +132,9 @@ impl Auth<'_> {
         let browser = match audience {
             Audience::Dashboard => self.remember(taken.holder, &client).await?,
             // That host has no sign-in.
-            Audience::Dns | Audience::Operator => self.browser_cookie(&client)?,
+            Audience::Dns | Audience::Operator | Audience::LookIn => {
+                self.browser_cookie(&client)?
+            }
         };
         Ok(RedeemedTicket {
             session: self.tenant_details(&tenant, audience, &taken, &client),

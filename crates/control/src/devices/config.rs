@@ -2,10 +2,14 @@
 
 use super::Devices;
 use crate::{
-    auth::{Presence, presence_needed},
+    account::Account,
+    auth::{ApiPermission, Presence, presence_needed},
     failures::store_failure,
 };
-use domain::{ClientConfig, DeviceId, ErrorCode, Failure, Message, TenantScope, view::DeviceView};
+use domain::{
+    Access, ClientConfig, ClientIpv6, DeviceId, ErrorCode, Failure, Ipv6Subnet, Message, Slot,
+    TenantHolderScope, TenantScope, view::DeviceView,
+};
 use std::net::IpAddr;
 use store::{AuditEntry, EndpointHost};
 
@@ -13,13 +17,23 @@ use store::{AuditEntry, EndpointHost};
 const SHOWN_MILLIS: i64 = 600_000;
 
 impl Devices<'_> {
-    /// Returns a device's configuration. In its first ten minutes it is shown to whom the
-    /// device belongs; later the holder must be present.
+    /// Returns a device's configuration, to whom the device belongs. In its first ten minutes it
+    /// is shown; later the holder must be present. An operator who looks in has no scope that
+    /// this takes.
     ///
     /// # Errors
     /// `NotFound`, also for another tenant's device and if this server never had
     /// the key; `PresenceNeeded`; `NodeUnreachable` if the tenant's node has no host.
     pub async fn config(
+        self,
+        scope: &TenantHolderScope,
+        id: DeviceId,
+        presence: Option<Presence>,
+    ) -> Result<ClientConfig, Failure> {
+        self.config_for(scope, id, presence).await
+    }
+
+    async fn config_for(
         self,
         scope: &TenantScope,
         id: DeviceId,
@@ -41,6 +55,7 @@ impl Devices<'_> {
             .private_key
             .ok_or_else(|| Failure::new(ErrorCode::NotFound, Message::DeviceKeyUnknown))?;
         let host = self.host(endpoint)?;
+        let ipv6 = self.ipv6(tenant.slot).await?;
         Ok(ClientConfig {
             private_key,
             address: device.address,
@@ -50,13 +65,32 @@ impl Devices<'_> {
             preshared_key: secret.preshared_key,
             endpoint: format!("{host}:{}", tenant.slot.listen_port()),
             routing: device.routing,
+            options: device.options,
+            ipv6: ipv6.map(|net| ClientIpv6 {
+                address: net.device(device.address),
+                gateway: net.gateway(),
+                subnet: net.net(),
+            }),
         })
     }
 
-    /// Returns the host of an endpoint, as it is before `:port`: the node's own. The
-    /// setting is the local node's alone; a tenant elsewhere would never be reached by it.
+    async fn ipv6(self, slot: Slot) -> Result<Option<Ipv6Subnet>, Failure> {
+        let prefix = self.0.store.ipv6_prefix().await.map_err(store_failure)?;
+        Ok(prefix.map(|prefix| prefix.subnet(slot)))
+    }
+
+    /// Returns the host of an endpoint, as it is before `:port`: the tenant's own name where
+    /// the name server has it, else the node's host. The setting is the local node's alone; a
+    /// tenant elsewhere would never be reached by it.
     fn host(self, endpoint: EndpointHost) -> Result<String, Failure> {
         let settings = &self.0.settings;
+        let names = self.0.names.as_ref();
+        let name = endpoint
+            .name
+            .filter(|name| names.is_some_and(|names| names.is_own(name)));
+        if let Some(name) = name {
+            return Ok(name);
+        }
         let host = match endpoint.host {
             Some(host) => host,
             None if settings.local == Some(endpoint.node) => settings.public_host.clone(),
@@ -78,19 +112,43 @@ impl Devices<'_> {
     /// The same as for [`Devices::config`].
     pub async fn download_config(
         self,
+        scope: &TenantHolderScope,
+        id: DeviceId,
+        presence: Option<Presence>,
+    ) -> Result<(DeviceView, ClientConfig), Failure> {
+        self.download_for(scope, id, presence).await
+    }
+
+    /// Returns a device's configuration to a request of the API, as
+    /// [`Account::presence_of_request`] says, and writes it to the audit log.
+    ///
+    /// # Errors
+    /// The same as for [`Devices::config`]; `NotPermitted` for a token that may only read.
+    pub async fn config_of_request(
+        self,
+        permission: &ApiPermission,
+        id: DeviceId,
+    ) -> Result<(DeviceView, ClientConfig), Failure> {
+        let scope = permission.tenant(Access::Write)?;
+        let presence = Account(self.0).presence_of_request(permission).await?;
+        self.download_for(scope, id, presence).await
+    }
+
+    async fn download_for(
+        self,
         scope: &TenantScope,
         id: DeviceId,
         presence: Option<Presence>,
     ) -> Result<(DeviceView, ClientConfig), Failure> {
         let device = self.get(scope, id).await?;
-        let config = self.config(scope, id, presence).await?;
+        let config = self.config_for(scope, id, presence).await?;
         let entry = AuditEntry {
             at: self.0.clock.now(),
             actor: scope.actor().to_owned(),
             action: "device.config".to_owned(),
             object: format!("{}/{}", scope.name(), device.label),
-            detail: String::new(),
             tenant: Some(scope.tenant()),
+            origin: scope.origin().to_owned(),
             ..AuditEntry::default()
         };
         self.0.store.audit(entry).await.map_err(store_failure)?;

@@ -11,7 +11,7 @@ use crate::{
     inputs::{ChangedDevice, DeviceChange, NewDevice},
 };
 use domain::{
-    DeviceId, DeviceLabel, ErrorCode, Failure, Message, Problem, TenantScope,
+    DeviceId, DeviceLabel, ErrorCode, Failure, Message, Problem, TenantReadScope, TenantScope,
     view::{DevicePageView, DeviceView},
 };
 use std::sync::Arc;
@@ -45,6 +45,7 @@ impl Devices<'_> {
         let new = store::NewDevice {
             label,
             routing: new.routing,
+            options: new.options,
             policy: new.policy,
             mesh: new.mesh,
             public_key: private_key.public(),
@@ -60,24 +61,24 @@ impl Devices<'_> {
             .map_err(store_failure)?;
         // If it is not in force, the tenant's status says so on every page.
         let _ = inner.in_force(scope, &added).await;
-        Ok(inner.meter.device_view(added.value))
+        Ok(inner.device_view(added.value))
     }
 
     /// Returns one device.
     ///
     /// # Errors
     /// `NotFound`, also for another tenant's device.
-    pub async fn get(self, scope: &TenantScope, id: DeviceId) -> Result<DeviceView, Failure> {
+    pub async fn get(self, scope: &TenantReadScope, id: DeviceId) -> Result<DeviceView, Failure> {
         let inner = self.0;
         let device = inner.store.device(scope, id).await.map_err(store_failure)?;
-        Ok(inner.meter.device_view(device))
+        Ok(inner.device_view(device))
     }
 
     /// Returns the tenant's devices, oldest first.
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn list(self, scope: &TenantScope) -> Result<Vec<DeviceView>, Failure> {
+    pub async fn list(self, scope: &TenantReadScope) -> Result<Vec<DeviceView>, Failure> {
         self.list_at(scope, None).await
     }
 
@@ -88,7 +89,7 @@ impl Devices<'_> {
     /// As [`Devices::list`].
     pub async fn list_at(
         self,
-        scope: &TenantScope,
+        scope: &TenantReadScope,
         revision: Option<Revision>,
     ) -> Result<Vec<DeviceView>, Failure> {
         let peers = self.peers_at(scope, revision).await?;
@@ -101,7 +102,7 @@ impl Devices<'_> {
     /// `NotFound` once the tenant is deleted.
     pub async fn peers_at(
         self,
-        scope: &TenantScope,
+        scope: &TenantReadScope,
         revision: Option<Revision>,
     ) -> Result<Vec<Peer>, Failure> {
         let inner = self.0;
@@ -118,12 +119,12 @@ impl Devices<'_> {
         };
         let peer = |d: &store::DeviceRecord| Peer {
             client_id: d.client_id.clone(),
-            device: inner.meter.device_view(d.clone()),
+            device: inner.device_view(d.clone()),
         };
         Ok(rows.iter().map(peer).collect())
     }
 
-    async fn rows(self, scope: &TenantScope) -> Result<Vec<store::DeviceRecord>, Failure> {
+    async fn rows(self, scope: &TenantReadScope) -> Result<Vec<store::DeviceRecord>, Failure> {
         let inner = self.0;
         // The overview's two statements are quicker than a tenant's and its devices' three.
         let month = inner.clock.now().month_start();
@@ -137,7 +138,7 @@ impl Devices<'_> {
     /// `NotFound`, also for another tenant's device.
     pub async fn page(
         self,
-        scope: &TenantScope,
+        scope: &TenantReadScope,
         id: DeviceId,
     ) -> Result<DevicePageView<Problem>, Failure> {
         let inner = self.0;
@@ -146,7 +147,7 @@ impl Devices<'_> {
         Ok(DevicePageView {
             now: inner.clock.now(),
             status: inner.status(&tenant),
-            device: inner.meter.device_view(device),
+            device: inner.device_view(device),
         })
     }
 
@@ -185,6 +186,9 @@ impl Devices<'_> {
                 .transpose()?,
             policy: change.policy,
             mesh: change.mesh,
+            routing: change.routing,
+            small_packets: change.small_packets,
+            ipv4_only: change.ipv4_only,
         };
         let now = inner.clock.now();
         inner.limits.count_change(scope.tenant(), now)?;
@@ -195,7 +199,7 @@ impl Devices<'_> {
             .map_err(store_failure)?;
         let in_force = inner.in_force(scope, &changed).await;
         Ok(ChangedDevice {
-            device: inner.meter.device_view(changed.value),
+            device: inner.device_view(changed.value),
             in_force,
         })
     }
@@ -223,7 +227,7 @@ impl Devices<'_> {
         let changed = changed.map_err(store_failure)?;
         let in_force = inner.in_force(scope, &changed).await;
         Ok(ChangedDevice {
-            device: inner.meter.device_view(changed.value),
+            device: inner.device_view(changed.value),
             in_force,
         })
     }
@@ -274,5 +278,7 @@ fn settings(device: &DeviceView) -> store::DeviceSettings {
         label: device.label.clone(),
         policy: device.policy,
         mesh: device.mesh,
+        routing: device.routing,
+        options: device.options,
     }
 }

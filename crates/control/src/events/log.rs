@@ -3,7 +3,7 @@
 use super::record::category;
 use crate::{failures::store_failure, inner::Inner};
 use domain::{
-    Failure, NodeId, TenantScope,
+    Failure, NodeId, TenantReadScope,
     view::{EventCategory, EventRow, EventsView, TenantEventRow},
 };
 use protocol::recorded_message;
@@ -28,7 +28,7 @@ impl Events<'_> {
     /// `NotFound` once the tenant is deleted.
     pub async fn list(
         self,
-        scope: &TenantScope,
+        scope: &TenantReadScope,
         wanted: Option<EventCategory>,
     ) -> Result<EventsView, Failure> {
         let store = &self.0.store;
@@ -64,7 +64,7 @@ impl Events<'_> {
     /// `DatabaseUnavailable`.
     pub async fn of_tenant_before(
         self,
-        scope: &TenantScope,
+        scope: &TenantReadScope,
         wanted: Option<EventCategory>,
         before: i64,
         limit: usize,

@@ -2,6 +2,7 @@
 
 use domain::{ErrorCode, Failure};
 use std::sync::atomic::{AtomicU64, Ordering};
+use store::MailTry;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +67,42 @@ impl Attempts {
     }
 }
 
+/// Tries to send mail, by how they ended.
+#[derive(Debug, Default)]
+pub(crate) struct MailTries {
+    sent: AtomicU64,
+    deferred: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl MailTries {
+    /// Counts a try that ended so.
+    pub(crate) fn count(&self, ended: MailTry) {
+        let counter = match ended {
+            MailTry::Sent => &self.sent,
+            MailTry::Deferred(_) => &self.deferred,
+            MailTry::Failed => &self.failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn figures(&self) -> [(&'static str, u64); 3] {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            ("sent", read(&self.sent)),
+            ("deferred", read(&self.deferred)),
+            ("failed", read(&self.failed)),
+        ]
+    }
+}
+
 /// What people did since the process began.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     /// Checks of a password, of tenants and operators, by pages and by the API.
     pub(crate) sign_ins: Attempts,
     pub(crate) sign_ups: Attempts,
+    pub(crate) mail: MailTries,
 }
 
 /// What people did at this control plane since its process began.
@@ -79,6 +110,8 @@ pub(crate) struct Counters {
 pub struct ActivityFigures {
     pub sign_ins: [(Outcome, u64); Outcome::ALL.len()],
     pub sign_ups: [(Outcome, u64); Outcome::ALL.len()],
+    /// Tries to send mail: `sent`, `deferred` or `failed`.
+    pub mail: [(&'static str, u64); 3],
 }
 
 impl Counters {
@@ -86,6 +119,7 @@ impl Counters {
         ActivityFigures {
             sign_ins: self.sign_ins.figures(),
             sign_ups: self.sign_ups.figures(),
+            mail: self.mail.figures(),
         }
     }
 }

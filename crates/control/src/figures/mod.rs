@@ -20,7 +20,7 @@ use domain::{NodeStanding, Part, QuotaState, Timestamp, view::ONLINE_MILLIS};
 use pending::PendingChanges;
 use protocol::{Location, Nodes};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use store::{InstallationCounts, StoreError, TenantState};
+use store::{InstallationCounts, MailCounts, StoreError, TenantState};
 use tokio::time::Instant;
 
 /// How old the figures may be.
@@ -36,6 +36,14 @@ impl Figures<'_> {
     /// Returns what people did at this control plane.
     pub fn activity(self) -> ActivityFigures {
         self.0.counters.figures()
+    }
+
+    /// Counts the mails that wait and those that were given up; `None` while the database does
+    /// not answer.
+    pub async fn mail(self) -> Option<MailCounts> {
+        let counts = self.0.store.mail_counts(self.0.clock.now());
+        let counts = tokio::time::timeout(QUERY_TIMEOUT, counts).await;
+        counts.ok()?.ok()
     }
 
     /// Returns the figures of the installation, 15 s old at most; `None` while the database

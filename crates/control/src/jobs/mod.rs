@@ -1,8 +1,12 @@
-//! The background jobs: leases, statistics, quotas, the event log, moves, and the removal of what
+//! The background jobs: leases, statistics, quotas, the event log, moves, mail, and the removal of what
 //! is older than its retention, which one control plane does.
 
 use crate::{
-    auth::SIGNING_KEY_RETENTION_MILLIS, inner::Inner, nodes::run_moves, sign_ups::run_sleep,
+    auth::{SIGNING_KEY_RETENTION_MILLIS, run_looks},
+    inner::Inner,
+    mail::run_mail,
+    nodes::{run_moves, run_names},
+    sign_ups::run_sleep,
 };
 use std::time::Duration;
 
@@ -24,6 +28,8 @@ const EXPIRED_CREDENTIAL_RETENTION_MILLIS: i64 = 30 * DAY_MILLIS;
 const EXPIRED_INVITATION_RETENTION_MILLIS: i64 = 365 * DAY_MILLIS;
 /// How long an account knows a client that does not sign in again.
 const KNOWN_CLIENT_RETENTION_MILLIS: i64 = 400 * DAY_MILLIS;
+/// How long a mail that was sent or given up is listed: a week.
+const MAIL_RETENTION_MILLIS: i64 = 7 * DAY_MILLIS;
 /// How long the audit log is stored: a year.
 const AUDIT_RETENTION_MILLIS: i64 = 365 * DAY_MILLIS;
 /// How long the event log is stored: a quarter.
@@ -38,7 +44,10 @@ pub(crate) async fn run(inner: &Inner) {
         inner.quotas.run(),
         inner.events.run(),
         run_moves(inner),
+        run_names(inner),
         run_sleep(inner),
+        run_mail(inner),
+        run_looks(inner),
         housekeeping(inner)
     );
 }
@@ -60,6 +69,10 @@ async fn remove_old_rows(inner: &Inner) {
         tracing::warn!(error = ?e, "expired tickets could not be removed");
     }
     remove_old_account_rows(inner).await;
+    let until = now.plus_millis(-MAIL_RETENTION_MILLIS);
+    if let Err(e) = inner.store.prune_mail(until).await {
+        tracing::warn!(error = ?e, "old mails could not be removed");
+    }
     if let Err(e) = inner.store.prune_attempts().await {
         tracing::warn!(error = ?e, "old attempts could not be removed");
     }
@@ -90,6 +103,9 @@ async fn remove_old_account_rows(inner: &Inner) {
     }
     if let Err(e) = inner.store.prune_pending_sign_ins(now).await {
         tracing::warn!(error = ?e, "expired sign-ins could not be removed");
+    }
+    if let Err(e) = inner.store.prune_challenges(now).await {
+        tracing::warn!(error = ?e, "expired challenges of passkeys could not be removed");
     }
     let until = now.plus_millis(-KNOWN_CLIENT_RETENTION_MILLIS);
     if let Err(e) = inner.store.prune_known_clients(until).await {

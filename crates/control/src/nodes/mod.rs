@@ -8,6 +8,7 @@ mod handle;
 mod in_force;
 mod known;
 mod moves;
+mod names;
 mod operator;
 mod silence;
 mod specs;
@@ -21,6 +22,10 @@ pub use control_planes::address_problem;
 pub use handle::NodesHandle;
 pub(crate) use known::{KnownNode, by_share};
 pub(crate) use moves::run as run_moves;
+pub(crate) use names::run as run_names;
+pub use names::{
+    EndpointNames, EndpointRecord, NameDifference, NameServer, NamesView, RECORDS_AT_ONCE,
+};
 pub(crate) use operator::disk_view;
 pub use operator::{NewToken, NodeChange};
 pub(crate) use silence::{MAX_SILENCE_MILLIS, worker_problem};

@@ -81,6 +81,7 @@ impl NodesHandle<'_> {
             nodes: known.into_iter().map(row).collect(),
             moves: moves.into_iter().map(move_row).collect(),
             unreached: address_problem(&self.control_planes()),
+            unnamed: super::names::problem(inner).await?,
         })
     }
 

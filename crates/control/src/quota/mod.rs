@@ -4,8 +4,8 @@
 //! store decides and stores what follows ([`store::Store::settle_quotas`]), and the
 //! node is nudged. Where a month ends for a tenant who was warned, slowed or stopped, a
 //! timer does the same. What was missed (a crash between a reading and its settling, a
-//! change by the command line, a restored database) is found by reading all quotas, at
-//! the start and every minute. Of several control planes each does that for the nodes that
+//! change by the command line, a restored database) is found by reading the quotas near
+//! their limit, at the start and every minute, and all of them every hour. Of several control planes each does that for the nodes that
 //! are its own ([`Leases`]); two that settle at once settle once.
 //!
 //! A tenant near its limit is read sooner than every 10 s ([`reading_interval`]), so that what
@@ -28,8 +28,12 @@ use tokio::{
     time::Instant,
 };
 
-/// How often all quotas are read.
+/// How often the quotas near their limit are read.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
+/// How often all are. It differs between nodes, so that they are not read at the same time.
+const FULL_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How long a tenant counts as fast after it was measured so.
+const FAST_FOR: Duration = Duration::from_secs(30);
 /// How often that is tried while the database is away.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the clock is compared with the end of the next month. It may be set.
@@ -70,6 +74,8 @@ pub(crate) struct Quotas {
     leases: Arc<Leases>,
     /// The quotas of the nodes that are this control plane's.
     known: Mutex<KnownNodes>,
+    /// When all quotas of a node were read last.
+    read_fully: Mutex<HashMap<NodeId, Instant>>,
     stale: Mutex<Stale>,
     /// Notified when there is something to read again.
     due: Notify,
@@ -92,6 +98,7 @@ impl Quotas {
             notifier,
             leases,
             known: Mutex::default(),
+            read_fully: Mutex::default(),
             stale: Mutex::default(),
             due: Notify::new(),
             next_reading: watch::Sender::new(None),
@@ -190,20 +197,48 @@ impl Quotas {
         }
         if all {
             self.known().retain(|node, _| nodes.contains(node));
+            let mut read = self
+                .read_fully
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            read.retain(|node, _| nodes.contains(node));
         }
         self.arm(Duration::ZERO);
         result
     }
 
+    /// Returns the quotas of a node that have to be known.
+    async fn read(&self, node: NodeId, now: Timestamp) -> Result<Vec<QuotaUse>, StoreError> {
+        let lock = || {
+            self.read_fully
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        // 0 to 29 minutes.
+        let spread = Duration::from_secs(60 * node.0.unsigned_abs().wrapping_rem(30));
+        let last = lock().get(&node).copied();
+        if last.is_some_and(|at| at.elapsed() < FULL_INTERVAL + spread) {
+            let seconds = u32::try_from(2 * REFRESH_INTERVAL.as_secs()).unwrap_or(u32::MAX);
+            return self.store.quotas_near_limit(node, seconds, now).await;
+        }
+        let quotas = self.store.quotas(node, now).await?;
+        lock().insert(node, Instant::now());
+        Ok(quotas)
+    }
+
     /// Reads the quotas of a node and settles those that are due.
     async fn refresh(&self, node: NodeId) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let mut quotas = self.store.quotas(node, now).await?;
+        let mut quotas = self.read(node, now).await?;
         self.settle(node, &mut quotas, now).await;
         let mut known = self.known();
         let known = known.entry(node).or_default();
         let before = std::mem::take(known);
         let at = Instant::now();
+        // Faster than the reading supposes of a tenant whose plan has no speed.
+        let is_fast = |k: &Known| k.speed.is_recent(at, FAST_FOR) && !k.is_far_from_limit(at);
+        let fast = before.iter().filter(|(_, k)| is_fast(k));
+        known.extend(fast.map(|(tenant, k)| (*tenant, k.clone())));
         let all = quotas.into_iter().map(|quota| {
             let speed = before.get(&quota.tenant).map(|k| k.speed);
             let speed = speed.unwrap_or_default();

@@ -41,6 +41,12 @@ impl MeasuredSpeed {
         self.last = Some((used_bytes, at));
     }
 
+    /// Returns whether the tenant was measured within that time.
+    pub(super) fn is_recent(&self, now: Instant, within: Duration) -> bool {
+        let is_within = |(_, at): (u64, Instant)| now.saturating_duration_since(at) < within;
+        self.last.is_some_and(is_within)
+    }
+
     /// Returns after which time the tenant may be above its limit by the allowed part, at
     /// least the shortest time between two readings; `None` without a limit.
     pub(super) fn interval(&self, quota: &QuotaUse, now: Instant) -> Option<Duration> {

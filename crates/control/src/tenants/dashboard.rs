@@ -4,7 +4,7 @@
 use super::Tenants;
 use crate::{failures::store_failure, nodes::location};
 use domain::{
-    Failure, Problem, TenantScope,
+    Failure, Problem, TenantReadScope,
     view::{DashboardView, NetworkView, ProgressView, UsageView},
 };
 use store::{DeviceRecord, Overview, TenantRecord};
@@ -14,7 +14,10 @@ impl Tenants<'_> {
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn dashboard(self, scope: &TenantScope) -> Result<DashboardView<Problem>, Failure> {
+    pub async fn dashboard(
+        self,
+        scope: &TenantReadScope,
+    ) -> Result<DashboardView<Problem>, Failure> {
         let inner = self.0;
         let now = inner.clock.now();
         let overview = inner.store.overview(scope, now.month_start()).await;
@@ -42,7 +45,7 @@ impl Tenants<'_> {
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn network(self, scope: &TenantScope) -> Result<NetworkView<Problem>, Failure> {
+    pub async fn network(self, scope: &TenantReadScope) -> Result<NetworkView<Problem>, Failure> {
         // The overview's two statements are quicker than a tenant's and its devices' three.
         let month = self.0.clock.now().month_start();
         let read = self.0.store.overview(scope, month).await;
@@ -63,7 +66,7 @@ impl Tenants<'_> {
             status: inner.status(&tenant),
             devices: devices
                 .into_iter()
-                .map(|d| inner.meter.device_view(d).into())
+                .map(|d| inner.device_view(d).into())
                 .collect(),
             plan: tenant.plan,
         }
@@ -73,7 +76,7 @@ impl Tenants<'_> {
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
-    pub async fn progress(self, scope: &TenantScope) -> Result<ProgressView<Problem>, Failure> {
+    pub async fn progress(self, scope: &TenantReadScope) -> Result<ProgressView<Problem>, Failure> {
         let inner = self.0;
         let tenant = inner.store.tenant(scope).await.map_err(store_failure)?;
         Ok(ProgressView {

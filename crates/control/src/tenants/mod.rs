@@ -7,7 +7,9 @@ mod terms;
 pub use terms::{TenantTerms, TermsChange};
 
 use crate::{failures::store_failure, inner::Inner};
-use domain::{ErrorCode, Failure, Field, Message, OwnerScope, TenantName, TenantScope};
+use domain::{
+    ErrorCode, Failure, Field, Message, OwnerScope, TenantHolderScope, TenantName, TenantScope,
+};
 use std::net::IpAddr;
 
 /// The handle on the tenants' accounts and overviews.
@@ -70,16 +72,20 @@ impl Tenants<'_> {
         _owner: &OwnerScope,
         scope: &TenantScope,
     ) -> Result<bool, Failure> {
-        self.delete(scope).await
+        self.delete_now(scope).await
     }
 
-    /// Deletes a tenant with everything that belongs to it, and waits (3 s at
+    /// Deletes the own account with everything that belongs to it, and waits (3 s at
     /// most) until nothing carries its packets any more. Returns whether that is
     /// so; the node removes the rest in any case.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn delete(self, scope: &TenantScope) -> Result<bool, Failure> {
+    pub async fn delete(self, scope: &TenantHolderScope) -> Result<bool, Failure> {
+        self.delete_now(scope).await
+    }
+
+    async fn delete_now(self, scope: &TenantScope) -> Result<bool, Failure> {
         let inner = self.0;
         let deleted = inner
             .store

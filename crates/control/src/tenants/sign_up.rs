@@ -5,12 +5,15 @@ use crate::{
     auth::{Auth, check_length},
     failures::store_failure,
     inputs::{SignInTicket, SignUp},
+    mail::Mail,
     nodes::{NodesHandle, by_share},
     sign_ups::{InvitationOffer, SignUps},
 };
-use domain::{ErrorCode, Failure, Field, Message, Secret, SignUpMode, SupportScope, TenantName};
+use domain::{
+    ErrorCode, Failure, Field, MailAddress, Message, Secret, SignUpMode, SupportScope, TenantName,
+};
 use std::net::IpAddr;
-use store::{NewTenant, Placement, StoreError, TenantRecord, TokenHash};
+use store::{NewTenant, Placement, StoreError, TenantRecord, TicketHolder, TokenHash};
 
 /// What the account is made with beside what was typed.
 struct Terms {
@@ -60,6 +63,7 @@ impl Tenants<'_> {
         }
         let name = self.check_name(&form.name).await?;
         check_length(&form.password)?;
+        let address = self.mail_address(&form)?;
         // After the name: a request that is sent again finds its name taken.
         let invitation = self.invitation(mode, &form, from).await?;
         let terms = Terms {
@@ -81,6 +85,12 @@ impl Tenants<'_> {
             }
         };
         inner.nodes.nudge(tenant.node);
+        if let Some(address) = &address {
+            let holder = TicketHolder::Tenant(tenant.id);
+            let mail = Mail(inner);
+            mail.ask_new_account(holder, tenant.name.as_str(), address)
+                .await;
+        }
         // Committed: whatever fails from here on, the account exists.
         Auth(inner)
             .sign_in_ticket(&tenant, None)
@@ -121,6 +131,15 @@ impl Tenants<'_> {
         let tenant = self.create_tenant(&form, name, terms).await?;
         inner.nodes.nudge(tenant.node);
         Ok(tenant.name)
+    }
+
+    /// Returns the form's mail address, where mail is set up.
+    fn mail_address(self, form: &SignUp) -> Result<Option<MailAddress>, Failure> {
+        match form.mail.trim() {
+            "" => Ok(None),
+            _ if !Mail(self.0).is_set_up() => Ok(None),
+            text => MailAddress::parse(text).map(Some),
+        }
     }
 
     /// Returns what the form's invitation offers, if it has one, which `mode` may demand.

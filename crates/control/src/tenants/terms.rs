@@ -76,6 +76,7 @@ impl Tenants<'_> {
     /// `NotFound`.
     pub async fn set_suspended(
         self,
+        _operator: &SupportScope,
         scope: &TenantScope,
         suspended: bool,
     ) -> Result<bool, Failure> {

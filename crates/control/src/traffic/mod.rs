@@ -8,7 +8,7 @@ mod tests;
 pub(crate) use meter::Meter;
 
 use crate::{failures::store_failure, inner::Inner};
-use domain::{DeviceId, Failure, Span, TenantScope, TrafficPoint};
+use domain::{DeviceId, Failure, Span, TenantReadScope, TrafficPoint};
 
 /// The handle on past traffic.
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ impl Traffic<'_> {
     /// `NotFound`, also for another tenant's device.
     pub async fn series(
         self,
-        scope: &TenantScope,
+        scope: &TenantReadScope,
         device: Option<DeviceId>,
         span: Span,
     ) -> Result<Vec<TrafficPoint>, Failure> {

@@ -29,6 +29,7 @@ async fn tenant_with_a_device(root: &Path) -> (Store, TenantScope, DeviceId) {
     let device = NewDevice {
         label: DeviceLabel::parse("Phone").unwrap(),
         routing: Routing::Everything,
+        options: domain::TunnelOptions::default(),
         policy: FilterPolicy::Standard,
         mesh: false,
         private_key: None,

@@ -5,7 +5,7 @@ mod notifier;
 pub(crate) use notifier::TenantNotifier;
 
 use crate::{inner::Inner, nodes::location};
-use domain::{TenantName, TenantScope, TenantStatus, Topic};
+use domain::{TenantName, TenantReadScope, TenantStatus, Topic};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{Location, Nodes};
 use std::{sync::Arc, time::Duration};
@@ -30,7 +30,7 @@ impl Watch<'_> {
     /// other control planes. What other tenants do wakes nothing. A
     /// deletion yields once more; for a tenant that does not exist, the stream is
     /// empty.
-    pub fn changes(self, scope: &TenantScope, topic: Topic) -> BoxStream<'static, ()> {
+    pub fn changes(self, scope: &TenantReadScope, topic: Topic) -> BoxStream<'static, ()> {
         let inner = self.0;
         let (store, nodes, scope) = (inner.store.clone(), inner.nodes.clone(), scope.clone());
         let rows = inner.notifier.watch(scope.tenant());

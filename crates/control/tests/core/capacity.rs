@@ -4,6 +4,7 @@
 
 use crate::rig::{FROM, Options, Rig, code, form};
 use control::Control;
+use domain::OwnerScope;
 use domain::{
     ErrorCode, Failure, Message,
     view::{CapacityView, OperatorView},
@@ -123,7 +124,7 @@ async fn a_refused_sign_up_creates_nothing() {
     // A suspended tenant may be resumed, so it still counts.
     rig.control
         .tenants()
-        .set_suspended(&lina, true)
+        .set_suspended(&OwnerScope::issue("admin"), &lina, true)
         .await
         .unwrap();
     let refused = sign_up(&rig.control, "omar").await;

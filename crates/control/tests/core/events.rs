@@ -3,8 +3,9 @@
 
 use crate::rig::{Options, Rig, device};
 use control::DeviceChange;
+use domain::OwnerScope;
 use domain::{
-    FilterPolicy, Message, Slot, TenantScope,
+    FilterPolicy, Message, Slot, TenantHolderScope, TenantScope,
     view::{EventCategory, TenantEventRow},
 };
 use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 /// Longer than the node's interval between two checks.
 const A_CHECK: Duration = Duration::from_secs(8);
 
-async fn ready_tenant(rig: &Rig, name: &str) -> TenantScope {
+async fn ready_tenant(rig: &Rig, name: &str) -> TenantHolderScope {
     let scope = rig.tenant(name).await;
     rig.wait_until_ready(&scope).await;
     scope
@@ -53,11 +54,15 @@ async fn only_the_tenant_and_operator_see_its_drift() {
         .unwrap();
     control.devices().delete(&lina, laptop.id).await.unwrap();
     let brief = ready_tenant(&rig, "brief").await;
-    control.tenants().set_suspended(&brief, true).await.unwrap();
+    control
+        .tenants()
+        .set_suspended(&OwnerScope::issue("admin"), &brief, true)
+        .await
+        .unwrap();
     tokio::time::sleep(A_CHECK).await;
     control
         .tenants()
-        .set_suspended(&brief, false)
+        .set_suspended(&OwnerScope::issue("admin"), &brief, false)
         .await
         .unwrap();
     rig.wait_until_ready(&brief).await;

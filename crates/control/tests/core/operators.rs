@@ -36,7 +36,7 @@ async fn the_operator_suspends_and_deletes_a_tenant() {
     assert!(
         control
             .tenants()
-            .set_suspended(&as_operator, true)
+            .set_suspended(operator.support().unwrap(), &as_operator, true)
             .await
             .unwrap()
     );
@@ -50,7 +50,9 @@ async fn the_operator_suspends_and_deletes_a_tenant() {
             .iter()
             .any(|a| a.action == "tenant.suspend" && a.actor == "operator:admin")
     );
-    control.tenants().delete(&as_operator).await.unwrap();
+    let tenants = control.tenants();
+    let deleted = tenants.operator_delete(operator.owner().unwrap(), &as_operator);
+    deleted.await.unwrap();
     let session = TenantSession {
         tenant: lina.tenant(),
         name: lina.name(),

@@ -3,8 +3,8 @@
 
 use crate::rig::{Options, Rig, code, device};
 use domain::{
-    AtLimit, ErrorCode, OwnerScope, Plan, PublicKey, QuotaState, TenantScope, Timestamp,
-    view::DataView,
+    AtLimit, ErrorCode, OwnerScope, Plan, PublicKey, QuotaState, TenantHolderScope, TenantScope,
+    Timestamp, view::DataView,
 };
 use protocol::TenantLimits;
 use std::time::Duration;
@@ -43,7 +43,7 @@ async fn running() -> Rig {
 }
 
 /// Creates a tenant with a device. Returns the device's key too.
-async fn tenant(rig: &Rig, name: &str) -> (TenantScope, PublicKey) {
+async fn tenant(rig: &Rig, name: &str) -> (TenantHolderScope, PublicKey) {
     let scope = rig.tenant(name).await;
     let phone = rig.control.devices().add(&scope, device("Phone")).await;
     let key = PublicKey::parse(&phone.unwrap().public_key).unwrap();

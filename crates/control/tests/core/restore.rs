@@ -7,7 +7,8 @@ use agent::{Agent, FeedSource, SpecCheckpoint};
 use async_trait::async_trait;
 use control::{Audience, Control, ControlParts, Entropy, PresentedTicket, StoreSpecs};
 use domain::{
-    Message, OwnerScope, Problem, PublicKey, Secret, Slot, SystemClock, TenantScope,
+    Message, OwnerScope, Problem, PublicKey, Secret, Slot, SystemClock, TenantHolderScope,
+    TenantScope,
     view::{DeviceView, OperatorView},
 };
 use protocol::{Nodes, SpecAnswer, SpecFeed};
@@ -105,7 +106,7 @@ impl Installation {
         (self.control, self.jobs) = start_control(&self.store, &self.nodes);
     }
 
-    async fn tenant(&self, name: &str) -> TenantScope {
+    async fn tenant(&self, name: &str) -> TenantHolderScope {
         let ticket = self.control.tenants().sign_up(form(name), FROM).await;
         let ticket = ticket.unwrap();
         let (auth, host) = (self.control.auth(), ticket.name);
@@ -162,6 +163,7 @@ fn start_node(
 
 fn start_control(store: &Store, nodes: &Arc<dyn Nodes>) -> (Control, JoinHandle<()>) {
     let control = Control::new(ControlParts {
+        names: None,
         store: store.clone(),
         nodes: nodes.clone(),
         clock: Arc::new(SystemClock),

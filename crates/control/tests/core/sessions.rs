@@ -185,7 +185,9 @@ async fn the_command_line_acts_as_an_operator() {
     let scope = auth.command_line(lina.name()).await.unwrap();
     assert_eq!(scope.tenant(), lina.tenant());
     assert_eq!(scope.actor(), "operator:cli");
-    rig.control.tenants().delete(&scope).await.unwrap();
+    let owner = auth.command_line_operator();
+    let tenants = rig.control.tenants();
+    tenants.operator_delete(&owner, &scope).await.unwrap();
     let audit = rig.operator_view().await.audit;
     assert_eq!(
         (audit[0].action.as_str(), audit[0].actor.as_str()),

@@ -19,6 +19,7 @@ async fn a_wrong_form_is_refused_at_its_field() {
         password: Secret::new(password),
         plan: plan.into(),
         invitation: None,
+        mail: String::new(),
     };
     let (long_name, long_password) = ("x".repeat(10_000), "y".repeat(100_000));
     for (form, expected) in [

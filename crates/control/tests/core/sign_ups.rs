@@ -264,6 +264,7 @@ async fn sign_ups_are_counted_by_address_site_and_in_all() {
             password: Secret::new("aaaaaaaaaaaaaa"),
             invitation: None,
             plan: taken.plan.clone(),
+            mail: String::new(),
         };
         let refused = rig.control.tenants().sign_up(weak, from).await;
         assert_eq!(

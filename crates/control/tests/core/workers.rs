@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use control::{Certificates, IssuedCertificate, JoinToken, WorkerAccess};
 use domain::{
     ErrorCode, Failure, Message, NodeId, NodeStanding, OwnerScope, Problem, Secret, Slot,
-    TenantName, Timestamp,
+    TenantHolderScope, TenantName, Timestamp,
     view::{NodeRow, QueryCounts, WorkersAllowed},
 };
 use futures_util::stream::{BoxStream, StreamExt, pending};
@@ -494,7 +494,7 @@ async fn a_devices_endpoint_is_its_own_node() {
     let node = i.worker("fra1", 9).await;
     i.sign_up("tenant-1").await.unwrap();
     let there = i.rig.scope("tenant-1").await;
-    let endpoint = async |scope| {
+    let endpoint = async |scope: &TenantHolderScope| {
         let devices = i.rig.control.devices();
         let network = i.rig.control.tenants().network(scope).await.unwrap();
         let added = match network.devices.first() {

@@ -5,12 +5,12 @@ pub mod settings;
 
 use agent::{Agent, DiskLimits, FeedSource, Resources};
 use control::{
-    Audience, Control, ControlParts, ControlSettings, Entropy, NewDevice, PresentedTicket, SignUp,
-    StoreSpecs, WorkerAccess,
+    Audience, Control, ControlParts, ControlSettings, EndpointNames, Entropy, MailSetup, NewDevice,
+    PresentedTicket, SignUp, StoreSpecs, WorkerAccess,
 };
 use domain::{
     Clock, ErrorCode, Failure, FilterPolicy, OwnerScope, Routing, Secret, SignUpMode, Slot,
-    SystemClock, TenantName, TenantScope, Timestamp, view::OperatorView,
+    SystemClock, TenantHolderScope, TenantName, TenantScope, Timestamp, view::OperatorView,
 };
 use protocol::Nodes;
 use provisioning::{NodePorts, capacity::Memory};
@@ -53,6 +53,10 @@ pub struct Options {
     /// Whether the core's background jobs run.
     pub runs_jobs: bool,
     pub workers: WorkerAccess,
+    /// How mail is sent.
+    pub mail: Option<MailSetup>,
+    /// What endpoints are called.
+    pub names: Option<EndpointNames>,
     /// Adds nodes to the one of the rig.
     pub with_nodes: WithNodes,
 }
@@ -73,6 +77,8 @@ impl Default for Options {
             has_system_clock: false,
             runs_jobs: false,
             workers: WorkerAccess::NeedsPostgres,
+            mail: None,
+            names: None,
             with_nodes: Box::new(|nodes| nodes),
         }
     }
@@ -125,7 +131,7 @@ impl Rig {
         }
         let nodes = (options.with_nodes)(Arc::new(agent.nodes()));
         tokio::spawn(agent.run(std::future::pending()));
-        let control = Control::new(ControlParts {
+        let parts = ControlParts {
             store: store.clone(),
             nodes,
             clock: core_clock,
@@ -139,7 +145,9 @@ impl Rig {
                 ..control_settings(options.excluded_slots)
             },
             workers: options.workers,
-        });
+            names: options.names,
+        };
+        let control = Control::with_mail(parts, options.mail);
         let jobs = options.runs_jobs.then(|| {
             let control = control.clone();
             tokio::spawn(async move { control.run().await })
@@ -155,7 +163,7 @@ impl Rig {
     }
 
     /// Signs a tenant up and redeems the ticket.
-    pub async fn tenant(&self, name: &str) -> TenantScope {
+    pub async fn tenant(&self, name: &str) -> TenantHolderScope {
         let ticket = self
             .control
             .tenants()
@@ -181,10 +189,10 @@ impl Rig {
     }
 
     /// Returns the permission of a tenant that exists.
-    pub async fn scope(&self, name: &str) -> TenantScope {
+    pub async fn scope(&self, name: &str) -> TenantHolderScope {
         let name = TenantName::parse(name).unwrap();
         let tenant = self.store.tenant_by_name(&name).await.unwrap().unwrap();
-        TenantScope::issue(tenant.id, name, "test")
+        TenantHolderScope::issue(tenant.id, name)
     }
 
     /// Waits until all parts of a tenant are ready.
@@ -242,6 +250,7 @@ pub fn form(name: &str) -> SignUp {
         password: Secret::new(PASSWORD),
         plan: "personal".to_owned(),
         invitation: None,
+        mail: String::new(),
     }
 }
 
@@ -249,6 +258,7 @@ pub fn device(label: &str) -> NewDevice {
     NewDevice {
         label: label.to_owned(),
         routing: Routing::Everything,
+        options: domain::TunnelOptions::default(),
         policy: FilterPolicy::Standard,
         mesh: true,
     }

@@ -242,6 +242,7 @@ impl History {
         let node = nodes.engine().clone();
         let excluded = Slot::all().filter(|s| !self.slots.contains(s)).collect();
         let control = Control::new(ControlParts {
+            names: None,
             store: store.clone(),
             nodes: Arc::new(nodes),
             clock: Arc::new(self.clock.clone()),

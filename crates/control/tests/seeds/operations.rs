@@ -179,6 +179,7 @@ impl Operation {
             Request::SetSuspended { .. } | Request::DeleteTenant { operator: true, .. } => {
                 format!("operator:op{n}")
             }
+            Request::DownloadConfig { .. } => format!("operator:cli:u{n}"),
             request => {
                 let name = request.tenant().map(|t| t.name.as_str());
                 format!("{}#{n}", name.unwrap_or_default())

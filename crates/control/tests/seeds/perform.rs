@@ -5,8 +5,8 @@ use super::operations::{
 };
 use control::{Audience, Control, DeviceChange, NewDevice, PresentedTicket, SignUp};
 use domain::{
-    ErrorCode, Failure, Message, OwnerScope, PublicKey, Routing, Secret, Slot, TenantScope,
-    view::DeviceView,
+    ErrorCode, Failure, Message, OwnerScope, PublicKey, Routing, Secret, Slot, TenantHolderScope,
+    TenantScope, view::DeviceView,
 };
 use std::{
     collections::BTreeSet,
@@ -62,6 +62,7 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
                 password: Secret::new(password.as_str()),
                 plan: (*plan).to_owned(),
                 invitation: None,
+                mail: String::new(),
             };
             let ticket = control.tenants().sign_up(form, from).await?;
             Ok(Payload::Ticket(ticket.ticket.expose().to_owned()))
@@ -87,6 +88,7 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
             let new = NewDevice {
                 label: label.clone(),
                 routing: Routing::Everything,
+                options: domain::TunnelOptions::default(),
                 policy: *policy,
                 mesh: *mesh,
             };
@@ -104,6 +106,7 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
                 label: label.clone(),
                 policy: *policy,
                 mesh: *mesh,
+                ..DeviceChange::default()
             };
             let changed = control
                 .devices()
@@ -123,12 +126,11 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
         }
         Request::DownloadConfig { tenant, device } => {
             // As at the command line: whether a person is present is another test's question.
-            let by = control.auth().command_line_request(None);
-            let presence = control.account().presence_of_request(&by).await?;
-            let (found, config) = control
-                .devices()
-                .download_config(&scope(tenant), device.id, presence)
-                .await?;
+            let user = format!("u{}", operation.number);
+            let by = control.auth().command_line_request(Some(&user));
+            let name = scope(tenant).name().to_string();
+            let by = control.auth().acting_for(by, &name).await?;
+            let (found, config) = control.devices().config_of_request(&by, device.id).await?;
             let key = config.private_key.public();
             assert_eq!(key, device.key, "the configuration of another device");
             Ok(payload(&found, false))
@@ -146,7 +148,10 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
         }
         Request::SetSuspended { tenant, suspended } => {
             let scope = control.auth().operator_tenant(&operator, tenant.id).await?;
-            let done = control.tenants().set_suspended(&scope, *suspended).await?;
+            let done = control
+                .tenants()
+                .set_suspended(&operator, &scope, *suspended)
+                .await?;
             Ok(Payload::Done(done))
         }
         Request::DeleteTenant {
@@ -154,14 +159,18 @@ async fn send(control: &Control, operation: &Operation) -> Result<Payload, Failu
             operator: true,
         } => {
             let scope = control.auth().operator_tenant(&operator, tenant.id).await?;
-            control.tenants().delete(&scope).await.map(Payload::Done)
+            let tenants = control.tenants();
+            tenants
+                .operator_delete(&operator, &scope)
+                .await
+                .map(Payload::Done)
         }
         Request::DeleteTenant {
             tenant,
             operator: false,
         } => control
             .tenants()
-            .delete(&scope(tenant))
+            .delete(&TenantHolderScope::issue(tenant.id, tenant.name.clone()).with_actor(&actor))
             .await
             .map(Payload::Done),
     }

@@ -33,6 +33,7 @@ fn form(name: &str) -> SignUp {
         password: Secret::new(PASSWORD),
         plan: "personal".to_owned(),
         invitation: None,
+        mail: String::new(),
     }
 }
 
@@ -269,7 +270,7 @@ async fn pages_learn_of_a_change_at_another_control_plane() {
         assert_eq!(page.next().await, Some(()), "{topic} yields at once");
         b.control
             .tenants()
-            .set_suspended(&scope, true)
+            .set_suspended(&OwnerScope::issue("admin"), &scope, true)
             .await
             .unwrap();
         let next = tokio::time::timeout(Duration::from_secs(within), page.next());

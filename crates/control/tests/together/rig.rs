@@ -94,6 +94,7 @@ impl Rig {
         sign_ups_per_hour: u32,
     ) -> ControlPlane {
         let control = Control::new(ControlParts {
+            names: None,
             store: open(&self.url).await,
             nodes: Arc::new(self.node.clone()),
             clock,
@@ -135,6 +136,7 @@ impl Rig {
             let device = NewDevice {
                 label: DeviceLabel::parse(&format!("Device {n}")).unwrap(),
                 routing: Routing::Everything,
+                options: domain::TunnelOptions::default(),
                 policy: FilterPolicy::Standard,
                 mesh: false,
                 public_key: key.public(),

@@ -44,12 +44,33 @@ pub struct SecurityView {
     pub name: String,
     /// Since when a sign-in needs a code of an authenticator app.
     pub totp_since: Option<Timestamp>,
+    /// Passkeys, the oldest first.
+    pub passkeys: Vec<PasskeyRow>,
     /// Recovery codes that were not used yet.
     pub recovery_codes_left: u32,
     /// When the recovery codes were made.
     pub recovery_codes_made: Option<Timestamp>,
     /// Until when what needs a proof of presence can be done without another one.
     pub present_until: Option<Timestamp>,
+}
+
+impl SecurityView {
+    /// Returns whether a sign-in with the password has a second step.
+    pub fn has_second_factor(&self) -> bool {
+        self.totp_since.is_some() || !self.passkeys.is_empty()
+    }
+}
+
+/// A passkey of the own account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasskeyRow {
+    /// What it is named and removed by.
+    pub id: String,
+    /// What its holder calls it.
+    pub name: String,
+    pub added: Timestamp,
+    /// When it signed in last.
+    pub used: Option<Timestamp>,
 }
 
 /// An entry of the audit log about the own account.

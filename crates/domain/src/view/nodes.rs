@@ -61,6 +61,8 @@ pub struct NodesView {
     pub moves: Vec<MoveRow>,
     /// Why workers do not connect to each control plane, if there are several.
     pub unreached: Option<Message>,
+    /// Why the names of endpoints are not up to date at the name server.
+    pub unnamed: Option<Message>,
 }
 
 /// A move that is still to be carried out.

@@ -119,6 +119,26 @@ impl Api {
             .map_err(|e| port_error(e, dns))
     }
 
+    /// Adds a shared list where the instance does not have it.
+    pub(crate) async fn add_list(
+        &self,
+        dns: &DnsInstance,
+        name: &str,
+        url: &str,
+    ) -> PortResult<()> {
+        let present = self
+            .get(dns, "filtering/status", responses::list_urls, STATS_TIMEOUT)
+            .await
+            .map_err(|e| port_error(e, dns))?;
+        if present.iter().any(|u| u == url) {
+            return Ok(());
+        }
+        let body = json!({"name": name, "url": url, "whitelist": false});
+        self.post(dns, "filtering/add_url", &body, REFRESH_TIMEOUT)
+            .await
+            .map_err(|e| port_error(e, dns))
+    }
+
     /// Empties the query log.
     pub(crate) async fn clear_log(&self, dns: &DnsInstance) -> PortResult<()> {
         self.post_empty(dns, "querylog_clear").await

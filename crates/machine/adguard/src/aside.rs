@@ -124,7 +124,7 @@ impl Aside<'_> {
     /// Moves the copies of the tenant's own lists, and takes the lists out of the
     /// configuration.
     fn move_lists(&self, settings: &AdGuardSettings, lists: &Lists) -> PortResult<bool> {
-        let ours: Vec<String> = lists.lists().iter().map(|l| l.file_name()).collect();
+        let ours: Vec<String> = lists.shared().iter().map(|l| l.file_name()).collect();
         let filters = open_filters(self.dns).map_err(|e| self.error(e))?;
         let moved = self.move_all(filters, |name| !ours.iter().any(|o| o == name))?;
         let text = read_config(self.dns).map_err(|e| self.error(e))?;
@@ -132,7 +132,7 @@ impl Aside<'_> {
         else {
             return Ok(moved);
         };
-        if !remove_own_lists(&mut config, lists.lists(), &settings.lists_mount) {
+        if !remove_own_lists(&mut config, lists.shared(), &settings.lists_mount) {
             return Ok(moved);
         }
         // The addresses of the lists are in this copy.

@@ -57,8 +57,12 @@ fn is_address(id: &str) -> bool {
     id.parse::<Ipv4Addr>().is_ok()
 }
 
-/// Returns those of AdGuard Home's clients that are ours, by our id.
-pub fn our_clients(clients: &[Object]) -> BTreeMap<String, ObservedDnsClient> {
+/// Returns those of AdGuard Home's clients that are ours, by our id. `policy_of` reads a
+/// client's policy.
+pub fn our_clients(
+    clients: &[Object],
+    policy_of: impl Fn(&Object) -> Option<FilterPolicy>,
+) -> BTreeMap<String, ObservedDnsClient> {
     let mut ours = BTreeMap::new();
     for client in clients {
         let ids = ids_of(client);
@@ -101,11 +105,11 @@ pub fn assign_names(
 }
 
 /// Returns a new client: switches, name and ids.
-pub fn new_client(mark: &str, name: &str, client: &DnsClient) -> Object {
+pub fn new_client(mark: &str, name: &str, client: &DnsClient, lookups: bool) -> Object {
     let mut object = Object::new();
     object.insert("name".to_owned(), name.into());
     object.insert("ids".to_owned(), json!([client.address.to_string(), mark]));
-    set(&mut object, client.policy);
+    set(&mut object, client.policy, lookups);
     object
 }
 
@@ -163,8 +167,12 @@ fn is_deleted(client: &Object, wanted: &BTreeMap<String, DnsClient>) -> bool {
 }
 
 /// Returns the changes that lead to `wanted`, in an order that AdGuard Home
-/// accepts.
-pub fn plan(clients: &[Object], wanted: &BTreeMap<String, DnsClient>) -> Vec<Change> {
+/// accepts. `lookups` says whether AdGuard's look-up service can be reached.
+pub fn plan(
+    clients: &[Object],
+    wanted: &BTreeMap<String, DnsClient>,
+    lookups: bool,
+) -> Vec<Change> {
     let names = assign_names(clients, wanted);
     let matches = match_clients(clients, wanted);
     let mut now: Vec<Object> = Vec::new();
@@ -174,8 +182,10 @@ pub fn plan(clients: &[Object], wanted: &BTreeMap<String, DnsClient>) -> Vec<Cha
     // Deletions and removals of ids come first: nothing can conflict with them.
     for (i, client) in clients.iter().enumerate() {
         if let Some(&mark) = matches.get(&i) {
-            let target = updated(client, mark, &names[mark], &wanted[mark]);
-            if !same(client, &target, wanted[mark].policy) {
+            let (wanted, name) = (&wanted[mark], &names[mark]);
+            let policy = policy_of(client, lookups);
+            let target = updated(client, mark, name, wanted, policy, lookups);
+            if !same(client, &target) || policy != Some(wanted.policy) {
                 updates.push((now.len(), mark.to_owned(), target));
             }
             now.push(client.clone());
@@ -197,7 +207,7 @@ pub fn plan(clients: &[Object], wanted: &BTreeMap<String, DnsClient>) -> Vec<Cha
 
     let matched: BTreeSet<&str> = matches.into_values().collect();
     for (mark, client) in wanted.iter().filter(|(m, _)| !matched.contains(m.as_str())) {
-        changes.push(Change::Add(new_client(mark, &names[mark], client)));
+        changes.push(Change::Add(new_client(mark, &names[mark], client, lookups)));
     }
     changes
 }
@@ -270,7 +280,14 @@ fn update(from: &Object, to: &Object) -> Change {
 
 /// Returns a client of ours in its target state. Ids that are neither addresses
 /// nor marks are the tenant's and are kept.
-fn updated(client: &Object, mark: &str, name: &str, wanted: &DnsClient) -> Object {
+fn updated(
+    client: &Object,
+    mark: &str,
+    name: &str,
+    wanted: &DnsClient,
+    policy: Option<FilterPolicy>,
+    lookups: bool,
+) -> Object {
     let mut ids = vec![wanted.address.to_string()];
     ids.extend(
         ids_of(client)
@@ -281,14 +298,29 @@ fn updated(client: &Object, mark: &str, name: &str, wanted: &DnsClient) -> Objec
     let mut to = client.clone();
     to.insert("name".to_owned(), name.into());
     to.insert("ids".to_owned(), json!(ids));
-    if policy_of(client) != Some(wanted.policy) {
-        set(&mut to, wanted.policy);
+    if policy != Some(wanted.policy) {
+        set(&mut to, wanted.policy, lookups);
     }
     to
 }
 
-fn same(from: &Object, to: &Object, policy: FilterPolicy) -> bool {
-    name_of(from) == name_of(to) && ids_of(from) == ids_of(to) && policy_of(from) == Some(policy)
+fn same(from: &Object, to: &Object) -> bool {
+    name_of(from) == name_of(to) && ids_of(from) == ids_of(to)
+}
+
+/// Returns the changes that bring the locks among our clients from their switches with
+/// AdGuard's look-up service to those without it, or back: `lookups` says whether it can be
+/// reached now.
+pub fn lookup_changes(clients: &[Object], lookups: bool) -> Vec<Change> {
+    let changed = |client: &Object| {
+        let policy = policy_of(client, !lookups).filter(|p| p.is_lock())?;
+        let is_ours = ids_of(client).iter().any(|id| is_mark(id));
+        let mut to = client.clone();
+        set(&mut to, policy, lookups);
+        is_ours.then(|| update(client, &to))
+    };
+    let pending = clients.iter().filter(|c| policy_of(c, lookups).is_none());
+    pending.filter_map(changed).collect()
 }
 
 #[cfg(test)]

@@ -19,12 +19,14 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 /// and fails.
 const SCHEMA_VERSION: u32 = 34;
 
-/// Returns the text of the file.
+/// Returns the text of the file. `lookups` says whether AdGuard's look-up service can be
+/// reached.
 pub fn render(
     settings: &AdGuardSettings,
     lists: &[List],
     dns: &DnsInstance,
     clients: &BTreeMap<String, DnsClient>,
+    lookups: bool,
 ) -> String {
     let config = json!({
         "schema_version": SCHEMA_VERSION,
@@ -44,7 +46,7 @@ pub fn render(
         "statistics": {"enabled": true, "interval": "24h"},
         // An empty list of filters is written: without the key, the vendor's
         // default lists would apply.
-        "filters": lists.iter().map(|l| filter(settings, l)).collect::<Vec<_>>(),
+        "filters": lists.iter().map(|l| filter(&settings.lists_mount, l)).collect::<Vec<_>>(),
         "whitelist_filters": [],
         "user_rules": [],
         "filtering": {
@@ -63,7 +65,7 @@ pub fn render(
             "runtime_sources": {
                 "whois": false, "arp": false, "rdns": false, "dhcp": false, "hosts": false,
             },
-            "persistent": persistent(clients),
+            "persistent": persistent(clients, lookups),
         },
         "log": {"enabled": true, "file": "", "verbose": false},
     });
@@ -95,12 +97,12 @@ fn resolver(settings: &AdGuardSettings, dns: &DnsInstance) -> Value {
     })
 }
 
-fn filter(settings: &AdGuardSettings, list: &List) -> Value {
+fn filter(mount: &str, list: &List) -> Value {
     json!({
         "enabled": true,
         "id": list.id,
         "name": list.name,
-        "url": list_url(&settings.lists_mount, list),
+        "url": list_url(mount, list),
     })
 }
 
@@ -109,14 +111,14 @@ pub(crate) fn list_url(mount: &str, list: &List) -> String {
     format!("{mount}/{}", list.file_name())
 }
 
-fn persistent(wanted: &BTreeMap<String, DnsClient>) -> Vec<Value> {
+fn persistent(wanted: &BTreeMap<String, DnsClient>, lookups: bool) -> Vec<Value> {
     // A duplicate name would be fatal at start. Labels are unique; if they are
     // not, they get numbers here.
     let names = clients::assign_names(&[], wanted);
     wanted
         .iter()
         .map(|(mark, client)| {
-            let mut object = clients::new_client(mark, &names[mark], client);
+            let mut object = clients::new_client(mark, &names[mark], client, lookups);
             // In the file this is an object of ids and schedule; missing means empty.
             object.remove("blocked_services");
             Value::Object(object)
@@ -170,6 +172,7 @@ mod tests {
             &List::defaults(),
             &instance(),
             &wanted,
+            true,
         )
     }
 

@@ -24,6 +24,7 @@ mod kept;
 mod leftovers;
 mod limits;
 pub mod lists;
+mod lookups;
 #[doc(hidden)]
 pub mod policy;
 mod port;

@@ -19,6 +19,11 @@ const ENGINES: [&str; 7] = [
     "youtube",
 ];
 
+/// The tag of clients whose policy is a lock: the shared rules against encrypted DNS apply
+/// to it ([`crate::lists::lock`]). AdGuard Home knows a fixed set of tags
+/// (`client.allowedTags`); this one says that the device's user is not its administrator.
+pub const LOCK_TAG: &str = "user_regular";
+
 /// The switches that a policy sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Switches {
@@ -28,7 +33,10 @@ struct Switches {
     safe_search: bool,
 }
 
-const fn switches(policy: FilterPolicy) -> Switches {
+/// Returns the switches of a policy. `lookups` says whether AdGuard's look-up service can
+/// be reached, which safe browsing and parental control ask about every new name: without it
+/// such a name would not be answered at all, so lists and safe search alone decide.
+const fn switches(policy: FilterPolicy, lookups: bool) -> Switches {
     let (filtering, safe_browsing, family) = match policy {
         FilterPolicy::Standard => (true, false, false),
         FilterPolicy::Strict => (true, true, false),
@@ -37,17 +45,17 @@ const fn switches(policy: FilterPolicy) -> Switches {
     };
     Switches {
         filtering,
-        safe_browsing,
-        parental: family,
+        safe_browsing: safe_browsing && lookups,
+        parental: family && lookups,
         safe_search: family,
     }
 }
 
 /// Sets a client's switches. Keeps what a tenant chose beyond the policy: the
 /// engines that use safe search, and the services blocked for this client.
-pub fn set(client: &mut Object, policy: FilterPolicy) {
-    let previous = policy_of(client);
-    let switches = switches(policy);
+pub fn set(client: &mut Object, policy: FilterPolicy, lookups: bool) {
+    let previous = policy_of(client, lookups);
+    let switches = switches(policy, lookups);
     let mut insert = |key: &str, value: Value| client.insert(key.to_owned(), value);
     // The client has its own settings, never the global ones. So the dashboard is
     // right, whatever was switched in AdGuard Home's own pages.
@@ -55,6 +63,7 @@ pub fn set(client: &mut Object, policy: FilterPolicy) {
     insert("filtering_enabled", switches.filtering.into());
     insert("safebrowsing_enabled", switches.safe_browsing.into());
     insert("parental_enabled", switches.parental.into());
+    set_lock_tag(client, policy);
     set_safe_search(client, switches.safe_search);
     if policy == FilterPolicy::Off {
         client.insert("use_global_blocked_services".to_owned(), false.into());
@@ -65,6 +74,26 @@ pub fn set(client: &mut Object, policy: FilterPolicy) {
         // The client blocks no services of its own, so it follows the global ones.
         client.insert("use_global_blocked_services".to_owned(), true.into());
     }
+}
+
+/// Gives a client the tag, or takes it away. The other tags are the tenant's.
+fn set_lock_tag(client: &mut Object, policy: FilterPolicy) {
+    if has_lock_tag(client) == policy.is_lock() {
+        return;
+    }
+    let tags = client.entry("tags").or_insert_with(|| json!([]));
+    if !tags.is_array() {
+        *tags = json!([]);
+    }
+    if let Some(tags) = tags.as_array_mut() {
+        tags.retain(|t| t != LOCK_TAG);
+        tags.extend(policy.is_lock().then(|| LOCK_TAG.into()));
+    }
+}
+
+fn has_lock_tag(client: &Object) -> bool {
+    let tags = client.get("tags").and_then(Value::as_array);
+    tags.is_some_and(|tags| tags.iter().any(|t| t == LOCK_TAG))
 }
 
 fn set_safe_search(client: &mut Object, on: bool) {
@@ -87,8 +116,8 @@ fn set_safe_search(client: &mut Object, on: bool) {
     }
 }
 
-/// Returns the policy whose switches are set, or `None` if they match none.
-pub fn policy_of(client: &Object) -> Option<FilterPolicy> {
+/// Returns the policy whose switches and tag are set, or `None` if they match none.
+pub fn policy_of(client: &Object, lookups: bool) -> Option<FilterPolicy> {
     if flag(client, "use_global_settings") {
         return None;
     }
@@ -99,9 +128,10 @@ pub fn policy_of(client: &Object) -> Option<FilterPolicy> {
         parental: flag(client, "parental_enabled"),
         safe_search: search.is_some_and(|s| flag(s, "enabled")),
     };
+    let is_tagged = has_lock_tag(client);
     let policy = FilterPolicy::ALL
         .into_iter()
-        .find(|p| switches(*p) == set)?;
+        .find(|p| switches(*p, lookups) == set && p.is_lock() == is_tagged)?;
     let services = flag(client, "use_global_blocked_services");
     (policy != FilterPolicy::Off || !services).then_some(policy)
 }
@@ -124,10 +154,10 @@ mod tests {
         for before in FilterPolicy::ALL {
             for after in FilterPolicy::ALL {
                 let mut client = Object::new();
-                set(&mut client, before);
-                assert_eq!(policy_of(&client), Some(before));
-                set(&mut client, after);
-                assert_eq!(policy_of(&client), Some(after), "{before} to {after}");
+                set(&mut client, before, true);
+                assert_eq!(policy_of(&client, true), Some(before));
+                set(&mut client, after, true);
+                assert_eq!(policy_of(&client, true), Some(after), "{before} to {after}");
             }
         }
     }
@@ -135,36 +165,79 @@ mod tests {
     #[test]
     fn policy_off_also_unblocks_services() {
         let mut client = Object::new();
-        set(&mut client, FilterPolicy::Standard);
+        set(&mut client, FilterPolicy::Standard, true);
         assert!(flag(&client, "use_global_blocked_services"));
         client.insert("blocked_services".into(), json!(["tiktok"]));
-        set(&mut client, FilterPolicy::Off);
+        set(&mut client, FilterPolicy::Off, true);
         assert!(!flag(&client, "use_global_blocked_services"));
         assert_eq!(client["blocked_services"], json!([]));
-        set(&mut client, FilterPolicy::Strict);
+        set(&mut client, FilterPolicy::Strict, true);
         assert!(flag(&client, "use_global_blocked_services"));
     }
 
     #[test]
     fn a_tenants_own_choices_survive_a_policy() {
         let mut client = Object::new();
-        set(&mut client, FilterPolicy::Family);
+        set(&mut client, FilterPolicy::Family, true);
         client["safe_search"]["youtube"] = false.into();
         client.insert("use_global_blocked_services".into(), false.into());
         client.insert("blocked_services".into(), json!(["tiktok"]));
-        assert_eq!(policy_of(&client), Some(FilterPolicy::Family));
-        set(&mut client, FilterPolicy::Family);
+        assert_eq!(policy_of(&client, true), Some(FilterPolicy::Family));
+        set(&mut client, FilterPolicy::Family, true);
         assert_eq!(client["safe_search"]["youtube"], json!(false));
-        set(&mut client, FilterPolicy::Standard);
+        set(&mut client, FilterPolicy::Standard, true);
         assert_eq!(client["blocked_services"], json!(["tiktok"]));
         assert!(!flag(&client, "use_global_blocked_services"));
     }
 
     #[test]
+    fn a_lock_is_a_tag_beside_the_tenants_own() {
+        let mut client = Object::new();
+        set(&mut client, FilterPolicy::Standard, true);
+        assert!(client.get("tags").is_none());
+        client.insert("tags".into(), json!(["device_phone"]));
+        set(&mut client, FilterPolicy::Strict, true);
+        assert_eq!(client["tags"], json!(["device_phone", LOCK_TAG]));
+        set(&mut client, FilterPolicy::Family, true);
+        assert_eq!(client["tags"], json!(["device_phone", LOCK_TAG]));
+        // Without the tag the rules against encrypted DNS do not apply.
+        client.insert("tags".into(), Value::Null);
+        assert_eq!(policy_of(&client, true), None);
+        set(&mut client, FilterPolicy::Family, true);
+        assert_eq!(policy_of(&client, true), Some(FilterPolicy::Family));
+        set(&mut client, FilterPolicy::Standard, true);
+        assert_eq!(client["tags"], json!([]));
+        // The tag is ours alone.
+        client.insert("tags".into(), json!([LOCK_TAG]));
+        assert_eq!(policy_of(&client, true), None);
+        set(&mut client, FilterPolicy::Off, true);
+        assert_eq!(client["tags"], json!([]));
+    }
+
+    #[test]
+    fn without_the_look_up_service_the_lists_decide() {
+        for policy in FilterPolicy::ALL {
+            let mut client = Object::new();
+            set(&mut client, policy, true);
+            // A lock reads as no other policy while it is not switched over.
+            let expected = (!policy.is_lock()).then_some(policy);
+            assert_eq!(policy_of(&client, false), expected, "{policy}");
+            set(&mut client, policy, false);
+            assert_eq!(policy_of(&client, false), Some(policy));
+            assert_eq!(policy_of(&client, true), expected, "{policy}");
+            for key in ["safebrowsing_enabled", "parental_enabled"] {
+                assert!(!flag(&client, key), "{policy}: {key}");
+            }
+            let search = policy == FilterPolicy::Family;
+            assert_eq!(client["safe_search"]["enabled"], json!(search));
+        }
+    }
+
+    #[test]
     fn global_settings_are_no_policy() {
         let mut client = Object::new();
-        set(&mut client, FilterPolicy::Standard);
+        set(&mut client, FilterPolicy::Standard, true);
         client.insert("use_global_settings".into(), true.into());
-        assert_eq!(policy_of(&client), None);
+        assert_eq!(policy_of(&client, true), None);
     }
 }

@@ -1,7 +1,9 @@
 //! The `DnsFilter` port: prepare, observe, set clients, count queries.
 
+use crate::policy::Object;
 use crate::{
-    AdGuardSettings, api::Api, aside, clients, config, kept, leftovers, lists::Lists, prepare,
+    AdGuardSettings, api::Api, aside, clients, config, kept, leftovers, lists::Lists,
+    lookups::Lookups, policy::policy_of, prepare,
 };
 use async_trait::async_trait;
 use domain::{ErrorCode, Message, Slot, marks::DNS_UI_PORT, view::QueryCounts};
@@ -13,6 +15,7 @@ use provisioning::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -40,8 +43,9 @@ pub struct AdGuard {
     settings: AdGuardSettings,
     lists: Arc<Lists>,
     api: Api,
-    instances: Mutex<HashMap<Slot, InstanceState>>,
+    instances: Instances,
     refreshes: Arc<Semaphore>,
+    lookups: Arc<Lookups>,
     disk: BlockingPool,
 }
 
@@ -51,11 +55,26 @@ pub struct AdGuard {
 struct InstanceState {
     /// The generation of the block lists that the instance read last.
     lists_generation: Option<u64>,
+    /// Whether it was seen to have the list for locked devices since its start.
+    has_lock_list: bool,
+    /// For which state of the look-up service its locks were set, and whether a task sets
+    /// them at present.
+    lookups: Option<bool>,
+    sets_lookups: bool,
     /// When its configuration was last copied since its start.
     kept_at: Option<Instant>,
     /// Names that differ from the wanted ones, by our id: the name given and the
     /// name wanted.
     renamed: BTreeMap<String, (String, String)>,
+}
+
+/// What this process has sent to each instance.
+type Instances = Arc<Mutex<HashMap<Slot, InstanceState>>>;
+
+fn with_state<T>(instances: &Instances, slot: Slot, f: impl FnOnce(&mut InstanceState) -> T) -> T {
+    // Plain data: a panic of another task cannot have left it half-written.
+    let mut instances = instances.lock().unwrap_or_else(PoisonError::into_inner);
+    f(instances.entry(slot).or_default())
 }
 
 impl AdGuard {
@@ -69,19 +88,22 @@ impl AdGuard {
             settings,
             lists,
             api: Api::new(DNS_UI_PORT)?,
-            instances: Mutex::default(),
+            instances: Instances::default(),
             refreshes: Arc::new(Semaphore::new(MAX_REFRESHES)),
+            lookups: Arc::default(),
             disk: BlockingPool::new(MAX_DISK_CALLS),
         })
     }
 
+    /// Replaces the addresses at which AdGuard's look-up service is probed.
+    #[must_use]
+    pub fn with_lookups(mut self, addresses: Vec<SocketAddr>) -> Self {
+        self.lookups = Arc::new(Lookups::new(addresses));
+        self
+    }
+
     fn with_state<T>(&self, slot: Slot, f: impl FnOnce(&mut InstanceState) -> T) -> T {
-        // Plain data: a panic of another task cannot have left it half-written.
-        let mut instances = self
-            .instances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        f(instances.entry(slot).or_default())
+        with_state(&self.instances, slot, f)
     }
 
     /// Makes an instance read the lists that changed since it last read them. Does
@@ -111,6 +133,25 @@ impl AdGuard {
                 Err(e) => {
                     tracing::warn!(slot = %dns.slot, cause = ?e.cause, "block lists not read again: {e}")
                 }
+            }
+        });
+    }
+
+    /// Gives an instance the list for locked devices, in the background and once after
+    /// each start: its configuration may be older than that list. One that the tenant has
+    /// switched off stays so.
+    fn add_lock_list(&self, dns: &DnsInstance) {
+        let Some(list) = self.lists.shared().last() else {
+            return;
+        };
+        if self.with_state(dns.slot, |s| std::mem::replace(&mut s.has_lock_list, true)) {
+            return;
+        }
+        let url = config::list_url(&self.settings.lists_mount, list);
+        let (api, dns, name) = (self.api.clone(), dns.clone(), list.name.clone());
+        tokio::spawn(async move {
+            if let Err(e) = api.add_list(&dns, &name, &url).await {
+                tracing::warn!(slot = %dns.slot, cause = ?e.cause, "the list for locked devices was not added: {e}");
             }
         });
     }
@@ -185,7 +226,24 @@ impl AdGuard {
         if !self.api.running(dns).await? {
             return Ok(ObservedDns::default());
         }
-        let mut observed = clients::our_clients(&self.api.clients(dns).await?);
+        let present = self.api.clients(dns).await?;
+        let lookups = self.lookups.can_be_reached();
+        // While locks are switched over, those of before are as good: a task does that.
+        let is_set = self.with_state(dns.slot, |s| s.lookups == Some(lookups));
+        let policy = |client: &Object| {
+            let other = || policy_of(client, !lookups).filter(|_| !is_set);
+            policy_of(client, lookups).or_else(other)
+        };
+        let mut observed = clients::our_clients(&present, policy);
+        let has_locks = observed
+            .values()
+            .any(|c| c.policy.is_some_and(|p| p.is_lock()));
+        if has_locks {
+            self.lookups.probe_if_due();
+        }
+        if !is_set {
+            self.set_lookups(dns, lookups);
+        }
         // A name that we had to change is reported as the one that was wanted.
         // Otherwise the planner would try to set it at every pass.
         self.with_state(dns.slot, |state| {
@@ -198,7 +256,36 @@ impl AdGuard {
         Ok(ObservedDns {
             running: true,
             clients: observed,
+            lookups_away: has_locks && !lookups,
         })
+    }
+
+    /// Switches an instance's locks over in the background: to what they do with AdGuard's
+    /// look-up service, or without it.
+    fn set_lookups(&self, dns: &DnsInstance, lookups: bool) {
+        if self.with_state(dns.slot, |s| std::mem::replace(&mut s.sets_lookups, true)) {
+            return;
+        }
+        let (api, dns, instances) = (self.api.clone(), dns.clone(), self.instances.clone());
+        tokio::spawn(async move {
+            let set = async {
+                let present = api.clients(&dns).await?;
+                for change in clients::lookup_changes(&present, lookups) {
+                    api.change(&dns, &change).await?;
+                }
+                PortResult::Ok(())
+            };
+            let result = set.await;
+            with_state(&instances, dns.slot, |s| {
+                s.sets_lookups = false;
+                if result.is_ok() {
+                    s.lookups = Some(lookups);
+                }
+            });
+            if let Err(e) = result {
+                tracing::warn!(slot = %dns.slot, cause = ?e.cause, "locks were not switched over: {e}");
+            }
+        });
     }
 
     async fn apply_clients(
@@ -207,7 +294,8 @@ impl AdGuard {
         wanted: &BTreeMap<String, DnsClient>,
     ) -> PortResult<()> {
         let present = self.api.clients(dns).await?;
-        for change in clients::plan(&present, wanted) {
+        let lookups = self.lookups.can_be_reached();
+        for change in clients::plan(&present, wanted, lookups) {
             self.api.change(dns, &change).await?;
         }
         let given = clients::assign_names(&present, wanted);
@@ -228,8 +316,16 @@ impl DnsFilter for AdGuard {
         clients: &BTreeMap<String, DnsClient>,
     ) -> PortResult<()> {
         let (lists, dns) = (Arc::clone(&self.lists), dns.clone());
-        let text = config::render(&self.settings, lists.lists(), &dns, clients);
-        self.with_state(dns.slot, |s| s.kept_at = None);
+        let text = config::render(
+            &self.settings,
+            lists.shared(),
+            &dns,
+            clients,
+            self.lookups.can_be_reached(),
+        );
+        self.with_state(dns.slot, |s| {
+            (s.kept_at, s.has_lock_list, s.lookups) = (None, false, None);
+        });
         self.disk
             .run(move || prepare::write(&dns, &lists, || text))
             .await
@@ -243,6 +339,7 @@ impl DnsFilter for AdGuard {
                 PortError::because(ErrorCode::DnsUnavailable, message, e)
             })??;
         if observed.running {
+            self.add_lock_list(dns);
             self.refresh_stale(dns).await;
             self.keep_config(dns);
         }

@@ -44,7 +44,7 @@ pub(crate) fn write(
     } else {
         replace_with_dir(&dns.work_dir.join("data"))?;
         replace_with_dir(&dns.work_dir.join("data/filters"))?;
-        for list in lists.lists() {
+        for list in lists.shared() {
             let copy = list_copy_path(dns, &list.file_name());
             copy_list(&lists.path(list), &copy, dns.file_owner())?;
         }
@@ -123,7 +123,7 @@ pub(crate) fn is_stale(dns: &DnsInstance, lists: &Lists) -> bool {
         let file = filters.as_ref()?.file(name).ok()?;
         file.metadata().and_then(|m| m.modified()).ok()
     };
-    lists.lists().iter().any(|list| {
+    lists.shared().iter().any(|list| {
         let copied = copied(&list.file_name());
         modified(&lists.path(list)).is_some_and(|at| copied.is_none_or(|copied| copied < at))
     })
@@ -363,7 +363,7 @@ mod tests {
         let mode = fs::metadata(above).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         // Containers read the lists, each as its own user.
-        let list = lists.path(&lists.lists()[0]);
+        let list = lists.path(&lists.shared()[0]);
         assert_eq!(
             fs::metadata(&list).unwrap().permissions().mode() & 0o777,
             0o644

@@ -19,6 +19,17 @@ struct ClientList {
 }
 
 #[derive(Deserialize)]
+struct FilterStatus {
+    #[serde(default)]
+    filters: Option<Vec<Filter>>,
+}
+
+#[derive(Deserialize)]
+struct Filter {
+    url: String,
+}
+
+#[derive(Deserialize)]
 struct Stats {
     num_dns_queries: u64,
     num_blocked_filtering: u64,
@@ -40,6 +51,20 @@ pub fn running(response: &[u8]) -> serde_json::Result<bool> {
 /// The response has another form.
 pub fn clients(response: &[u8]) -> serde_json::Result<Vec<Object>> {
     serde_json::from_slice::<ClientList>(response).map(|l| l.clients.unwrap_or_default())
+}
+
+/// Reads `GET /control/filtering/status`: the addresses of the block lists.
+///
+/// # Errors
+/// The response has another form.
+pub fn list_urls(response: &[u8]) -> serde_json::Result<Vec<String>> {
+    let status = serde_json::from_slice::<FilterStatus>(response)?;
+    Ok(status
+        .filters
+        .unwrap_or_default()
+        .into_iter()
+        .map(|f| f.url)
+        .collect())
 }
 
 /// Reads `GET /control/stats`: the counts of the statistics' interval.
@@ -73,6 +98,8 @@ mod tests {
     fn missing_clients_are_none_and_bad_forms_fail() {
         assert!(clients(br#"{"clients":null}"#).unwrap().is_empty());
         assert!(clients(b"{}").unwrap().is_empty());
+        assert!(list_urls(br#"{"filters":null}"#).unwrap().is_empty());
+        assert!(list_urls(b"").is_err() && list_urls(br#"{"filters":[1]}"#).is_err());
         for bad in [&b""[..], br#"{"clients":[1]}"#, b"<html>"] {
             assert!(clients(bad).is_err() && running(bad).is_err() && counts(bad).is_err());
         }

@@ -257,3 +257,115 @@ fn a_missing_list_does_not_prevent_a_start() {
         run.stop();
     });
 }
+
+#[test]
+fn a_lock_blocks_the_names_of_other_resolvers() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        let all = clients(&[("mn-1", "Phone", 2, Standard), ("mn-2", "TV", 3, Family)]);
+        fixture.adguard.prepare(&fixture.dns, &all).await.unwrap();
+        let mut run = fixture.start();
+        fixture.ready().await;
+        for name in [
+            "dns.google",
+            "mozilla.cloudflare-dns.com",
+            "abc123.dns.nextdns.io",
+        ] {
+            let free = fixture.ask(name, 2).await;
+            assert_eq!(free, Some(UPSTREAM_ADDRESS), "{name} without a lock");
+            assert_eq!(fixture.ask(name, 3).await, Some(BLOCKED), "{name}");
+        }
+        // Apple's relay is to be told that it does not exist: no address at all.
+        for name in ["mask.icloud.com", "mask-h2.icloud.com"] {
+            assert_eq!(
+                fixture.code(name, 2).await,
+                Some(0),
+                "{name} without a lock"
+            );
+            assert_eq!(fixture.code(name, 3).await, Some(3), "{name}");
+        }
+        // AdGuard Home's own, for every device: NXDOMAIN, and no data.
+        assert_eq!(fixture.code("use-application-dns.net", 2).await, Some(3));
+        assert_eq!(fixture.ask("_dns.resolver.arpa", 2).await, None);
+        // The policy changes, and with it the lock.
+        let swapped = clients(&[("mn-1", "Phone", 2, Strict), ("mn-2", "TV", 3, Off)]);
+        fixture.set_and_check(&swapped).await;
+        assert_eq!(fixture.ask("dns.google", 2).await, Some(BLOCKED));
+        assert_eq!(fixture.ask("dns.google", 3).await, Some(UPSTREAM_ADDRESS));
+        run.stop();
+    });
+}
+
+#[test]
+fn an_older_configuration_gets_the_list_for_locked_devices() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        let all = clients(&[("mn-1", "Phone", 2, Strict)]);
+        fixture.adguard.prepare(&fixture.dns, &all).await.unwrap();
+        let path = fixture.dns.conf_dir.join("AdGuardHome.yaml");
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let filters = config["filters"].as_array_mut().unwrap();
+        filters.retain(|f| f["id"] == 1);
+        fs::write(&path, config.to_string()).unwrap();
+        let mut run = fixture.start();
+        fixture.ready().await;
+        for _ in 0..100 {
+            if fixture.ask("dns.google", 2).await == Some(BLOCKED) {
+                return run.stop();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the list was not added within 10 s");
+    });
+}
+
+#[test]
+fn names_are_resolved_while_the_look_up_service_is_away() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        // The namespace has no way out, so AdGuard Home does not reach the service.
+        let address = std::net::SocketAddr::from(([127, 0, 0, 9], 443));
+        let adguard = AdGuard::new(fixture.settings(), Arc::clone(&fixture.lists)).unwrap();
+        let adguard = adguard.with_lookups(vec![address]);
+        let all = clients(&[("mn-1", "Phone", 2, Strict), ("mn-2", "TV", 3, Family)]);
+        adguard.prepare(&fixture.dns, &all).await.unwrap();
+        let mut run = fixture.start();
+        fixture.ready().await;
+        // This is what it does by itself (v0.107.79): no answer to any new name.
+        assert_ne!(fixture.code("first.example", 2).await, Some(0));
+        let observed_until = async |away: bool| {
+            for _ in 0..250 {
+                let now = adguard.observe(&fixture.dns).await.unwrap();
+                for (mark, client) in &all {
+                    let policy = now.clients[mark].policy;
+                    assert_eq!(policy, Some(client.policy), "the policy seems changed");
+                }
+                let tv = fixture.client("TV").await;
+                if now.lookups_away == away && tv["parental_enabled"] == json!(!away) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            panic!("not within 25 s: away {away}");
+        };
+        observed_until(true).await;
+        for (host, name) in [(2, "second.example"), (3, "third.example")] {
+            let asked_at = std::time::Instant::now();
+            assert_eq!(fixture.ask(name, host).await, Some(UPSTREAM_ADDRESS));
+            assert!(asked_at.elapsed() < Duration::from_millis(500));
+            // Lists and safe search go on.
+            assert_eq!(fixture.ask("doubleclick.net", host).await, Some(BLOCKED));
+        }
+        // A change of a device meanwhile does not switch it on again.
+        adguard.set_clients(&fixture.dns, &all).await.unwrap();
+        assert_eq!(fixture.client("TV").await["parental_enabled"], json!(false));
+        let _service = std::net::TcpListener::bind(address).unwrap();
+        observed_until(false).await;
+        assert_eq!(
+            fixture.client("TV").await["safebrowsing_enabled"],
+            json!(true)
+        );
+        run.stop();
+    });
+}

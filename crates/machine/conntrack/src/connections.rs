@@ -3,11 +3,12 @@
 use crate::{
     ends::{Ranges, is_sent_on, leads_elsewhere, slot_of},
     error::TableError,
+    ipv6,
     table::{self, Deletions},
     wire::Entry,
 };
 use async_trait::async_trait;
-use domain::{AddressPlan, Slot};
+use domain::{AddressPlan, Ipv6Prefix, Slot};
 use ipnet::Ipv4Net;
 use provisioning::ports::{Connections, PortResult};
 use std::{
@@ -43,6 +44,10 @@ impl Conntrack {
 
 #[async_trait]
 impl Connections for Conntrack {
+    fn use_ipv6(&self, prefix: Ipv6Prefix, plan: &AddressPlan) {
+        ipv6::set(prefix, *plan);
+    }
+
     async fn end(&self, networks: &BTreeSet<Ipv4Net>) -> PortResult<u64> {
         let ranges = Ranges::new(networks);
         if ranges.is_empty() {

@@ -7,6 +7,10 @@
 //! that accept answers. So the entries of a device or of a tenant are removed before
 //! an address is given again.
 //!
+//! # IPv6
+//! A device's addresses of both families are one end (`ipv6.rs`), so what is asked for its
+//! IPv4 address also removes its entries of IPv6.
+//!
 //! # How
 //! - The table is read in a dump, which the kernel delivers in datagrams of up to
 //!   32 KiB. Each entry is judged where it lies in the buffer, and the deletions are
@@ -27,6 +31,7 @@
 mod connections;
 mod ends;
 mod error;
+mod ipv6;
 mod limits;
 // Public only for the tests of single entries (tests/table).
 #[doc(hidden)]

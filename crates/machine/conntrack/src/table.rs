@@ -2,6 +2,7 @@
 
 use crate::{
     error::TableError,
+    ipv6,
     wire::{Entry, NEW, write_dump, write_statistics},
 };
 use hostfs::netlink::{Channel, NETLINK_NETFILTER, NLMSG_ERROR, error_of};
@@ -11,18 +12,28 @@ use nix::errno::Errno;
 /// into the socket's buffer, where each counts as some 800 bytes of 208 KiB.
 const BATCH: usize = 128;
 
-/// Reads all entries of IPv4 in this thread's network namespace and passes each on.
+/// Reads all entries of IPv4 in this thread's network namespace and passes each on, and
+/// those of IPv6 where the installation has it.
 /// An entry that begins or ends meanwhile may be missing.
 ///
 /// # Errors
 /// If the kernel refuses, or answers something else than its header files say.
 pub fn dump(mut each: impl FnMut(&Entry<'_>) -> Result<(), TableError>) -> Result<(), TableError> {
-    let mut request = Vec::new();
-    write_dump(&mut request);
-    Channel::open(NETLINK_NETFILTER)?.ask(&request, |message| match message.message_type() {
-        NEW => each(&Entry::parse(message.payload())?),
-        _ => Ok(()),
-    })
+    for ends in [None].into_iter().chain(ipv6::ends().map(Some)) {
+        let mut request = Vec::new();
+        write_dump(ends.is_some(), &mut request);
+        Channel::open(NETLINK_NETFILTER)?.ask(&request, |message| {
+            if message.message_type() != NEW {
+                return Ok(());
+            }
+            let body = message.payload();
+            match &ends {
+                Some(ends) => each(&Entry::parse_ipv6(body, ends)?),
+                None => each(&Entry::parse(body)?),
+            }
+        })?;
+    }
+    Ok(())
 }
 
 /// Asks for the table's statistics, and returns once the kernel has answered. It then

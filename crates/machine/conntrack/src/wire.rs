@@ -1,10 +1,11 @@
 //! The messages of ctnetlink: reads entries from a dump, and writes requests.
 
+use crate::ipv6::DeviceEnds;
 use hostfs::netlink::{
     DecodeError, DefaultNla, NETFILTER_HEADER, NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, attributes,
     write_netfilter_request,
 };
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// `NFNL_SUBSYS_CTNETLINK << 8`.
 const SUBSYSTEM: u16 = 1 << 8;
@@ -18,6 +19,7 @@ const DELETE: u16 = SUBSYSTEM | 2;
 const GET_STATISTICS: u16 = SUBSYSTEM | 5;
 
 const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
 
 /// `enum ctattr_type`.
 const CTA_TUPLE_ORIG: u16 = 1;
@@ -34,6 +36,8 @@ const IPPROTO_UDP: u8 = 17;
 /// `enum ctattr_ip`.
 const CTA_IP_V4_SRC: u16 = 1;
 const CTA_IP_V4_DST: u16 = 2;
+const CTA_IP_V6_SRC: u16 = 3;
+const CTA_IP_V6_DST: u16 = 4;
 
 /// The two ends of one direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,7 @@ pub struct Entry<'a> {
     tuple: &'a [u8],
     id: &'a [u8],
     zone: Option<&'a [u8]>,
+    family: u8,
 }
 
 impl<'a> Entry<'a> {
@@ -67,6 +72,18 @@ impl<'a> Entry<'a> {
     /// If a part is missing or malformed: an entry that cannot be read could not be
     /// removed either.
     pub fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::parse_of(body, None)
+    }
+
+    /// Reads the same of IPv6, with the ends that `ipv6` says.
+    ///
+    /// # Errors
+    /// Those of [`parse`](Self::parse).
+    pub fn parse_ipv6(body: &'a [u8], ipv6: &DeviceEnds) -> Result<Self, DecodeError> {
+        Self::parse_of(body, Some(ipv6))
+    }
+
+    fn parse_of(body: &'a [u8], ipv6: Option<&DeviceEnds>) -> Result<Self, DecodeError> {
         let (mut original, mut reply, mut id, mut zone) = (None, None, None, None);
         for attribute in attributes(body.get(NETFILTER_HEADER..).unwrap_or_default()) {
             match attribute? {
@@ -80,11 +97,12 @@ impl<'a> Entry<'a> {
         let missing = || DecodeError::from("an entry lacks a tuple or its id");
         let (tuple, reply) = (original.ok_or_else(missing)?, reply.ok_or_else(missing)?);
         Ok(Self {
-            original: direction(tuple)?,
-            reply: direction(reply)?,
+            original: direction(tuple, ipv6)?,
+            reply: direction(reply, ipv6)?,
             tuple,
             id: id.ok_or_else(missing)?,
             zone,
+            family: if ipv6.is_some() { AF_INET6 } else { AF_INET },
         })
     }
 
@@ -109,27 +127,29 @@ impl<'a> Entry<'a> {
         ];
         let zone = self.zone.map(|z| DefaultNla::new(CTA_ZONE, z.to_vec()));
         attributes.extend(zone);
-        write(DELETE, NLM_F_ACK, attributes, buffer);
+        write(DELETE, NLM_F_ACK, self.family, attributes, buffer);
     }
 }
 
-/// Appends the request for all entries of IPv4.
-pub fn write_dump(buffer: &mut Vec<u8>) {
-    write(GET, NLM_F_DUMP, vec![], buffer);
+/// Appends the request for all entries of IPv4, or of IPv6.
+pub fn write_dump(is_ipv6: bool, buffer: &mut Vec<u8>) {
+    let family = if is_ipv6 { AF_INET6 } else { AF_INET };
+    write(GET, NLM_F_DUMP, family, vec![], buffer);
 }
 
 /// Appends the request for the table's statistics.
 pub(crate) fn write_statistics(buffer: &mut Vec<u8>) {
-    write(GET_STATISTICS, NLM_F_ACK, vec![], buffer);
+    write(GET_STATISTICS, NLM_F_ACK, AF_INET, vec![], buffer);
 }
 
 /// Appends a request.
-fn write(kind: u16, flags: u16, attributes: Vec<DefaultNla>, buffer: &mut Vec<u8>) {
-    write_netfilter_request(kind, flags, AF_INET, attributes, buffer);
+fn write(kind: u16, flags: u16, family: u8, attributes: Vec<DefaultNla>, buffer: &mut Vec<u8>) {
+    write_netfilter_request(kind, flags, family, attributes, buffer);
 }
 
 /// Reads the addresses of a tuple, and the port of UDP.
-fn direction(tuple: &[u8]) -> Result<Direction, DecodeError> {
+fn direction(tuple: &[u8], ipv6: Option<&DeviceEnds>) -> Result<Direction, DecodeError> {
+    let of_ipv6 = |value: &[u8]| ipv6.and_then(|ends| Some(ends.ipv4(address6(value)?)));
     let (mut source, mut destination) = (None, None);
     let mut udp_port = None;
     for part in attributes(tuple) {
@@ -144,6 +164,8 @@ fn direction(tuple: &[u8]) -> Result<Direction, DecodeError> {
         for address in attributes(addresses) {
             match address? {
                 (CTA_IP_V4_SRC, value) => source = ipv4(value),
+                (CTA_IP_V6_SRC, value) => source = of_ipv6(value),
+                (CTA_IP_V6_DST, value) => destination = of_ipv6(value),
                 (CTA_IP_V4_DST, value) => destination = ipv4(value),
                 _ => {}
             }
@@ -155,7 +177,7 @@ fn direction(tuple: &[u8]) -> Result<Direction, DecodeError> {
             destination,
             udp_port,
         }),
-        _ => Err(DecodeError::from("a tuple lacks an address of IPv4")),
+        _ => Err(DecodeError::from("a tuple lacks an address")),
     }
 }
 
@@ -176,6 +198,10 @@ fn port_of_udp(protocol: &[u8]) -> Result<Option<u16>, DecodeError> {
 
 fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
     <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from)
+}
+
+fn address6(bytes: &[u8]) -> Option<Ipv6Addr> {
+    <[u8; 16]>::try_from(bytes).ok().map(Ipv6Addr::from)
 }
 
 #[cfg(test)]

@@ -10,6 +10,19 @@ use std::{
 };
 use tokio::sync::Mutex;
 
+/// What of an engine decides whether tenants' DNS and limits can work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// It runs without root's rights, in a network of its own.
+    pub is_rootless: bool,
+    /// Users in containers are others outside (`userns-remap`).
+    pub remaps_users: bool,
+    /// Whether the kernel limits containers' memory.
+    pub limits_memory: bool,
+    /// Where it keeps its data.
+    pub root_dir: String,
+}
+
 /// Timeout of the version query.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -52,5 +65,33 @@ impl Docker {
             version.version.as_deref().unwrap_or("unknown"),
             version.api_version.as_deref().unwrap_or("unknown")
         ))
+    }
+
+    /// Returns what kind of engine it is.
+    ///
+    /// # Errors
+    /// `DockerUnavailable`. The message says how to fix it.
+    pub async fn facts(&self) -> PortResult<EngineFacts> {
+        let info = self
+            .engine
+            .call(VERSION_TIMEOUT, |api| async move { api.info().await })
+            .await
+            .map_err(|e| {
+                e.into_port_error(ErrorCode::DockerUnavailable, Message::DockerVersionUnknown)
+            })?;
+        let options = info.security_options.unwrap_or_default();
+        // E.g. `name=rootless` and `name=seccomp,profile=default`.
+        let has = |name: &str| {
+            let named = format!("name={name}");
+            options
+                .iter()
+                .any(|o| o.split(',').any(|part| part == named))
+        };
+        Ok(EngineFacts {
+            is_rootless: has("rootless"),
+            remaps_users: has("userns"),
+            limits_memory: info.memory_limit.unwrap_or(true),
+            root_dir: info.docker_root_dir.unwrap_or_default(),
+        })
     }
 }

@@ -32,7 +32,7 @@ mod reference;
 mod usage;
 
 pub use cgroup::private_bytes;
-pub use docker::Docker;
+pub use docker::{Docker, EngineFacts};
 pub use memory::ContainersMemory;
 pub use usage::ContainerUsage;
 

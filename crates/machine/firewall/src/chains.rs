@@ -2,7 +2,9 @@
 //! reach what.
 
 use crate::{
+    chains6,
     forward_accept::PASS_MARK,
+    lock,
     model::{Chain, Rule, base, chain, rule},
     ports::{CONTAINER_PORTS, TENANT_PORTS},
     ranges::{forbidden, ours, resolvers},
@@ -38,19 +40,23 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     format!("ip saddr {ranges} counter drop"),
                     "our addresses from elsewhere are forged",
                 ),
-            ],
+            ]
+            .into_iter()
+            .chain(chains6::from_elsewhere())
+            .collect(),
         ),
         // Established flows get no shortcut, so that what becomes forbidden is cut
         // at the next packet.
         chain(
             "from_tunnel",
             vec![
-                rule(
-                    "meta nfproto != ipv4 counter drop",
-                    "no IPv6 inside tunnels",
-                ),
+                rule("meta nfproto ipv6 goto from_tunnel6", "a packet of IPv6"),
                 rule("iifname . ip saddr != @net counter drop", "forged source"),
                 rule("iifname . ip daddr @gw goto to_gateway", "its own gateway"),
+                rule(
+                    "iifname . ip saddr @locked jump lock",
+                    "a device whose policy is a lock",
+                ),
                 rule("iifname . ip daddr @net goto mesh_check", "its own devices"),
                 rule(
                     format!("ip daddr {ranges} counter goto refuse"),
@@ -96,6 +102,7 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                 rule("counter goto refuse", "a device outside the mesh"),
             ],
         ),
+        chain("lock", lock::rules(REFUSE)),
         chain("refuse", refuse()),
         chain("from_container", from_container(s)),
         base(
@@ -107,6 +114,10 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                 rule(
                     "iifname . ip daddr @gw meta l4proto { tcp, udp } th dport 53 dnat ip to iifname map @dns",
                     "DNS at the gateway goes to the container, or to the fallback",
+                ),
+                rule(
+                    "iifname . ip saddr @locked meta l4proto { tcp, udp } th dport 53 dnat ip to iifname map @dns",
+                    "what a locked device asks another resolver goes there too",
                 ),
                 // The port stays the same.
                 rule(
@@ -122,6 +133,13 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
             "forward",
             -10,
             vec![
+                // A connection that is older than the lock, or no resolver to redirect to.
+                rule(
+                    format!(
+                        "iifname . ip saddr @locked meta l4proto {{ tcp, udp }} th dport 53 ct status & dnat == 0 {REFUSE}"
+                    ),
+                    "a question of a locked device that was not redirected",
+                ),
                 rule(
                     format!("oifname @ours {CLAMP}"),
                     "segments that fit, into a tunnel",
@@ -152,7 +170,7 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
         chain(
             "to_tunnel",
             vec![
-                rule("meta nfproto != ipv4 counter drop", "no IPv6 into tunnels"),
+                rule("meta nfproto ipv6 goto to_tunnel6", "a packet of IPv6"),
                 rule(
                     "oifname . ip daddr != @net counter drop",
                     "an address of another tunnel",
@@ -205,6 +223,10 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "what masquerading would not hide",
                 ),
                 rule(ICMP_ERRORS, "an error that quotes a flow to the world"),
+                rule(
+                    chains6::ICMP_ERRORS,
+                    "an error of IPv6 that quotes a flow to the world",
+                ),
                 rule("goto pass", "to the internet, or to the fallback DNS"),
             ],
         ),
@@ -239,6 +261,7 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                 ),
             ]
             .into_iter()
+            .chain(chains6::input(web_ports(s).as_deref()))
             .chain(web_ports(s).map(|ports| {
                 rule(
                     format!("iifname @ours tcp dport {ports} accept"),
@@ -255,6 +278,9 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
         // identifies devices by their source address.
         base("postrouting", "nat", "postrouting", 100, masquerade(s)),
     ]
+    .into_iter()
+    .chain(chains6::chains(s, REFUSE, web_ports(s).as_deref()))
+    .collect()
 }
 
 /// Drops ICMP messages other than ping, i.e. errors, redirects and queries.
@@ -403,7 +429,7 @@ fn masquerade(s: &FirewallSettings) -> Vec<Rule> {
             range.trunc()
         )
     };
-    vec![
+    let mut rules = vec![
         rule(
             of(s.addresses.tunnels, TENANT_PORTS),
             "a tenant, out to the world with the host's address",
@@ -421,5 +447,7 @@ fn masquerade(s: &FirewallSettings) -> Vec<Rule> {
             "ct status dnat udp dport . ip daddr @forwarded masquerade",
             "on to the new node of a tenant that has moved, with the host's address",
         ),
-    ]
+    ];
+    rules.extend(chains6::masquerade(&leaves));
+    rules
 }

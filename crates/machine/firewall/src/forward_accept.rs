@@ -11,6 +11,9 @@ use hostfs::{CommandError, OwnPids, run};
 /// Tailscale (16-23) and wg-quick (51820) do not use it.
 pub const PASS_MARK: u32 = 0x0100_0000;
 
+/// The programs for IPv4 and IPv6.
+const PROGRAMS: [&str; 2] = ["iptables", "ip6tables"];
+
 /// The rule's matches, as `-I` expects them after the chain's name.
 const RULE: [&str; 8] = [
     "-m",
@@ -46,11 +49,24 @@ impl ForwardAccept {
         !matches!(self, ForwardAccept::Missing(_))
     }
 
+    /// Reads the filter tables of both families, and returns whether both let tenants'
+    /// packets pass.
+    pub(crate) async fn both_let_packets_pass(own: &OwnPids) -> bool {
+        let [ipv4, ipv6] = PROGRAMS.map(|program| Self::read(program, own));
+        let (ipv4, ipv6) = tokio::join!(ipv4, ipv6);
+        ipv4.lets_packets_pass() && ipv6.lets_packets_pass()
+    }
+
     /// Reads iptables' filter table. Without iptables there are no such filters.
-    pub(crate) async fn read(own: &OwnPids) -> Self {
-        match run("iptables", &[WAIT[0], WAIT[1], "-S"], "", own).await {
+    async fn read(program: &'static str, own: &OwnPids) -> Self {
+        match run(program, &[WAIT[0], WAIT[1], "-S"], "", own).await {
             Ok(dump) => Self::from_dump(&String::from_utf8_lossy(&dump)),
             Err(CommandError::NotInstalled { .. }) => ForwardAccept::NotNeeded,
+            // A kernel without IPv6 has no such table.
+            Err(error) if program == PROGRAMS[1] => {
+                tracing::debug!(%error, "ip6tables could not be read");
+                ForwardAccept::NotNeeded
+            }
             Err(error) => {
                 // Our own table is in force either way: an unknown state of iptables
                 // can block packets, but cannot let a forbidden one pass.
@@ -82,14 +98,16 @@ impl ForwardAccept {
         }
     }
 
-    /// Adds our rule if it is missing.
+    /// Adds our rule to both families where it is missing.
     pub(crate) async fn ensure(own: &OwnPids) -> Result<(), CommandError> {
-        if let ForwardAccept::Missing(chain) = Self::read(own).await {
-            let mut args = WAIT.to_vec();
-            args.extend(["-I", chain, "1"]);
-            args.extend(RULE);
-            args.extend(["-j", "ACCEPT"]);
-            run("iptables", &args, "", own).await?;
+        for program in PROGRAMS {
+            if let ForwardAccept::Missing(chain) = Self::read(program, own).await {
+                let mut args = WAIT.to_vec();
+                args.extend(["-I", chain, "1"]);
+                args.extend(RULE);
+                args.extend(["-j", "ACCEPT"]);
+                run(program, &args, "", own).await?;
+            }
         }
         Ok(())
     }

@@ -4,10 +4,12 @@
 //! A tenant's packet (one that arrived on an interface of ours) may go to
 //! - its own gateway: DNS (udp and tcp 53, redirected to its container) and ping;
 //! - devices of its own tenant, where both ends carry the mesh flag;
+//! - no other resolver, if its policy is a lock (`lock.rs`): DNS to anywhere is redirected
+//!   to its own, and encrypted DNS to known resolvers is refused;
 //! - the internet, masqueraded: TCP, except to port 25, UDP and ping, within the
 //!   limits of [`FirewallLimits`]. Not if it is stopped.
 //!
-//! Everything else is dropped: ICMP errors, protocols without ports, forged sources, IPv6, other tenants' gateways
+//! Everything else is dropped: ICMP errors, protocols without ports, forged sources, other tenants' gateways
 //! and devices, containers, the host and its services, private and link-local
 //! ranges, clouds' metadata services. Tunnels and containers cannot be reached
 //! from anywhere else. Containers reach the internet in the same way, and the
@@ -45,6 +47,7 @@
 
 mod bridge;
 mod chains;
+mod chains6;
 mod command;
 mod dump;
 mod dump_map;
@@ -57,7 +60,9 @@ mod forwarding;
 mod limits;
 #[doc(hidden)]
 pub mod listing;
+mod lock;
 mod model;
+mod neighbours;
 mod netlink;
 mod nft;
 mod ports;

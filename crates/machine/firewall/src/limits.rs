@@ -21,6 +21,7 @@
 //!   allow.
 
 use crate::{
+    forward_accept::PASS_MARK,
     model::{Chain, Rule, base, chain, rule},
     settings::FirewallSettings,
     tunnels,
@@ -48,18 +49,26 @@ const TCP_QUERY_BYTES: u32 = 400;
 
 /// Returns the timeouts of tenants' and containers' connections in seconds. Answered
 /// UDP: RFC 4787 requires 2 min, except for well-known ports such as DNS.
-fn timeout_policies(s: &FirewallSettings) -> [String; 3] {
+fn timeout_policies(s: &FirewallSettings) -> Vec<String> {
     let established = s.limits.established_seconds;
-    [
-        format!("ct timeout tenant_tcp {{ protocol tcp; l3proto ip; policy = {{ syn_sent: 30, syn_recv: 30, established: {established}, fin_wait: 60, close_wait: 60, last_ack: 30, time_wait: 30, close: 10, unack: 120, retrans: 120 }}; }}"),
-        "ct timeout tenant_udp { protocol udp; l3proto ip; policy = { unreplied: 20, replied: 120 }; }".to_owned(),
-        "ct timeout tenant_dns { protocol udp; l3proto ip; policy = { unreplied: 10, replied: 10 }; }".to_owned(),
-    ]
+    let of_both = |family: &str, suffix: &str| {
+        [
+            format!(
+                "ct timeout tenant_tcp{suffix} {{ protocol tcp; l3proto {family}; policy = {{ syn_sent: 30, syn_recv: 30, established: {established}, fin_wait: 60, close_wait: 60, last_ack: 30, time_wait: 30, close: 10, unack: 120, retrans: 120 }}; }}"
+            ),
+            format!(
+                "ct timeout tenant_udp{suffix} {{ protocol udp; l3proto {family}; policy = {{ unreplied: 20, replied: 120 }}; }}"
+            ),
+        ]
+    };
+    let dns = "ct timeout tenant_dns { protocol udp; l3proto ip; policy = { unreplied: 10, replied: 10 }; }";
+    let ipv4 = of_both("ip", "").into_iter().chain([dns.to_owned()]);
+    ipv4.chain(of_both("ip6", "6")).collect()
 }
 
 /// The sets whose elements the kernel makes. An element of a set of rates lives longer
 /// than its burst needs to be available again.
-const SETS: [&str; 10] = [
+const SETS: [&str; 13] = [
     "set dns_queries { type ipv4_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
     "set dns_bytes { type ipv4_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
     "set device_rate { type ipv4_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
@@ -70,6 +79,9 @@ const SETS: [&str; 10] = [
     "set container_flows { type ipv4_addr . ipv4_addr . inet_proto . inet_service; size 524288; flags dynamic; }",
     "set dns_flows { type ifname . inet_service; size 32768; flags dynamic; }",
     "set ping_flows { type ifname; size 2048; flags dynamic; }",
+    "set device_rate6 { type ipv6_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
+    "set device_flows6 { type ipv6_addr . inet_service; size 524288; flags dynamic; }",
+    "set destination_flows6 { type ifname . ipv6_addr . inet_proto . inet_service . inet_service; size 524288; flags dynamic; }",
 ];
 
 /// Returns the declarations of the table's objects and sets.
@@ -97,10 +109,17 @@ pub(crate) fn chains(s: &FirewallSettings) -> Vec<Chain> {
             format!("ip saddr {containers} {FIRST} goto from_container"),
             "a new connection of a container",
         ),
+        // The table of filters has marked what it let pass.
+        rule(
+            format!(
+                "meta nfproto ipv6 meta mark & 0x{PASS_MARK:08x} != 0 {FIRST} goto from_tunnel6"
+            ),
+            "a new connection of a device, by IPv6",
+        ),
     ];
-    let forward = count
-        .iter()
-        .cloned()
+    let forward = redirected_dns(&tunnels.to_string())
+        .into_iter()
+        .chain(count.iter().cloned())
         .chain([tunnels::answers_of_another_node()]);
     let forward = forward.collect();
     let mut chains = tunnels::chains();
@@ -125,8 +144,29 @@ pub(crate) fn chains(s: &FirewallSettings) -> Vec<Chain> {
         chain("dns_flow", dns_flow(s)),
         chain("from_container", from_container(s)),
         chain("timeouts", timeouts()),
+        chain("from_tunnel6", from_tunnel6(s)),
     ]);
     chains
+}
+
+/// Returns the rules that limit DNS which was redirected although it was not sent to a
+/// gateway. In prerouting it cannot be told from DNS to the world yet.
+fn redirected_dns(tunnels: &str) -> Vec<Rule> {
+    let redirected =
+        format!("ip saddr {tunnels} meta l4proto {{ tcp, udp }} th dport 53 ct status dnat");
+    vec![
+        rule(
+            format!("{redirected} ct original ip daddr != {tunnels} jump dns_rate"),
+            "DNS of a locked device to another resolver",
+        ),
+        // Gateways have the address .1 of their subnet.
+        rule(
+            format!(
+                "{redirected} ct original ip daddr {tunnels} ct original ip daddr & 0.0.0.255 != 0.0.0.1 jump dns_rate"
+            ),
+            "DNS of a locked device to a device",
+        ),
+    ]
 }
 
 fn dns_rate(s: &FirewallSettings) -> Vec<Rule> {
@@ -189,6 +229,60 @@ fn from_tunnel(s: &FirewallSettings) -> Vec<Rule> {
             "connections of a tenant to a destination",
         ),
         rule("goto timeouts", "shorter timeouts"),
+    ]
+}
+
+/// Returns the rules for IPv6. A device's own limits hold for each family of addresses, its
+/// tenant's for both together, except to a destination.
+fn from_tunnel6(s: &FirewallSettings) -> Vec<Rule> {
+    let l = &s.limits;
+    let to_destination = at_most(
+        "destination_flows6",
+        "iifname . ip6 daddr . meta l4proto . th dport",
+        DESTINATION,
+        l.connections_per_destination,
+    );
+    vec![
+        rule(
+            new_per_second("device_rate6", "ip6 saddr", l.new_per_device),
+            "new connections of a device per second",
+        ),
+        rule(
+            new_per_second("tenant_rate", "iifname", l.new_per_tenant),
+            "new connections of a tenant per second",
+        ),
+        rule(
+            format!(
+                "meta l4proto icmpv6 add @ping_flows {{ iifname ct count over {PINGS_OF_TENANT} }} counter drop"
+            ),
+            "pings of a tenant",
+        ),
+        rule(
+            "meta l4proto icmpv6 accept",
+            "pings are not counted further",
+        ),
+        rule(
+            at_most(
+                "device_flows6",
+                "ip6 saddr",
+                DEVICE,
+                l.connections_per_device,
+            ),
+            "connections of a device",
+        ),
+        rule(
+            at_most("tenant_flows", "iifname", TENANT, l.connections_per_tenant),
+            "connections of a tenant",
+        ),
+        rule(to_destination, "connections of a tenant to a destination"),
+        rule(
+            "meta l4proto tcp ct timeout set \"tenant_tcp6\"",
+            "timeouts of TCP",
+        ),
+        rule(
+            "meta l4proto udp ct timeout set \"tenant_udp6\"",
+            "timeouts of UDP",
+        ),
     ]
 }
 

@@ -7,13 +7,13 @@ use crate::{
     elements::{Element, Elements},
     model::{Chain, Hook},
 };
-use domain::Slot;
-use ipnet::Ipv4Net;
+use domain::{Ipv6Subnet, Slot};
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, Ipv6Addr},
 };
 
 /// A table as it was listed.
@@ -161,6 +161,10 @@ fn element(set: &str, value: &Value) -> Option<Element> {
     match set {
         "ours" => return slot(value).map(Element::Ours),
         "stopped" => return slot(value).map(Element::Stopped),
+        "prefix6" => {
+            let prefix = format!("{}/48", address6(value)?).parse().ok()?;
+            return Some(Element::Prefix6(prefix));
+        }
         "forwards" => return forward(value.as_array()?, Element::Forward),
         "forwarded" => return forward(value.get("concat")?.as_array()?, Element::Forwarded),
         _ => {}
@@ -177,6 +181,10 @@ fn element(set: &str, value: &Value) -> Option<Element> {
         "gw" => Element::Gateway(slot, address(rest)?),
         "net" => Element::Net(slot, net(rest)?),
         "mesh" => Element::Mesh(slot, address(rest)?),
+        "locked" => Element::Locked(slot, address(rest)?),
+        "net6" => Element::Net6(slot, subnet6(rest)?),
+        "mesh6" => Element::Mesh6(slot, address6(rest)?),
+        "locked6" => Element::Locked6(slot, address6(rest)?),
         "dns" => Element::Dns(slot, address(rest)?),
         _ => return None,
     })
@@ -205,6 +213,15 @@ fn slot(value: &Value) -> Option<Slot> {
 
 fn address(value: &Value) -> Option<Ipv4Addr> {
     value.as_str()?.parse().ok()
+}
+
+fn address6(value: &Value) -> Option<Ipv6Addr> {
+    value.as_str()?.parse().ok()
+}
+
+/// Parses a /64 from its address.
+fn subnet6(value: &Value) -> Option<Ipv6Subnet> {
+    Ipv6Subnet::new(Ipv6Net::new(address6(value)?, Ipv6Subnet::LENGTH).ok()?)
 }
 
 fn net(value: &Value) -> Option<Ipv4Net> {
@@ -374,6 +391,11 @@ mod tests {
                 json!({"concat": ["wg1", {"range": ["10.88.1.0", "10.88.1.9"]}]}),
             ),
             ("mesh", json!("10.88.1.2")),
+            ("locked", json!("10.88.1.2")),
+            ("net6", json!({"concat": ["wg1", "fd00::1"]})),
+            ("prefix6", json!("fd00:0:0:1::")),
+            ("prefix6", json!("2001:db8::")),
+            ("mesh6", json!("fd00:0:0:1::2")),
             ("other", json!("wg1")),
             ("stopped", json!("eth0")),
             (PAIRS, json!("02:42:0a:5c:01:01")),

@@ -12,6 +12,7 @@ use crate::{
     forward_accept::{ForwardAccept, is_legacy},
     listing::Listing,
     model::TABLE,
+    neighbours::neighbours,
     netlink::{changes, generation},
     rules::Ruleset,
     settings::FirewallSettings,
@@ -24,16 +25,29 @@ use provisioning::{
     observed::{ObservedFirewall, ObservedFirewallTenant},
     ports::{Firewall, FirewallChange, PortError, PortResult},
 };
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use tokio::sync::{Mutex, OnceCell};
 
 /// The firewall of this host, or of the network namespace of this process.
 #[derive(Debug)]
 pub struct Nft {
-    rules: Ruleset,
+    current: StdMutex<Current>,
     own: OwnPids,
     /// The last snapshot. Its lock also serialises readings and changes.
     last: Mutex<Option<Snapshot>>,
     legacy: OnceCell<bool>,
+}
+
+/// The settings with the host's neighbours of IPv6, and their rules.
+#[derive(Debug)]
+struct Current {
+    settings: FirewallSettings,
+    rules: Arc<Ruleset>,
+}
+
+/// Locks a mutex whose value is valid after any panic.
+fn lock<T>(mutex: &StdMutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What [`Nft::ensure_base`] found or did.
@@ -78,11 +92,31 @@ impl Nft {
     pub fn new(settings: FirewallSettings) -> Result<Self, Failure> {
         settings.check()?;
         Ok(Self {
-            rules: Ruleset::new(&settings),
+            current: StdMutex::new(Current {
+                rules: Arc::new(Ruleset::new(&settings)),
+                settings,
+            }),
             own: OwnPids::default(),
             last: Mutex::default(),
             legacy: OnceCell::new(),
         })
+    }
+
+    fn rules(&self) -> Arc<Ruleset> {
+        lock(&self.current).rules.clone()
+    }
+
+    /// Makes the rules again if the host has other neighbours of IPv6. Returns whether they
+    /// are others.
+    fn follow_neighbours(&self) -> bool {
+        let found = neighbours();
+        let mut current = lock(&self.current);
+        if current.settings.neighbours6 == found {
+            return false;
+        }
+        current.settings.neighbours6 = found;
+        current.rules = Arc::new(Ruleset::new(&current.settings));
+        true
     }
 
     /// Puts the tables in force without tenants, unless they are in force or have
@@ -93,6 +127,7 @@ impl Nft {
     /// `FirewallUnavailable`.
     pub async fn ensure_base(&self) -> PortResult<BaseTable> {
         let mut last = self.last.lock().await;
+        self.follow_neighbours();
         let now = self.read().await?;
         if now.rules_match {
             return Ok(BaseTable::Present);
@@ -101,7 +136,7 @@ impl Nft {
             return Ok(BaseTable::LeftToServer);
         }
         *last = None;
-        let base = self.rules.rebuild(&Elements::default());
+        let base = self.rules().rebuild(&Elements::default());
         self.transaction(&base).await?;
         Ok(BaseTable::Created)
     }
@@ -136,23 +171,25 @@ impl Nft {
         let (inet, bridge, forward, _) = tokio::join!(
             self.list("inet"),
             self.list("bridge"),
-            ForwardAccept::read(&self.own),
+            ForwardAccept::both_let_packets_pass(&self.own),
             // This runs once; the next readings need the result.
             self.is_legacy(),
         );
         let (inet, bridge) = (inet?, bridge?);
+        let rules = self.rules();
         let limits = dump::limits().map_err(|e| {
             let message = Message::FirewallListingUnreadable;
             PortError::because(ErrorCode::FirewallUnavailable, message, e)
         })?;
         Ok(Snapshot {
             generation: 0,
-            rules_match: inet.matches(&self.rules.inet, &self.rules.version)
+            rules_match: inet.matches(&rules.inet, &rules.version)
                 && inet.elements.are_forwards_whole()
-                && limits.matches(&self.rules.limits, &self.rules.version)
-                && bridge.matches(&self.rules.bridge, &self.rules.version)
-                && bridge.has_pairs(&self.rules.pairs),
-            packets_pass: forward.lets_packets_pass(),
+                && inet.elements.are_prefixes_whole()
+                && limits.matches(&rules.limits, &rules.version)
+                && bridge.matches(&rules.bridge, &rules.version)
+                && bridge.has_pairs(&rules.pairs),
+            packets_pass: forward,
             elements: Elements(
                 inet.elements
                     .0
@@ -168,13 +205,15 @@ impl Nft {
 impl Firewall for Nft {
     async fn observe(&self) -> PortResult<ObservedFirewall> {
         let mut last = self.last.lock().await;
+        if self.follow_neighbours() {
+            *last = None;
+        }
         let before = generation();
         if let Some(snapshot) = last.as_mut()
             && Some(snapshot.generation) == before
         {
             if self.is_legacy().await {
-                let forward = ForwardAccept::read(&self.own).await;
-                snapshot.packets_pass = forward.lets_packets_pass();
+                snapshot.packets_pass = ForwardAccept::both_let_packets_pass(&self.own).await;
             }
             return Ok(snapshot.observed());
         }
@@ -201,7 +240,8 @@ impl Firewall for Nft {
         wanted.forward(&change.forwards.to);
         if change.rebuild {
             *last = None;
-            self.transaction(&self.rules.rebuild(&wanted)).await?;
+            self.follow_neighbours();
+            self.transaction(&self.rules().rebuild(&wanted)).await?;
             let ensured = ForwardAccept::ensure(&self.own).await;
             return ensured.map_err(explain);
         }

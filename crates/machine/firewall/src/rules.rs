@@ -3,7 +3,7 @@
 
 use crate::{
     bridge::{self, Pair},
-    chains,
+    chains, chains6,
     elements::Elements,
     limits,
     model::{Chain, TABLES},
@@ -13,11 +13,12 @@ use provisioning::hash::content_hash;
 use std::{collections::BTreeSet, fmt::Write};
 
 /// The sets and the maps that contain the tenants.
-const SETS: [&str; 8] = [
+const SETS: [&str; 9] = [
     "set ours { type ifname; }",
     "set gw { type ifname . ipv4_addr; }",
     "set net { type ifname . ipv4_addr; flags interval; }",
     "set mesh { type ifname . ipv4_addr; }",
+    "set locked { type ifname . ipv4_addr; }",
     "set stopped { type ifname; }",
     "map dns { type ifname : ipv4_addr; }",
     "map forwards { type inet_service : ipv4_addr; }",
@@ -65,7 +66,13 @@ impl Ruleset {
     pub fn rebuild(&self, tenants: &Elements) -> String {
         let mut text = String::new();
         let contents = [
-            (&self.inet, SETS.map(str::to_owned).to_vec()),
+            (
+                &self.inet,
+                SETS.iter()
+                    .chain(&chains6::SETS)
+                    .map(|s| (*s).to_owned())
+                    .collect(),
+            ),
             (&self.limits, self.limit_declarations.clone()),
             (&self.bridge, vec![self.pair_set.clone()]),
         ];
@@ -108,20 +115,26 @@ fn write_chain(chain: &Chain, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{AddressPlan, Slot};
+    use domain::{AddressPlan, Ipv6Prefix, Slot};
     use provisioning::{observed::ObservedFirewallTenant, spec::PacketRate};
     use std::collections::BTreeMap;
 
     fn tenants(n: u16) -> Elements {
         let plan = AddressPlan::default();
+        let prefix = Ipv6Prefix::from_random([0x12, 0x34, 0x56, 0x78, 0x9a]);
         let all: BTreeMap<_, _> = (1..=n)
             .filter_map(Slot::new)
             .map(|s| {
+                let subnet6 = prefix.subnet(s);
                 let t = ObservedFirewallTenant {
                     subnets: [plan.subnet(s)].into(),
                     gateways: [plan.gateway(s)].into(),
                     dns: Some(plan.container(s)),
                     mesh: [plan.device(s, 2), plan.device(s, 3)].into(),
+                    locked: [plan.device(s, 3)].into(),
+                    subnets6: [subnet6].into(),
+                    mesh6: [2, 3].map(|h| subnet6.device(plan.device(s, h))).into(),
+                    locked6: [subnet6.device(plan.device(s, 3))].into(),
                     listed: true,
                     stopped: s.get() == 2,
                     tunnel_packets: Some(PacketRate::at_least(18_028)),
@@ -170,7 +183,7 @@ mod tests {
         );
         assert_eq!(
             many.strip_prefix(&none).map(|added| added.lines().count()),
-            Some(7)
+            Some(12)
         );
     }
 

@@ -3,7 +3,7 @@
 
 use crate::ports::TENANT_PORTS;
 use domain::{AddressPlan, ErrorCode, Failure, Message, marks::BRIDGE};
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// The settings that the constant part of the tables depends on.
@@ -24,6 +24,9 @@ pub struct FirewallSettings {
     pub web_ports: BTreeSet<u16>,
     /// The private address of this host at which they are too, where it has no public one.
     pub web_address: Option<Ipv4Addr>,
+    /// What the host reaches by IPv6 without a router, which no tenant reaches. The
+    /// firewall reads it itself ([`crate::Nft`]).
+    pub neighbours6: Vec<Ipv6Net>,
     /// How much of what tenants share one of them may have.
     pub limits: FirewallLimits,
 }
@@ -129,6 +132,7 @@ impl Default for FirewallSettings {
             resolvers: Vec::new(),
             web_ports: BTreeSet::new(),
             web_address: None,
+            neighbours6: Vec::new(),
             limits: FirewallLimits::default(),
         }
     }

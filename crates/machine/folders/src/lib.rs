@@ -263,6 +263,7 @@ mod tests {
     fn settings(root: &Path) -> NodeSettings {
         NodeSettings {
             addresses: domain::AddressPlan::default(),
+            ipv6: true,
             root: root.to_owned(),
             dns_memory_bytes: 0,
             dns_cpu_thousandths: 0,

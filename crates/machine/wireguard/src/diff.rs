@@ -2,20 +2,12 @@
 //! that is set without need may lose its session. This file makes no calls.
 
 use domain::PublicKey;
-use ipnet::{IpNet, Ipv4Net};
 use provisioning::{observed::ObservedPeer, ports::PeerChange, spec::PeerSpec};
 use std::collections::BTreeMap;
 
-/// Returns the only allowed IP of a peer: its address.
-pub(crate) fn allowed_ip(spec: &PeerSpec) -> IpNet {
-    IpNet::V4(Ipv4Net::from(spec.address))
-}
-
 /// Returns whether a peer matches its spec.
 fn matches(spec: &PeerSpec, now: &ObservedPeer) -> bool {
-    now.preshared_key.as_ref() == Some(&spec.preshared_key)
-        && now.allowed_ips.len() == 1
-        && now.allowed_ips.contains(&allowed_ip(spec))
+    now.preshared_key.as_ref() == Some(&spec.preshared_key) && now.allowed_ips == spec.allowed_ips()
 }
 
 /// Returns the change that turns the existing peers into the desired ones.
@@ -46,7 +38,10 @@ mod tests {
     use super::*;
     use domain::PresharedKey;
     use proptest::prelude::*;
-    use std::{collections::BTreeSet, net::Ipv4Addr};
+    use std::{
+        collections::BTreeSet,
+        net::{Ipv4Addr, Ipv6Addr},
+    };
 
     type Now = BTreeMap<PublicKey, ObservedPeer>;
 
@@ -58,13 +53,14 @@ mod tests {
         }
         for (k, spec) in &change.set {
             for other in now.values_mut() {
-                other.allowed_ips.remove(&allowed_ip(spec));
+                let own = spec.allowed_ips();
+                other.allowed_ips.retain(|net| !own.contains(net));
             }
             now.insert(
                 *k,
                 ObservedPeer {
                     preshared_key: Some(spec.preshared_key.clone()),
-                    allowed_ips: [allowed_ip(spec)].into(),
+                    allowed_ips: spec.allowed_ips(),
                 },
             );
         }
@@ -78,6 +74,7 @@ mod tests {
         PeerSpec {
             preshared_key: PresharedKey::from_random([psk; 32]),
             address: Ipv4Addr::new(10, 88, 1, host),
+            address6: (psk > 0).then(|| Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, host.into())),
         }
     }
 

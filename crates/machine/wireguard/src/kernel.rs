@@ -78,7 +78,12 @@ impl Kernel {
             // It is removed by its index, because it may have either name.
             links.delete(created.index).await.map_err(fail)?;
         }
-        configured
+        configured?;
+        // IPv4 works without it.
+        links
+            .set_address6(created.index, &name, spec.address6)
+            .await
+            .map_err(fail)
     }
 
     async fn configure(&self, links: &Links, spec: &InterfaceSpec, link: &Link) -> PortResult<()> {
@@ -142,7 +147,10 @@ impl Kernel {
         if !link.up || link.mtu != crate::tunnel_mtu() {
             bring_up(links, spec.slot, link.index).await?;
         }
-        Ok(())
+        links
+            .set_address6(link.index, &link.name, spec.address6)
+            .await
+            .map_err(fail)
     }
 
     async fn try_ensure(&self, spec: &InterfaceSpec) -> PortResult<()> {

@@ -15,12 +15,13 @@ pub(crate) fn with_peers(update: DeviceUpdate, change: &PeerChange) -> DeviceUpd
         update.remove_peer_by_key(&Key(*key.as_bytes()))
     });
     change.set.iter().fold(removed, |update, (key, spec)| {
-        update.add_peer(
-            PeerConfigBuilder::new(&Key(*key.as_bytes()))
-                .set_preshared_key(Key(*spec.preshared_key.as_bytes()))
-                .replace_allowed_ips()
-                .add_allowed_ip(spec.address.into(), 32),
-        )
+        let peer = PeerConfigBuilder::new(&Key(*key.as_bytes()))
+            .set_preshared_key(Key(*spec.preshared_key.as_bytes()))
+            .replace_allowed_ips();
+        let own = spec.allowed_ips();
+        update.add_peer(own.iter().fold(peer, |peer, net| {
+            peer.add_allowed_ip(net.addr(), net.prefix_len())
+        }))
     })
 }
 

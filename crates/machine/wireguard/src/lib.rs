@@ -13,6 +13,7 @@ mod detect;
 mod diff;
 mod events;
 mod failure;
+mod ipv6;
 mod kernel;
 mod kernel_device;
 mod links;
@@ -23,8 +24,9 @@ pub mod userspace;
 use domain::marks::INTERFACE_ALIAS_PREFIX;
 
 pub use detect::{Choice, Detected, Detection, Implementation, Settings, detect, examine};
+pub use ipv6::has_ipv6;
 pub use kernel::Kernel;
-pub use mtu::tunnel_mtu;
+pub use mtu::{tunnel_mtu, uplink_mtu};
 pub use reserve::{RESERVED_PORTS, reserve_ports};
 pub use userspace::Userspace;
 

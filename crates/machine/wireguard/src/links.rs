@@ -6,14 +6,14 @@
 
 use domain::Slot;
 use futures_util::TryStreamExt;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 use provisioning::observed::ObservedInterface;
 use rtnetlink::{
     Handle, LinkUnspec, LinkWireguard,
     packet_route::{
         AddressFamily,
-        address::{AddressAttribute, AddressMessage},
+        address::{AddressAttribute, AddressFlags, AddressMessage},
         link::{InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage},
     },
 };
@@ -148,9 +148,9 @@ impl Links {
             .map_err(io_error)
     }
 
-    /// Returns the IPv4 addresses of every link, by the link's index.
-    pub async fn addresses(&self) -> io::Result<BTreeMap<u32, BTreeSet<Ipv4Net>>> {
-        let mut found: BTreeMap<u32, BTreeSet<Ipv4Net>> = BTreeMap::new();
+    /// Returns the addresses of every link, by the link's index.
+    pub async fn addresses(&self) -> io::Result<BTreeMap<u32, BTreeSet<IpNet>>> {
+        let mut found: BTreeMap<u32, BTreeSet<IpNet>> = BTreeMap::new();
         for message in self.address_messages().await? {
             if let Some(net) = parse_address(&message) {
                 found.entry(message.header.index).or_default().insert(net);
@@ -167,14 +167,14 @@ impl Links {
                 continue;
             }
             match parse_address(&message) {
-                Some(net) if net == wanted => exists = true,
-                Some(_) => match self.handle.address().del(message).execute().await {
+                Some(IpNet::V4(net)) if net == wanted => exists = true,
+                Some(IpNet::V4(_)) => match self.handle.address().del(message).execute().await {
                     Ok(()) => {}
                     // Removing an address also removes its secondary ones.
                     Err(e) if is_errno(&e, Errno::EADDRNOTAVAIL) => {}
                     Err(e) => return Err(io_error(e)),
                 },
-                None => {}
+                Some(IpNet::V6(_)) | None => {}
             }
         }
         if exists {
@@ -185,6 +185,51 @@ impl Links {
             .handle
             .address()
             .add(index, address, wanted.prefix_len());
+        match request.execute().await {
+            Err(e) if !is_errno(&e, Errno::EEXIST) => Err(io_error(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes the IPv6 addresses of a link, which is up, to exactly this one, or to none.
+    /// Link-local ones do not count. A link that is set down loses them.
+    pub async fn set_address6(
+        &self,
+        index: u32,
+        name: &str,
+        wanted: Option<Ipv6Net>,
+    ) -> io::Result<()> {
+        if wanted.is_some() {
+            crate::ipv6::switch_on(name)?;
+        }
+        let mut exists = false;
+        for message in self.address_messages().await? {
+            if message.header.index != index {
+                continue;
+            }
+            match parse_address(&message) {
+                Some(IpNet::V6(net)) if Some(net) == wanted => exists = true,
+                Some(IpNet::V6(_)) => match self.handle.address().del(message).execute().await {
+                    Err(e) if !is_errno(&e, Errno::EADDRNOTAVAIL) => return Err(io_error(e)),
+                    _ => {}
+                },
+                Some(IpNet::V4(_)) | None => {}
+            }
+        }
+        let Some(wanted) = wanted.filter(|_| !exists) else {
+            return Ok(());
+        };
+        let address = IpAddr::V6(wanted.addr());
+        let mut request = self
+            .handle
+            .address()
+            .add(index, address, wanted.prefix_len());
+        // Nobody else can have the address, and the link has no neighbours to ask.
+        let message = request.message_mut();
+        let no_detection = AddressFlags::Nodad;
+        message
+            .attributes
+            .push(AddressAttribute::Flags(no_detection));
         match request.execute().await {
             Err(e) if !is_errno(&e, Errno::EEXIST) => Err(io_error(e)),
             _ => Ok(()),
@@ -256,14 +301,22 @@ fn parse_link(message: LinkMessage) -> Option<Link> {
     (!link.name.is_empty()).then_some(link)
 }
 
-/// Returns a message's IPv4 address. `IFA_LOCAL` is the link's own; on a
-/// point-to-point link `IFA_ADDRESS` is that of the other end (rtnetlink(7)).
-fn parse_address(message: &AddressMessage) -> Option<Ipv4Net> {
+/// Returns a message's address, except a link-local one of IPv6. `IFA_LOCAL` is the link's
+/// own; on a point-to-point link `IFA_ADDRESS` is that of the other end (rtnetlink(7)).
+/// Without it, as usual for IPv6, `IFA_ADDRESS` is the link's own.
+fn parse_address(message: &AddressMessage) -> Option<IpNet> {
     let local = message.attributes.iter().find_map(|a| match a {
-        AddressAttribute::Local(IpAddr::V4(ip)) => Some(*ip),
+        AddressAttribute::Local(ip) => Some(*ip),
         _ => None,
-    })?;
-    Ipv4Net::new(local, message.header.prefix_len).ok()
+    });
+    let own = message.attributes.iter().find_map(|a| match a {
+        AddressAttribute::Address(ip @ IpAddr::V6(_)) => Some(*ip),
+        _ => None,
+    });
+    let address = local.or(own)?;
+    let is_link_local = matches!(address, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let net = IpNet::new(address, message.header.prefix_len).ok()?;
+    (!is_link_local).then_some(net)
 }
 
 fn is_errno(e: &rtnetlink::Error, errno: Errno) -> bool {

@@ -25,8 +25,9 @@ fn inside(uplink: u32) -> u32 {
     uplink.saturating_sub(OVERHEAD).clamp(SMALLEST, LARGEST)
 }
 
-/// Returns the MTU on the way to the internet; `None` without such a route. Sends nothing.
-fn uplink_mtu() -> Option<u32> {
+/// Returns the MTU on the way to the internet in bytes; `None` without such a route. Sends
+/// nothing.
+pub fn uplink_mtu() -> Option<u32> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((ANYWHERE, 9)).ok()?;
     let mtu = getsockopt(&socket, sockopt::IpMtu).ok()?;

@@ -10,11 +10,12 @@ use domain::{
     AddressPlan, DeviceId, DeviceLabel, ErrorCode, FilterPolicy, Message, PresharedKey, PrivateKey,
     Secret,
 };
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 fn settings() -> NodeSettings {
     NodeSettings {
         addresses: AddressPlan::default(),
+        ipv6: true,
         root: PathBuf::from("/nowhere"),
         dns_memory_bytes: 0,
         dns_cpu_thousandths: 0,
@@ -45,6 +46,7 @@ fn tenant(n: u16) -> TenantSpec {
         dns_password: Secret::new("password"),
         dns_password_hash: String::new(),
         limits: protocol::TenantLimits::default(),
+        ipv6: Some(domain::Ipv6Prefix::from_random([7; 5]).subnet(slot)),
         devices: [(DeviceId(1), device)].into(),
     }
 }
@@ -88,13 +90,13 @@ fn interfaces() -> BTreeMap<Slot, ObservedInterface> {
         let i = t.interface(&settings());
         let peer = |p: &crate::spec::PeerSpec| ObservedPeer {
             preshared_key: Some(p.preshared_key.clone()),
-            allowed_ips: [IpAddr::from(p.address).into()].into(),
+            allowed_ips: p.allowed_ips(),
         };
         ObservedInterface {
             owner: Some(t.owner()),
             public_key: Some(t.private_key.public()),
             listen_port: t.slot.listen_port(),
-            addresses: [i.address].into(),
+            addresses: i.addresses(),
             up: true,
             peers: i.peers.iter().map(|(k, p)| (*k, peer(p))).collect(),
         }
@@ -326,6 +328,7 @@ fn missing_and_unexpected_dns_clients_are_counted() {
             .into_iter()
             .map(|(id, c)| (id, client(c)))
             .collect(),
+        lookups_away: false,
     };
     let before = Before::Dns(Slot::FIRST, complete.clone());
     let found = |d: ObservedDns| {

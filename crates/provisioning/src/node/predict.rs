@@ -16,7 +16,6 @@ use crate::{
 };
 use domain::Slot;
 use protocol::NodeSpec;
-use std::net::IpAddr;
 
 /// Applies a step that succeeded to the observation. `spec` is the one that the step
 /// was executed with: a newer one may have more devices than were given to, say,
@@ -212,7 +211,7 @@ fn apply_firewall(change: &FirewallChange, f: &mut ObservedFirewall) {
 fn peer(p: &PeerSpec) -> ObservedPeer {
     ObservedPeer {
         preshared_key: Some(p.preshared_key.clone()),
-        allowed_ips: [IpAddr::from(p.address).into()].into(),
+        allowed_ips: p.allowed_ips(),
     }
 }
 
@@ -221,7 +220,7 @@ fn interface(i: &InterfaceSpec) -> ObservedInterface {
         owner: Some(i.owner.clone()),
         public_key: Some(i.private_key.public()),
         listen_port: i.slot.listen_port(),
-        addresses: [i.address].into(),
+        addresses: i.addresses(),
         up: true,
         peers: i.peers.iter().map(|(k, p)| (*k, peer(p))).collect(),
     }

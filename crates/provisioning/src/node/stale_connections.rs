@@ -217,8 +217,10 @@ fn not_held(
     };
     let has = |key: &PublicKey, address: Ipv4Addr| {
         let peer = i.peers.get(key);
-        let net = IpNet::from(IpAddr::from(address));
-        peer.is_some_and(|peer| peer.allowed_ips.iter().all(|of| *of == net))
+        let of_ipv6 = t.ipv6.map(|net| IpAddr::from(net.device(address)));
+        let own = [Some(IpAddr::from(address)), of_ipv6];
+        let is_own = |net: &IpNet| own.contains(&Some(net.addr()));
+        peer.is_some_and(|peer| peer.allowed_ips.iter().all(is_own))
     };
     let held = t.devices.values();
     let held = held.filter(|d| has(&d.public_key, d.address));

@@ -44,6 +44,11 @@ fn wanted(v: &View, slot: Slot) -> Option<FirewallTenant> {
         gateway: v.settings.addresses.gateway(slot),
         dns: present.and_then(|t| t.dns).filter(|_| own.is_none()),
         mesh: BTreeSet::new(),
+        locked: present.map(|t| t.locked.clone()).unwrap_or_default(),
+        // What the earlier tenant's devices send over IPv6 then has a forged source.
+        subnet6: None,
+        mesh6: BTreeSet::new(),
+        locked6: BTreeSet::new(),
         stopped: false,
         tunnel_packets: PacketRate::LEAST,
     })

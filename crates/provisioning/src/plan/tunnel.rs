@@ -9,10 +9,9 @@ use crate::{
     derive::TenantSpecExt,
     observed::{Observation, ObservedInterface, ObservedPeer},
     ports::PeerChange,
-    spec::InterfaceSpec,
+    spec::{InterfaceSpec, PeerSpec},
 };
 use domain::{PublicKey, Slot};
-use ipnet::IpNet;
 
 /// Plans the slot's interface.
 pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
@@ -52,8 +51,7 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
 fn update(slot: Slot, wanted: InterfaceSpec, i: &ObservedInterface) -> Vec<Step> {
     let same = i.public_key == Some(wanted.private_key.public())
         && i.listen_port == slot.listen_port()
-        && i.addresses.len() == 1
-        && i.addresses.contains(&wanted.address)
+        && i.addresses == wanted.addresses()
         && i.up;
     let change = peer_change(&wanted, i);
     if same {
@@ -80,11 +78,8 @@ fn has_other_key(wanted: &InterfaceSpec, i: &ObservedInterface) -> bool {
 pub(super) fn departing_peers(wanted: &InterfaceSpec, i: &ObservedInterface) -> Vec<PublicKey> {
     let other_key = has_other_key(wanted, i);
     let departs = |key: &PublicKey, peer: &ObservedPeer| {
-        let own = wanted
-            .peers
-            .get(key)
-            .map(|p| IpNet::from(std::net::IpAddr::from(p.address)));
-        other_key || own.is_none() || peer.allowed_ips.iter().any(|net| Some(*net) != own)
+        let own = wanted.peers.get(key).map(PeerSpec::allowed_ips);
+        other_key || own.is_none_or(|own| !peer.allowed_ips.is_subset(&own))
     };
     let peers = i.peers.iter().filter(|(key, peer)| departs(key, peer));
     peers.map(|(key, _)| *key).collect()
@@ -112,11 +107,9 @@ pub fn peer_change(wanted: &InterfaceSpec, present: &ObservedInterface) -> PeerC
             .peers
             .iter()
             .filter(|(key, p)| {
-                let only = IpNet::from(std::net::IpAddr::from(p.address));
+                let own = p.allowed_ips();
                 !present.peers.get(key).is_some_and(|o| {
-                    o.allowed_ips.len() == 1
-                        && o.allowed_ips.contains(&only)
-                        && o.preshared_key.as_ref() == Some(&p.preshared_key)
+                    o.allowed_ips == own && o.preshared_key.as_ref() == Some(&p.preshared_key)
                 })
             })
             .map(|(k, p)| (*k, p.clone()))

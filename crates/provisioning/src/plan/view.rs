@@ -70,6 +70,10 @@ impl View<'_> {
             gateway: self.settings.addresses.gateway(slot),
             dns: present.and_then(|t| t.dns),
             mesh: present.map(|t| t.mesh.clone()).unwrap_or_default(),
+            subnet6: present.and_then(|t| t.subnets6.first().copied()),
+            mesh6: present.map(|t| t.mesh6.clone()).unwrap_or_default(),
+            locked6: present.map(|t| t.locked6.clone()).unwrap_or_default(),
+            locked: present.map(|t| t.locked.clone()).unwrap_or_default(),
             stopped: present.is_some_and(|t| t.stopped),
             tunnel_packets: packets.unwrap_or(self.settings.tunnel_packets),
         })

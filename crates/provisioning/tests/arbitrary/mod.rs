@@ -94,7 +94,7 @@ fn any_interface(n: u16) -> impl Strategy<Value = Option<ObservedInterface>> {
             public_key: Some(key),
             listen_port: if right { t.slot.listen_port() } else { 1 },
             addresses: if right {
-                [t.interface(&s).address].into()
+                t.interface(&s).addresses()
             } else {
                 [].into()
             },
@@ -103,17 +103,17 @@ fn any_interface(n: u16) -> impl Strategy<Value = Option<ObservedInterface>> {
                 .devices
                 .values()
                 .map(|d| {
-                    let address = if right {
-                        d.address
+                    let allowed_ips = if right {
+                        t.interface(&s).peers[&d.public_key].allowed_ips()
                     } else {
-                        s.addresses.device(t.slot, 200)
+                        [IpAddr::from(s.addresses.device(t.slot, 200)).into()].into()
                     };
                     let psk = Some(d.preshared_key.clone()).filter(|_| right);
                     (
                         d.public_key,
                         ObservedPeer {
                             preshared_key: psk,
-                            allowed_ips: [IpAddr::from(address).into()].into(),
+                            allowed_ips,
                         },
                     )
                 })

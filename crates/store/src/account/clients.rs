@@ -2,9 +2,10 @@
 
 use crate::{
     Result, Store, TicketHolder, TokenHash,
-    db::{execute, fetch_all},
+    db::{execute, fetch_all, fetch_optional},
+    mail,
 };
-use domain::Timestamp;
+use domain::{MailContent, Timestamp};
 
 /// The most clients of each kind that an account remembers; those seen last stay.
 const MAX_OF_KIND: i64 = 20;
@@ -65,7 +66,8 @@ impl Store {
         })
     }
 
-    /// Remembers a client of an account. One that is deleted meanwhile is no error.
+    /// Remembers a client of an account. One that is deleted meanwhile is no error. Of a browser
+    /// that an account with others did not know, its holder is told by mail with `notice`.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -74,11 +76,21 @@ impl Store {
         holder: TicketHolder,
         kind: ClientKind,
         key: &TokenHash,
+        notice: Option<&MailContent>,
         now: Timestamp,
     ) -> Result<()> {
         let (user, operator) = holder.columns();
         let kind = kind.as_str();
         let mut tx = self.db.begin().await?;
+        let others = match notice {
+            Some(_) => {
+                let sql = "SELECT COUNT(*), COALESCE(SUM(CASE WHEN key_hash = $4 THEN 1 ELSE 0 END), 0) \
+                           FROM known_clients WHERE kind = $3 AND (user_id = $1 OR operator_id = $2)";
+                let hash = key.as_str();
+                fetch_optional!(tx.connection(), (i64, i64), sql, user, operator, kind, hash)?
+            }
+            None => None,
+        };
         let sql = "INSERT INTO known_clients (key_hash, kind, user_id, operator_id, seen_at) \
                    VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (key_hash) DO UPDATE SET seen_at = excluded.seen_at";
@@ -93,6 +105,9 @@ impl Store {
                      WHERE kind = $3 AND (user_id = $1 OR operator_id = $2) \
                      ORDER BY seen_at DESC, key_hash LIMIT $4)";
         execute!(tx.connection(), sql, user, operator, kind, MAX_OF_KIND)?;
+        if let (Some(content), Some((1.., 0))) = (notice, others) {
+            mail::send_notice(&mut tx, holder, content, now).await?;
+        }
         tx.commit().await
     }
 

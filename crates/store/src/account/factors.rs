@@ -1,5 +1,6 @@
 //! Second factors.
 
+use super::owners_factor;
 use crate::{
     Result, Store, StoreError, TicketHolder,
     audit::{self, AuditEntry},
@@ -19,7 +20,7 @@ pub enum FactorKind {
 }
 
 impl FactorKind {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Totp => "totp",
             Self::Passkey => "passkey",
@@ -49,6 +50,7 @@ pub struct FactorRecord {
     pub last_step: i64,
     pub created_at: Timestamp,
     pub confirmed_at: Option<Timestamp>,
+    pub used_at: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for FactorRecord {
@@ -58,7 +60,7 @@ impl std::fmt::Debug for FactorRecord {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     id: String,
     kind: String,
     name: String,
@@ -66,6 +68,7 @@ struct Row {
     last_step: i64,
     created_at: i64,
     confirmed_at: Option<i64>,
+    used_at: Option<i64>,
 }
 
 impl Store {
@@ -107,13 +110,13 @@ impl Store {
     /// Returns the database's error.
     pub async fn factors(&self, holder: TicketHolder) -> Result<Vec<FactorRecord>> {
         let (user, operator) = holder.columns();
-        let sql = "SELECT id, kind, name, secret, last_step, created_at, confirmed_at \
+        let sql = "SELECT id, kind, name, secret, last_step, created_at, confirmed_at, used_at \
                    FROM factors WHERE user_id = $1 OR operator_id = $2 ORDER BY created_at, id";
         let rows = fetch_all!(self.db.reader(), Row, sql, user, operator)?;
         rows.into_iter().map(|r| self.factor(r)).collect()
     }
 
-    fn factor(&self, r: Row) -> Result<FactorRecord> {
+    pub(super) fn factor(&self, r: Row) -> Result<FactorRecord> {
         let kinds = [FactorKind::Totp, FactorKind::Passkey];
         let kind = kinds.into_iter().find(|k| k.as_str() == r.kind);
         let corrupt = || StoreError::Corrupt(format!("factors.kind of {}", r.id));
@@ -125,6 +128,7 @@ impl Store {
             last_step: r.last_step,
             created_at: Timestamp(r.created_at),
             confirmed_at: r.confirmed_at.map(Timestamp),
+            used_at: r.used_at.map(Timestamp),
         })
     }
 
@@ -169,7 +173,8 @@ impl Store {
     /// Removes the holder's factors of a kind.
     ///
     /// # Errors
-    /// Returns [`StoreError::NotFound`] if there is none.
+    /// Returns [`StoreError::NotFound`] if there is none, and [`StoreError::LastFactor`] if an owner
+    /// would be left without a second factor.
     pub async fn remove_factors(
         &self,
         holder: TicketHolder,
@@ -178,11 +183,13 @@ impl Store {
     ) -> Result<()> {
         let (user, operator) = holder.columns();
         let mut tx = self.db.begin().await?;
+        let is_owner = owners_factor::is_owner(&mut tx, holder).await?;
         let sql = "DELETE FROM factors WHERE (user_id = $1 OR operator_id = $2) AND kind = $3";
         let removed = execute!(tx.connection(), sql, user, operator, kind.as_str())?;
         if removed == 0 {
             return Err(StoreError::NotFound);
         }
+        owners_factor::keep_a_factor(&mut tx, holder, is_owner).await?;
         audit::write(&mut tx, entry).await?;
         tx.commit().await
     }

@@ -5,6 +5,8 @@
 mod activity;
 mod clients;
 mod factors;
+mod owners_factor;
+mod passkeys;
 mod password;
 mod pending;
 mod recovery;
@@ -15,6 +17,7 @@ mod sessions;
 pub(crate) use activity::OF_TENANT as ACTIVITY_OF_TENANT;
 pub use clients::{ClientKind, KnownClients};
 pub use factors::{FactorKind, FactorRecord, NewFactor};
+pub use passkeys::{ChallengePurpose, ChallengeRecord, NewChallenge, NewPasskey};
 pub use password::{PasswordChange, PasswordProof};
 pub use pending::{NewPendingSignIn, PendingSignInRecord};
 pub use reset::{NewResetLink, ResetLinkRecord};

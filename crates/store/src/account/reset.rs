@@ -1,11 +1,12 @@
 //! Links to a new password. An account has one at most.
 
 use crate::{
-    Result, Store, StoreError, TicketHolder, TokenHash,
+    NewMail, Result, Store, StoreError, TicketHolder, TokenHash,
     audit::{self, AuditEntry},
     db::{execute, fetch_optional},
+    mail,
 };
-use domain::Timestamp;
+use domain::{MailContent, Secret, Timestamp};
 
 /// A link to make.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct NewResetLink<'a> {
     /// Whether it takes the second factors away as well.
     pub without_factors: bool,
     pub expires: Timestamp,
+    /// The token, where the link is sent to the account's mail address.
+    pub mailed: Option<&'a Secret>,
     pub entry: AuditEntry,
 }
 
@@ -29,13 +32,30 @@ pub struct ResetLinkRecord {
 }
 
 impl Store {
-    /// Stores a link in place of the holder's former one.
+    /// Stores a link in place of the holder's former one. Where it is to be sent by mail, it
+    /// returns `false`, with nothing changed, if there is no address or no mail could be queued.
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if the holder was deleted.
-    pub async fn create_reset_link(&self, new: NewResetLink<'_>) -> Result<()> {
+    pub async fn create_reset_link(&self, new: NewResetLink<'_>) -> Result<bool> {
         let (user, operator) = new.holder.columns();
         let mut tx = self.db.begin().await?;
+        if let Some(token) = new.mailed {
+            let Some(address) = mail::verified(&mut tx, new.holder).await? else {
+                return Ok(false);
+            };
+            let mail = NewMail {
+                holder: Some(new.holder),
+                recipient: &address,
+                content: &MailContent::Reset,
+                token: Some(token),
+                now: new.entry.at,
+                expires: new.expires,
+            };
+            if !mail::queue(&mut tx, &self.sealer, &mail).await? {
+                return Ok(false);
+            }
+        }
         let sql = "DELETE FROM reset_links WHERE user_id = $1 OR operator_id = $2";
         execute!(tx.connection(), sql, user, operator)?;
         let sql = "INSERT INTO reset_links \
@@ -57,7 +77,8 @@ impl Store {
             Err(e) => return Err(e),
         }
         audit::write(&mut tx, new.entry).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Finds a link. It is not used up.

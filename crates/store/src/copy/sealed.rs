@@ -13,7 +13,7 @@ pub(crate) struct SealedColumn {
 }
 
 /// The migrations mark each of them with "-- sealed", which a test compares.
-pub(crate) const SEALED: [SealedColumn; 7] = [
+pub(crate) const SEALED: [SealedColumn; 8] = [
     SealedColumn {
         table: "users",
         column: "wg_private_key",
@@ -55,6 +55,12 @@ pub(crate) const SEALED: [SealedColumn; 7] = [
         column: "secret",
         identity: "id",
         purpose: Purpose::FactorSecret,
+    },
+    SealedColumn {
+        table: "mail_outbox",
+        column: "secret",
+        identity: "token_hash",
+        purpose: Purpose::MailToken,
     },
 ];
 

@@ -124,6 +124,15 @@ pub enum StoreError {
     /// No owner would be left.
     #[error("the operator is the last owner")]
     LastOwner,
+    /// An owner would have no second factor left.
+    #[error("an owner's last second factor")]
+    LastFactor,
+    /// The passkey is stored already.
+    #[error("the passkey is stored already")]
+    PasskeyTaken,
+    /// The holder has as many passkeys as it may have.
+    #[error("the holder has {allowed} passkeys already")]
+    PasskeyLimit { allowed: u32 },
     /// The plan does not exist.
     #[error("no such plan")]
     PlanUnknown,
@@ -249,6 +258,12 @@ impl StoreError {
             }
             Self::OperatorLinkInvalid => {
                 Failure::new(Code::OperatorLinkInvalid, Message::OperatorLinkInvalid)
+            }
+            Self::LastFactor => Failure::new(Code::LastFactor, Message::LastFactor),
+            Self::PasskeyTaken => Failure::new(Code::FactorExists, Message::PasskeyExists),
+            Self::PasskeyLimit { allowed } => {
+                let most = (*allowed).into();
+                Failure::new(Code::PasskeyLimit, Message::PasskeyLimit { most })
             }
             Self::LastOwner => Failure::new(Code::LastOwner, Message::LastOwner),
             Self::PlanUnknown => Failure::at(Field::Plan, Code::PlanUnknown, Message::PlanUnknown),

@@ -14,7 +14,7 @@ pub(crate) mod meter;
 pub(crate) mod migrate;
 pub(crate) mod url;
 
-use crate::{DatabaseUrl, Result, StoreError};
+use crate::{DatabaseUrl, Result, StoreError, mail::MailBell};
 use sqlx::{
     ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
     SqlitePool, Transaction,
@@ -123,10 +123,12 @@ pub(crate) enum Db {
     Sqlite {
         read: SqlitePool,
         write: SqlitePool,
+        mail: Arc<MailBell>,
     },
     Postgres {
         pool: PgPool,
         writers: Arc<Semaphore>,
+        mail: Arc<MailBell>,
     },
 }
 
@@ -175,7 +177,11 @@ impl Db {
             }
         };
         let read = pool(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "1"));
-        Ok(Self::Sqlite { read, write })
+        Ok(Self::Sqlite {
+            read,
+            write,
+            mail: Arc::default(),
+        })
     }
 
     /// Opens a database in memory. Its only connection is the database, so it
@@ -189,6 +195,7 @@ impl Db {
         Ok(Self::Sqlite {
             read: only.clone(),
             write: only,
+            mail: Arc::default(),
         })
     }
 
@@ -208,6 +215,7 @@ impl Db {
         Ok(Self::Postgres {
             pool,
             writers: Arc::new(Semaphore::new(POSTGRES_WRITERS)),
+            mail: Arc::default(),
         })
     }
 
@@ -238,18 +246,22 @@ impl Db {
 
     async fn begin_write(&self) -> Result<Tx> {
         match self {
-            Self::Sqlite { write, .. } => {
+            Self::Sqlite { write, mail, .. } => {
                 let tx = write.begin_with("BEGIN IMMEDIATE").await?;
-                Ok(Tx::new(Either::Sqlite(tx), None))
+                Ok(Tx::new(Either::Sqlite(tx), None, mail))
             }
-            Self::Postgres { pool, writers } => {
+            Self::Postgres {
+                pool,
+                writers,
+                mail,
+            } => {
                 let permit = writers.clone().acquire_owned();
                 let permit = tokio::time::timeout(QUEUE_TIMEOUT, permit).await;
                 let permit = permit.map_err(|_| StoreError::TimedOut)?;
                 // The semaphore is never closed.
                 let permit = permit.map_err(|_| StoreError::TimedOut)?;
                 let tx = pool.begin().await?;
-                Ok(Tx::new(Either::Postgres(tx), Some(permit)))
+                Ok(Tx::new(Either::Postgres(tx), Some(permit), mail))
             }
         }
     }
@@ -261,13 +273,20 @@ impl Db {
             Self::Sqlite { read, .. } => Either::Sqlite(read.begin().await?),
             Self::Postgres { pool, .. } => Either::Postgres(pool.begin_with(SNAPSHOT).await?),
         };
-        Ok(Tx::new(inner, None))
+        Ok(Tx::new(inner, None, self.mail()))
+    }
+
+    /// Returns what this process knows of mail.
+    pub(crate) fn mail(&self) -> &Arc<MailBell> {
+        match self {
+            Self::Sqlite { mail, .. } | Self::Postgres { mail, .. } => mail,
+        }
     }
 
     pub(crate) async fn close(&self) {
         match self {
             // Readers first: the last connection merges the write-ahead log.
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -283,13 +302,21 @@ pub(crate) struct Tx {
     inner: AnyTransaction,
     /// Released after the transaction, because fields are dropped in order.
     _permit: Option<OwnedSemaphorePermit>,
+    mail: Arc<MailBell>,
+    has_mail: bool,
 }
 
 impl Tx {
-    fn new(inner: AnyTransaction, permit: Option<OwnedSemaphorePermit>) -> Self {
+    fn new(
+        inner: AnyTransaction,
+        permit: Option<OwnedSemaphorePermit>,
+        mail: &Arc<MailBell>,
+    ) -> Self {
         Self {
             inner,
             _permit: permit,
+            mail: mail.clone(),
+            has_mail: false,
         }
     }
 
@@ -301,6 +328,16 @@ impl Tx {
         }
     }
 
+    /// Returns what this process knows of mail.
+    pub(crate) fn mail(&self) -> &MailBell {
+        &self.mail
+    }
+
+    /// Notes that the transaction has queued mail: its commit wakes the sender.
+    pub(crate) fn mail_was_queued(&mut self) {
+        self.has_mail = true;
+    }
+
     pub(crate) async fn commit(self) -> Result<()> {
         let begun = std::time::Instant::now();
         let result = match self.inner {
@@ -308,6 +345,9 @@ impl Tx {
             Either::Postgres(tx) => tx.commit().await,
         };
         let result = result.map_err(StoreError::from);
+        if self.has_mail && result.is_ok() {
+            self.mail.ring();
+        }
         meter::record(meter::Operation::Commit, begun, &result);
         result
     }

@@ -1,13 +1,16 @@
 //! Adds, changes and deletes devices.
 
-use super::{DeviceChange, DeviceRecord, DeviceSettings, NewDevice, NewDeviceKeys, device_in};
+use super::{
+    DeviceChange, DeviceRecord, DeviceSettings, NewDevice, NewDeviceKeys, device_in,
+    routing_columns,
+};
 use crate::{
     Committed, Result, Store, StoreError, audit,
     db::{Tx, execute, fetch_all, fetch_optional},
     nodes::begin_change,
     sign_up::sleep::wake_in,
 };
-use domain::{AddressPlan, DeviceId, TenantScope, Timestamp};
+use domain::{AddressPlan, DeviceId, TenantScope, Timestamp, TunnelOptions};
 use seal::Purpose;
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
@@ -65,9 +68,10 @@ impl Store {
 
         let sql = "INSERT INTO peers (user_id, device_label, label_folded, vpn_ip, private_key, \
              public_key, preshared_key, mesh_routing, adguard_client_id, dns_filtering_policy, \
-             routing, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             routing, home_direct, small_packets, ipv4_only, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
              ON CONFLICT DO NOTHING RETURNING id";
+        let (routing, home_direct) = routing_columns(new.routing);
         let inserted = fetch_optional!(
             tx.connection(),
             (i64,),
@@ -82,7 +86,10 @@ impl Store {
             i64::from(new.mesh),
             new.client_id.as_str(),
             new.policy.as_str(),
-            new.routing.as_str(),
+            routing,
+            home_direct,
+            i64::from(new.options.small_packets),
+            i64::from(new.options.ipv4_only),
             new.now.0,
         )?;
         let Some((id,)) = inserted else {
@@ -101,6 +108,7 @@ impl Store {
             policy: new.policy,
             mesh: new.mesh,
             routing: new.routing,
+            options: new.options,
             client_id: new.client_id,
             created_at: new.now,
             key_made_at: new.now,
@@ -152,11 +160,22 @@ impl Store {
         }
         after.policy = change.policy.unwrap_or(before.policy);
         after.mesh = change.mesh.unwrap_or(before.mesh);
+        after.routing = change.routing.unwrap_or(before.routing);
+        let TunnelOptions {
+            small_packets,
+            ipv4_only,
+        } = before.options;
+        after.options = TunnelOptions {
+            small_packets: change.small_packets.unwrap_or(small_packets),
+            ipv4_only: change.ipv4_only.unwrap_or(ipv4_only),
+        };
         if after == before {
             return Ok(pending.unchanged(before));
         }
         let sql = "UPDATE peers SET device_label = $3, label_folded = $4, \
-                   dns_filtering_policy = $5, mesh_routing = $6 WHERE user_id = $1 AND id = $2";
+                   dns_filtering_policy = $5, mesh_routing = $6, routing = $7, home_direct = $8, \
+                   small_packets = $9, ipv4_only = $10 WHERE user_id = $1 AND id = $2";
+        let (routing, home_direct) = routing_columns(after.routing);
         let updated = execute!(
             tx.connection(),
             sql,
@@ -166,6 +185,10 @@ impl Store {
             after.label.folded(),
             after.policy.as_str(),
             i64::from(after.mesh),
+            routing,
+            home_direct,
+            i64::from(after.options.small_packets),
+            i64::from(after.options.ipv4_only),
         );
         match updated {
             Ok(_) => {}
@@ -302,6 +325,13 @@ fn object(scope: &TenantScope, label: &str) -> String {
     format!("{}/{label}", scope.name())
 }
 
+fn switch(is_on: bool) -> &'static str {
+    match is_on {
+        true => "on",
+        false => "off",
+    }
+}
+
 fn difference(before: &DeviceRecord, after: &DeviceRecord) -> (String, String) {
     let text = |of: &DeviceRecord| {
         let mut parts = Vec::new();
@@ -312,7 +342,19 @@ fn difference(before: &DeviceRecord, after: &DeviceRecord) -> (String, String) {
             parts.push(format!("policy {}", of.policy));
         }
         if before.mesh != after.mesh {
-            parts.push(format!("mesh {}", if of.mesh { "on" } else { "off" }));
+            parts.push(format!("mesh {}", switch(of.mesh)));
+        }
+        if before.routing != after.routing {
+            parts.push(format!("routing {}", of.routing));
+        }
+        if before.options.small_packets != after.options.small_packets {
+            parts.push(format!(
+                "small packets {}",
+                switch(of.options.small_packets)
+            ));
+        }
+        if before.options.ipv4_only != after.options.ipv4_only {
+            parts.push(format!("IPv4 only {}", switch(of.options.ipv4_only)));
         }
         parts.join(", ")
     };

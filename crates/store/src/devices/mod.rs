@@ -8,8 +8,8 @@ use crate::{
     statistics::{TenantCounters, counters_in},
 };
 use domain::{
-    DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Routing, TenantScope,
-    Timestamp,
+    DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Routing,
+    TenantReadScope, TenantScope, Timestamp, TunnelOptions,
 };
 use seal::Purpose;
 use std::net::Ipv4Addr;
@@ -20,6 +20,8 @@ pub struct NewDevice {
     pub label: DeviceLabel,
     /// Which traffic the device sends through the tunnel.
     pub routing: Routing,
+    /// What else its configuration says.
+    pub options: TunnelOptions,
     pub policy: FilterPolicy,
     /// Whether the device can reach other mesh devices and they can reach it.
     pub mesh: bool,
@@ -50,6 +52,8 @@ pub struct DeviceRecord {
     pub mesh: bool,
     /// Which traffic the device sends through the tunnel.
     pub routing: Routing,
+    /// What else its configuration says.
+    pub options: TunnelOptions,
     /// The id of the device's client in AdGuard Home.
     pub client_id: String,
     pub created_at: Timestamp,
@@ -89,6 +93,9 @@ pub struct DeviceChange {
     pub label: Option<DeviceLabel>,
     pub policy: Option<FilterPolicy>,
     pub mesh: Option<bool>,
+    pub routing: Option<Routing>,
+    pub small_packets: Option<bool>,
+    pub ipv4_only: Option<bool>,
 }
 
 impl DeviceRecord {
@@ -98,6 +105,8 @@ impl DeviceRecord {
             label: self.label.to_string(),
             policy: self.policy,
             mesh: self.mesh,
+            routing: self.routing,
+            options: self.options,
         }
     }
 }
@@ -108,6 +117,8 @@ pub struct DeviceSettings {
     pub label: String,
     pub policy: FilterPolicy,
     pub mesh: bool,
+    pub routing: Routing,
+    pub options: TunnelOptions,
 }
 
 #[derive(sqlx::FromRow)]
@@ -120,6 +131,9 @@ pub(crate) struct PeerRow {
     dns_filtering_policy: String,
     mesh_routing: i64,
     routing: String,
+    home_direct: i64,
+    small_packets: i64,
+    ipv4_only: i64,
     adguard_client_id: String,
     created_at: i64,
     key_made_at: Option<i64>,
@@ -135,8 +149,8 @@ macro_rules! peer_columns {
     () => {
         "id, device_label, vpn_ip, public_key, \
          CAST(CASE WHEN private_key = '' THEN 0 ELSE 1 END AS BIGINT) AS has_private_key, \
-         dns_filtering_policy, mesh_routing, routing, adguard_client_id, created_at, key_made_at, \
-         last_handshake, endpoint, rx_total, tx_total, last_rx, last_tx"
+         dns_filtering_policy, mesh_routing, routing, home_direct, small_packets, ipv4_only, \
+         adguard_client_id, created_at, key_made_at, last_handshake, endpoint, rx_total, tx_total, last_rx, last_tx"
     };
 }
 
@@ -182,7 +196,14 @@ impl PeerRow {
                 .parse()
                 .map_err(|_| bad("dns_filtering_policy"))?,
             mesh: r.mesh_routing != 0,
-            routing: r.routing.parse().map_err(|_| bad("routing"))?,
+            routing: match r.routing.parse().map_err(|_| bad("routing"))? {
+                Routing::Everything if r.home_direct != 0 => Routing::Internet,
+                routing => routing,
+            },
+            options: TunnelOptions {
+                small_packets: r.small_packets != 0,
+                ipv4_only: r.ipv4_only != 0,
+            },
             client_id: r.adguard_client_id,
             created_at: Timestamp(r.created_at),
             key_made_at: Timestamp(r.key_made_at.unwrap_or(r.created_at)),
@@ -195,12 +216,21 @@ impl PeerRow {
     }
 }
 
+/// Returns the values of `routing` and `home_direct`. A release that does not know
+/// `home_direct` reads a choice that it knows.
+fn routing_columns(routing: Routing) -> (&'static str, i64) {
+    match routing {
+        Routing::Internet => (Routing::Everything.as_str(), 1),
+        routing => (routing.as_str(), 0),
+    }
+}
+
 impl Store {
     /// Lists the tenant's devices, oldest first.
     ///
     /// # Errors
     /// Returns the database's error.
-    pub async fn devices(&self, scope: &TenantScope) -> Result<Vec<DeviceRecord>> {
+    pub async fn devices(&self, scope: &TenantReadScope) -> Result<Vec<DeviceRecord>> {
         let rows = fetch_all!(self.db.reader(), PeerRow, DEVICES, scope.tenant().0)?;
         let counters = self.counters(scope).await?;
         rows.into_iter().map(|r| r.into_record(&counters)).collect()
@@ -210,7 +240,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`], also for another tenant's device.
-    pub async fn device(&self, scope: &TenantScope, id: DeviceId) -> Result<DeviceRecord> {
+    pub async fn device(&self, scope: &TenantReadScope, id: DeviceId) -> Result<DeviceRecord> {
         let row = fetch_optional!(self.db.reader(), PeerRow, ONE, scope.tenant().0, id.0)?;
         let row = row.ok_or(StoreError::NotFound)?;
         row.into_record(&self.counters(scope).await?)

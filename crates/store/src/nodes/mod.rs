@@ -8,10 +8,12 @@
 //! node's row in `node_readings` before, which no change does.
 
 mod authority;
+mod endpoint_names;
 mod joining;
 mod registry;
 
 pub use authority::AuthorityPem;
+pub use endpoint_names::{NameCounts, NamedTenant, NamingNode, NamingPlace, PendingName};
 pub use joining::{CertificateRecord, JoiningNode, NewJoinToken};
 pub use registry::{EndpointHost, NodeChange, NodeRecord, NodeTerms};
 pub(crate) use registry::{count_tenants, lock, store_tenant_count, write_entry};

@@ -68,6 +68,8 @@ pub struct EndpointHost {
     pub node: NodeId,
     /// The node's own host, if it has one.
     pub host: Option<String>,
+    /// The endpoint's own name, if the name server has acknowledged it.
+    pub name: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -139,13 +141,15 @@ impl Store {
     /// # Errors
     /// Returns [`StoreError::NotFound`] if the tenant was deleted.
     pub async fn endpoint_host(&self, scope: &TenantScope) -> Result<EndpointHost> {
-        let sql = "SELECT nodes.id, nodes.host FROM users \
-                   JOIN nodes ON nodes.id = users.node_id WHERE users.id = $1";
-        let tenant = scope.tenant().0;
-        let row = fetch_optional!(self.db.reader(), (i64, Option<String>), sql, tenant)?;
-        let (node, host) = row.ok_or(StoreError::NotFound)?;
+        type Row = (i64, Option<String>, Option<String>);
+        let sql = "SELECT nodes.id, nodes.host, endpoint_names.name FROM users \
+                   JOIN nodes ON nodes.id = users.node_id LEFT JOIN endpoint_names \
+                   ON endpoint_names.user_id = users.id AND endpoint_names.is_told = 1 \
+                   WHERE users.id = $1";
+        let row = fetch_optional!(self.db.reader(), Row, sql, scope.tenant().0)?;
+        let (node, host, name) = row.ok_or(StoreError::NotFound)?;
         let node = NodeId(node);
-        Ok(EndpointHost { node, host })
+        Ok(EndpointHost { node, host, name })
     }
 
     /// Notes that a worker was heard from, and which version it runs.

@@ -16,6 +16,7 @@ pub(crate) use settle::{Generation, apply_day, move_period, settle_in};
 use crate::{Result, Store, StoreError, db::fetch_all, nodes::parse_slot};
 use domain::{
     AtLimit, NodeId, Period, PeriodRule, QuotaState, Slot, TenantId, TenantName, Timestamp,
+    WARNING_PERCENT,
 };
 
 /// What was counted of a month.
@@ -182,14 +183,35 @@ struct QuotaRow {
     counted: CountedRow,
 }
 
-pub(crate) const OF_NODE: &str = concat!(
-    "SELECT ",
-    limit_columns!(),
-    ", ",
-    counted_columns!(),
-    " FROM users JOIN plans ON plans.id = users.plan \
-     LEFT JOIN tenant_traffic ON tenant_traffic.user_id = users.id \
-     WHERE users.node_id = $1 ORDER BY users.id"
+macro_rules! of_node {
+    () => {
+        concat!(
+            "SELECT ",
+            limit_columns!(),
+            ", ",
+            counted_columns!(),
+            " FROM users JOIN plans ON plans.id = users.plan \
+             LEFT JOIN tenant_traffic ON tenant_traffic.user_id = users.id \
+             WHERE users.node_id = $1"
+        )
+    };
+}
+
+pub(crate) const OF_NODE: &str = concat!(of_node!(), " ORDER BY users.id");
+
+/// Of the others nothing is to be done for a while: they are open, they have used less
+/// than what warns (with a percent to spare), and at their speed, or at a gigabit where they
+/// have none, the rest of the month's data lasts longer than `$2` seconds. Floating-point
+/// numbers cannot overflow, and the last percent does not matter.
+pub(crate) const NEAR_LIMIT: &str = concat!(
+    of_node!(),
+    " AND (users.quota_state <> 'open' OR plans.monthly_bytes IS NULL \
+     OR CAST(COALESCE(tenant_traffic.period_bytes, 0) AS DOUBLE PRECISION) * 100 \
+     >= CAST(plans.monthly_bytes AS DOUBLE PRECISION) * $3 \
+     OR (CAST(plans.monthly_bytes AS DOUBLE PRECISION) * 1.01 \
+     - COALESCE(tenant_traffic.period_bytes, 0)) * 8 \
+     <= COALESCE(CAST(plans.down_bps AS DOUBLE PRECISION) + plans.up_bps, 1000000000) * $2) \
+     ORDER BY users.id"
 );
 
 impl Store {
@@ -199,10 +221,38 @@ impl Store {
     /// Returns the database's error, or [`StoreError::Corrupt`].
     pub async fn quotas(&self, node: NodeId, now: Timestamp) -> Result<Vec<QuotaUse>> {
         let rows = fetch_all!(self.db.reader(), QuotaRow, OF_NODE, node.0)?;
-        let quota = |r: QuotaRow| {
-            let used = current(r.counted.counted(), || r.limits.rule(), now);
-            readable(r.limits.quota(used))
-        };
-        Ok(rows.into_iter().filter_map(quota).collect())
+        Ok(as_of(rows, now))
     }
+
+    /// Does what [`Store::quotas`] does, without the tenants that stay open and unwarned for
+    /// `seconds` at least, however fast they are: with a plan's speeds or at a gigabit.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn quotas_near_limit(
+        &self,
+        node: NodeId,
+        seconds: u32,
+        now: Timestamp,
+    ) -> Result<Vec<QuotaUse>> {
+        let warning = WARNING_PERCENT as f64 - 1.0;
+        let seconds = f64::from(seconds);
+        let rows = fetch_all!(
+            self.db.reader(),
+            QuotaRow,
+            NEAR_LIMIT,
+            node.0,
+            seconds,
+            warning
+        )?;
+        Ok(as_of(rows, now))
+    }
+}
+
+fn as_of(rows: Vec<QuotaRow>, now: Timestamp) -> Vec<QuotaUse> {
+    let quota = |r: QuotaRow| {
+        let used = current(r.counted.counted(), || r.limits.rule(), now);
+        readable(r.limits.quota(used))
+    };
+    rows.into_iter().filter_map(quota).collect()
 }

@@ -9,10 +9,12 @@ use crate::{
     Result, Store, StoreError,
     audit::{self, AuditEntry},
     db::{Either, Tx, batch, execute, fetch_optional},
-    events,
+    events, mail,
     nodes::bump_generation,
 };
-use domain::{NodeId, PeriodRule, QuotaState, TenantId, Timestamp, quota::WARNING_PERCENT};
+use domain::{
+    MailContent, NodeId, PeriodRule, QuotaState, TenantId, Timestamp, quota::WARNING_PERCENT,
+};
 use protocol::{EventKind, EventTenant};
 
 /// The generation of a node in a transaction that may raise it, once.
@@ -166,6 +168,9 @@ pub(crate) async fn settle_in(
         }
         let until = rule.date(quota.period_end);
         let event = event(&change, tenant, until);
+        if let Some(content) = event.as_ref().and_then(mail_of) {
+            mail::send_quota(tx, quota.tenant, &content, now).await?;
+        }
         recorded.extend(event.map(|e| (quota.tenant, e)));
         changes.push(change);
     }
@@ -205,6 +210,17 @@ fn event(change: &QuotaChange, tenant: EventTenant, until: String) -> Option<Eve
         }),
         (QuotaState::Slowed | QuotaState::Stopped, _) => Some(EventKind::QuotaReset { tenant }),
         (QuotaState::Open | QuotaState::Warned, QuotaState::Open | QuotaState::Warned) => None,
+    }
+}
+
+/// Returns the mail that tells an event, if one does.
+const fn mail_of(event: &EventKind) -> Option<MailContent> {
+    match event {
+        EventKind::QuotaWarned { percent, .. } => {
+            Some(MailContent::QuotaWarned { percent: *percent })
+        }
+        EventKind::QuotaReached { .. } => Some(MailContent::QuotaReached),
+        _ => None,
     }
 }
 

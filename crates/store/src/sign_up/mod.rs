@@ -10,7 +10,7 @@ use crate::{
     audit::{self, AuditEntry},
     db::{Tx, execute, fetch_all, fetch_optional},
 };
-use domain::{OwnerScope, SignUpMode, Timestamp, view::ReservedName};
+use domain::{OwnerScope, SignUpMode, TenantName, Timestamp, view::ReservedName};
 
 /// The row of the mode in `settings`.
 const MODE: &str = "sign_up";
@@ -89,11 +89,15 @@ impl Store {
         Ok(rows.into_iter().map(reserved).collect())
     }
 
-    /// Returns whether an operator has reserved a name.
+    /// Returns whether no new tenant may have a name: an operator has reserved it, or it is
+    /// that of an endpoint.
     ///
     /// # Errors
     /// Returns the database's error.
     pub async fn is_reserved(&self, name: &str) -> Result<bool> {
+        if name.ends_with(TenantName::ENDPOINT_SUFFIX) {
+            return Ok(true);
+        }
         let found = fetch_optional!(self.db.reader(), (i64,), RESERVED, name)?;
         Ok(found.is_some())
     }
@@ -148,8 +152,13 @@ impl Store {
 /// Returns a number, which PostgreSQL would give 32 bits otherwise.
 const RESERVED: &str = "SELECT CAST(1 AS BIGINT) FROM reserved_names WHERE name = $1";
 
-/// Refuses a name that an operator has reserved, within the transaction of a sign-up.
+/// Refuses a name that an operator has reserved or that is an endpoint's, within the
+/// transaction of a sign-up.
 pub(crate) async fn check_reserved(tx: &mut Tx, name: &str) -> Result<()> {
+    if name.ends_with(TenantName::ENDPOINT_SUFFIX) {
+        let name = name.to_owned();
+        return Err(StoreError::NameReserved { name });
+    }
     match fetch_optional!(tx.connection(), (i64,), RESERVED, name)? {
         Some(_) => Err(StoreError::NameReserved {
             name: name.to_owned(),

@@ -5,13 +5,13 @@ use crate::{
     Result, Store, StoreError,
     db::{Tx, fetch_optional},
 };
-use domain::TenantScope;
+use domain::TenantReadScope;
 
 pub(crate) const COUNTERS: &str = "SELECT counters FROM tenant_traffic WHERE user_id = $1";
 
 impl Store {
     /// Returns the tenant's counters; empty ones if nothing was recorded yet.
-    pub(crate) async fn counters(&self, scope: &TenantScope) -> Result<TenantCounters> {
+    pub(crate) async fn counters(&self, scope: &TenantReadScope) -> Result<TenantCounters> {
         let tenant = scope.tenant().0;
         let row = fetch_optional!(self.db.reader(), (Vec<u8>,), COUNTERS, tenant)?;
         decode_counters(tenant, row.as_ref().map(|(b,)| b.as_slice()))
@@ -19,7 +19,7 @@ impl Store {
 }
 
 /// Does what [`Store::counters`] does, within a transaction.
-pub(crate) async fn counters_in(tx: &mut Tx, scope: &TenantScope) -> Result<TenantCounters> {
+pub(crate) async fn counters_in(tx: &mut Tx, scope: &TenantReadScope) -> Result<TenantCounters> {
     let tenant = scope.tenant().0;
     let row = fetch_optional!(tx.connection(), (Vec<u8>,), COUNTERS, tenant)?;
     decode_counters(tenant, row.as_ref().map(|(b,)| b.as_slice()))

@@ -30,6 +30,7 @@
 
 mod buckets;
 mod counters;
+mod first_handshakes;
 mod order;
 mod peer_index;
 mod prune;
@@ -40,6 +41,7 @@ mod series;
 mod traffic_codec;
 
 pub(crate) use counters::{COUNTERS, counters_in, decode_counters};
+pub use first_handshakes::{FirstHandshakes, WaitingDevice};
 pub(crate) use peer_index::PeerIndex;
 pub use record::Recorded;
 pub use sample::StatSample;

@@ -12,7 +12,7 @@ use crate::{
     Result, Store, StoreError,
     db::{Tx, fetch_all, fetch_optional, unsigned},
 };
-use domain::{DeviceId, Span, TenantScope, Timestamp, TrafficPoint};
+use domain::{DeviceId, Span, TenantReadScope, Timestamp, TrafficPoint};
 use sqlx::AssertSqlSafe;
 
 pub(super) const DAYS: &str = "SELECT day, rx_bytes, tx_bytes, devices FROM usage_days \
@@ -38,7 +38,7 @@ impl Store {
     /// Returns [`StoreError::NotFound`], also for another tenant's device.
     pub async fn series(
         &self,
-        scope: &TenantScope,
+        scope: &TenantReadScope,
         device: Option<DeviceId>,
         span: Span,
         now: Timestamp,
@@ -80,7 +80,11 @@ pub(crate) fn month_bytes(full_days: i64, counters: &TenantCounters, since: Time
     unsigned(full_days).saturating_add(open)
 }
 
-async fn check_exists(tx: &mut Tx, scope: &TenantScope, device: Option<DeviceId>) -> Result<()> {
+async fn check_exists(
+    tx: &mut Tx,
+    scope: &TenantReadScope,
+    device: Option<DeviceId>,
+) -> Result<()> {
     let tenant = scope.tenant().0;
     let found = match device {
         None => fetch_optional!(
@@ -100,7 +104,7 @@ async fn check_exists(tx: &mut Tx, scope: &TenantScope, device: Option<DeviceId>
 /// Returns the full buckets of the span with their begin.
 async fn full_buckets(
     tx: &mut Tx,
-    scope: &TenantScope,
+    scope: &TenantReadScope,
     span: Span,
     now: Timestamp,
     device: Option<DeviceId>,

@@ -17,7 +17,7 @@ use crate::{
 };
 use domain::{
     InvitationId, NodeId, PeriodRule, Plan, PrivateKey, PublicKey, QuotaState, Secret, Slot,
-    TenantId, TenantName, TenantScope, Timestamp,
+    TenantId, TenantName, TenantReadScope, TenantScope, Timestamp,
 };
 use std::{collections::BTreeMap, fmt};
 
@@ -228,7 +228,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if the tenant was deleted.
-    pub async fn tenant(&self, scope: &TenantScope) -> Result<TenantRecord> {
+    pub async fn tenant(&self, scope: &TenantReadScope) -> Result<TenantRecord> {
         let sql = concat!(
             "SELECT ",
             user_columns!(),

@@ -5,9 +5,10 @@ use crate::test_database::{NOW, TestDatabase, operator, sign_up};
 use domain::{Access, OperatorRole, Secret, view::SessionKind};
 use std::time::Duration;
 use store::{
-    AuditEntry, ClientDescription, ClientKind, CredentialKind, FactorKind, KnownClients,
-    NewCredential, NewFactor, NewPendingSignIn, NewResetLink, PasswordChange, PasswordProof,
-    SessionDetails, SessionKey, SessionRef, Sessions, Store, StoreError, TicketHolder, TokenHash,
+    AuditEntry, ChallengePurpose, ClientDescription, ClientKind, CredentialKind, FactorKind,
+    KnownClients, NewChallenge, NewCredential, NewFactor, NewPasskey, NewPendingSignIn,
+    NewResetLink, PasswordChange, PasswordProof, SessionDetails, SessionKey, SessionRef, Sessions,
+    Store, StoreError, TicketHolder, TokenHash,
 };
 use time::OffsetDateTime;
 use tower_sessions::{
@@ -75,9 +76,128 @@ pub async fn a_step_is_accepted_once(db: &TestDatabase) {
             let entry = entry("factor.remove");
             store.remove_factors(holder, FactorKind::Totp, entry).await
         };
+        if matches!(holder, TicketHolder::Operator(_)) {
+            // An owner keeps one.
+            assert!(matches!(remove().await, Err(StoreError::LastFactor)));
+            let passkey = NewPasskey {
+                id: "p1",
+                holder,
+                name: "key",
+                credential: &hash("credential"),
+                counter: 0,
+                most: 1,
+                entry: entry("factor.add"),
+            };
+            store.add_passkey(passkey, b"the secret").await.unwrap();
+        }
         remove().await.unwrap();
-        assert!(matches!(remove().await, Err(StoreError::NotFound)));
+        let left = store.factors(holder).await.unwrap().len();
+        assert_eq!(
+            left,
+            usize::from(matches!(holder, TicketHolder::Operator(_)))
+        );
+        let again = remove().await;
+        assert!(matches!(again, Err(StoreError::NotFound)), "{again:?}");
     }
+}
+
+pub async fn a_passkey_is_found_by_its_credential_and_counts_up(db: &TestDatabase) {
+    let store = db.store().await;
+    let [tenant, ada] = holders(&store).await;
+    let credentials = [hash("one"), hash("two"), hash("three")];
+    let new = |id, holder, credential| NewPasskey {
+        id,
+        holder,
+        name: "laptop",
+        credential,
+        counter: 0,
+        most: 2,
+        entry: entry("factor.add"),
+    };
+    let [one, two, three] = &credentials;
+    let add = async |passkey| store.add_passkey(passkey, b"the key").await;
+    add(new("p1", tenant, one)).await.unwrap();
+    let taken = add(new("p2", ada, one)).await;
+    assert!(matches!(taken, Err(StoreError::PasskeyTaken)), "{taken:?}");
+    add(new("p2", tenant, two)).await.unwrap();
+    let full = add(new("p3", tenant, three)).await;
+    assert!(matches!(full, Err(StoreError::PasskeyLimit { allowed: 2 })));
+    add(new("p3", ada, three)).await.unwrap();
+
+    let (holder, found) = store.passkey(three).await.unwrap().unwrap();
+    assert_eq!((holder, found.id.as_str()), (ada, "p3"));
+    assert_eq!(found.secret.as_slice(), b"the key");
+    assert!(store.passkey(&hash("four")).await.unwrap().is_none());
+    // One that does not count stays at zero.
+    for (counter, is_right) in [
+        (0, true),
+        (0, true),
+        (5, true),
+        (5, false),
+        (4, false),
+        (0, false),
+    ] {
+        let accepted = store.accept_counter("p1", counter, NOW).await.unwrap();
+        assert_eq!(accepted, is_right, "{counter}");
+    }
+    let rename = async |holder, id| {
+        let entry = entry("factor.rename");
+        store.rename_passkey(holder, id, "phone", entry).await
+    };
+    rename(tenant, "p1").await.unwrap();
+    assert!(matches!(rename(ada, "p1").await, Err(StoreError::NotFound)));
+    let remove = async |holder, id| {
+        let entry = entry("factor.remove");
+        store.remove_passkey(holder, id, entry).await
+    };
+    assert!(matches!(remove(ada, "p1").await, Err(StoreError::NotFound)));
+    remove(tenant, "p1").await.unwrap();
+    remove(tenant, "p2").await.unwrap();
+    assert!(matches!(
+        remove(ada, "p3").await,
+        Err(StoreError::LastFactor)
+    ));
+    assert_eq!(store.factors(ada).await.unwrap().len(), 1);
+}
+
+pub async fn a_challenge_is_taken_once(db: &TestDatabase) {
+    let store = db.store().await;
+    let [tenant, _] = holders(&store).await;
+    let create = async |challenge: &TokenHash, holder| {
+        let new = NewChallenge {
+            challenge,
+            purpose: ChallengePurpose::Presence,
+            holder,
+            host: "abcd.example",
+            binding: "session",
+            now: NOW,
+            expires: NOW.plus_millis(10),
+        };
+        store.create_challenge(new).await.unwrap();
+    };
+    let take = async |text, millis| {
+        let now = NOW.plus_millis(millis);
+        store.take_challenge(&hash(text), now).await.unwrap()
+    };
+    create(&hash("one"), Some(tenant)).await;
+    let taken = take("one", 9).await.unwrap();
+    assert_eq!(taken.holder, Some(tenant));
+    assert_eq!(taken.purpose, ChallengePurpose::Presence);
+    assert_eq!(
+        (taken.host.as_str(), taken.binding.as_str()),
+        ("abcd.example", "session")
+    );
+    assert_eq!(take("one", 9).await, None);
+    create(&hash("two"), None).await;
+    assert_eq!(take("two", 10).await, None, "it has expired");
+    for n in 0..20 {
+        create(&hash(&n.to_string()), Some(tenant)).await;
+    }
+    create(&hash("other"), None).await;
+    assert_eq!(
+        store.prune_challenges(NOW.plus_millis(10)).await.unwrap(),
+        11
+    );
 }
 
 pub async fn a_recovery_code_is_its_holders_and_works_once(db: &TestDatabase) {
@@ -167,6 +287,7 @@ pub async fn the_newest_reset_link_replaces_the_former(db: &TestDatabase) {
                 proof: "proof",
                 without_factors: false,
                 expires: NOW.plus_millis(1_000),
+                mailed: None,
                 entry: entry("password.reset-link"),
             };
             store.create_reset_link(new).await.unwrap();
@@ -354,12 +475,13 @@ pub async fn known_clients_are_bounded(db: &TestDatabase) {
     for n in 0..40 {
         let (key, at) = (hash(&format!("b{n}")), NOW.plus_millis(n));
         let kind = ClientKind::Browser;
-        store.remember_client(tenant, kind, &key, at).await.unwrap();
+        let remembered = store.remember_client(tenant, kind, &key, None, at);
+        remembered.await.unwrap();
     }
     let network = hash("network");
     let kind = ClientKind::Network;
     store
-        .remember_client(tenant, kind, &network, NOW)
+        .remember_client(tenant, kind, &network, None, NOW)
         .await
         .unwrap();
     let known = async |holder, browser: &str| {

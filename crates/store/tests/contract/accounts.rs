@@ -3,7 +3,7 @@
 use crate::test_database::{
     NOW, TestDatabase, name, new_device, new_tenant, scope, sign_up, sign_up_at,
 };
-use domain::{AddressPlan, ErrorCode, Field, Slot};
+use domain::{AddressPlan, ErrorCode, Field, Slot, Timestamp};
 use std::collections::BTreeSet;
 use store::{LOCAL_NODE, StatSample, StoreError, TenantState};
 
@@ -257,4 +257,50 @@ pub async fn the_tenant_list_counts_online_devices(db: &TestDatabase) {
         (&b, 0, 0)
     );
     assert_eq!(list.len(), 2);
+}
+
+pub async fn devices_that_have_never_connected_are_listed(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
+    let a = sign_up(&store, "aaaa").await;
+    let mut keys = Vec::new();
+    for n in 1..=3 {
+        let d = new_device(&format!("Device {n}"));
+        keys.push(d.public_key);
+        store.add_device(&scope(&a), d, &plan).await.unwrap();
+    }
+    let waiting = async |from, to| {
+        let found = store.first_handshakes(from, to).await.unwrap();
+        let labels = found.waiting.into_iter().map(|d| (d.tenant, d.label));
+        (found.connected, labels.collect::<Vec<_>>())
+    };
+    let named = |labels: &[&str]| {
+        let named = labels.iter().map(|l| ("aaaa".to_owned(), (*l).to_owned()));
+        named.collect::<Vec<_>>()
+    };
+    let long_ago = Timestamp(0);
+    let (none, all) = waiting(long_ago, NOW).await;
+    assert_eq!(
+        (none, all),
+        (0, named(&["Device 1", "Device 2", "Device 3"]))
+    );
+    let sample = |n: usize, last_handshake| StatSample {
+        public_key: keys[n],
+        rx_bytes: 0,
+        tx_bytes: 0,
+        last_handshake,
+        endpoint: None,
+    };
+    let samples = [sample(0, Some(NOW)), sample(1, None)];
+    store
+        .record_statistics(LOCAL_NODE, &samples, None, NOW)
+        .await
+        .unwrap();
+    let rest = named(&["Device 2", "Device 3"]);
+    assert_eq!(waiting(long_ago, NOW).await, (1, rest));
+    // Too new, and too old.
+    assert_eq!(waiting(long_ago, NOW.plus_millis(-1)).await, (1, vec![]));
+    assert_eq!(waiting(NOW, NOW).await, (1, vec![]));
+    let suspended = TenantState::Suspended;
+    store.set_state(&scope(&a), suspended, NOW).await.unwrap();
+    assert_eq!(waiting(long_ago, NOW).await, (1, vec![]));
 }

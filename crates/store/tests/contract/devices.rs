@@ -5,6 +5,7 @@ use crate::test_database::{
 };
 use domain::{
     AddressPlan, DeviceId, ErrorCode, Failure, Field, FilterPolicy, Message, NodeId, Routing,
+    TunnelOptions,
 };
 use protocol::NodeSpec;
 use std::{collections::BTreeSet, sync::Arc};
@@ -207,6 +208,9 @@ pub async fn an_equal_change_does_not_raise_the_generation(db: &TestDatabase) {
         label: Some(label("Phone")),
         policy: Some(FilterPolicy::Standard),
         mesh: Some(false),
+        routing: Some(Routing::Everything),
+        small_packets: Some(false),
+        ipv4_only: Some(false),
     };
     assert_eq!(
         store
@@ -221,6 +225,7 @@ pub async fn an_equal_change_does_not_raise_the_generation(db: &TestDatabase) {
         label: Some(label("Telefon")),
         policy: Some(FilterPolicy::Off),
         mesh: Some(true),
+        ..DeviceChange::default()
     };
     let after = store
         .update_device(&s, d.id, change, NOW)
@@ -238,6 +243,51 @@ pub async fn an_equal_change_does_not_raise_the_generation(db: &TestDatabase) {
         (log.action.as_str(), log.object.as_str()),
         ("device.change", "abcd/Phone")
     );
+}
+
+pub async fn what_a_configuration_says_can_be_changed(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
+    let s = scope(&sign_up(&store, "abcd").await);
+    let mut new = new_device("Phone");
+    new.routing = Routing::Internet;
+    new.options.ipv4_only = true;
+    let d = store.add_device(&s, new, &plan).await.unwrap().value;
+    assert_eq!(store.device(&s, d.id).await.unwrap(), d);
+    let read = d.settings();
+    let change = DeviceChange {
+        routing: Some(Routing::Network),
+        small_packets: Some(true),
+        ..DeviceChange::default()
+    };
+    let changed = store.update_device_if(&s, d.id, change.clone(), Some(&read), NOW);
+    let changed = changed.await.unwrap().value;
+    let both = TunnelOptions {
+        small_packets: true,
+        ipv4_only: true,
+    };
+    assert_eq!((changed.routing, changed.options), (Routing::Network, both));
+    assert_eq!(changed.public_key, d.public_key, "it keeps its key");
+    assert_eq!(store.device(&s, d.id).await.unwrap(), changed);
+    let log = store.audit_recent(1).await.unwrap();
+    let (before, after) = (log[0].before.as_str(), log[0].after.as_str());
+    assert_eq!(before, "routing internet, small packets off");
+    assert_eq!(after, "routing network, small packets on");
+    // What was read before is not what there is now.
+    let refused = store.update_device_if(&s, d.id, change, Some(&read), NOW);
+    assert!(matches!(refused.await, Err(StoreError::Changed)));
+}
+
+pub async fn a_release_before_reads_a_routing_that_it_knows(db: &TestDatabase) {
+    let (store, plan) = (db.store().await, AddressPlan::default());
+    let s = scope(&sign_up(&store, "abcd").await);
+    for routing in Routing::ALL {
+        let mut new = new_device(routing.as_str());
+        new.routing = routing;
+        let d = store.add_device(&s, new, &plan).await.unwrap().value;
+        assert_eq!(store.device(&s, d.id).await.unwrap().routing, routing);
+    }
+    let words = db.texts("SELECT routing FROM peers ORDER BY id").await;
+    assert_eq!(words, ["everything", "everything", "network", "dns"]);
 }
 
 pub async fn a_browser_generated_key_is_not_stored(db: &TestDatabase) {

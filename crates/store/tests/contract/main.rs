@@ -14,7 +14,11 @@ mod concurrency;
 mod control_planes;
 mod copying;
 mod devices;
+mod endpoint_names;
 mod events;
+mod ipv6;
+mod looks;
+mod mail;
 mod moves;
 mod nodes;
 mod opening;
@@ -56,13 +60,32 @@ macro_rules! cases {
 
 /// Cases for all three databases.
 const EVERYWHERE: &[Case] = cases! {
+    endpoint_names: a_name_is_told_acknowledged_and_removed
+        an_acknowledgement_that_comes_late_is_no_proof
+        another_domain_gives_up_the_former_name
+        a_problem_of_the_name_server_is_noted_until_it_ends;
+    mail: a_mail_is_claimed_by_one_and_sent_once
+        a_mail_whose_sender_died_is_claimed_again
+        a_mail_is_deferred_and_given_up
+        an_address_is_verified_by_its_link_once
+        a_changed_address_is_told_to_the_former
+        a_reset_by_mail_needs_a_verified_address
+        mails_to_an_address_are_bounded
+        without_mail_nothing_is_queued
+        changes_of_an_account_are_told
+        a_new_browser_is_told_beside_a_known_one
+        a_sent_mail_is_pruned_and_a_failed_one_retried;
+    looks: a_look_is_of_one_session_and_tells_its_changes
+        a_second_look_ends_the_first
+        a_look_ends_with_its_time_its_session_and_its_operator;
     accounts: seeded_plans_match_the_landing_page
         slots_are_given_in_a_circle
         a_taken_name_or_unknown_plan_is_refused
         a_full_node_refuses_and_changes_nothing
         an_overlapping_subnet_only_skips_its_slot
         suspensions_and_deletions_are_counted_and_logged
-        the_tenant_list_counts_online_devices;
+        the_tenant_list_counts_online_devices
+        devices_that_have_never_connected_are_listed;
     operators: the_first_operator_has_a_link
         an_invitation_has_a_name_and_a_role
         the_last_owner_stays
@@ -79,6 +102,7 @@ const EVERYWHERE: &[Case] = cases! {
         the_plan_limits_the_number_of_devices
         another_tenants_device_is_not_found
         an_equal_change_does_not_raise_the_generation
+        what_a_configuration_says_can_be_changed
         a_browser_generated_key_is_not_stored
         the_spec_contains_opened_secrets
         a_snapshot_with_changes_equals_the_spec;
@@ -90,6 +114,7 @@ const EVERYWHERE: &[Case] = cases! {
     quotas: bytes_of_a_month_are_counted_once
         each_crossing_is_announced_once
         a_new_month_opens_what_was_closed
+        quotas_far_from_their_limit_are_not_read
         a_crossing_that_was_not_settled_is_found
         a_changed_day_ends_the_month_sooner
         a_move_ends_the_month_on_the_same_date
@@ -167,6 +192,11 @@ const EVERYWHERE: &[Case] = cases! {
 
 /// Cases that open a database twice or read it without the store.
 const ON_DISK: &[Case] = cases! {
+    endpoint_names: a_name_that_an_older_tenant_has_is_nobodys_endpoint;
+    devices: a_release_before_reads_a_routing_that_it_knows;
+    ipv6: one_prefix_is_made_and_every_tenant_gets_it
+        a_prefix_is_chosen_while_there_is_no_tenant;
+    mail: a_link_that_waits_is_sealed;
     opening: a_reopened_database_is_unchanged
         an_older_schema_is_upgraded_with_its_rows
         traffic_of_an_older_schema_is_continued
@@ -176,6 +206,8 @@ const ON_DISK: &[Case] = cases! {
         an_unopenable_database_is_reported_without_password;
     sessions: a_session_has_columns_that_outlive_its_data;
     account_security: a_step_is_accepted_once
+        a_passkey_is_found_by_its_credential_and_counts_up
+        a_challenge_is_taken_once
         a_pending_sign_in_has_few_tries
         another_password_ends_everything_but_one_session;
     secrets: sealed_columns_contain_no_clear_text

@@ -46,7 +46,7 @@ fn switch(t: &TenantRecord, from: NodeId, to: NodeId) -> Switch<'static> {
 }
 
 /// Begins a move and carries it out.
-async fn move_to(store: &Store, t: &TenantRecord, from: NodeId, to: NodeId) {
+pub async fn move_to(store: &Store, t: &TenantRecord, from: NodeId, to: NodeId) {
     begin(store, t, Some(to)).await.unwrap();
     store.switch_tenant(&switch(t, from, to)).await.unwrap();
 }

@@ -377,6 +377,7 @@ pub async fn another_host_says_how_many_devices_it_touches(db: &TestDatabase) {
     let host = |node, host: Option<&str>| EndpointHost {
         node,
         host: host.map(str::to_owned),
+        name: None,
     };
     assert_eq!(endpoint(&away).await, host(node, Some("fra1.example.org")));
     assert_eq!(endpoint(&here).await, host(LOCAL_NODE, None));

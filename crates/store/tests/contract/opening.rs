@@ -105,6 +105,20 @@ const NEW_IN_11: [(&str, &[&str]); 3] = [
     ),
 ];
 
+/// Undoes the sixteenth migration.
+async fn undo_16(db: &TestDatabase) {
+    db.raw("DROP TABLE passkey_challenges").await;
+    db.raw("DROP INDEX factors_credential").await;
+    db.raw("ALTER TABLE factors DROP COLUMN credential").await;
+}
+
+/// Undoes the seventeenth migration.
+async fn undo_17(db: &TestDatabase) {
+    for table in ["mail_outbox", "mail_addresses"] {
+        db.raw(&format!("DROP TABLE {table}")).await;
+    }
+}
+
 /// Undoes the twelfth migration.
 async fn undo_12(db: &TestDatabase) {
     db.raw("DROP INDEX users_unused").await;
@@ -114,6 +128,14 @@ async fn undo_12(db: &TestDatabase) {
     }
     for table in ["invitations", "reserved_names"] {
         db.raw(&format!("DROP TABLE {table}")).await;
+    }
+}
+
+/// Undoes the eighteenth migration.
+async fn undo_18(db: &TestDatabase) {
+    db.raw("DROP TABLE looks").await;
+    for index in ["audit_log_user_action", "audit_log_actor_action"] {
+        db.raw(&format!("DROP INDEX {index}")).await;
     }
 }
 
@@ -138,8 +160,26 @@ const NEW_IN_13_TO_15: [(&str, &[&str]); 4] = [
     ("peers", &["key_made_at"]),
 ];
 
-/// Undoes migrations 3 to 15, except for the column of `usage_days`.
+/// Undoes the twenty-third migration.
+async fn undo_23(db: &TestDatabase) {
+    db.raw("DROP TABLE endpoint_names").await;
+}
+
+/// Undoes the twentieth migration.
+async fn undo_20(db: &TestDatabase) {
+    for column in ["home_direct", "small_packets", "ipv4_only"] {
+        db.raw(&format!("ALTER TABLE peers DROP COLUMN {column}"))
+            .await;
+    }
+}
+
+/// Undoes migrations 3 to 15, except for the column of `usage_days`, and the later ones.
 async fn undo_3_to_15(db: &TestDatabase) {
+    undo_23(db).await;
+    undo_18(db).await;
+    undo_20(db).await;
+    undo_17(db).await;
+    undo_16(db).await;
     undo_13_to_15(db).await;
     undo_12(db).await;
     undo_11(db).await;

@@ -154,6 +154,37 @@ pub async fn a_new_month_opens_what_was_closed(db: &TestDatabase) {
     assert_eq!(used(&store, &s, JULY).await.bytes, GB);
 }
 
+pub async fn quotas_far_from_their_limit_are_not_read(db: &TestDatabase) {
+    let store = db.store().await;
+    let (far, a) = tenant_with_device(&store, "abcd").await;
+    let (near, b) = tenant_with_device(&store, "efgh").await;
+    let (closed, c) = tenant_with_device(&store, "ijkl").await;
+    let read_now = async |seconds| {
+        let found = store.quotas_near_limit(LOCAL_NODE, seconds, NOW).await;
+        let found = found.unwrap().into_iter();
+        found.map(|q| q.tenant).collect::<Vec<_>>()
+    };
+    assert_eq!(read_now(120).await, [], "nothing is used");
+    read(&store, &c, 600 * GB, 0, NOW).await;
+    assert_eq!(read_now(120).await, [closed.tenant()], "it is slowed");
+    record(&store, &a, 390 * GB).await;
+    record(&store, &b, 410 * GB).await;
+    assert_eq!(read_now(120).await, [near.tenant(), closed.tenant()]);
+    let due = store.quotas_near_limit(LOCAL_NODE, 120, NOW).await.unwrap();
+    assert!(due[0].is_due(), "{:?}", due[0]);
+    let all = [far.tenant(), near.tenant(), closed.tenant()];
+    assert_eq!(read_now(3_600).await, all, "at its speed, in an hour");
+    // Numbers as large as the database has them.
+    let huge = Plan {
+        monthly_bytes: Some(i64::MAX.unsigned_abs()),
+        down_bps: Some(i64::MAX.unsigned_abs()),
+        up_bps: Some(i64::MAX.unsigned_abs()),
+        ..home(&store).await
+    };
+    store.change_plan(&operator(), &huge, NOW).await.unwrap();
+    let _ = read_now(120).await;
+}
+
 pub async fn a_crossing_that_was_not_settled_is_found(db: &TestDatabase) {
     let store = db.store().await;
     let (s, phone) = tenant_with_device(&store, "abcd").await;

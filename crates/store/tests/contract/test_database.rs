@@ -173,6 +173,7 @@ pub fn new_device(text: &str) -> NewDevice {
     NewDevice {
         label: label(text),
         routing: Routing::Everything,
+        options: domain::TunnelOptions::default(),
         policy: FilterPolicy::Standard,
         mesh: false,
         public_key: private_key.public(),

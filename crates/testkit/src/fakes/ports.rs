@@ -284,6 +284,7 @@ impl DnsFilter for FakeMachine {
             ObservedDns {
                 running: false,
                 clients: expected::dns_clients(clients),
+                lookups_away: false,
             },
         );
         Ok(())

@@ -210,6 +210,7 @@ impl Model {
             dns_password: Secret::new(password),
             dns_password_hash: hash,
             limits: self.limits(),
+            ipv6: Some(crate::samples::ipv6().subnet(slot)),
             devices: BTreeMap::new(),
         };
         for _ in 0..self.rng.below(3) {

@@ -2,7 +2,7 @@
 
 use super::{
     host::{ContractHost, case_list},
-    samples::{address, assert_has, interface, peer, private, psk, slot},
+    samples::{address, address6, assert_has, interface, peer, private, psk, slot},
 };
 use crate::expected;
 use domain::ErrorCode;
@@ -92,7 +92,9 @@ async fn a_full_subnet_of_devices_fits(host: &dyn ContractHost) -> bool {
     }
     let n = spec.peers.len() as u8;
     for (i, device) in (0u8..).zip(spec.peers.values_mut()) {
-        device.address = address(at, 2 + (i + 1) % n);
+        let host = 2 + (i + 1) % n;
+        device.address = address(at, host);
+        device.address6 = Some(address6(at, host));
     }
     wireguard
         .ensure(&spec)
@@ -149,7 +151,7 @@ async fn devices_are_added_and_removed(host: &dyn ContractHost) -> bool {
         .expect("steal");
     let found = wireguard.observe().await.expect("observe");
     let peers = &found[&spec.slot].peers;
-    assert_eq!(peers[&a].allowed_ips.len(), 1);
+    assert_eq!(peers[&a].allowed_ips.len(), 2);
     assert!(
         peers[&new].allowed_ips.is_empty(),
         "the address has two owners"
@@ -161,13 +163,15 @@ async fn drift_is_corrected(host: &dyn ContractHost) -> bool {
     let wireguard = host.wireguard().await;
     let spec = interface(slot(1), &[2]);
     wireguard.ensure(&spec).await.expect("ensure");
-    let extra = "10.1.2.3/16".parse().expect("an address");
-    host.add_address(spec.slot, extra).await;
+    let extra = ["10.1.2.3/16", "fd99::3/64"].map(|a| a.parse().expect("an address"));
+    for address in extra {
+        host.add_address(spec.slot, address).await;
+    }
     host.set_mtu(spec.slot, 1300).await;
     host.set_down(spec.slot).await;
     let found = wireguard.observe().await.expect("observe");
     assert!(!found[&spec.slot].up);
-    assert!(found[&spec.slot].addresses.contains(&extra));
+    assert!(found[&spec.slot].addresses.contains(&extra[0]));
     wireguard.ensure(&spec).await.expect("ensure");
     assert_has(&*wireguard, &[&spec]).await;
     assert_eq!(host.mtu(spec.slot).await, Some(1420));

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{PresharedKey, PrivateKey, PublicKey, Slot};
 use futures_util::future::BoxFuture;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use provisioning::ports::WireGuard;
 use std::{
     any::Any,
@@ -32,7 +32,7 @@ pub trait ContractHost: Send + Sync {
     async fn set_down(&self, slot: Slot);
 
     /// Adds an address without using the port.
-    async fn add_address(&self, slot: Slot, address: Ipv4Net);
+    async fn add_address(&self, slot: Slot, address: IpNet);
 
     /// Sets the MTU without using the port.
     async fn set_mtu(&self, slot: Slot, mtu: u32);

@@ -2,13 +2,16 @@
 
 use crate::expected;
 use domain::{PresharedKey, PrivateKey, PublicKey, Slot};
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use provisioning::{
     observed::ObservedInterface,
     ports::WireGuard,
     spec::{InterfaceSpec, PeerSpec},
 };
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 /// Returns a slot by its number.
 pub(super) fn slot(n: u16) -> Slot {
@@ -30,11 +33,19 @@ pub(super) fn address(slot: Slot, host: u8) -> Ipv4Addr {
     domain::AddressPlan::default().device(slot, host)
 }
 
+/// Returns the address of IPv6 of a host in a slot's subnet.
+pub(super) fn address6(slot: Slot, host: u8) -> Ipv6Addr {
+    crate::samples::ipv6()
+        .subnet(slot)
+        .device(address(slot, host))
+}
+
 /// Returns a device with key `n` on a host of a slot's subnet.
 pub(super) fn peer(slot: Slot, n: u8, host: u8) -> (PublicKey, PeerSpec) {
     let spec = PeerSpec {
         preshared_key: psk(n),
         address: address(slot, host),
+        address6: Some(address6(slot, host)),
     };
     (private(n).public(), spec)
 }
@@ -46,6 +57,7 @@ pub(super) fn interface(slot: Slot, devices: &[u8]) -> InterfaceSpec {
         owner: "maliknode contract".to_owned(),
         private_key: private(200),
         address: Ipv4Net::new_assert(address(slot, 1), 24),
+        address6: Some(Ipv6Net::new_assert(address6(slot, 1), 64)),
         peers: devices.iter().map(|n| peer(slot, *n, *n)).collect(),
     }
 }

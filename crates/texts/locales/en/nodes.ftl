@@ -38,6 +38,26 @@ move-waits = { $name } is not moved yet. It is noted, and a control plane carrie
 node-not-lost = { $name } is heard, so it is not lost: move its tenants with maliknode node drain { $name }, or revoke it first.
 nodes-starting = This server has just started and is not ready for new networks yet. Nothing was made. Try again in { $seconds } seconds.
 control-plane-without-address = There are several control planes, and { $id } has no address of its own, so no worker connects to it: set nodes.own_address there.
+endpoint-names-off = Endpoints have no names of their own here: devices connect to the host of their node. The setting names.server in config.toml changes that.
+endpoint-names-behind = { $pending ->
+    [0] The name server takes no changes of endpoints' names. { $reason }
+    [one] The name of an endpoint is not up to date at the name server; it is tried again. { $reason }
+   *[other] The names of { $pending } endpoints are not up to date at the name server; it is tried again. { $reason }
+}
+name-server-unreachable = { $server } cannot be reached: { $error }
+name-server-timed-out = { $server } did not answer within { $seconds } s.
+name-server-unusable = The answer of { $server } cannot be used: { $reason }.
+name-server-refuses = { $code ->
+    [BADKEY] { $server } does not know the key in names.key (BADKEY).
+    [BADSIG] { $server } has another secret for the key in names.key, or another algorithm (BADSIG).
+    [BADTIME] { $server } and this machine have clocks that are more than five minutes apart (BADTIME).
+    [NOTAUTH] { $server } does not serve the zone in names.zone, or is not its primary server (NOTAUTH).
+    [NOTZONE] The names are not in the zone of { $server } that names.zone says (NOTZONE).
+    [REFUSED] { $server } does not let the key in names.key change these names (REFUSED).
+    [NOTIMP] { $server } does not take dynamic updates (NOTIMP).
+   *[other] { $server } refuses: { $code }.
+}
+name-server-record = { $name } cannot stand for that host.
 control-planes-with-one-address = Several control planes have the same address, { $address }, so workers connect to one of them only: set nodes.own_address on each to its own.
 check-control-planes = Control planes
 control-planes-found = { $count ->

@@ -5,7 +5,7 @@ use super::{
     no_nodes::NoNodes,
     request::{MAX_ANSWER, Raw, Request},
 };
-use crate::{config::Config, start_error::StartError, storage::open_store, wiring};
+use crate::{config::Config, mail, start_error::StartError, storage::open_store, wiring};
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -23,7 +23,9 @@ fn control(config: &Config, store: &Store) -> Result<Control, Failure> {
     let own = (!config.no_node).then_some(LOCAL_NODE);
     let nodes = Arc::new(NoNodes { own });
     let name = Entropy::system().process_name()?;
-    Ok(wiring::control(config, store.clone(), nodes, name))
+    // A command that sends no mail needs none of its files.
+    let mail = mail::setup(config).ok().flatten();
+    Ok(wiring::control(config, store.clone(), nodes, name, mail))
 }
 
 /// The API on the database.

@@ -20,6 +20,7 @@ use axum::{
 use control::{Audience, PresentedTicket, browser_hash};
 use domain::{ErrorCode, Failure, Message, TenantName};
 use serde::Deserialize;
+use store::SessionDetails;
 use tower_sessions::Session;
 
 /// The query of `/arrive`.
@@ -76,17 +77,22 @@ pub async fn arrive(
     };
     let client = sign_in_client(&info, &headers);
     let auth = state.control.auth();
-    let redeemed = match auth.redeem(audience, name, presented, client).await {
+    let redeemed = match auth.redeem(audience, name, presented, client.clone()).await {
         Ok(redeemed) => redeemed,
+        // It may be the ticket of an operator who looks in.
+        Err(f) if f.code == ErrorCode::TicketInvalid && audience == Audience::Dashboard => {
+            match auth.arrive_to_look(name, presented, client).await {
+                Ok(details) => return arrive_to_look(&session, details, tls).await,
+                Err(_) if granted.tenant().is_some() => return see_other(to),
+                Err(_) => return see_other(&format!("/sign-in?error={}", f.code)),
+            }
+        }
         Err(_) if matches!(granted, Granted::Dashboard(_) | Granted::Dns(_)) => {
             return see_other(to);
         }
         Err(f) if f.code == ErrorCode::TicketInvalid => {
-            return see_other(&match audience {
-                // The dashboard makes a new ticket, after a sign-in if needed.
-                Audience::Dns => state.site.url(info.scheme, name.as_str(), "/dns/open"),
-                _ => format!("/sign-in?error={}", f.code),
-            });
+            // The dashboard makes a new ticket, after a sign-in if needed.
+            return see_other(&state.site.url(info.scheme, name.as_str(), "/dns/open"));
         }
         Err(f) => return errors::failure(&f),
     };
@@ -102,6 +108,18 @@ pub async fn arrive(
             if audience == Audience::Dashboard {
                 set(&mut response, BROWSER, redeemed.browser.expose(), tls);
             }
+            response
+        }
+        Err(f) => errors::failure(&f),
+    }
+}
+
+/// Begins the session of an operator who looks in.
+async fn arrive_to_look(session: &Session, details: SessionDetails, tls: bool) -> Response {
+    match session::begin(session, details).await {
+        Ok(()) => {
+            let mut response = see_other("/");
+            remove(&mut response, ARRIVAL, tls);
             response
         }
         Err(f) => errors::failure(&f),

@@ -3,6 +3,7 @@
 use super::{
     arrival::{remove, set},
     client::sign_in_client,
+    scope::Granted,
     session,
 };
 use crate::web::{
@@ -13,7 +14,7 @@ use crate::web::{
 };
 use app::{
     cookies::{BROWSER, PENDING},
-    public::sign_in::second_step::PAGE as CODE_PAGE,
+    public::sign_in::{code_page::CODE_PAGE, passkey::SECOND},
 };
 use axum::{
     Extension, Form,
@@ -128,6 +129,64 @@ pub async fn operator_second_step(
     }
 }
 
+/// A browser's answer to a passkey's challenge.
+#[derive(Deserialize)]
+pub struct PasskeyAnswer {
+    #[serde(default)]
+    answer: String,
+    /// Whether it is the second step.
+    #[serde(default)]
+    step: String,
+}
+
+/// Answers POST `/operator/sign-in/passkey` on the operator's host: a passkey alone, or as the
+/// second step.
+pub async fn operator_passkey(
+    State(state): State<WebState>,
+    Extension(info): Extension<RequestInfo>,
+    session: Session,
+    headers: HeaderMap,
+    form: Result<Form<PasskeyAnswer>, FormRejection>,
+) -> Response {
+    if info.host != VirtualHost::Operator {
+        return errors::failure(&Failure::not_found());
+    }
+    let form = match form {
+        Ok(Form(form)) => form,
+        Err(e) => return errors::unreadable(e.status()),
+    };
+    let tls = info.scheme == "https";
+    let client = sign_in_client(&info, &headers);
+    let (auth, answer) = (state.control.auth(), &form.answer);
+    let is_second = form.step == SECOND;
+    let done = match is_second {
+        true => {
+            let pending = Secret::new(PENDING.read(&headers, tls).unwrap_or_default());
+            auth.operator_passkey_second_factor(&pending, answer, client)
+                .await
+        }
+        false => auth.operator_passkey_sign_in(answer, client).await,
+    };
+    let begun = match done {
+        Ok(operator) => begin(&session, operator, tls).await,
+        Err(f) => Err(f),
+    };
+    match begun {
+        Ok(mut response) => {
+            remove(&mut response, PENDING, tls);
+            response
+        }
+        Err(f) if is_second && f.code != ErrorCode::SignInExpired => {
+            see_other(&url_with(CODE_PAGE, &[("error", f.code.as_str())]))
+        }
+        Err(f) => {
+            let mut response = see_other(&form_with_error(&f, ""));
+            remove(&mut response, PENDING, tls);
+            response
+        }
+    }
+}
+
 /// Begins an operator's session and redirects to the home page.
 async fn begin(
     session: &Session,
@@ -152,9 +211,22 @@ fn form_with_error(f: &Failure, name: &str) -> String {
     url_with("/sign-in", &fields)
 }
 
-/// Answers POST `/sign-out` on every host that has a sign-in.
-pub async fn sign_out(session: Session) -> Response {
-    match session::end(&session).await {
+/// Answers POST `/sign-out` on every host that has a sign-in. An operator who looked in
+/// returns to the operators' host.
+pub async fn sign_out(
+    State(state): State<WebState>,
+    Extension(info): Extension<RequestInfo>,
+    Extension(granted): Extension<Granted>,
+    session: Session,
+) -> Response {
+    let left = async {
+        if let Some(look) = granted.look() {
+            state.control.auth().leave(look).await?;
+        }
+        session::end(&session).await
+    };
+    match left.await {
+        Ok(()) if granted.look().is_some() => see_other(&state.site.url(info.scheme, "admin", "/")),
         Ok(()) => see_other("/sign-in"),
         Err(f) => errors::failure(&f),
     }

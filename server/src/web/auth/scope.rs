@@ -17,8 +17,11 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use control::{AccountScope, Audience, TenantSession};
-use domain::{Failure, OperatorPermission, TenantId, TenantName, TenantScope};
+use control::{AccountScope, Audience, LookingIn, TenantSession};
+use domain::{
+    Failure, OperatorPermission, TenantHolderScope, TenantId, TenantName, TenantPermission,
+    TenantReadScope,
+};
 use store::{SessionDetails, SessionKey, TicketHolder};
 use tower_sessions::Session;
 
@@ -27,31 +30,65 @@ use tower_sessions::Session;
 pub enum Granted {
     /// Only what is public.
     Nothing,
-    /// Acting for a tenant, on the dashboard's host.
-    Dashboard(TenantScope),
+    /// A tenant, on the dashboard's host.
+    Dashboard(TenantHolderScope),
+    /// An operator who looks in, on the dashboard's host.
+    Look(TenantPermission, LookingIn),
     /// Using a tenant's AdGuard Home, on its host; no page of the dashboard.
-    Dns(TenantScope),
+    Dns(TenantHolderScope),
     /// Running the installation.
     Operator(OperatorPermission),
 }
 
 impl Granted {
-    /// Returns the tenant whose session it is.
-    pub fn tenant(&self) -> Option<&TenantScope> {
+    /// Returns the tenant whose session it is, or at whom an operator looks.
+    pub fn tenant(&self) -> Option<&TenantReadScope> {
         match self {
             Self::Dashboard(scope) | Self::Dns(scope) => Some(scope),
+            Self::Look(permission, _) => Some(permission),
             Self::Nothing | Self::Operator(_) => None,
         }
     }
 
-    /// Returns the tenant whose dashboard this is.
+    /// Returns the tenant whose dashboard this is, to read.
     ///
     /// # Errors
     /// [`domain::ErrorCode::SignedOut`].
-    pub fn dashboard(&self) -> Result<&TenantScope, Failure> {
+    pub fn dashboard(&self) -> Result<&TenantReadScope, Failure> {
         match self {
             Self::Dashboard(scope) => Ok(scope),
+            Self::Look(permission, _) => Ok(permission),
             _ => Err(Failure::signed_out()),
+        }
+    }
+
+    /// Returns the tenant's own permission, on its dashboard.
+    ///
+    /// # Errors
+    /// [`domain::ErrorCode::SignedOut`]; [`domain::ErrorCode::NotPermitted`] for an operator who
+    /// looks in.
+    pub fn holder(&self) -> Result<&TenantHolderScope, Failure> {
+        match self {
+            Self::Dashboard(scope) => Ok(scope),
+            Self::Look(permission, _) => permission.holder(),
+            _ => Err(Failure::signed_out()),
+        }
+    }
+
+    /// Returns the permission for a tenant's pages.
+    fn pages(&self) -> Option<TenantPermission> {
+        match self {
+            Self::Dashboard(scope) => Some(TenantPermission::Holder(scope.clone())),
+            Self::Look(permission, _) => Some(permission.clone()),
+            _ => None,
+        }
+    }
+
+    /// Returns the look, if an operator looks in.
+    pub fn look(&self) -> Option<&LookingIn> {
+        match self {
+            Self::Look(_, look) => Some(look),
+            _ => None,
         }
     }
 }
@@ -85,6 +122,10 @@ pub async fn granted(
             let session = tenant_session(tenant, &name, &details);
             let scope = auth.dashboard_session(host, session).await?;
             scope.map(|scope| Granted::Dashboard(scope.with_origin(origin())))
+        }
+        (VirtualHost::Tenant(host), Some(Audience::LookIn)) => {
+            let found = auth.look_session(host, &details).await?;
+            found.map(|(permission, look)| Granted::Look(permission.with_origin(origin()), look))
         }
         (VirtualHost::Dns(host), Some(Audience::Dns)) => {
             let (Some((tenant, name)), Some(parent)) = (of_tenant(), &details.parent) else {
@@ -123,9 +164,9 @@ fn account(granted: &Granted, session: &Session, state: &WebState) -> Option<Acc
     let key = SessionKey::of(&session.id()?);
     let auth = state.control.auth();
     match granted {
-        Granted::Dashboard(scope) => auth.tenant_account(scope, key),
+        Granted::Dashboard(scope) => Some(auth.tenant_account(scope, key)),
         Granted::Operator(permission) => Some(auth.operator_account(permission, key)),
-        Granted::Nothing | Granted::Dns(_) => None,
+        Granted::Nothing | Granted::Look(..) | Granted::Dns(_) => None,
     }
 }
 
@@ -164,7 +205,8 @@ pub async fn grant(
             host,
             base: state.site.base.to_string(),
             scheme: info.scheme,
-            tenant: granted.dashboard().ok().cloned(),
+            tenant: granted.pages(),
+            look: granted.look().cloned(),
             operator: match &granted {
                 Granted::Operator(scope) => Some(scope.clone()),
                 _ => None,
@@ -174,7 +216,7 @@ pub async fn grant(
             from: info.client,
         });
     }
-    let tenant = granted.tenant().map(TenantScope::tenant);
+    let tenant = granted.tenant().map(TenantReadScope::tenant);
     request.extensions_mut().insert(granted);
     let mut response = next.run(request).await;
     if let Some(tenant) = tenant {

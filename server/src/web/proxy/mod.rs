@@ -102,7 +102,8 @@ pub async fn forward(
                     frame
                 }))
             });
-            page::filter_answer(body, &parts.uri).await
+            let home = state.site.url(info.scheme, name.as_str(), "/");
+            page::filter_answer(body, &parts.uri, &home).await
         }
         Err(e) => {
             tracing::info!(tenant = %name, error = ?e, "the tenant's AdGuard Home does not answer");

@@ -43,8 +43,56 @@ pub fn is_page(path: &str) -> bool {
     path == "/" || path.ends_with(".html")
 }
 
-/// Returns the answer as the browser receives it.
-pub async fn filter_answer(answer: Response<Body>, uri: &Uri) -> Response<Body> {
+/// How long a file is stored whose name has a hash of its content: a year (RFC 9111, 5.2;
+/// RFC 8246). Only by the browser, because another one needs a sign-in of its own.
+const HASHED: &str = "private, max-age=31536000, immutable";
+
+/// Returns whether a path is that of a script or style sheet with a hash in its name, as
+/// webpack writes it: `/main.510617ef2be32f352e3f.js`.
+fn is_hashed(path: &str) -> bool {
+    let mut parts = path.rsplit('.');
+    let (extension, hash) = (parts.next(), parts.next());
+    let is_hash = |h: &str| {
+        h.len() >= 16
+            && h.bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    matches!(extension, Some("js" | "css")) && hash.is_some_and(is_hash) && parts.next().is_some()
+}
+
+/// The bar above AdGuard Home's pages. Its own sign-out is hidden: it would end nothing but
+/// this host's part of the session. Colours are those of its two themes, with a contrast of
+/// at least 7 to 1 (WCAG 2.2, 1.4.6).
+const WAY_BACK_STYLE: &str = "<style>.mn-home{display:block;padding:.5rem 1rem;background:#f5f7fb;\
+color:#1b2a3a;border-bottom:1px solid #ccd3dd;font:600 14px/1.4 system-ui,sans-serif}\
+.mn-home a{color:inherit;text-decoration:underline}\
+.mn-home a:focus-visible{outline:3px solid #1d5fd1;outline-offset:2px}\
+[data-theme=dark] .mn-home{background:#1b1b1b;color:#f2f2f2;border-color:#444}\
+a[href$=\"control/logout\"]{display:none!important}</style>";
+
+/// Puts a link to the dashboard at the beginning of a page's body; a page without one stays
+/// as it is.
+fn with_way_back(page: &[u8], home: &str) -> Vec<u8> {
+    let start = page
+        .windows(5)
+        .position(|w| w.eq_ignore_ascii_case(b"<body"));
+    let end = start.and_then(|s| page[s..].iter().position(|b| *b == b'>').map(|e| s + e + 1));
+    let Some(at) = end else {
+        return page.to_vec();
+    };
+    let home: String = home
+        .chars()
+        .filter(|c| !matches!(c, '"' | '<' | '>' | '&'))
+        .collect();
+    let bar = format!(
+        "{WAY_BACK_STYLE}<nav class=\"mn-home\" aria-label=\"MalikNode\">\
+         <a href=\"{home}\">\u{2190} MalikNode: back to your dashboard</a></nav>"
+    );
+    [&page[..at], bar.as_bytes(), &page[at..]].concat()
+}
+
+/// Returns the answer as the browser receives it. `home` is the address of the dashboard.
+pub async fn filter_answer(answer: Response<Body>, uri: &Uri, home: &str) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
     let hop_by_hop: Vec<HeaderName> = parts
         .headers
@@ -70,6 +118,11 @@ pub async fn filter_answer(answer: Response<Body>, uri: &Uri) -> Response<Body> 
         tracing::warn!(path = uri.path(), "AdGuard Home refused our password");
         parts.status = StatusCode::BAD_GATEWAY;
     }
+    if parts.status == StatusCode::OK && is_hashed(uri.path()) {
+        parts
+            .headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static(HASHED));
+    }
     let html = parts
         .headers
         .get(header::CONTENT_TYPE)
@@ -89,7 +142,10 @@ pub async fn filter_answer(answer: Response<Body>, uri: &Uri) -> Response<Body> 
         .headers
         .insert(header::CONTENT_SECURITY_POLICY, policy(&scripts));
     parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, Body::from(body))
+    // What AdGuard Home says about the file does not hold for the page with our link.
+    parts.headers.remove(header::ETAG);
+    parts.headers.remove(header::LAST_MODIFIED);
+    Response::from_parts(parts, Body::from(with_way_back(&body, home)))
 }
 
 /// Returns the path to which a redirect leads on this host, the only one that
@@ -155,6 +211,62 @@ mod tests {
         }
     }
 
+    const HOME: &str = "https://lina.example.org/";
+
+    #[tokio::test]
+    async fn pages_lead_back_to_the_dashboard() {
+        let page = "<!doctype html><html><head><script>a()</script></head><body class=\"x\"><div id=\"root\"></div></body></html>";
+        let answer = Response::builder()
+            .header("content-type", "text/html; charset=utf-8")
+            .header("content-length", page.len().to_string())
+            .header("etag", "\"1\"")
+            .body(Body::from(page))
+            .unwrap();
+        let filtered = filter_answer(answer, &Uri::from_static("/"), HOME).await;
+        assert!(filtered.headers().get("content-length").is_none());
+        assert!(filtered.headers().get("etag").is_none());
+        // The link needs nothing that the policy forbids: no script is added.
+        let policy = filtered.headers()["content-security-policy"]
+            .to_str()
+            .unwrap();
+        assert_eq!(policy.matches("'sha256-").count(), 1, "{policy}");
+        let body = filtered.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let body_at = text.find("<body class=\"x\"><style>").unwrap();
+        let link_at = text.find("<a href=\"https://lina.example.org/\">").unwrap();
+        assert!(body_at < link_at && link_at < text.find("id=\"root\"").unwrap());
+        assert_eq!(text.matches("<script").count(), 1);
+        // A page without a body stays, and an address cannot leave its attribute.
+        assert_eq!(with_way_back(b"<p>", HOME), b"<p>");
+        assert_eq!(with_way_back(b"<body", HOME), b"<body");
+        let hostile = with_way_back(b"<body>", "x\"><script>");
+        assert!(!String::from_utf8(hostile).unwrap().contains("<script"));
+    }
+
+    #[tokio::test]
+    async fn files_with_a_hash_are_sent_once() {
+        for (path, status, stored) in [
+            ("/main.510617ef2be32f352e3f.js", 200, true),
+            ("/main.58f969c06a3d6b299b63.css", 200, true),
+            ("/main.510617ef2be32f352e3f.js", 404, false),
+            ("/main.js", 200, false),
+            ("/510617ef2be32f352e3f.js", 200, false),
+            ("/assets/favicon.png", 200, false),
+            ("/control/status", 200, false),
+            ("/", 200, false),
+        ] {
+            let answer = Response::builder()
+                .status(status)
+                .header("content-type", "text/javascript")
+                .body(Body::empty())
+                .unwrap();
+            let filtered = filter_answer(answer, &path.parse().unwrap(), HOME).await;
+            let control = filtered.headers().get("cache-control");
+            let immutable = control.is_some_and(|c| c.to_str().unwrap().ends_with("immutable"));
+            assert_eq!(immutable, stored, "{path} {status}");
+        }
+    }
+
     #[test]
     fn inline_scripts_are_allowed_by_hash() {
         let html = "<script defer src=\"a.js\"></script><script>alert(1)</script><p>";
@@ -183,7 +295,7 @@ mod tests {
             .header("content-type", "application/json")
             .body(Body::from("{}"))
             .unwrap();
-        let filtered = filter_answer(answer, &Uri::from_static("/control/status")).await;
+        let filtered = filter_answer(answer, &Uri::from_static("/control/status"), HOME).await;
         let mut names: Vec<&str> = filtered.headers().keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(

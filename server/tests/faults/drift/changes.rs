@@ -9,6 +9,7 @@ use crate::{
     stack::run_here,
 };
 use domain::{PrivateKey, PublicKey, Slot};
+use ipnet::IpNet;
 use provisioning::{
     observed::ObservedInterface,
     ports::{PeerChange, WireGuard},
@@ -93,9 +94,14 @@ fn interfaces() -> Vec<ExternalChange<'static>> {
                 IpAddr::V4(a) => Some(a),
                 IpAddr::V6(_) => None,
             });
+            let address6 = p.allowed_ips.iter().find_map(|n| match n.addr() {
+                IpAddr::V4(_) => None,
+                IpAddr::V6(a) => Some(a),
+            });
             let spec = PeerSpec {
                 preshared_key: p.preshared_key.clone().unwrap(),
                 address: address.unwrap(),
+                address6,
             };
             (*k, spec)
         });
@@ -103,7 +109,11 @@ fn interfaces() -> Vec<ExternalChange<'static>> {
             slot: Slot::FIRST,
             owner: for_key.owner.clone().unwrap(),
             private_key: PrivateKey::from_random([42; 32]),
-            address: *for_key.addresses.first().unwrap(),
+            address: "10.88.1.1/24".parse().unwrap(),
+            address6: for_key.addresses.iter().find_map(|n| match n {
+                IpNet::V4(_) => None,
+                IpNet::V6(net) => Some(*net),
+            }),
             peers: peers.collect(),
         };
         with_userspace(async |w| w.ensure(&spec).await.unwrap());
@@ -120,6 +130,7 @@ fn interfaces() -> Vec<ExternalChange<'static>> {
         let spec = PeerSpec {
             preshared_key: known.preshared_key.clone().unwrap(),
             address: "10.88.1.66".parse().unwrap(),
+            address6: None,
         };
         let key: PublicKey = PrivateKey::from_random([66; 32]).public();
         let change = PeerChange {

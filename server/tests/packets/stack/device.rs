@@ -108,7 +108,11 @@ impl Stack {
         // `wg setconf` accepts what `wg-quick strip` leaves.
         let stripped: String = conf
             .lines()
-            .filter(|l| !l.starts_with("Address") && !l.starts_with("DNS"))
+            .filter(|l| {
+                !["Address", "DNS", "MTU"]
+                    .iter()
+                    .any(|key| l.starts_with(key))
+            })
             .fold(String::new(), |s, l| s + l + "\n");
         let file = conf_file(&interface);
         fs::write(&file, stripped).expect("a file");

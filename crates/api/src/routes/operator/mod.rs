@@ -1,8 +1,11 @@
 //! What an operator may do.
 
 mod audit;
+mod checks;
+mod endpoint_names;
 mod invitations;
 mod logs;
+mod mail;
 mod moves;
 mod new_tenant;
 mod nodes;
@@ -21,6 +24,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(overview::operator_overview))
         .routes(routes!(overview::operator_resources))
+        .routes(routes!(checks::operator_checks))
         .routes(routes!(
             tenants::operator_list_tenants,
             new_tenant::operator_create_tenant
@@ -49,6 +53,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         ))
         .routes(routes!(nodes::operator_revoke_node))
         .routes(routes!(nodes::operator_create_join_token))
+        .routes(routes!(endpoint_names::operator_check_endpoint_names))
         .routes(routes!(moves::operator_list_moves))
         .routes(routes!(
             moves::operator_move_tenant,
@@ -81,5 +86,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(operators::operator_reset_operator))
         .routes(routes!(audit::operator_audit))
         .routes(routes!(audit::operator_export_audit))
+        .routes(routes!(mail::operator_list_mail))
+        .routes(routes!(mail::operator_retry_mail))
+        .routes(routes!(mail::operator_test_mail))
         .routes(routes!(logs::operator_events))
 }

@@ -49,6 +49,7 @@ pub async fn operator_create_tenant(
         password: Secret::new(new.password),
         plan: new.plan,
         invitation: None,
+        mail: String::new(),
     };
     let created = state.control.tenants().create(operator, form).await?;
     let created = CreatedTenant::new(created.to_string());

@@ -1,11 +1,12 @@
 //! Access tokens: JWTs, signed with EdDSA (RFC 8037). Algorithm, issuer and audience are
 //! fixed, so that a token of any other kind is none (RFC 8725, 3.1 and 3.8).
 
+use super::read_token::{ReadToken, subject};
 use crate::{auth::Auth, failures::internal};
 use domain::{ErrorCode, Failure, Message, Secret, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
-use store::{CredentialRecord, TicketHolder};
+use store::CredentialRecord;
 
 /// How long an access token is valid.
 pub(super) const ACCESS_TOKEN_SECS: i64 = 15 * 60;
@@ -25,27 +26,6 @@ struct Claims {
     sid: String,
     iat: i64,
     exp: i64,
-}
-
-/// A token whose signature is right and which has not expired.
-pub(super) struct ReadToken {
-    pub credential: String,
-    subject: String,
-}
-
-impl ReadToken {
-    /// Returns whether it was issued for that holder.
-    pub fn is_of(&self, holder: TicketHolder) -> bool {
-        self.subject == subject(holder)
-    }
-}
-
-/// Returns the claim `sub` of a holder.
-pub(super) fn subject(holder: TicketHolder) -> String {
-    match holder {
-        TicketHolder::Tenant(id) => format!("tenant:{id}"),
-        TicketHolder::Operator(id) => format!("operator:{}", id.0),
-    }
 }
 
 /// Returns the failure of a token that is not valid, whatever the reason.
@@ -91,11 +71,28 @@ impl Auth<'_> {
     /// # Errors
     /// `TokenInvalid`, `TokenExpired`, `DatabaseUnavailable`.
     pub(super) async fn read_access_token(self, token: &str) -> Result<ReadToken, Failure> {
-        let inner = self.0;
-        let now = inner.clock.now();
         if token.len() > MAX_TOKEN_BYTES {
             return Err(invalid());
         }
+        let now = self.0.clock.now();
+        let read = match self.0.verified_tokens.get(token) {
+            Some(read) => read,
+            None => {
+                let read = self.verify_access_token(token, now).await?;
+                self.0.verified_tokens.keep(token, read.clone(), now);
+                read
+            }
+        };
+        if read.has_expired(now) {
+            let code = ErrorCode::TokenExpired;
+            return Err(Failure::new(code, Message::TokenExpired));
+        }
+        Ok(read)
+    }
+
+    /// Verifies a token's signature. It may have expired.
+    async fn verify_access_token(self, token: &str, now: Timestamp) -> Result<ReadToken, Failure> {
+        let inner = self.0;
         // The head decides nothing but which of our keys is tried.
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
         let kid = header.kid.ok_or_else(invalid)?;
@@ -105,18 +102,11 @@ impl Auth<'_> {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // Below, by the clock that issued it.
+        // By its reader, with the clock that issued it.
         validation.validate_exp = false;
         let key = DecodingKey::from_ed_der(&key.public_key);
         let claims = decode::<Claims>(token, &key, &validation);
         let claims = claims.map_err(|_| invalid())?.claims;
-        if now.secs() >= claims.exp {
-            let code = ErrorCode::TokenExpired;
-            return Err(Failure::new(code, Message::TokenExpired));
-        }
-        Ok(ReadToken {
-            credential: claims.sid,
-            subject: claims.sub,
-        })
+        Ok(ReadToken::new(claims.sid, claims.sub, claims.exp))
     }
 }

@@ -9,7 +9,10 @@ use crate::{
     auth::{Auth, limits::ChangeBudget, sessions::proof},
     failures::store_failure,
 };
-use domain::{ErrorCode, Failure, Message, OperatorPermission, Secret, TenantName, TenantScope};
+use domain::{
+    ErrorCode, Failure, Message, OperatorPermission, Secret, TenantHolderScope, TenantName,
+    TenantPermission,
+};
 use store::{CredentialKind, CredentialRecord, TicketHolder};
 
 /// How often the use of an API token is noted.
@@ -121,7 +124,7 @@ fn permission(c: CredentialRecord) -> Result<ApiPermission, Failure> {
     let caller = match c.holder {
         TicketHolder::Tenant(id) => {
             let name = TenantName::parse(&c.holder_name).map_err(|_| invalid())?;
-            ApiCaller::Tenant(TenantScope::issue(id, name, c.holder_name))
+            ApiCaller::Tenant(TenantPermission::Holder(TenantHolderScope::issue(id, name)))
         }
         TicketHolder::Operator(_) => {
             let role = c.holder_role.ok_or_else(invalid)?;
@@ -136,7 +139,7 @@ fn permission(c: CredentialRecord) -> Result<ApiPermission, Failure> {
         proof: c.proof,
         is_session: c.kind == CredentialKind::Session,
         acting: None,
-        is_supports: false,
+        acting_operator: None,
         revision: c.revision,
     })
 }

@@ -6,7 +6,10 @@ use crate::{
     auth::{Auth, sessions::proof},
     failures::store_failure,
 };
-use domain::{Access, ErrorCode, Failure, Message, OperatorPermission, TenantName, TenantScope};
+use domain::{
+    Access, ErrorCode, Failure, Message, OperatorPermission, TenantName, TenantPermission,
+    TenantScope,
+};
 use store::TicketHolder;
 
 impl Auth<'_> {
@@ -24,7 +27,7 @@ impl Auth<'_> {
             is_session: false,
             acting: None,
             revision: None,
-            is_supports: false,
+            acting_operator: None,
         }
     }
 
@@ -44,7 +47,7 @@ impl Auth<'_> {
             return Err(Failure::new(ErrorCode::NotPermitted, message));
         };
         let actor = operator.support()?.actor();
-        let is_supports = operator.owner().is_err();
+        let acting_operator = Some(operator.clone());
         let unknown = || {
             let name = tenant.trim().to_owned();
             Failure::new(ErrorCode::NotFound, Message::TenantUnknown { name })
@@ -53,11 +56,12 @@ impl Auth<'_> {
         let found = self.0.store.tenant_by_name(&name).await;
         let found = found.map_err(store_failure)?.ok_or_else(unknown)?;
         let holder = TicketHolder::Tenant(found.id);
+        let scope = TenantScope::issue(found.id, found.name, actor).with_origin(operator.origin());
         Ok(ApiPermission {
-            caller: ApiCaller::Tenant(TenantScope::issue(found.id, found.name, actor)),
+            caller: ApiCaller::Tenant(TenantPermission::Change(scope)),
             acting: Some((holder, proof(&found.password_hash))),
             revision: None,
-            is_supports,
+            acting_operator,
             ..permission
         })
     }

@@ -7,7 +7,11 @@ use super::{
     secret_token::{TokenKind, make},
 };
 use crate::{
-    auth::{Auth, SignInClient, second_factor::Wanted, sessions::proof},
+    auth::{
+        Auth, SignInClient,
+        second_factor::{GivenStep, Wanted},
+        sessions::proof,
+    },
     failures::store_failure,
     inputs::{Audience, PendingSignIn},
 };
@@ -119,7 +123,8 @@ impl Auth<'_> {
                 return self.first_step(holder, access, &client).await;
             }
             Grant::SecondFactor { pending, code } => {
-                let finished = self.finish_pending(&pending, &code, &client, Wanted::Api);
+                let finished =
+                    self.finish_pending(&pending, GivenStep::Code(&code), &client, Wanted::Api);
                 let finished = finished.await?;
                 let (name, access) = (&finished.account.name, finished.access);
                 let store = &self.0.store;

@@ -14,13 +14,16 @@ mod command_line;
 mod grants;
 mod of_account;
 mod permission;
+mod read_token;
 mod secret_token;
 mod shared_reads;
 mod signer;
 mod signing_keys;
+mod verified_tokens;
 
 pub use api_tokens::{ApiToken, CreatedToken, NewApiToken};
 pub use grants::{ApiGrant, ApiStep, ApiTokens, Grant};
 pub use permission::{ApiCaller, ApiPermission};
 pub(crate) use shared_reads::CredentialReads;
 pub(crate) use signing_keys::{SIGNING_KEY_RETENTION_MILLIS, SigningKeys};
+pub(crate) use verified_tokens::VerifiedTokens;

@@ -5,7 +5,7 @@ use crate::{
     auth::{AccountCaller, AccountScope, Auth, sessions::proof},
     failures::store_failure,
 };
-use domain::{Access, Failure, OperatorPermission};
+use domain::{Access, Failure, OperatorPermission, TenantPermission};
 use store::TicketHolder;
 
 impl Auth<'_> {
@@ -21,7 +21,7 @@ impl Auth<'_> {
                 let holder = TicketHolder::Tenant(tenant.tenant());
                 let found = store.account(holder).await.map_err(store_failure)?;
                 let found = found.ok_or_else(Failure::signed_out)?;
-                let caller = ApiCaller::Tenant(tenant.clone());
+                let caller = ApiCaller::Tenant(TenantPermission::Holder(tenant.clone()));
                 (caller, holder, found.password_hash)
             }
             AccountCaller::Operator(operator) => {
@@ -41,7 +41,7 @@ impl Auth<'_> {
             credential: String::new(),
             proof: proof(&password_hash),
             acting: None,
-            is_supports: false,
+            acting_operator: None,
             revision: None,
             is_session: true,
         })

@@ -1,10 +1,10 @@
 //! What a request of the API may do.
 
-use super::access_token::subject;
+use super::read_token::subject;
 use crate::auth::address_prefix;
 use domain::{
     Access, ErrorCode, Failure, Message, OperatorPermission, OperatorScope, OwnerScope,
-    SupportScope, TenantScope,
+    SupportScope, TenantPermission, TenantScope,
 };
 use std::net::IpAddr;
 use store::{Revision, TicketHolder};
@@ -12,7 +12,7 @@ use store::{Revision, TicketHolder};
 /// Whom a request acts for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiCaller {
-    Tenant(TenantScope),
+    Tenant(TenantPermission),
     Operator(OperatorPermission),
 }
 
@@ -41,8 +41,8 @@ pub struct ApiPermission {
     pub(super) is_session: bool,
     /// The tenant for whom an operator acts, and the value of that one's password.
     pub(super) acting: Option<(TicketHolder, String)>,
-    /// Whether it is an operator's who may support tenants and is no owner, for a tenant.
-    pub(super) is_supports: bool,
+    /// The permission of the operator who acts for a tenant.
+    pub(super) acting_operator: Option<OperatorPermission>,
     /// What of the tenant had been changed last when its credential was read.
     pub(super) revision: Option<Revision>,
 }
@@ -57,7 +57,7 @@ impl ApiPermission {
     pub fn with_origin(mut self, from: IpAddr) -> Self {
         let origin = address_prefix(from);
         self.caller = match self.caller {
-            ApiCaller::Tenant(scope) => ApiCaller::Tenant(scope.with_origin(origin)),
+            ApiCaller::Tenant(permission) => ApiCaller::Tenant(permission.with_origin(origin)),
             ApiCaller::Operator(permission) => ApiCaller::Operator(permission.with_origin(origin)),
         };
         self
@@ -97,7 +97,19 @@ impl ApiPermission {
 
     /// Returns whether an operator who is no owner acts for a tenant.
     pub(crate) fn is_supports(&self) -> bool {
-        self.is_supports
+        let acting = self.acting_operator.as_ref();
+        acting.is_some_and(|operator| operator.owner().is_err())
+    }
+
+    /// Returns the permission of the owner who acts for a tenant.
+    ///
+    /// # Errors
+    /// `NotPermitted` for another role, and for a tenant.
+    pub(crate) fn acting_owner(&self) -> Result<&OwnerScope, Failure> {
+        let acting = self.acting_operator.as_ref();
+        acting
+            .ok_or_else(|| refused(Message::AccessOwnOnly))?
+            .owner()
     }
 
     /// Returns whether it acts for its own holder: no operator's for a tenant, and not the
@@ -143,10 +155,11 @@ impl ApiPermission {
     /// # Errors
     /// `NotPermitted` for an operator, and for a token that may do less.
     pub fn tenant(&self, needed: Access) -> Result<&TenantScope, Failure> {
-        let ApiCaller::Tenant(scope) = &self.caller else {
+        let ApiCaller::Tenant(permission) = &self.caller else {
             return Err(refused(Message::AccessTenantOnly));
         };
-        self.allow(needed).map(|()| scope)
+        self.allow(needed)?;
+        permission.change()
     }
 
     /// Returns the operator's permission to read.

@@ -19,14 +19,18 @@ async fn waiting_for_a_change_queries_nothing() {
     tokio::spawn(agent.run(std::future::pending()));
     let store = test_node::store(root.path()).await;
     store.close().await;
-    let inner = Inner::new(ControlParts {
-        store,
-        nodes,
-        clock: Arc::new(FakeClock::at(test_node::NOW)),
-        entropy: Entropy::system(),
-        settings: test_node::control_settings("a"),
-        workers: WorkerAccess::NeedsPostgres,
-    });
+    let inner = Inner::new(
+        ControlParts {
+            names: None,
+            store,
+            nodes,
+            clock: Arc::new(FakeClock::at(test_node::NOW)),
+            entropy: Entropy::system(),
+            settings: test_node::control_settings("a"),
+            workers: WorkerAccess::NeedsPostgres,
+        },
+        None,
+    );
 
     let tenant = samples::tenant(&samples::settings(root.path()), 7, 2);
     let (slot, name) = (tenant.slot, tenant.name.clone());

@@ -1,7 +1,13 @@
 //! Tests the plan of clients with a model of AdGuard Home's rules.
 
 use super::*;
+use crate::policy::LOCK_TAG;
 use proptest::prelude::*;
+
+/// Returns the clients that are ours.
+fn ours(home: &Model) -> BTreeMap<String, ObservedDnsClient> {
+    our_clients(&home.0, |c| policy_of(c, true))
+}
 
 /// A model of AdGuard Home's rules: each client has a name and ids, all unique.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +50,7 @@ impl Model {
     }
 
     fn apply_plan(&mut self, wanted: &BTreeMap<String, DnsClient>) -> usize {
-        let changes = plan(&self.0, wanted);
+        let changes = plan(&self.0, wanted, true);
         changes.iter().for_each(|c| self.apply(c));
         changes.len()
     }
@@ -85,7 +91,7 @@ fn each_addition_change_and_deletion_is_one_call() {
         0
     );
     assert_eq!(home.apply_plan(&wanted(&[("mn-1", "My phone", 2, Off)])), 1);
-    assert_eq!(our_clients(&home.0)["mn-1"].policy, Some(Off));
+    assert_eq!(ours(&home)["mn-1"].policy, Some(Off));
     assert_eq!(home.apply_plan(&wanted(&[])), 1);
     assert!(home.0.is_empty());
 }
@@ -96,7 +102,37 @@ fn a_tenants_settings_survive_our_change() {
     home.apply_plan(&wanted(&[("mn-1", "Phone", 2, Standard)]));
     home.0[0].insert("tags".into(), json!(["device_phone"]));
     home.apply_plan(&wanted(&[("mn-1", "Phone", 2, Strict)]));
+    assert_eq!(home.0[0]["tags"], json!(["device_phone", LOCK_TAG]));
+    home.apply_plan(&wanted(&[("mn-1", "Phone", 2, Standard)]));
     assert_eq!(home.0[0]["tags"], json!(["device_phone"]));
+}
+
+#[test]
+fn locks_do_without_the_look_up_service_and_get_it_back() {
+    let mut home = Model(vec![client("Own", &["10.88.1.77"])]);
+    let all = wanted(&[
+        ("mn-1", "Phone", 2, Strict),
+        ("mn-2", "TV", 3, FilterPolicy::Family),
+        ("mn-3", "Laptop", 4, Standard),
+    ]);
+    home.apply_plan(&all);
+    let before = home.0.clone();
+    assert!(lookup_changes(&home.0, true).is_empty());
+    let away = lookup_changes(&home.0, false);
+    assert_eq!(away.len(), 2, "{away:?}");
+    for change in away {
+        home.apply(&change);
+    }
+    assert!(lookup_changes(&home.0, false).is_empty());
+    let policies = our_clients(&home.0, |c| policy_of(c, false));
+    for (mark, client) in &all {
+        assert_eq!(policies[mark].policy, Some(client.policy));
+    }
+    assert!(plan(&home.0, &all, false).is_empty());
+    for change in lookup_changes(&home.0, true) {
+        home.apply(&change);
+    }
+    assert_eq!(home.0, before);
 }
 
 #[test]
@@ -106,7 +142,7 @@ fn a_tenants_client_keeps_its_name() {
     let want = wanted(&[("mn-1", "Phone", 2, Standard)]);
     home.apply_plan(&want);
     assert_eq!(home.0[0], own);
-    assert_eq!(our_clients(&home.0)["mn-1"].name, "Phone (2)");
+    assert_eq!(ours(&home)["mn-1"].name, "Phone (2)");
     assert_eq!(home.apply_plan(&want), 0);
     home.apply_plan(&wanted(&[]));
     assert_eq!(home.0, [own]);
@@ -118,7 +154,7 @@ fn a_client_without_its_mark_is_recognised() {
     home.apply_plan(&wanted(&[("mn-1", "Phone", 2, Standard)]));
     assert_eq!(home.0.len(), 1);
     assert_eq!(home.0[0]["upstreams"], json!(["tls://Mine"]));
-    assert_eq!(our_clients(&home.0)["mn-1"].name, "Phone");
+    assert_eq!(ours(&home)["mn-1"].name, "Phone");
 }
 
 #[test]
@@ -150,7 +186,7 @@ fn labels_and_addresses_can_be_swapped() {
         3,
         "one is parked and then updated"
     );
-    assert_eq!(our_clients(&home.0)["mn-1"].name, "B");
+    assert_eq!(ours(&home)["mn-1"].name, "B");
     assert_eq!(home.0[0]["tags"], json!(["x"]));
     assert_eq!(home.apply_plan(&swapped), 0);
 }
@@ -208,7 +244,7 @@ proptest! {
         // a second round is allowed.
         home.apply_plan(&want);
         home.apply_plan(&want);
-        let observed = our_clients(&home.0);
+        let observed = ours(&home);
         prop_assert_eq!(observed.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>());
         let names = assign_names(&home.0, &want);
         for (mark, client) in &want {

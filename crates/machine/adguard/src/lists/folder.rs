@@ -3,9 +3,10 @@
 //! lists are readable for all who get there. (The folder above is ours alone.)
 
 use super::list::{CHECK_VERSION, List, ListState};
+use crate::files::disk_error;
 use hostfs::{create_shared_dir, share_file, write_private_file};
 use provisioning::ports::PortResult;
-use std::{fs, path::PathBuf};
+use std::{fs, io, path::PathBuf};
 
 /// The folder of the lists (`<root>/lists`).
 #[derive(Debug)]
@@ -42,16 +43,32 @@ impl ListFolder {
         self.dir.join(format!(".{}.json", list.id))
     }
 
-    /// Writes a list's file if it does not exist.
+    /// Writes a list's file if it does not exist, as one that was never fetched.
     ///
     /// # Errors
     /// `DiskUnavailable`.
     pub(super) fn write_if_missing(&self, list: &List, text: &[u8]) -> PortResult<()> {
         let path = self.path(list);
         if !path.exists() {
+            match fs::remove_file(self.state_path(list)) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(disk_error(&path, e)),
+                _ => {}
+            }
             write_private_file(&path, text)?;
         }
         Ok(())
+    }
+
+    /// Writes a list's file if it has another content.
+    ///
+    /// # Errors
+    /// `DiskUnavailable`.
+    pub(super) fn write_if_other(&self, list: &List, text: &str) -> PortResult<()> {
+        let path = self.path(list);
+        match fs::read_to_string(&path) {
+            Ok(present) if present == text => Ok(()),
+            _ => write_private_file(&path, text.as_bytes()),
+        }
     }
 
     /// Lets containers read a list's file, if it exists.

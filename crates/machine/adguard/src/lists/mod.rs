@@ -7,6 +7,7 @@ mod check;
 mod fetch;
 mod folder;
 mod list;
+pub(crate) mod lock;
 mod rule;
 
 #[doc(hidden)]
@@ -39,10 +40,17 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_s
 /// tracking services, collected by hand.
 const STARTER_LIST: &str = include_str!("starter.txt");
 
+/// The list in force in place of any other until its first fetch. AdGuard Home takes no list
+/// without a rule; `.invalid` has no names (RFC 6761, 6.4).
+const UNFETCHED_LIST: &str = "! Title: not fetched yet\n||not-fetched-yet.invalid^\n";
+
 /// The node's lists.
 #[derive(Debug)]
 pub struct Lists {
+    /// Those that are fetched.
     lists: Vec<List>,
+    /// All that tenants start with: those, and the list for locked devices.
+    all: Vec<List>,
     fetcher: Fetcher,
     generation: AtomicU64,
     problems: Mutex<Vec<Option<Message>>>,
@@ -54,17 +62,22 @@ impl Lists {
     /// # Errors
     /// `Internal` where TLS cannot be set up.
     pub fn new(dir: impl Into<PathBuf>, lists: Vec<List>) -> PortResult<Self> {
+        let folder = ListFolder::new(dir.into());
+        let mut all = lists.clone();
+        all.push(lock::list(&folder));
         Ok(Self {
-            fetcher: Fetcher::new(ListFolder::new(dir.into()))?,
+            fetcher: Fetcher::new(folder)?,
+            all,
             problems: Mutex::new(vec![None; lists.len()]),
             lists,
             generation: AtomicU64::new(0),
         })
     }
 
-    /// Returns the lists in the order of the settings.
-    pub fn lists(&self) -> &[List] {
-        &self.lists
+    /// Returns the lists that tenants start with, in the order of the settings. The last
+    /// one is ours, for devices whose policy is a lock.
+    pub fn shared(&self) -> &[List] {
+        &self.all
     }
 
     /// Returns the path of a list's file.
@@ -78,7 +91,9 @@ impl Lists {
     }
 
     /// Creates the folder, and lets containers read it. If the first list's file does
-    /// not exist, writes the starter list in its place.
+    /// not exist, writes the starter list in its place; in place of each other one a list
+    /// with a rule that blocks nothing, because AdGuard Home can neither rename nor switch
+    /// off a list whose file does not exist. Writes the list for locked devices.
     ///
     /// # Errors
     /// `DiskUnavailable`.
@@ -88,7 +103,14 @@ impl Lists {
             self.folder()
                 .write_if_missing(list, STARTER_LIST.as_bytes())?;
         }
-        self.lists
+        for list in self.lists.iter().skip(1) {
+            self.folder()
+                .write_if_missing(list, UNFETCHED_LIST.as_bytes())?;
+        }
+        for list in self.all.iter().skip(self.lists.len()) {
+            self.folder().write_if_other(list, &lock::text())?;
+        }
+        self.all
             .iter()
             .try_for_each(|list| self.folder().share(list))
     }

@@ -44,7 +44,7 @@ fn lists(dir: &Path, source: ListSource) -> Lists {
 }
 
 fn first_list_text(lists: &Lists) -> String {
-    fs::read_to_string(lists.path(&lists.lists()[0])).unwrap()
+    fs::read_to_string(lists.path(&lists.shared()[0])).unwrap()
 }
 
 const ANY_AGE: Duration = Duration::ZERO;
@@ -112,7 +112,7 @@ async fn other_texts_leave_the_last_good_copy() {
     for (status, body, why) in bodies {
         let url = server(move |_| response(status, "", body)).await;
         let lists = lists(dir.path(), ListSource::Url(url));
-        fs::write(lists.path(&lists.lists()[0]), "||good.example^\n").unwrap();
+        fs::write(lists.path(&lists.shared()[0]), "||good.example^\n").unwrap();
         assert!(!lists.refresh(ANY_AGE).await);
         assert_eq!(first_list_text(&lists), "||good.example^\n");
         let problem = lists.status()[0].problem.clone().unwrap();

@@ -2,11 +2,11 @@
 
 use crate::{
     counts,
-    made::{Made, make, with_id},
+    made::{Made, make, make_ipv6, with_id},
     run,
 };
 use conntrack::{Conntrack, KernelLimits, table::Deletions, wire::Entry};
-use domain::Message;
+use domain::{AddressPlan, Ipv6Prefix, Message};
 use provisioning::ports::Connections;
 use std::time::Duration;
 use testkit::namespace::Namespace;
@@ -99,6 +99,40 @@ fn a_sweep_leaves_what_is_held() {
             .await
     });
     assert_eq!(again.unwrap(), 2, "alice's, and the host's own");
+}
+
+#[test]
+fn what_ends_of_a_device_ends_of_its_ipv6_too() {
+    const OUTSIDE6: &str = "2001:db8::80";
+    let ns = Namespace::new();
+    let prefix = Ipv6Prefix::from_random([1, 2, 3, 4, 5]);
+    Conntrack.use_ipv6(prefix, &AddressPlan::default());
+    make(&ns, vec![made(17, ALICE, 7)]);
+    for source in [
+        "fd01:203:405:1::2",
+        "fd01:203:405:1::3",
+        "fd01:203:405:2::2",
+    ] {
+        make_ipv6(&ns, source, OUTSIDE6);
+    }
+    // Of another network, with the same ending.
+    make_ipv6(&ns, "fd01:203:406:1::2", OUTSIDE6);
+    assert_eq!(counts(&ns), [(1, 3), (2, 1)].into());
+    let end = |net: &'static str| {
+        let networks = [net.parse().unwrap()].into();
+        run(&ns, move || async move { Conntrack.end(&networks).await }).unwrap()
+    };
+    assert_eq!(end("10.88.1.2/32"), 2, "of both families");
+    assert_eq!(counts(&ns), [(1, 1), (2, 1)].into());
+    let swept = run(&ns, || async {
+        let ranges = ["10.88.0.0/14".parse().unwrap()];
+        Conntrack
+            .sweep(&ranges, &[[10, 88, 2, 2].into()].into())
+            .await
+    });
+    assert_eq!(swept.unwrap(), 1, "whose holder is unknown");
+    assert_eq!(counts(&ns), [(2, 1)].into());
+    assert_eq!(end("0.0.0.0/0"), 2, "the other network's is still there");
 }
 
 /// In a namespace that is not the first one the kernel's limit cannot be written, but

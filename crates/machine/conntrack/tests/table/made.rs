@@ -3,6 +3,7 @@
 
 use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use std::net::Ipv6Addr;
 use testkit::namespace::Namespace;
 
 /// How many entries are made at once.
@@ -63,13 +64,38 @@ impl Made {
             let state = nla(1 | NLA_F_NESTED, &nla(1, &[3]));
             body.extend(nla(4 | NLA_F_NESTED, &state));
         }
-        let mut request = ((body.len() + 16) as u32).to_ne_bytes().to_vec();
-        // IPCTNL_MSG_CT_NEW; NLM_F_REQUEST, _ACK, _EXCL and _CREATE.
-        request.extend([(1_u16 << 8).to_ne_bytes(), 0x605_u16.to_ne_bytes()].concat());
-        request.extend([0; 8]);
-        request.extend(body);
-        request
+        request(&body)
     }
+}
+
+fn request(body: &[u8]) -> Vec<u8> {
+    let mut request = ((body.len() + 16) as u32).to_ne_bytes().to_vec();
+    // IPCTNL_MSG_CT_NEW; NLM_F_REQUEST, _ACK, _EXCL and _CREATE.
+    request.extend([(1_u16 << 8).to_ne_bytes(), 0x605_u16.to_ne_bytes()].concat());
+    request.extend([0; 8]);
+    request.extend(body);
+    request
+}
+
+/// Makes an entry of UDP over IPv6.
+pub fn make_ipv6(ns: &Namespace, source: &str, destination: &str) {
+    let [source, destination] = [source, destination].map(|a| a.parse::<Ipv6Addr>().unwrap());
+    let tuple = |kind: u16, from: Ipv6Addr, to: Ipv6Addr| {
+        let addresses = [nla(3, &from.octets()), nla(4, &to.octets())].concat();
+        let protocol = [nla(1, &[17]), nla(2, &[0, 9]), nla(3, &[0, 9])].concat();
+        let tuple = [
+            nla(1 | NLA_F_NESTED, &addresses),
+            nla(2 | NLA_F_NESTED, &protocol),
+        ];
+        nla(kind | NLA_F_NESTED, &tuple.concat())
+    };
+    let body = [
+        vec![10, 0, 0, 0],
+        tuple(1, source, destination),
+        tuple(2, destination, source),
+        nla(7, &600_u32.to_be_bytes()),
+    ];
+    send(ns, vec![request(&body.concat())]);
 }
 
 /// A body with an id that no entry has.
@@ -80,14 +106,17 @@ pub fn with_id(mut body: Vec<u8>, id: u32) -> Vec<u8> {
 
 /// Makes the entries in a namespace.
 pub fn make(ns: &Namespace, entries: Vec<Made>) {
+    send(ns, entries.iter().map(Made::request).collect());
+}
+
+fn send(ns: &Namespace, requests: Vec<Vec<u8>>) {
     ns.run(move || {
         let mut socket = Socket::new(NETLINK_NETFILTER).unwrap();
         socket.bind_auto().unwrap();
         socket.connect(&SocketAddr::new(0, 0)).unwrap();
         let mut answers = vec![0; 32 << 10];
-        for batch in entries.chunks(BATCH) {
-            let requests: Vec<u8> = batch.iter().flat_map(Made::request).collect();
-            socket.send(&requests, 0).unwrap();
+        for batch in requests.chunks(BATCH) {
+            socket.send(&batch.concat(), 0).unwrap();
             let mut waiting = batch.len();
             while waiting > 0 {
                 let length = socket.recv(&mut &mut answers[..], 0).unwrap();

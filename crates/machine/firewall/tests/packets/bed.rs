@@ -160,20 +160,22 @@ pub fn send(stream: &mut TcpStream, text: &str) -> Option<String> {
 }
 
 fn ping(target: IpAddr) -> Option<String> {
-    let fd: OwnedFd = socket(
-        AddressFamily::Inet,
-        SockType::Datagram,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::Icmp,
-    )
-    .unwrap();
+    // Echo request and echo reply: RFC 792, RFC 4443.
+    let (family, protocol, request, reply) = match target {
+        IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp, 8, 0),
+        IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6, 128, 129),
+    };
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let fd: OwnedFd = socket(family, SockType::Datagram, flags, protocol).unwrap();
     let socket = UdpSocket::from(fd);
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     socket.connect((target, 0)).ok()?;
-    socket.send(&[8, 0, 0, 0, 0, 0, 0, 1, b'h', b'i']).ok()?;
+    socket
+        .send(&[request, 0, 0, 0, 0, 0, 0, 1, b'h', b'i'])
+        .ok()?;
     let mut buffer = [0; 256];
     let n = socket.recv(&mut buffer).ok()?;
-    (n > 0 && buffer[0] == 0).then(|| target.to_string())
+    (n > 0 && buffer[0] == reply).then(|| target.to_string())
 }
 
 /// The namespaces of the diagram above.

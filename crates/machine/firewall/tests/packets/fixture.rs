@@ -2,14 +2,14 @@
 //! a server at every target.
 
 use crate::bed::{Bed, HOST, INTERNET, Namespace};
-use domain::{AddressPlan, Slot};
+use domain::{AddressPlan, Ipv6Prefix, Slot};
 use firewall::{FirewallSettings, Nft};
 use provisioning::{
     observed::{ObservedFirewall, ObservedFirewallTenant},
     ports::{Firewall, FirewallChange, PortResult},
     spec::{FirewallTenant, PacketRate},
 };
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeSet, future::Future, sync::Arc};
 
 /// The firewall under test, running in the bed's host.
 pub struct TestFirewall<'a> {
@@ -86,16 +86,29 @@ pub fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
+/// Returns the installation's prefix of IPv6, fd01:203:405::/48.
+pub fn prefix() -> Ipv6Prefix {
+    Ipv6Prefix::from_random([1, 2, 3, 4, 5])
+}
+
 /// Returns a tenant with its default addresses. `mesh` contains host parts of
 /// devices.
 pub fn tenant(n: u16, mesh: &[u8]) -> FirewallTenant {
     let (plan, slot) = (AddressPlan::default(), Slot::new(n).unwrap());
+    let subnet6 = prefix().subnet(slot);
     FirewallTenant {
         slot,
         subnet: plan.subnet(slot),
         gateway: plan.gateway(slot),
         dns: Some(plan.container(slot)),
         mesh: mesh.iter().map(|&h| plan.device(slot, h)).collect(),
+        locked: BTreeSet::new(),
+        subnet6: Some(subnet6),
+        mesh6: mesh
+            .iter()
+            .map(|&h| subnet6.device(plan.device(slot, h)))
+            .collect(),
+        locked6: BTreeSet::new(),
         stopped: false,
         tunnel_packets: PacketRate::at_least(18_028),
     }

@@ -16,7 +16,7 @@ use std::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Returns why a target does not answer.
-fn refusal(ns: &Namespace, probe: &'static str) -> Option<ErrorKind> {
+pub fn refusal(ns: &Namespace, probe: &'static str) -> Option<ErrorKind> {
     let (kind, target) = probe.split_once(' ').unwrap();
     let target: SocketAddr = target.parse().unwrap();
     let result = match kind {
@@ -27,7 +27,7 @@ fn refusal(ns: &Namespace, probe: &'static str) -> Option<ErrorKind> {
 }
 
 /// Sends a datagram and waits for an answer or an ICMP error.
-fn ask_udp(target: SocketAddr) -> io::Result<()> {
+pub fn ask_udp(target: SocketAddr) -> io::Result<()> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     // An unconnected program would not learn of it.
     setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;

@@ -18,6 +18,7 @@ const MIB: u64 = 1 << 20;
 fn settings(root: &Path) -> NodeSettings {
     NodeSettings {
         addresses: AddressPlan::default(),
+        ipv6: true,
         root: root.to_owned(),
         dns_memory_bytes: 0,
         dns_cpu_thousandths: 0,

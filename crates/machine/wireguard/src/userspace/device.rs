@@ -13,7 +13,7 @@
 //!   keepalive as 0.
 
 use super::sockets::Sockets;
-use crate::{diff, failure::has_errno, links::Links};
+use crate::{diff, failure::has_errno, ipv6, links::Links};
 use domain::{Clock, PresharedKey, PrivateKey, PublicKey, SystemClock, Timestamp};
 use gotatun::{
     device::{Device, DeviceBuilder, Error, Peer, configure::DeviceWrite},
@@ -82,7 +82,7 @@ impl HostedDevice {
         let name = spec.slot.interface();
         let (tun, index) = open_tun(&name)?;
         links.set_alias(index, &spec.owner).await?;
-        disable_ipv6(&name);
+        ipv6::prepare(&name, spec.address6.is_some());
         let device = DeviceBuilder::new()
             .with_udp(Sockets::default())
             .with_ip(tun)
@@ -96,7 +96,14 @@ impl HostedDevice {
             handshakes: BTreeMap::new(),
         };
         match hosted.configure(links, spec).await {
-            Ok(()) => Ok(hosted),
+            Ok(()) => {
+                // IPv4 works without it, and the next reading shows that it is missing.
+                let set = links.set_address6(index, &name, spec.address6).await;
+                if let Err(error) = set {
+                    tracing::warn!(%name, %error, "the tunnel has no IPv6");
+                }
+                Ok(hosted)
+            }
             Err(e) => {
                 hosted.stop().await;
                 Err(e)
@@ -144,6 +151,8 @@ impl HostedDevice {
         }
         links.set_address(self.index, spec.address).await?;
         links.bring_up(self.index).await?;
+        let name = spec.slot.interface();
+        links.set_address6(self.index, &name, spec.address6).await?;
         Ok(())
     }
 
@@ -231,7 +240,7 @@ async fn apply(d: &mut Write<'_>, change: &PeerChange) {
     }
     // Unlike the kernel, gotatun keeps an allowed IP in the list of the peer that
     // lost it, and would assign it to that peer again at the next change.
-    let moving: BTreeSet<IpAddr> = change.set.values().map(|s| IpAddr::V4(s.address)).collect();
+    let moving: BTreeSet<IpAddr> = change.set.values().flat_map(|s| s.addresses()).collect();
     for p in d.peers().await {
         let keeps = |ip: IpAddr| !moving.contains(&ip);
         if p.peer.allowed_ips.iter().all(|net| keeps(net.ip())) {
@@ -245,16 +254,15 @@ async fn apply(d: &mut Write<'_>, change: &PeerChange) {
     }
     for (key, spec) in &change.set {
         let psk = *spec.preshared_key.as_bytes();
-        let address = IpAddr::V4(spec.address);
         let key = public(key);
         let exists = d.modify_peer(&key, |m| {
             m.set_preshared_key(Some(psk));
             m.clear_allowed_ips();
-            m.add_allowed_ip(address);
+            m.add_allowed_ips(spec.addresses());
         });
         if !exists.await {
             let peer = Peer::new(key).with_preshared_key(psk);
-            d.add_peer(peer.with_allowed_ip(address.into()));
+            d.add_peer(peer.with_allowed_ips(spec.addresses().map(Into::into)));
         }
     }
 }
@@ -293,14 +301,4 @@ fn open_tun(name: &str) -> Result<(TunDevice, u32), DeviceError> {
         .map_err(|e| DeviceError::Other(io::Error::other(e)))?;
     let device = TunDevice::from_tun_device(tun).map_err(|e| DeviceError::from(Error::from(e)))?;
     Ok((device, index))
-}
-
-/// Turns IPv6 off on a TUN. The firewall drops IPv6 in tunnels, so a TUN needs no
-/// link-local address and none of its traffic; the kernel's WireGuard has none
-/// either. A failure only means that there is more for the firewall to drop.
-fn disable_ipv6(name: &str) {
-    let file = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
-    if let Err(e) = std::fs::write(&file, "1") {
-        tracing::debug!(%name, error = %e, "cannot turn IPv6 off");
-    }
 }

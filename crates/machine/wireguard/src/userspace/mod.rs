@@ -13,6 +13,7 @@ mod devices;
 pub mod host;
 // `line_codec`, `protocol` and `wire` are public only for the fuzz targets
 // (crates/fuzzing).
+mod answering_socket;
 #[doc(hidden)]
 pub mod line_codec;
 mod paging;

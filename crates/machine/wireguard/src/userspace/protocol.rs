@@ -12,7 +12,7 @@ use provisioning::ports::{PeerChange, PortError};
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. It changes whenever the meaning of a message does.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The name of the service in the greeting.
 pub const SERVICE: &str = "maliknode wg-userspace";
 /// The longest request in bytes; 253 peers take 40 kB.
@@ -177,12 +177,14 @@ mod tests {
         let peer = PeerSpec {
             preshared_key: PresharedKey::from_random([4; 32]),
             address: Ipv4Addr::new(10, 88, 1, 2),
+            address6: "fd00::1:0:0:0:2".parse().ok(),
         };
         InterfaceSpec {
             slot: Slot::FIRST,
             owner: "maliknode abcd".into(),
             private_key: PrivateKey::from_random([3; 32]),
             address: "10.88.1.1/24".parse().unwrap(),
+            address6: "fd00:0:0:1::1/64".parse().ok(),
             peers: [(PublicKey::from_bytes([5; 32]), peer)].into(),
         }
     }
@@ -242,6 +244,7 @@ mod tests {
             let spec = PeerSpec {
                 preshared_key: PresharedKey::from_random([n; 32]),
                 address: Ipv4Addr::new(10, 88, 255, n),
+                address6: format!("fd12:3456:789a:3e8::{n:x}").parse().ok(),
             };
             (PublicKey::from_bytes(key), spec)
         });

@@ -1,30 +1,29 @@
 //! The sockets of the embedded WireGuard.
 
-use gotatun::udp::{
-    UdpTransportFactory, UdpTransportFactoryParams,
-    socket::{UdpSocket, UdpSocketFactory},
-};
+use super::answering_socket::AnsweringSocket;
+use gotatun::udp::{UdpTransportFactory, UdpTransportFactoryParams, socket::UdpSocketFactory};
 use nix::sys::socket::{setsockopt, sockopt::UdpGroSegment};
 use std::io;
 
 /// Binds gotatun's sockets and switches `UDP_GRO` off, which gotatun switches on: Linux
 /// then merges up to 64 packets of a sender into one before the firewall counts them
 /// (udp(7), `linux/net/ipv4/udp_offload.c`), and a limit on packets would not hold.
-/// `recvmmsg` still reads many at once.
+/// `recvmmsg` still reads many at once. Answers leave from the address that was asked.
 #[derive(Debug, Default)]
 pub(super) struct Sockets(UdpSocketFactory);
 
 impl UdpTransportFactory for Sockets {
-    type Send = UdpSocket;
-    type Recv = UdpSocket;
+    type Send = AnsweringSocket;
+    type Recv = AnsweringSocket;
 
     async fn bind(
         &mut self,
         params: &UdpTransportFactoryParams,
-    ) -> io::Result<(UdpSocket, UdpSocket)> {
-        let (send, receive) = self.0.bind(params).await?;
-        setsockopt(&receive, UdpGroSegment, &false)?;
-        Ok((send, receive))
+    ) -> io::Result<(AnsweringSocket, AnsweringSocket)> {
+        let (_, socket) = self.0.bind(params).await?;
+        setsockopt(&socket, UdpGroSegment, &false)?;
+        let socket = AnsweringSocket::new(socket)?;
+        Ok((socket.clone(), socket))
     }
 }
 

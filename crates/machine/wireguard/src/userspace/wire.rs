@@ -2,7 +2,7 @@
 //! types of the port.
 
 use domain::{PresharedKey, PrivateKey, PublicKey, Slot, Timestamp};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use protocol::PeerStatistics;
 use provisioning::{
     observed::ObservedPeer,
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 use zeroize::Zeroizing;
 
@@ -45,6 +45,7 @@ pub struct WireInterface {
     pub owner: String,
     pub private_key: WireSecret,
     pub address: Ipv4Net,
+    pub address6: Option<Ipv6Net>,
     pub peers: Vec<WirePeer>,
 }
 
@@ -54,6 +55,7 @@ pub struct WirePeer {
     pub key: PublicKey,
     pub preshared_key: WireSecret,
     pub address: Ipv4Addr,
+    pub address6: Option<Ipv6Addr>,
 }
 
 /// The actual state of an interface.
@@ -116,6 +118,7 @@ impl From<&InterfaceSpec> for WireInterface {
             owner: spec.owner.clone(),
             private_key: (&spec.private_key).into(),
             address: spec.address,
+            address6: spec.address6,
             peers: wire_peers(&spec.peers),
         }
     }
@@ -129,6 +132,7 @@ impl TryFrom<WireInterface> for InterfaceSpec {
             owner: w.owner,
             private_key: PrivateKey::parse(&w.private_key.0).map_err(|_| BadKey)?,
             address: w.address,
+            address6: w.address6,
             peers: peers(w.peers)?,
         })
     }
@@ -140,6 +144,7 @@ pub(super) fn wire_peers(peers: &BTreeMap<PublicKey, PeerSpec>) -> Vec<WirePeer>
         key: *key,
         preshared_key: (&spec.preshared_key).into(),
         address: spec.address,
+        address6: spec.address6,
     });
     wire.collect()
 }
@@ -150,6 +155,7 @@ pub fn peers(wire: Vec<WirePeer>) -> Result<BTreeMap<PublicKey, PeerSpec>, BadKe
         let spec = PeerSpec {
             preshared_key: w.preshared_key.preshared()?,
             address: w.address,
+            address6: w.address6,
         };
         Ok((w.key, spec))
     };
@@ -218,12 +224,14 @@ mod tests {
         let peer = PeerSpec {
             preshared_key: PresharedKey::from_random([4; 32]),
             address: Ipv4Addr::new(10, 88, 1, 2),
+            address6: None,
         };
         InterfaceSpec {
             slot: Slot::FIRST,
             owner: "maliknode abcd".into(),
             private_key: PrivateKey::from_random([3; 32]),
             address: "10.88.1.1/24".parse().unwrap(),
+            address6: None,
             peers: [(PublicKey::from_bytes([5; 32]), peer)].into(),
         }
     }

@@ -4,7 +4,7 @@ use crate::client::TunnelClient;
 use async_trait::async_trait;
 use domain::Slot;
 use futures_util::TryStreamExt;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use provisioning::ports::WireGuard;
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, packet_route::link::LinkAttribute};
 use std::{any::Any, net::UdpSocket, path::PathBuf, sync::Arc};
@@ -105,9 +105,9 @@ impl ContractHost for TestBed {
         set.execute().await.expect("ip link set down");
     }
 
-    async fn add_address(&self, slot: Slot, address: Ipv4Net) {
+    async fn add_address(&self, slot: Slot, address: IpNet) {
         let index = self.existing(slot).await;
-        let ip = address.addr().into();
+        let ip = address.addr();
         let add = self.handle.address().add(index, ip, address.prefix_len());
         add.execute().await.expect("ip address add");
     }

@@ -41,6 +41,7 @@ fn spec() -> InterfaceSpec {
         owner: "maliknode child".to_owned(),
         private_key: PrivateKey::from_random([1; 32]),
         address: "10.88.1.1/24".parse().expect("an address"),
+        address6: None,
         peers: Default::default(),
     }
 }

@@ -19,6 +19,7 @@ fn spec(key: u8) -> NodeSpec {
         dns_password: Secret::new("secret"),
         dns_password_hash: "hash".to_owned(),
         limits: TenantLimits::default(),
+        ipv6: None,
         devices: BTreeMap::new(),
     };
     NodeSpec {

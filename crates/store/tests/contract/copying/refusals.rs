@@ -167,7 +167,7 @@ pub async fn a_value_that_does_not_unseal_is_named_and_copied(db: &TestDatabase)
         .await;
     let report = copy(&source, target(db)).await.unwrap();
     assert_eq!(report.sealed.unopened, ["users.dns_password (zoe1)"]);
-    assert_eq!(report.sealed.opened, 11);
+    assert_eq!(report.sealed.opened, 12);
     // With another key nothing would open.
     let other = Sealer::from_key([7; 32]);
     let e = check_copy(source.path(), target(db), &other)
@@ -215,7 +215,7 @@ pub async fn a_check_writes_nothing(db: &TestDatabase) {
     let check = check.unwrap();
     let rows = check.rows.unwrap();
     assert_eq!((rows["users"], rows["peers"], rows["nodes"]), (2, 2, 2));
-    assert_eq!((check.sealed.opened, check.sealed.unopened.len()), (12, 0));
+    assert_eq!((check.sealed.opened, check.sealed.unopened.len()), (13, 0));
     assert_eq!(check.target_table_with_rows, None);
     assert!(std::fs::read(source.path()).unwrap() == before);
     let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace";

@@ -44,15 +44,24 @@ const ROWS: &[&str] = &[
        ('s2', x'', 9, NULL, 1, 's1', '')",
     "INSERT INTO invitations VALUES (1, 'h', 'home', 2, 1, 'note', 'operator', 5, 6, NULL), \
        (2, 'i', NULL, 1, 0, '', 'operator', 5, 6, 7)",
+    "INSERT INTO looks VALUES ('s2', 1, 1, 'operator:admin', '192.0.2.7', 5, 6, 7), \
+       ('s3', 1, NULL, 'operator:ada', '', 5, 6, NULL)",
+    "INSERT INTO endpoint_names VALUES ('lina-vpn.example.org', 1, '203.0.113.8', 3, 1), \
+       ('gone-vpn.example.org', NULL, NULL, 1, 0)",
     "INSERT INTO reserved_names VALUES ('held', 'operator', 5)",
     "INSERT INTO operator_links VALUES ('o1', 'ada', 'support', 5, 6), ('o2', NULL, 'owner', 5, 6)",
     "UPDATE users SET invitation_id = 1, unused_since = 5, asleep_since = 6 WHERE id = 1",
     "UPDATE users SET unused_since = NULL WHERE id = 2",
+    "UPDATE peers SET home_direct = 1, small_packets = 1 WHERE id = (SELECT MIN(id) FROM peers)",
+    "UPDATE peers SET ipv4_only = 1 WHERE id = (SELECT MAX(id) FROM peers)",
     "UPDATE peers SET key_made_at = 7 WHERE id = (SELECT MIN(id) FROM peers)",
     "INSERT INTO recovery_codes VALUES ('r1', 1, NULL, 5), ('r2', NULL, 1, 5)",
     "INSERT INTO reset_links VALUES ('l1', 1, NULL, 'proof', 0, 5), ('l2', NULL, 1, 'proof', 1, 5)",
     "INSERT INTO pending_sign_ins VALUES ('p1', 1, NULL, 'proof', '', 1, 'write', 2, 5), \
        ('p2', NULL, 1, 'proof', 'hash', 0, '', 0, 5)",
+    "INSERT INTO passkey_challenges VALUES ('c1', 'register', 1, NULL, 'lina.example', 'hash', 5), \
+       ('c2', 'presence', NULL, 1, 'admin.example', 'hash', 5), \
+       ('c3', 'sign-in', NULL, NULL, 'lina.example', 'hash', 5)",
     "INSERT INTO known_clients VALUES ('n1', 'browser', 1, NULL, 5), ('n2', 'network', NULL, 1, 5)",
     "INSERT INTO events (node_id, at, user_id, kind, detail) VALUES (1, 2, 1, 'part.dns.back', ''), \
        (1, 3, NULL, 'node.disk', '\t')",
@@ -67,12 +76,15 @@ const ROWS: &[&str] = &[
        proof, created_at, expires_at, used_at) VALUES \
        ('c1', 'session', 1, NULL, 'Firefox', 'hash', 'write', 'proof', 1, 2, 3), \
        ('c2', 'token', NULL, 1, 'Zoë’s script', 'hash', 'read', 'proof', 1, 2, NULL)",
+    "INSERT INTO mail_addresses VALUES \
+       (1, 1, NULL, 'lina@example.org', 5, 'new@example.org', 'm1', 6, 1), \
+       (2, NULL, 1, NULL, NULL, NULL, NULL, NULL, 0)",
     "UPDATE peers SET last_handshake = 5, endpoint = '[2001:db8::1]:51820', \
        device_label = 'Zoë’s 电话 😀' WHERE id = 1",
 ];
 
 /// Rows with a sealed value, for `k1`.
-const SEALED: [(Purpose, &str); 3] = [
+const SEALED: [(Purpose, &str); 4] = [
     (
         Purpose::ApiKey,
         "INSERT INTO api_keys VALUES ('k1', 'public', $1, 7)",
@@ -83,8 +95,14 @@ const SEALED: [(Purpose, &str); 3] = [
     ),
     (
         Purpose::FactorSecret,
-        "INSERT INTO factors (id, kind, user_id, operator_id, name, secret, created_at, confirmed_at, used_at) \
-         VALUES ('k1', 'totp', 1, NULL, '', $1, 9, NULL, NULL), ('k2', 'totp', NULL, 1, '', '', 9, 10, 11)",
+        "INSERT INTO factors (id, kind, user_id, operator_id, name, secret, created_at, confirmed_at, used_at, credential) \
+         VALUES ('k1', 'totp', 1, NULL, '', $1, 9, NULL, NULL, NULL), ('k2', 'passkey', NULL, 1, 'key', '', 9, 10, 11, 'hash')",
+    ),
+    (
+        Purpose::MailToken,
+        "INSERT INTO mail_outbox VALUES \
+           (1, 'reset', '{\"kind\":\"reset\"}', 'k1', $1, 'lina@example.org', 1, NULL, 5, 6, 7, 1, 'waiting', NULL, ''), \
+           (2, 'test', '{\"kind\":\"test\"}', NULL, '', 'ada@example.org', NULL, 1, 5, 6, 7, 2, 'sent', 8, '250 ok')",
     ),
 ];
 

@@ -73,6 +73,7 @@ impl Machine {
         Ok(ObservedDns {
             running: true,
             clients: serving.map(|s| s.clients.clone()).unwrap_or_default(),
+            lookups_away: false,
         })
     }
 

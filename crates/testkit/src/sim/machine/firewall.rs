@@ -1,7 +1,7 @@
 //! The firewall: a table of sets, changed by transactions.
 
 use super::{Extent, Machine, refuse};
-use domain::{ErrorCode, Slot};
+use domain::{ErrorCode, Ipv6Subnet, Slot};
 use provisioning::{
     observed::ObservedFirewallTenant,
     ports::{FirewallChange, PortResult},
@@ -10,7 +10,7 @@ use provisioning::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem::discriminant,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, Ipv6Addr},
 };
 
 /// One element of one set of the table.
@@ -20,6 +20,10 @@ enum Element {
     Gateway(Ipv4Addr),
     Net(ipnet::Ipv4Net),
     Mesh(Ipv4Addr),
+    Locked(Ipv4Addr),
+    Net6(Ipv6Subnet),
+    Mesh6(Ipv6Addr),
+    Locked6(Ipv6Addr),
     Dns(Ipv4Addr),
     Stopped,
     TunnelPackets(PacketRate),
@@ -30,6 +34,10 @@ fn elements(slot: Slot, t: &ObservedFirewallTenant) -> BTreeSet<(Slot, Element)>
     all.chain(t.gateways.iter().map(|a| Element::Gateway(*a)))
         .chain(t.subnets.iter().map(|n| Element::Net(*n)))
         .chain(t.mesh.iter().map(|a| Element::Mesh(*a)))
+        .chain(t.locked.iter().map(|a| Element::Locked(*a)))
+        .chain(t.subnets6.iter().map(|n| Element::Net6(*n)))
+        .chain(t.mesh6.iter().map(|a| Element::Mesh6(*a)))
+        .chain(t.locked6.iter().map(|a| Element::Locked6(*a)))
         .chain(t.dns.map(Element::Dns))
         .chain(t.stopped.then_some(Element::Stopped))
         .chain(t.tunnel_packets.map(Element::TunnelPackets))
@@ -46,6 +54,10 @@ fn tenants_of(all: &BTreeSet<(Slot, Element)>) -> BTreeMap<Slot, ObservedFirewal
             Element::Gateway(a) => drop(t.gateways.insert(a)),
             Element::Net(n) => drop(t.subnets.insert(n)),
             Element::Mesh(a) => drop(t.mesh.insert(a)),
+            Element::Locked(a) => drop(t.locked.insert(a)),
+            Element::Net6(n) => drop(t.subnets6.insert(n)),
+            Element::Mesh6(a) => drop(t.mesh6.insert(a)),
+            Element::Locked6(a) => drop(t.locked6.insert(a)),
             Element::Dns(a) => t.dns = Some(a),
             Element::Stopped => t.stopped = true,
             Element::TunnelPackets(n) => t.tunnel_packets = Some(n),

@@ -1,0 +1,44 @@
+//! The list for devices whose policy is a lock: names of resolvers that encrypt, blocked for
+//! clients with our tag alone. The table of the firewall refuses the addresses; a program
+//! that asks for a name first learns here that it is not to be had.
+//!
+//! AdGuard Home itself answers two questions for every device: that Firefox shall not choose
+//! a resolver of its own (`use-application-dns.net`, NXDOMAIN), and that there is no
+//! encrypted resolver to change to (`_dns.resolver.arpa`, RFC 9462, no data).
+
+use super::{
+    folder::ListFolder,
+    list::{List, ListSource},
+};
+use crate::policy::LOCK_TAG;
+use provisioning::known_resolvers::{RELAY_NAMES, names};
+use std::fmt::Write;
+
+/// Its fixed number, far from those of the operator's lists.
+const ID: u32 = 1000;
+
+/// Returns the list, whose file is in the folder.
+pub(super) fn list(folder: &ListFolder) -> List {
+    let mut list = List {
+        id: ID,
+        name: "Encrypted DNS".to_owned(),
+        source: ListSource::Path(std::path::PathBuf::new()),
+    };
+    list.source = ListSource::Path(folder.path(&list));
+    list
+}
+
+/// Returns its rules.
+pub(crate) fn text() -> String {
+    let mut text = "! Title: Encrypted DNS\n\
+         ! Devices with the policy Strict or Family have the tag of these rules.\n"
+        .to_owned();
+    for name in names() {
+        let _ = writeln!(text, "||{name}^$ctag={LOCK_TAG}");
+    }
+    // The answer that Apple asks for; a blocked name would be tried for a while.
+    for name in RELAY_NAMES {
+        let _ = writeln!(text, "|{name}^$dnsrewrite=NXDOMAIN;;,ctag={LOCK_TAG}");
+    }
+    text
+}
