@@ -27,7 +27,7 @@ test("an operator looks in, changes nothing and leaves @phone @nojs", async ({ p
   await page.getByRole("textbox", { name: "Label" }).fill("Renamed");
   await page.getByRole("button", { name: "Save", exact: true }).click();
   // Without a script the page has the error's code alone, and its general text.
-  const refusal = javaScriptEnabled === false ? "You may not do that" : "Looking in changes nothing.";
+  const refusal = javaScriptEnabled === false ? "You may not do that here." : "Looking in changes nothing.";
   await expect(page.getByText(refusal).first()).toBeVisible();
   await tenant.goto(`${home(name)}/devices`);
   await expect(tenant.getByRole("link", { name: "Laptop", exact: true }).first()).toBeVisible();

@@ -140,7 +140,7 @@ impl Mail<'_> {
     }
 
     /// Makes the address of a link the account's. The link is used up. No sign-in is needed:
-    /// whoever has the link reads the mail of that address.
+    /// the holder of the link reads the mail of that address.
     ///
     /// # Errors
     /// `MailLinkInvalid`, `TooManyTries`, `DatabaseUnavailable`.

@@ -185,7 +185,7 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "its data are used up, except answers to DNS",
                 ),
                 rule("ct state established,related goto pass", "answers"),
-                rule("counter drop", "nobody calls a device"),
+                rule("counter drop", "no connection to a device"),
             ],
         ),
         chain(

@@ -90,7 +90,7 @@ pub(crate) fn chains(s: &FirewallSettings, refuse: &str, ports: Option<&str>) ->
                 rule("iifname @ours counter drop", "from tenant to tenant"),
                 rule("oifname @stopped counter drop", "its data are used up"),
                 rule("ct state established,related goto pass", "answers"),
-                rule("counter drop", "nobody calls a device"),
+                rule("counter drop", "no connection to a device"),
             ],
         ),
     ]

@@ -224,7 +224,7 @@ impl Links {
             .handle
             .address()
             .add(index, address, wanted.prefix_len());
-        // Nobody else can have the address, and the link has no neighbours to ask.
+        // No other host can have the address, and the link has no neighbours to ask.
         let message = request.message_mut();
         let no_detection = AddressFlags::Nodad;
         message

@@ -153,7 +153,7 @@ async fn a_server_that_is_down_is_unreachable_and_works_again_after_its_start() 
     assert_eq!(found, [Some(FIRST)]);
 }
 
-/// Somebody in between who answers success without knowing the key.
+/// An attacker in between that answers success without knowing the key.
 #[tokio::test]
 async fn an_unsigned_success_is_none() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -131,7 +131,7 @@ pub async fn another_domain_gives_up_the_former_name(db: &TestDatabase) {
     assert_eq!(counts(&store).await, (1, 1));
 }
 
-pub async fn a_name_that_an_older_tenant_has_is_nobodys_endpoint(db: &TestDatabase) {
+pub async fn a_name_that_an_older_tenant_has_is_no_endpoint(db: &TestDatabase) {
     let store = db.store().await;
     let older = sign_up(&store, "older").await;
     db.raw("UPDATE users SET username = 'abcd-vpn' WHERE username = 'older'")

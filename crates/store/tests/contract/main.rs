@@ -192,7 +192,7 @@ const EVERYWHERE: &[Case] = cases! {
 
 /// Cases that open a database twice or read it without the store.
 const ON_DISK: &[Case] = cases! {
-    endpoint_names: a_name_that_an_older_tenant_has_is_nobodys_endpoint;
+    endpoint_names: a_name_that_an_older_tenant_has_is_no_endpoint;
     devices: a_release_before_reads_a_routing_that_it_knows;
     ipv6: one_prefix_is_made_and_every_tenant_gets_it
         a_prefix_is_chosen_while_there_is_no_tenant;

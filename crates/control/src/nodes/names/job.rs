@@ -1,6 +1,6 @@
 //! Tells the name server where tenants' endpoints are: after sign-ups, moves and deletions,
 //! by what has changed of each node. One control plane does it. What was acknowledged is
-//! read back now and then, because somebody may have changed it at the server.
+//! read back now and then, because it may have been changed by hand at the server.
 
 use super::{EndpointNames, EndpointRecord, RECORDS_AT_ONCE, node_host};
 use crate::inner::Inner;
