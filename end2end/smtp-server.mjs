@@ -3,6 +3,7 @@
 //
 //   node end2end/smtp-server.mjs '{"mode": "ok", "cert": "…", "key": "…", "secure": false, "user": "u", "pass": "p"}'
 //
+// deferred: a recipient who is told to come later, whatever the mode.
 // mode: ok; refuse (the recipient is refused for good); busy (not now); slow (no answer to the
 // mail's text); die (it takes the mail, and closes before it says so).
 
@@ -25,7 +26,8 @@ const server = new SMTPServer({
         const isRight = auth.username === options.user && auth.password === options.pass;
         done(isRight ? null : failure(535, 'wrong user or password'), { user: auth.username });
     },
-    onRcptTo(_address, _session, done) {
+    onRcptTo({ address }, _session, done) {
+        if (address === options.deferred) return done(failure(451, 'try again later'));
         if (options.mode === 'refuse') return done(failure(550, 'no such mailbox'));
         if (options.mode === 'busy') return done(failure(451, 'try again later'));
         done();

@@ -2,10 +2,10 @@
 //! middleware builds it once and stores it in the request's extensions; pages and
 //! server functions read it from there.
 
-use control::{AccountScope, Control, LookingIn, SignInClient};
+use control::{AccountScope, Control, FactorScope, LookingIn, SignInClient};
 use domain::{
-    ErrorCode, Failure, Message, OperatorPermission, TenantName, TenantPermission, TenantReadScope,
-    TenantScope,
+    ErrorCode, Failure, Message, OperatorAdmission, OperatorPermission, TenantName,
+    TenantPermission, TenantReadScope, TenantScope,
 };
 use leptos::prelude::{use_context, with_context};
 use std::net::IpAddr;
@@ -37,10 +37,12 @@ pub struct RequestContext {
     pub tenant: Option<TenantPermission>,
     /// The look, if an operator looks in.
     pub look: Option<LookingIn>,
-    /// The operator whose session this is, on the operator's host only.
-    pub operator: Option<OperatorPermission>,
+    /// What the operator has whose session this is, on the operator's host only.
+    pub operator: Option<OperatorAdmission>,
     /// The own account of whom the session is, if it may be changed in this session.
     pub account: Option<AccountScope>,
+    /// The permission to add a second factor, in place of `account`, for an owner who has none.
+    pub enrolment: Option<FactorScope>,
     /// The client, as a sign-in names it.
     pub client: SignInClient,
     /// The client's address, also behind a trusted proxy.
@@ -123,18 +125,35 @@ pub fn permission() -> Result<TenantPermission, Failure> {
 /// Returns the signed-in operator's permission.
 ///
 /// # Errors
-/// [`domain::ErrorCode::SignedOut`] without a session.
+/// [`domain::ErrorCode::SignedOut`] without a session;
+/// [`domain::ErrorCode::SecondFactorRequired`] for an owner without one.
 pub fn operator() -> Result<OperatorPermission, Failure> {
-    RequestContext::with(|c| c.operator.clone())?.ok_or_else(Failure::signed_out)
+    let admission = RequestContext::with(|c| c.operator.clone())?;
+    let admission = admission.ok_or_else(Failure::signed_out)?;
+    admission.permission().cloned()
+}
+
+/// Returns the permission to add a second factor to the own account.
+///
+/// # Errors
+/// As [`account`]; but an owner without a second factor has it.
+pub fn enrolment() -> Result<FactorScope, Failure> {
+    match RequestContext::with(|c| c.enrolment.clone())? {
+        Some(enrolment) => Ok(enrolment),
+        None => account().map(|account| FactorScope::clone(&account)),
+    }
 }
 
 /// Returns the permission for the own account.
 ///
 /// # Errors
 /// [`domain::ErrorCode::SignedOut`] without a session; [`domain::ErrorCode::NotPermitted`] for an
-/// operator who looks in.
+/// operator who looks in; [`domain::ErrorCode::SecondFactorRequired`] for an owner without one.
 pub fn account() -> Result<AccountScope, Failure> {
     let (account, tenant) = RequestContext::with(|c| (c.account.clone(), c.tenant.clone()))?;
+    if account.is_none() && RequestContext::with(|c| c.enrolment.is_some())? {
+        return Err(Failure::second_factor_required());
+    }
     match (account, tenant) {
         (Some(account), _) => Ok(account),
         (None, Some(tenant)) => Err(tenant.holder().err().unwrap_or_else(Failure::signed_out)),

@@ -199,6 +199,11 @@ pub fn App() -> impl IntoView {
                     ssr=SsrMode::Async
                 />
                 <Route
+                    path=path!("/account/audit")
+                    view=only_on!(HostKind::Tenant(_), account::audit::AuditPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
                     path=path!("/account/password")
                     view=only_on!(HostKind::Tenant(_) | HostKind::Operator, account::PasswordPage)
                     ssr=SsrMode::Async
@@ -337,6 +342,7 @@ mod tests {
             look: None,
             operator: None,
             account: None,
+            enrolment: None,
             client: std::net::IpAddr::from([127, 0, 0, 1]).into(),
             from: [127, 0, 0, 1].into(),
         };

@@ -70,7 +70,9 @@ const OPERATOR_PASSWORD = process.env.MALIKNODE_OPERATOR_PASSWORD ?? PASSWORD;
 export async function makeOperator(page: Page) {
   if (existsSync(operatorFile)) return;
   if (process.env.MALIKNODE_OPERATOR_PASSWORD) {
-    writeFileSync(operatorFile, JSON.stringify({ used: 0 } satisfies Operator));
+    // The code of this step may have been used before.
+    const made: Operator = { key: process.env.MALIKNODE_OPERATOR_KEY, used: step() };
+    writeFileSync(operatorFile, JSON.stringify(made));
     return;
   }
   const link = /http\S+\/welcome\?token=\S+/.exec(readFileSync(process.env.MALIKNODE_SERVER_LOG!, "utf8"))?.[0];

@@ -18,7 +18,7 @@ pub mod health;
 mod local_node;
 mod mail;
 pub mod metrics;
-mod name_server;
+pub mod name_server;
 mod node_port;
 mod presence;
 pub mod readiness;

@@ -8,7 +8,7 @@ use nameserver::{DnsName, NameServer, NameServerError, Record, Target};
 use std::sync::Arc;
 
 /// Returns what endpoints are called; `None` where no name server is set.
-pub(crate) fn endpoint_names(config: &NamesConfig) -> Option<EndpointNames> {
+pub fn endpoint_names(config: &NamesConfig) -> Option<EndpointNames> {
     let address = config.server.clone()?;
     let zone = DnsName::parse(config.zone.as_deref()?)?;
     let server = NameServer::new(address.clone(), zone, config.key.clone());

@@ -31,7 +31,9 @@ ALLOWED = {
     **{name: {"domain", "protocol", "provisioning", "hostfs"} for name in REAL_SIDES},
     # It also reads what the containers and the userspace tunnels use.
     "memory": {"domain", "provisioning", "containers", "wireguard"},
-    "agent": {"domain", "hostfs", "memory", "protocol", "provisioning", "seal", *REAL_SIDES},
+    # No port of the node: it knows neither tenants nor containers.
+    "dnsrelay": {"domain"},
+    "agent": {"dnsrelay", "domain", "hostfs", "memory", "protocol", "provisioning", "seal", *REAL_SIDES},
     "control": {"domain", "protocol", "seal", "store"},
     "mail": {"domain", "control", "texts"},
     "api": {"domain", "control", "texts"},

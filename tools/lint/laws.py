@@ -61,13 +61,17 @@ def prose(file: Path, code: str) -> list[str]:
     return found
 
 
+# Where scopes are defined.
+ISSUERS = (ROOT / "crates/domain/src/scope.rs", ROOT / "crates/domain/src/admission.rs")
+
+
 def scopes(file: Path, code: str) -> list[str]:
     """Returns a line for each scope that is issued outside `control/auth`."""
-    if file.is_relative_to(ROOT / "crates/control/src/auth") or file == ROOT / "crates/domain/src/scope.rs":
+    if file.is_relative_to(ROOT / "crates/control/src/auth") or file in ISSUERS:
         return []
     return [
         f"{file.relative_to(ROOT)}:{code.count(chr(10), 0, m.start()) + 1}: only control/auth issues a scope"
-        for m in re.finditer(r'\b(?:TenantScope|OperatorScope|OwnerScope|OperatorPermission)::issue\(', code)
+        for m in re.finditer(r'\b(?:TenantScope|OperatorScope|OwnerScope|OperatorPermission|OperatorAdmission)::issue\(', code)
     ]
 
 

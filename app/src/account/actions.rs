@@ -42,7 +42,7 @@ pub async fn change_password(
 pub async fn confirm_two_step(#[server(default)] code: String) -> Result<(), AppError> {
     const PAGE: &str = "/account/two-step";
     let done = async {
-        let (control, account) = (context::control()?, context::account()?);
+        let (control, account) = (context::control()?, context::enrolment()?);
         let from = RequestContext::with(|c| c.from)?;
         let handle = control.account();
         handle.confirm_totp(&account, &code, from).await?;

@@ -6,6 +6,8 @@
 mod actions;
 #[cfg(feature = "ssr")]
 pub mod area;
+#[cfg(feature = "ssr")]
+pub mod audit;
 mod form;
 #[cfg(feature = "ssr")]
 mod mail;

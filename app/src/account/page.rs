@@ -97,6 +97,10 @@ pub fn AccountPage() -> impl IntoView {
             }
             _ => (None, None, failure.map(|f| f.message)),
         };
+        let all = match area.is_operator() {
+            true => "/audit",
+            false => "/account/audit",
+        };
         let name = area.name().to_owned();
         let actor = match area.is_operator() {
             true => format!("operator:{name}"),
@@ -122,7 +126,7 @@ pub fn AccountPage() -> impl IntoView {
                 <SignInCard security=security mail=mail now=now/>
                 <Sessions rows=sessions now=now/>
                 <Tokens tokens=tokens now=now/>
-                <Activity rows=activity own=actor now=now/>
+                <Activity rows=activity own=actor all=all now=now/>
                 <section class="card row px-[18px] py-4" aria-labelledby="out-title">
                     <div>
                         <h2 id="out-title">"Sign out"</h2>

@@ -70,11 +70,11 @@ pub async fn passkey_options(#[server(default)] ceremony: String) -> Result<Stri
         };
         match ceremony.ok_or_else(Failure::not_found)? {
             Ceremony::Register => {
-                let account = context::account()?;
+                let account = context::enrolment()?;
                 control.account().begin_passkey(&account).await
             }
             Ceremony::Presence => {
-                let account = context::account()?;
+                let account = context::enrolment()?;
                 control.account().presence_challenge(&account).await
             }
             Ceremony::SecondStep => {

@@ -29,7 +29,7 @@ pub async fn add_passkey(
     #[server(default)] answer: String,
 ) -> Result<(), AppError> {
     let done = async {
-        let (control, account) = (context::control()?, context::account()?);
+        let (control, account) = (context::control()?, context::enrolment()?);
         let from = RequestContext::with(|c| c.from)?;
         let handle = control.account();
         handle.add_passkey(&account, &name, &answer, from).await?;
@@ -90,7 +90,7 @@ pub async fn prove_presence_by_passkey(
 ) -> Result<(), AppError> {
     let typed = [("to", to.as_str()), ("act", act.as_str())];
     let proved = async {
-        let (control, account) = (context::control()?, context::account()?);
+        let (control, account) = (context::control()?, context::enrolment()?);
         let from = RequestContext::with(|c| c.from)?;
         let handle = control.account();
         handle
@@ -117,7 +117,7 @@ fn notice(saved: &str) -> Option<&'static str> {
 pub fn PasskeysPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
     let failure = forms::refusal_from_query(|key| query.get(key));
-    let ready = Area::ready();
+    let ready = Area::enrolling();
     load(async move {
         let (control, account, area) = ready?;
         let passkeys = control.account().passkeys(&account).await?;

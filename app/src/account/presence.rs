@@ -118,7 +118,7 @@ pub async fn prove_presence(
 ) -> Result<(), AppError> {
     let typed = [("to", to.as_str()), ("act", act.as_str())];
     let proved = async {
-        let (control, account) = (context::control()?, context::account()?);
+        let (control, account) = (context::control()?, context::enrolment()?);
         let from = context::RequestContext::with(|c| c.from)?;
         let code = Some(code.trim()).filter(|code| !code.is_empty());
         let password = Secret::new(password);
@@ -151,7 +151,7 @@ pub(super) async fn go_on(to: &str, act: Option<Act>) -> Result<(), AppError> {
 pub fn ConfirmPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
     let failure = forms::refusal_from_query(|key| query.get(key));
-    let ready = Area::ready();
+    let ready = Area::enrolling();
     load(async move {
         let (control, account, area) = ready?;
         let security = control.account().security(&account).await?;

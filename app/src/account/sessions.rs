@@ -122,7 +122,14 @@ fn action_text(action: &str) -> Option<&'static str> {
 
 /// What was done lately: sign-ins, changes, keys that were shown.
 #[component]
-pub fn Activity(rows: Vec<ActivityRow>, own: String, now: Timestamp) -> impl IntoView {
+pub fn Activity(
+    rows: Vec<ActivityRow>,
+    /// The account as the audit log names it.
+    own: String,
+    /// Where all entries are.
+    all: &'static str,
+    now: Timestamp,
+) -> impl IntoView {
     let list = if rows.is_empty() {
         view! {
             <EmptyState
@@ -170,7 +177,7 @@ pub fn Activity(rows: Vec<ActivityRow>, own: String, now: Timestamp) -> impl Int
         <section class="card" aria-labelledby="activity-title">
             <div class="hd border-b border-line">
                 <h2 id="activity-title">"Recent activity"</h2>
-                <span class="xs">"newest first"</span>
+                <span class="xs">"newest first; "<a class="link" href=all>"all of it"</a></span>
             </div>
             {list}
         </section>

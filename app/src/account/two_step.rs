@@ -21,7 +21,7 @@ use leptos_router::hooks::use_query_map;
 pub fn TwoStepPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
     let failure = forms::refusal_from_query(|key| query.get(key));
-    let ready = Area::ready();
+    let ready = Area::enrolling();
     load(async move {
         let (control, account, area) = ready?;
         let security = control.account().security(&account).await?;
@@ -41,11 +41,16 @@ pub fn TwoStepPage() -> impl IntoView {
                 Err(f) => return Err(f),
             }
         };
+        let welcome = area.needs_factor().then(|| {
+            let name = area.name().to_owned();
+            view! { <Welcome name=name/> }
+        });
         Ok::<_, Failure>(area.page(
             "Two-step sign-in",
             view! {
                 <PageHead title="Two-step sign-in"/>
                 <div class="grid max-w-[760px] gap-4">
+                    {welcome}
                     {body}
                     <p class="s">
                         "No authenticator app at hand? A "
@@ -56,6 +61,19 @@ pub fn TwoStepPage() -> impl IntoView {
             },
         ))
     })
+}
+
+/// Says to an owner why nothing else is shown yet.
+#[component]
+fn Welcome(name: String) -> impl IntoView {
+    view! {
+        <section class="grid gap-2" aria-label="Before you begin">
+            <p class="text-lg">"Welcome, " {name} "! One more step, and the installation is yours to run."</p>
+            <p class="s">
+                "An owner can do everything here, so a password alone is not enough. Add an authenticator app now; it takes a minute. Recovery codes come next, for the day on which the phone is lost."
+            </p>
+        </section>
+    }
 }
 
 #[component]

@@ -10,6 +10,8 @@ mod forms;
 #[cfg(feature = "ssr")]
 mod guide;
 #[cfg(feature = "ssr")]
+mod lock_note;
+#[cfg(feature = "ssr")]
 mod locked;
 mod order;
 #[cfg(feature = "ssr")]

@@ -3,10 +3,11 @@
 
 use super::{
     AddForm, ChangeForm, CopyConfig, DeviceInput, FirstHandshake, LiveDevices, ReturnPage,
-    choices::{Choice, lock_note},
+    choices::Choice,
     confirm,
     endpoints::DELETE_DEVICE,
     guide::Guide,
+    lock_note::lock_note,
     locked::LockedCode,
     qr::{LONG_BYTES, QrPicture},
     steps::Platform,

@@ -1,7 +1,11 @@
 //! Error pages inside the app.
 
 use super::status::{heading, status};
-use crate::{context, forms::set_status, ui::Centered};
+use crate::{
+    context,
+    forms::{self, set_status},
+    ui::Centered,
+};
 use domain::{ErrorCode, Failure};
 use leptos::prelude::*;
 use texts::Texts;
@@ -14,13 +18,14 @@ pub fn NotFound() -> impl IntoView {
     view! { <ErrorPage code=ErrorCode::NotFound message=message/> }
 }
 
-/// Returns the page for a failure outside a form: signed out leads to the sign-in,
-/// anything else shows the message with the code's HTTP status.
+/// Returns the page for a failure outside a form: signed out leads to the sign-in, an owner
+/// without a second factor to the page that adds one, anything else shows the message with
+/// the code's HTTP status.
 pub fn failure_page(failure: &Failure, texts: &Texts) -> AnyView {
-    if failure.code == ErrorCode::SignedOut {
-        crate::forms::redirect("/sign-in");
-    } else {
-        set_status(failure.code);
+    match failure.code {
+        ErrorCode::SignedOut => forms::redirect("/sign-in"),
+        ErrorCode::SecondFactorRequired => forms::redirect(forms::ADD_FACTOR),
+        code => set_status(code),
     }
     view! { <ErrorPage code=failure.code message=texts.failure(failure)/> }.into_any()
 }

@@ -20,7 +20,8 @@ pub use refusal::Refusal;
 pub use send::{Answer, send};
 #[cfg(feature = "ssr")]
 pub use server::{
-    AppError, field_name, hand_over, redirect, refusal_from_query, refuse, set_status, url_with,
+    ADD_FACTOR, AppError, field_name, hand_over, redirect, refusal_from_query, refuse, set_status,
+    url_with,
 };
 
 use domain::Field;

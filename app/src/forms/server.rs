@@ -11,6 +11,9 @@ use leptos::{
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// The page on which an owner adds the second factor that it needs.
+pub const ADD_FACTOR: &str = "/account/two-step";
+
 /// A failure as server functions return it, in the language of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -88,7 +91,12 @@ pub fn hand_over(context: &context::RequestContext, ticket: &control::SignInTick
 /// script receives the failure as JSON with its HTTP status.
 pub fn refuse(failure: Failure, page: &str, typed: &[(&str, &str)]) -> AppError {
     if wants_html() {
-        leptos_axum::redirect(&return_url(page, &failure, typed));
+        let url = match failure.code {
+            // Any other page would lead there.
+            ErrorCode::SecondFactorRequired => return_url(ADD_FACTOR, &failure, &[]),
+            _ => return_url(page, &failure, typed),
+        };
+        leptos_axum::redirect(&url);
     } else {
         set_status(failure.code);
     }

@@ -1,47 +1,17 @@
 //! `/audit`: the audit log with a filter, page by page, and as a file.
 
 use crate::{
-    context, forms,
+    audit::{Entries, Files, Filter, READ_ROWS, audit_query, before, found_or_refused},
+    context,
     loader::load,
-    ui::{Area, EmptyState, Glyph, NavItem, PageHead, PageShell, RelativeTime},
+    ui::{Area, NavItem, PageHead, PageShell},
 };
-use control::{AuditQuery, Numbered};
-use domain::{ErrorCode, Failure, Timestamp, view::AuditRow};
+use domain::Failure;
 use leptos::prelude::*;
-use leptos_router::{hooks::use_query_map, params::ParamsMap};
+use leptos_router::hooks::use_query_map;
 
+const EXPORT: &str = "/audit/export";
 const PAGE: &str = "/audit";
-/// The entries of a page.
-const ROWS: u32 = 100;
-
-/// Reads a filter from a query.
-pub fn audit_query(get: impl Fn(&str) -> Option<String>) -> AuditQuery {
-    let text = |name| get(name).unwrap_or_default();
-    AuditQuery {
-        actor: text("actor"),
-        action: text("action"),
-        tenant: text("tenant"),
-        since: text("since"),
-        until: text("until"),
-    }
-}
-
-/// Returns the address of a page with a filter and further parameters.
-fn url(page: &str, query: &AuditQuery, more: &[(&str, &str)]) -> String {
-    let all = [
-        ("actor", query.actor.as_str()),
-        ("action", &query.action),
-        ("tenant", &query.tenant),
-        ("since", &query.since),
-        ("until", &query.until),
-    ];
-    let given = all.iter().filter(|(_, value)| !value.is_empty());
-    let pairs: Vec<_> = given.chain(more).copied().collect();
-    match pairs.is_empty() {
-        true => page.to_owned(),
-        false => forms::url_with(page, &pairs),
-    }
-}
 
 /// Renders the entries that match the filter of the query.
 #[component]
@@ -53,22 +23,13 @@ pub fn AuditPage() -> impl IntoView {
     let ready = context::control().and_then(|c| Ok((c, context::operator()?)));
     load(async move {
         let (control, operator) = ready?;
-        let found = control
-            .operators()
-            .audit(&operator, &filter, before, ROWS + 1);
-        // What is wrong with the filter is said beside it.
-        let (rows, refused) = match found.await {
-            Ok(rows) => (rows, None),
-            Err(f) if matches!(f.code, ErrorCode::BadRequest | ErrorCode::NotFound) => {
-                (Vec::new(), Some(texts.failure(&f)))
-            }
-            Err(f) => return Err(f),
-        };
-        let now = control.now();
-        let file = |format| url("/audit/export", &filter, &[("format", format)]);
-        let (csv, lines) = (file("csv"), file("jsonl"));
-        let body =
-            view! { <Entries rows=rows filter=filter.clone() now=now refused=refused.is_some()/> };
+        let operators = control.operators();
+        let found = operators.audit(&operator, &filter, before, READ_ROWS);
+        let (rows, refused) = found_or_refused(found.await, texts)?;
+        let (now, is_refused) = (control.now(), refused.is_some());
+        let files = view! { <Files export=EXPORT filter=filter.clone()/> };
+        let form =
+            view! { <Filter page=PAGE filter=filter.clone() refused=refused about_tenants=true/> };
         Ok::<_, Failure>(view! {
             <PageShell
                 area=Area::Operator
@@ -77,171 +38,13 @@ pub fn AuditPage() -> impl IntoView {
                 title="Audit log"
             >
                 <PageHead title="Audit log">
-                    <span class="row ms-auto">
-                        <a class="btn btn-s" href=csv download>"CSV"</a>
-                        <a class="btn btn-s" href=lines download>"JSON lines"</a>
-                    </span>
+                    {files}
                 </PageHead>
-                <Filter filter=filter refused=refused/>
-                <section class="card" aria-label="Entries">{body}</section>
+                {form}
+                <section class="card" aria-label="Entries">
+                    <Entries page=PAGE rows=rows filter=filter now=now refused=is_refused/>
+                </section>
             </PageShell>
         })
     })
-}
-
-/// Returns the id before which the page begins.
-fn before(query: &ParamsMap) -> i64 {
-    let before = query.get("before").and_then(|id| id.parse().ok());
-    before.unwrap_or(i64::MAX)
-}
-
-#[component]
-fn Filter(filter: AuditQuery, refused: Option<String>) -> impl IntoView {
-    let is_bad = refused.is_some();
-    let field = |name: &'static str, label: &'static str, value: String, hint: &'static str| {
-        view! {
-            <label class="grid gap-1.5">
-                <span class="label">{label}</span>
-                <input
-                    class="field"
-                    type="text"
-                    name=name
-                    value=value
-                    placeholder=hint
-                    maxlength="120"
-                    autocomplete="off"
-                    autocapitalize="none"
-                    spellcheck="false"
-                />
-            </label>
-        }
-    };
-    view! {
-        <form
-            class="card grid gap-4 p-[22px] max-md:p-4"
-            method="get"
-            action=PAGE
-            role="search"
-            aria-label="Filter"
-        >
-            <div role="alert" class="empty:hidden">
-                {refused.map(|text| view! { <p class="banner banner-bad"><b>"⚠"</b>" "{text}</p> })}
-            </div>
-            <div class="grid gap-4 sm:grid-cols-2 lg:grid-cols-5">
-                {field("actor", "Who", filter.actor, "operator:ada")}
-                {field("action", "What", filter.action, "plan.change")}
-                {field("tenant", "About the tenant", filter.tenant, "lina")}
-                {field("since", "Since", filter.since, "2026-11-01")}
-                {field("until", "Until", filter.until, "2026-11-30")}
-            </div>
-            <div class="row">
-                <button class="btn btn-p" aria-invalid=is_bad.to_string()>"Show"</button>
-                <a class="btn btn-q" href=PAGE>"Show all"</a>
-            </div>
-        </form>
-    }
-}
-
-#[component]
-fn Entries(
-    mut rows: Vec<Numbered<AuditRow>>,
-    filter: AuditQuery,
-    now: Timestamp,
-    refused: bool,
-) -> impl IntoView {
-    if rows.is_empty() {
-        let title = match refused {
-            true => "No entries to show",
-            false => "Nothing matches",
-        };
-        return view! {
-            <EmptyState
-                glyph=Glyph::Log
-                title=title
-                text="Every change by a tenant or an operator, and every sign-in, is recorded here."
-            />
-        }
-        .into_any();
-    }
-    let has_more = rows.len() > ROWS as usize;
-    rows.truncate(ROWS as usize);
-    let last = rows
-        .last()
-        .filter(|_| has_more)
-        .map(|row| row.id.to_string());
-    let next = last.map(|id| {
-        view! {
-            <nav class="row border-t border-line px-[18px] py-3" aria-label="Pages">
-                <a class="btn btn-s ms-auto" rel="next" href=url(PAGE, &filter, &[("before", &id)])>
-                    "Older"
-                </a>
-            </nav>
-        }
-    });
-    let rows = rows
-        .into_iter()
-        .map(|numbered| view! { <Row row=numbered.row now=now/> });
-    view! {
-        // Nothing in it takes the focus: it does itself, to be scrolled by keyboard.
-        <div class="scroll" tabindex="0" role="group" aria-label="Entries">
-            <table class="table">
-                <thead>
-                    <tr>
-                        <th scope="col">"When"</th>
-                        <th scope="col">"Who"</th>
-                        <th scope="col">"From"</th>
-                        <th scope="col">"What"</th>
-                        <th scope="col">"To what"</th>
-                        <th scope="col">"Change"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows.collect_view()}</tbody>
-            </table>
-        </div>
-        {next}
-    }
-    .into_any()
-}
-
-#[component]
-fn Row(row: AuditRow, now: Timestamp) -> impl IntoView {
-    let change = match (row.before.is_empty(), row.after.is_empty()) {
-        (true, true) => row.detail,
-        (true, false) => row.after,
-        (false, true) => format!("was {}", row.before),
-        (false, false) => format!("{} → {}", row.before, row.after),
-    };
-    view! {
-        <tr>
-            <td class="s">
-                <RelativeTime at=row.at now=now/>
-            </td>
-            <td>{row.actor}</td>
-            <td class="mono s">{row.origin}</td>
-            <td class="mono">{row.action}</td>
-            <td class="wrap">{row.object}</td>
-            <td class="wrap s">{change}</td>
-        </tr>
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_keeps_the_filter() {
-        assert_eq!(url(PAGE, &AuditQuery::default(), &[]), "/audit");
-        let query = AuditQuery {
-            actor: "operator:ada".to_owned(),
-            since: "2026-11-01".to_owned(),
-            ..AuditQuery::default()
-        };
-        let address = url("/audit/export", &query, &[("format", "csv")]);
-        let request = leptos_router::location::RequestUrl::new(&address);
-        let parsed = request.parse().unwrap();
-        let read = audit_query(|name| parsed.search_params().get(name));
-        assert_eq!(read, query);
-        assert_eq!(parsed.search_params().get("format").as_deref(), Some("csv"));
-    }
 }

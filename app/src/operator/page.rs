@@ -9,7 +9,7 @@ use super::{
     tenants::Tenants,
 };
 use crate::{
-    context,
+    context::{self, RequestContext},
     events::EventText,
     forms,
     loader::load,
@@ -78,7 +78,7 @@ pub fn OperatorPage() -> impl IntoView {
 #[component]
 pub fn OperatorSignIn() -> impl IntoView {
     let query = use_query_map().get_untracked();
-    if context::operator().is_ok() {
+    if RequestContext::with(|c| c.operator.is_some()) == Ok(true) {
         forms::redirect("/");
     }
     let message = forms::refusal_from_query(|key| query.get(key)).map(|f| f.message);

@@ -76,7 +76,10 @@ fn ready() -> Result<(control::Control, Secret, RequestContext), Failure> {
 /// Returns what an operator of a role does.
 fn duties(role: OperatorRole) -> &'static str {
     match role {
-        OperatorRole::Owner => "Owners do everything: plans, machines, tenants, operators.",
+        OperatorRole::Owner => {
+            "Owners do everything: plans, machines, tenants, operators. So a password alone is \
+             not enough: after the first sign-in you add an authenticator app or a passkey."
+        }
         OperatorRole::Support => "Support sees everything and helps tenants.",
         OperatorRole::ReadOnly => "This role sees everything and changes nothing.",
     }

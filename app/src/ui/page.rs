@@ -12,6 +12,8 @@ use leptos_meta::Title;
 pub enum Area {
     Tenant,
     Operator,
+    /// An operator who has to add a second factor before anything else.
+    Enrolment,
 }
 
 /// An entry of the navigation.
@@ -90,6 +92,7 @@ fn nav_links(area: Area) -> &'static [NavLink] {
     match area {
         Area::Tenant => &TENANT,
         Area::Operator => &OPERATOR,
+        Area::Enrolment => &[],
     }
 }
 

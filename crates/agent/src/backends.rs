@@ -68,6 +68,7 @@ impl Backends {
         let (settings, ports) = (&self.settings, self.ports(source.clone()));
         Agent::following(settings.node, ports, settings.engine.clone(), &source)
             .limited(settings.max_tenants)
+            .relaying_dns()
             .copying(settings.node, self.folders.clone(), settings.disk)
             .measuring(Arc::new(self.memory()), settings.memory_reserve)
             .watching(
@@ -81,11 +82,13 @@ impl Backends {
     /// checkpoint says.
     pub fn agent_from(&self, checkpoint: SpecCheckpoint) -> Agent {
         let (settings, ports) = (&self.settings, self.ports(Arc::new(checkpoint)));
-        Agent::new(settings.node, ports, settings.engine.clone()).watching(
-            Arc::new(self.resources()),
-            settings.disk,
-            settings.firewall.limits.connections_per_tenant,
-        )
+        Agent::new(settings.node, ports, settings.engine.clone())
+            .relaying_dns()
+            .watching(
+                Arc::new(self.resources()),
+                settings.disk,
+                settings.firewall.limits.connections_per_tenant,
+            )
     }
 
     /// Returns a reader of what tenants use of this machine.

@@ -101,7 +101,11 @@ impl SpecSource for FeedSource {
                     let tenants = before.tenants.len();
                     tracing::warn!(%code, generation, tenants, "the control plane has not answered yet: starting from the last spec");
                 }
-                return Ok(before.clone());
+                let before = before.clone();
+                return Ok(NodeSpec {
+                    is_earlier: true,
+                    ..before
+                });
             }
             (Err(problem), _) => return Err(PortError::new(problem.code, problem.message)),
         };

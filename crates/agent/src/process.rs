@@ -22,6 +22,8 @@ pub struct Agent {
     container_limits: ResourceLimits,
     /// Where the specs come from, if it is a control plane.
     source: Option<Arc<FeedSource>>,
+    /// Whether it answers DNS by IPv6.
+    relays_dns: bool,
 }
 
 impl Agent {
@@ -44,6 +46,7 @@ impl Agent {
             resources,
             container_limits,
             source: None,
+            relays_dns: false,
         }
     }
 
@@ -99,6 +102,13 @@ impl Agent {
         self
     }
 
+    /// Makes the process answer DNS at the tunnels' gateways by IPv6.
+    #[must_use]
+    pub fn relaying_dns(mut self) -> Self {
+        self.relays_dns = self.nodes.engine().settings().ipv6;
+        self
+    }
+
     /// Lets what AdGuard Homes have stored be copied to other nodes and from them, at most as
     /// much of a tenant as these limits permit.
     #[must_use]
@@ -123,6 +133,10 @@ impl Agent {
         let (capacity, resources) = (self.capacity, self.resources);
         tasks.spawn(async move { capacity.run().await });
         tasks.spawn(async move { resources.run().await });
+        if self.relays_dns {
+            let handle = self.nodes.engine().clone();
+            tasks.spawn(dnsrelay::run(move |address| handle.device_of_ipv6(address)));
+        }
         self.engine.run(shutdown).await;
         if let Some(source) = self.source {
             source.flush().await;

@@ -62,15 +62,15 @@ impl Entropy {
             .map(|b| Secret::new(URL_SAFE_NO_PAD.encode(b)))
     }
 
-    /// Returns a password that can be typed from a screen: 16 of 32 unambiguous
-    /// characters (80 bits) in groups of four.
+    /// Returns a password that can be typed from a screen: 24 of 32 unambiguous
+    /// characters (120 bits) in groups of four.
     ///
     /// # Errors
     /// `Internal` without randomness.
     pub fn password(&self) -> Result<Secret, Failure> {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
         let text: Vec<String> = self
-            .bytes::<16>()?
+            .bytes::<24>()?
             .chunks(4)
             .map(|c| {
                 c.iter()

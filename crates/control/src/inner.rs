@@ -1,7 +1,7 @@
 //! What the capabilities share. Each capability is a handle on it.
 
 use crate::{
-    auth::{CredentialReads, Hasher, Limits, SigningKeys, VerifiedTokens},
+    auth::{CredentialReads, Hasher, KnownCredentials, Limits, SigningKeys, VerifiedTokens},
     control_planes::{Leases, SharedClock},
     devices::DeviceLists,
     entropy::Entropy,
@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) figures: FiguresCache,
     pub(crate) lists: DeviceLists,
     pub(crate) credential_reads: CredentialReads,
+    pub(crate) known_credentials: KnownCredentials,
     /// The checks of this machine.
     pub(crate) checks: Checks,
     /// How mail is sent; `None` where it is not.
@@ -51,7 +52,7 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// Returns a device with what is known of it at present.
-    pub(crate) fn device_view(&self, device: DeviceRecord) -> DeviceView {
+    pub(crate) fn device_view(&self, device: &DeviceRecord) -> DeviceView {
         let prefix = self.store.known_ipv6_prefix();
         let slot = self.settings.addresses.slot_of(device.address);
         let ipv6 = prefix.zip(slot);
@@ -115,6 +116,7 @@ impl Inner {
             figures: FiguresCache::default(),
             lists: DeviceLists::default(),
             credential_reads: CredentialReads::default(),
+            known_credentials: KnownCredentials::default(),
             checks: Checks::default(),
             mail,
             notifier,

@@ -1,7 +1,7 @@
 //! What callers pass in, and the results that are not views.
 
 use domain::{
-    FilterPolicy, OperatorPermission, Routing, Secret, TenantHolderScope, TenantName, Timestamp,
+    FilterPolicy, OperatorAdmission, Routing, Secret, TenantHolderScope, TenantName, Timestamp,
     TunnelOptions, view::DeviceView,
 };
 use protocol::Location;
@@ -114,8 +114,8 @@ pub struct RedeemedTicket {
 /// An operator who gave the right password and, where there is one, second factor.
 #[derive(Debug)]
 pub struct OperatorSession {
-    /// The permission.
-    pub scope: OperatorPermission,
+    /// What the session has.
+    pub admission: OperatorAdmission,
     /// What the session stores.
     pub session: SessionDetails,
     /// The cookie that the browser is known by from now on.

@@ -8,6 +8,7 @@
 
 mod account;
 mod answers;
+mod audit;
 mod auth;
 mod control_planes;
 mod devices;
@@ -34,10 +35,12 @@ mod watch;
 
 pub use account::{Account, MAX_PASSKEY_NAME, MAX_PASSKEYS, ResetLink, ResetTarget};
 pub use answers::{Answers, ClaimedKey, Repeat};
+pub use audit::{AuditExport, AuditFormat, AuditQuery, Numbered};
 pub use auth::{
     AccountScope, ApiCaller, ApiGrant, ApiPermission, ApiStep, ApiToken, ApiTokens, Auth,
-    ChangeBudget, CreatedToken, Grant, LookingIn, NewApiToken, Presence, PresentedTicket,
-    RecoveryCodes, SignInClient, TenantSession, TotpEnrolment, address_prefix, browser_hash,
+    ChangeBudget, CreatedToken, FactorScope, Grant, LookingIn, NewApiToken, Presence,
+    PresentedTicket, RecoveryCodes, SignInClient, TenantSession, TotpEnrolment, address_prefix,
+    browser_hash,
 };
 pub use devices::{Devices, Peer};
 pub use dns::Dns;
@@ -56,10 +59,7 @@ pub use nodes::{
     NameServer, NamesView, NewToken, NodeChange, NodesHandle, RECORDS_AT_ONCE, StoreSpecs,
     WorkerAccess, address_problem,
 };
-pub use operators::{
-    AuditFormat, AuditQuery, LoggedEvent, MachineChecks, Numbered, OperatorLink, OperatorWelcome,
-    Operators,
-};
+pub use operators::{LoggedEvent, MachineChecks, OperatorLink, OperatorWelcome, Operators};
 pub use parts::{ControlParts, ControlSettings};
 pub use plans::Plans;
 pub use sign_ups::{InvitationOffer, MadeInvitation, SignUpSetting, SignUps};

@@ -89,7 +89,7 @@ pub const SMALL_MTU: u16 = 1280;
 pub struct ClientIpv6 {
     /// The device's address.
     pub address: Ipv6Addr,
-    /// The tenant's gateway, where DNS answers.
+    /// The tenant's gateway, where DNS answers too.
     pub gateway: Ipv6Addr,
     /// The tenant's network.
     pub subnet: Ipv6Net,
@@ -148,6 +148,7 @@ impl ClientConfig {
             }
             Routing::Dns => {
                 all.push(format!("{}/32", self.gateway));
+                all.extend(ipv6.map(|v6| format!("{}/128", v6.gateway)));
             }
         }
         all.join(", ")
@@ -161,9 +162,13 @@ impl ClientConfig {
         }
     }
 
-    /// Returns the value of `DNS`.
+    /// Returns the value of `DNS`: the gateway's addresses. That of IPv4 is asked first, since
+    /// its way to the resolver is the kernel's alone.
     pub fn resolvers(&self) -> String {
-        self.gateway.to_string()
+        match self.ipv6() {
+            Some(v6) => format!("{}, {}", self.gateway, v6.gateway),
+            None => self.gateway.to_string(),
+        }
     }
 
     fn ipv6(&self) -> Option<ClientIpv6> {

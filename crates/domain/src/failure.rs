@@ -96,6 +96,14 @@ impl Failure {
     pub const fn signed_out() -> Self {
         Self::new(ErrorCode::SignedOut, Message::SignedOut)
     }
+
+    /// Returns the failure for an owner who has to add a second factor first.
+    pub const fn second_factor_required() -> Self {
+        Self::new(
+            ErrorCode::SecondFactorRequired,
+            Message::SecondFactorRequired,
+        )
+    }
 }
 
 /// For logs and for developers: the message's code and arguments.

@@ -6,6 +6,7 @@
 //! those who have to say what the time is. It compiles to wasm,
 //! so the server and the browser render a configuration with the same code.
 
+pub mod admission;
 pub mod client_config;
 pub mod clock;
 pub mod code;
@@ -38,6 +39,7 @@ pub mod traffic;
 pub mod view;
 pub mod wgconf;
 
+pub use admission::{OperatorAdmission, OwnerWithoutFactor};
 pub use client_config::{ClientConfig, ClientIpv6, Routing, TunnelOptions};
 pub use clock::{Clock, SystemClock};
 pub use code::{ErrorCode, is_code};

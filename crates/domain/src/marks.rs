@@ -14,6 +14,10 @@ pub const BRIDGE: &str = "mn0";
 /// The TCP port of AdGuard Home's UI and API inside its container.
 pub const DNS_UI_PORT: u16 = 3000;
 
+/// The port, of UDP and TCP, at which the host takes tenants' DNS by IPv6 and passes it on
+/// by IPv4. It is reached through tunnels alone, and is none that masquerading uses.
+pub const DNS_RELAY_PORT: u16 = 9_353;
+
 /// The only user of a tenant's AdGuard Home.
 pub const DNS_USER: &str = "tenant";
 

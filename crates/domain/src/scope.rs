@@ -285,8 +285,8 @@ pub enum OperatorPermission {
 
 impl OperatorPermission {
     /// Issues the permission of a role to the operator of this name. The caller must have
-    /// checked the session.
-    pub fn issue(role: OperatorRole, name: impl Into<String>) -> Self {
+    /// checked the session and, for an owner, that it has a second factor.
+    pub(crate) fn issue(role: OperatorRole, name: impl Into<String>) -> Self {
         let owner = OwnerScope::issue(name);
         match role {
             OperatorRole::ReadOnly => Self::ReadOnly(owner.0.0),

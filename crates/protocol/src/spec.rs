@@ -34,6 +34,11 @@ pub struct NodeSpec {
     /// them stays. No tenant of this spec has such a slot.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub moved: BTreeMap<Slot, MovedTenant>,
+    /// Whether an earlier process stored it, and no control plane has answered since. It
+    /// may be older than what is on the machine, so a slot without a tenant may have one
+    /// all the same: what is there stays. It is said by who loads the spec, and not stored.
+    #[serde(skip)]
+    pub is_earlier: bool,
 }
 
 /// Why bytes are no spec. Holds no secret.
@@ -114,13 +119,26 @@ impl NodeSpec {
             || unread.any(|(s, t)| *s != slot && t.name.as_ref() == Some(name))
     }
 
-    /// Returns the slot's unreadable tenant of which nothing else is known either.
+    /// Returns the slot's unreadable tenant of which nothing else is known either. In a
+    /// spec of an earlier process any slot without a tenant may have one.
     pub fn unknown(&self, slot: Slot) -> Option<&UnreadableTenant> {
-        let unreadable = self.unreadable.get(&slot)?;
+        static ANY: UnreadableTenant = UnreadableTenant {
+            name: None,
+            owner: None,
+            place: String::new(),
+        };
+        let unreadable = self.unreadable.get(&slot);
+        let unreadable = unreadable.or_else(|| self.is_earlier.then_some(&ANY))?;
         (!self.tenants.contains_key(&slot)).then_some(unreadable)
     }
 
-    /// Returns every unreadable tenant of which nothing else is known either.
+    /// Returns whether a name that no tenant here has may be that of a tenant all the same.
+    pub fn has_nameless(&self) -> bool {
+        self.is_earlier || self.unknown_tenants().any(|(_, t)| t.name.is_none())
+    }
+
+    /// Returns every unreadable tenant of which nothing else is known either. Those that a
+    /// spec of an earlier process does not have at all are not among them.
     pub fn unknown_tenants(&self) -> impl Iterator<Item = (Slot, &UnreadableTenant)> {
         let unreadable = self.unreadable.iter();
         let unknown = unreadable.filter(|(slot, _)| !self.tenants.contains_key(slot));
@@ -166,6 +184,7 @@ impl NodeSpec {
             tenants,
             unreadable,
             moved: read.moved,
+            is_earlier: false,
         })
     }
 }

@@ -211,6 +211,7 @@ proptest! {
     #[test]
     fn plans_lead_from_any_state_to_the_spec(mut spec in any_spec(), mut observed in any_observed()) {
         spec.unreadable.clear();
+        spec.is_earlier = false;
         let s = settings();
         let foreign: Vec<_> = observed.wireguard.value().unwrap().iter().filter(|(_, i)| !is_ours(i)).map(|(s, i)| (*s, i.clone())).collect();
         let moved = spec.moved.values().map(|t| t.name.folder());
@@ -261,6 +262,7 @@ proptest! {
         let s = settings();
         // One in each slot without a tenant, each with its key and its name.
         let mut spec = spec;
+        spec.is_earlier = false;
         for n in SLOTS {
             let t = samples::tenant(&s, n, 0);
             let lost = UnreadableTenant {
@@ -301,6 +303,48 @@ proptest! {
             let folder = t.name.folder();
             prop_assert_eq!(d_now.get(&folder), d.get(&folder));
             prop_assert_eq!(observed.shaping.value().unwrap().get(&slot), before.shaping.value().unwrap().get(&slot));
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_process_did_not_know_stays(mut spec in any_spec(), mut observed in any_observed()) {
+        let s = settings();
+        spec.is_earlier = true;
+        spec.unreadable.clear();
+        let before = observed.clone();
+        let mut pending = Pending::default();
+        for _ in 0..8 {
+            for step in plan(&spec, &observed, &pending, &s).values().flatten() {
+                apply(step, &spec, &mut observed);
+                follow(step, &mut pending);
+            }
+        }
+        prop_assert!(plan(&spec, &observed, &pending, &s).is_empty());
+        let readable = |o: &Observed| (o.wireguard.value().unwrap().clone(), o.firewall.value().unwrap().clone(), o.containers.value().unwrap().clone(), o.folders.value().unwrap().clone());
+        let ((w, f, c, d), (w_now, f_now, c_now, d_now)) = (readable(&before), readable(&observed));
+        for n in SLOTS {
+            let t = samples::tenant(&s, n, 0);
+            let slot = t.slot;
+            if spec.tenants.contains_key(&slot) {
+                continue;
+            }
+            prop_assert_eq!(w_now.get(&slot), w.get(&slot));
+            if f.complete && let Some(elements) = f.tenants.get(&slot) {
+                let now = &f_now.tenants[&slot];
+                prop_assert_eq!((&now.mesh, now.dns, now.stopped), (&elements.mesh, elements.dns, elements.stopped));
+            }
+            for x in c.ours.iter().filter(|x| x.slot == Some(slot)) {
+                prop_assert!(c_now.ours.contains(x), "its container stays");
+            }
+            let forward = |of: &ObservedFirewall| of.forwards.get(&slot).copied();
+            let knows = spec.moved.contains_key(&slot);
+            prop_assert!(knows || forward(&f_now) == forward(&f), "it is sent on");
+            let folder = t.name.folder();
+            prop_assert_eq!(d_now.get(&folder), d.get(&folder));
+            prop_assert_eq!(observed.shaping.value().unwrap().get(&slot), before.shaping.value().unwrap().get(&slot));
+        }
+        for folder in d.keys() {
+            prop_assert!(d_now.contains_key(folder), "{} stays", folder);
         }
     }
 

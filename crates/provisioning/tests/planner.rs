@@ -195,6 +195,7 @@ impl State {
             }
         }
         spec.generation += 1;
+        spec.is_earlier = change.spec.is_earlier;
         move_names(&mut spec, change.moved);
         next.spec = Arc::new(spec);
         let (o, new, outcomes) = (&mut next.observed, &change.observed, &change.outcomes);

@@ -162,7 +162,7 @@ impl Store {
     pub async fn prune_attempts(&self) -> Result<u64> {
         let now = self.db.now();
         // A row that is in use stays for the next time.
-        let unlocked = match self.db.writer() {
+        let unlocked = match self.db.reader() {
             Either::Sqlite(_) => "",
             Either::Postgres(_) => "FOR UPDATE SKIP LOCKED",
         };

@@ -3,10 +3,27 @@
 
 use crate::{
     Result, Store,
-    db::{Tx, execute, fetch_all, fetch_optional},
+    db::{Either, Tx, execute, fetch_all, fetch_optional},
     mail,
 };
 use domain::{TenantId, TenantScope, Timestamp, view::AuditRow};
+
+/// Who makes a change, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor<'a> {
+    /// As the audit log names it.
+    pub name: &'a str,
+    /// The prefix of the address that the request came from; empty where there is none.
+    pub origin: &'a str,
+}
+
+impl<'a> From<&'a str> for Actor<'a> {
+    /// Returns who acts without a request.
+    fn from(name: &'a str) -> Self {
+        let origin = "";
+        Self { name, origin }
+    }
+}
 
 /// An entry of the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,18 +74,49 @@ pub struct AuditFilter {
     pub until: Option<Timestamp>,
 }
 
-/// Returns the query of the entries that match a filter, from before the one with an id. Each
-/// column that is given has an index with the id, and times are turned into ids by another
-/// query, so that a long log is not read through.
-pub(crate) fn matching(filter: &AuditFilter) -> String {
+impl AuditFilter {
+    /// Returns the index of the columns that are given, and which number it adds to the id
+    /// (migration 0025); `None` without a column.
+    pub(crate) const fn index(&self) -> Option<(&'static str, i64)> {
+        Some(match (self.tenant, &self.actor, &self.action) {
+            (None, None, None) => return None,
+            (Some(_), None, None) => ("audit_log_user", 1),
+            (None, Some(_), None) => ("audit_log_actor", 2),
+            (Some(_), Some(_), None) => ("audit_log_user_actor", 3),
+            (None, None, Some(_)) => ("audit_log_action", 4),
+            (Some(_), None, Some(_)) => ("audit_log_user_action", 5),
+            (None, Some(_), Some(_)) => ("audit_log_actor_action", 6),
+            (Some(_), Some(_), Some(_)) => ("audit_log_user_actor_action", 7),
+        })
+    }
+
+    /// Returns the number that the index adds to the id.
+    fn added(&self) -> i64 {
+        self.index().map_or(0, |(_, added)| added)
+    }
+}
+
+/// Returns the query of the entries that match a filter, from before the one with an id. All
+/// columns that are given have one index with the id, and times are turned into ids by another
+/// query, so that a long log is not read through. Neither database would always take that index:
+/// SQLite is told its name, and PostgreSQL finds the order in that index alone; what is said of
+/// times keeps it from the index of times.
+pub(crate) fn matching(filter: &AuditFilter, is_sqlite: bool) -> String {
     let given = |is_given: bool, condition: &'static str, unused: &'static str| match is_given {
         true => condition,
         false => unused,
     };
+    let (id, by) = match filter.index() {
+        None => ("id".to_owned(), String::new()),
+        Some((index, added)) if is_sqlite => {
+            (format!("id + {added}"), format!("INDEXED BY {index}"))
+        }
+        Some((_, added)) => (format!("id + {added}"), String::new()),
+    };
     format!(
         "SELECT id, at, actor, action, object, detail, origin, before, after FROM audit_log \
-         WHERE id < $1 AND id >= $2 AND {} AND {} AND {} AND {} AND {} \
-         ORDER BY id DESC LIMIT $8",
+         {by} WHERE {id} < $1 AND {id} >= $2 AND {} AND {} AND {} AND {} AND {} \
+         ORDER BY {id} DESC LIMIT $8",
         given(filter.actor.is_some(), "actor = $3", "$3 = ''"),
         given(filter.action.is_some(), "action = $4", "$4 = ''"),
         given(
@@ -76,8 +124,16 @@ pub(crate) fn matching(filter: &AuditFilter) -> String {
             "user_id = $5",
             "$5 = CAST(0 AS BIGINT)"
         ),
-        given(filter.since.is_some(), "at >= $6", "$6 = CAST(0 AS BIGINT)"),
-        given(filter.until.is_some(), "at < $7", "$7 = CAST(0 AS BIGINT)"),
+        given(
+            filter.since.is_some(),
+            "(at >= $6) IS NOT FALSE",
+            "$6 = CAST(0 AS BIGINT)"
+        ),
+        given(
+            filter.until.is_some(),
+            "(at < $7) IS NOT FALSE",
+            "$7 = CAST(0 AS BIGINT)"
+        ),
     )
 }
 
@@ -94,6 +150,10 @@ const CLOCK_SLACK_MILLIS: i64 = 60_000;
 
 pub(crate) const BEFORE: &str = "SELECT id, at, actor, action, object, detail, origin, before, after FROM audit_log \
      WHERE id < $1 ORDER BY id DESC LIMIT $2";
+
+/// What an operator did to its own account.
+pub(crate) const OF_OPERATOR: &str = "SELECT id, at, actor, action, object, detail, origin, \
+     before, after FROM audit_log WHERE actor = $1 AND object = $1 ORDER BY id + 8 DESC LIMIT $2";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -185,13 +245,14 @@ impl Store {
             let next = self.audit_id(FIRST_SINCE, later).await?;
             before = before.min(next.unwrap_or(i64::MAX));
         }
-        let sql = sqlx::AssertSqlSafe(matching(filter));
+        let is_sqlite = matches!(self.db.reader(), Either::Sqlite(_));
+        let sql = sqlx::AssertSqlSafe(matching(filter, is_sqlite));
         let rows = fetch_all!(
             self.db.reader(),
             Row,
             sql,
-            before,
-            least,
+            before.saturating_add(filter.added()),
+            least.saturating_add(filter.added()),
             filter.actor.as_deref().unwrap_or_default(),
             filter.action.as_deref().unwrap_or_default(),
             filter.tenant.map_or(0, |t| t.0),
@@ -199,6 +260,17 @@ impl Store {
             filter.until.map_or(0, |t| t.0),
             i64::from(limit)
         )?;
+        Ok(rows.into_iter().map(Row::into).collect())
+    }
+
+    /// Lists what an operator did to its own account, newest first.
+    pub(crate) async fn audit_of_operator(
+        &self,
+        logged: &str,
+        limit: u32,
+    ) -> Result<Vec<(i64, AuditRow)>> {
+        let limit = i64::from(limit);
+        let rows = fetch_all!(self.db.reader(), Row, OF_OPERATOR, logged, limit)?;
         Ok(rows.into_iter().map(Row::into).collect())
     }
 

@@ -46,7 +46,7 @@ impl Store {
         holder: &str,
         ttl: Duration,
     ) -> Result<BTreeMap<String, LeaseEpoch>> {
-        let pool = match self.db.writer() {
+        let pool = match self.db.writer().uncounted() {
             Either::Sqlite(_) => {
                 let held = names.iter().map(|n| (n.clone(), LeaseEpoch::default()));
                 return Ok(held.collect());
@@ -88,7 +88,7 @@ impl Store {
     /// # Errors
     /// Returns the database's error.
     pub async fn lease_holders(&self) -> Result<BTreeMap<String, String>> {
-        let Either::Postgres(pool) = self.db.writer() else {
+        let Either::Postgres(pool) = self.db.writer().uncounted() else {
             return Ok(BTreeMap::new());
         };
         let now = self.db.now();
@@ -101,7 +101,7 @@ impl Store {
 
     /// Gives all leases of a holder back.
     pub(crate) async fn release_leases(&self, holder: &str) -> Result<()> {
-        let Either::Postgres(pool) = self.db.writer() else {
+        let Either::Postgres(pool) = self.db.writer().uncounted() else {
             return Ok(());
         };
         let now = self.db.now();

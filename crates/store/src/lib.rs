@@ -60,11 +60,11 @@ pub use account::{
     SessionRef,
 };
 pub use api::{
-    AnswerKey, Claim, CredentialKind, CredentialRecord, NewCredential, Revision, Rotation,
-    SigningKeyRecord,
+    AnswerKey, Claim, CredentialKind, CredentialRecord, DatabaseState, NewCredential, Revision,
+    Rotation, SigningKeyRecord,
 };
 pub use attempts::{AttemptDelay, AttemptLimit, Attempted, CountedAttempt};
-pub use audit::{AuditEntry, AuditFilter};
+pub use audit::{Actor, AuditEntry, AuditFilter};
 pub use committed::Committed;
 pub use control_planes::ControlPlaneRecord;
 pub use copy::{

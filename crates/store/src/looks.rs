@@ -33,6 +33,8 @@ pub struct LookRecord {
     pub operator: OperatorId,
     pub operator_name: String,
     pub role: OperatorRole,
+    /// Whether a second factor of the operator holds.
+    pub has_factor: bool,
     pub password_hash: Secret,
     pub expires: Timestamp,
     /// Until when it may change things, if that was allowed.
@@ -41,10 +43,12 @@ pub struct LookRecord {
     pub session_expires: Timestamp,
 }
 
-type LookRow = (i64, i64, String, String, String, i64, Option<i64>, i64);
+type LookRow = (i64, i64, String, String, i64, String, i64, Option<i64>, i64);
 
 /// Finds the look of a session at the tenant of that name.
-pub(crate) const LOOK: &str = "SELECT l.user_id, o.id, o.username, o.role, o.password_hash, \
+pub(crate) const LOOK: &str = "SELECT l.user_id, o.id, o.username, o.role, \
+     (SELECT COUNT(*) FROM factors f WHERE f.operator_id = o.id AND f.confirmed_at IS NOT NULL), \
+     o.password_hash, \
      l.expires_at, l.changes_until, s.expires \
      FROM looks l JOIN users u ON u.id = l.user_id JOIN operators o ON o.id = l.operator_id \
      JOIN sessions s ON s.id = l.session \
@@ -111,18 +115,20 @@ impl Store {
     ) -> Result<Option<LookRecord>> {
         let (session, tenant) = (session.as_str(), tenant.as_str());
         let row = fetch_optional!(self.db.reader(), LookRow, LOOK, session, tenant)?;
-        let read = |(tenant, operator, name, role, hash, expires, until, session): LookRow| {
-            Ok(LookRecord {
-                tenant: TenantId(tenant),
-                operator: OperatorId(operator),
-                role: role_of(&role, &name)?,
-                operator_name: name,
-                password_hash: Secret::new(hash),
-                expires: Timestamp(expires),
-                changes_until: until.map(Timestamp),
-                session_expires: Timestamp(session),
-            })
-        };
+        let read =
+            |(tenant, operator, name, role, factors, hash, expires, until, session): LookRow| {
+                Ok(LookRecord {
+                    tenant: TenantId(tenant),
+                    operator: OperatorId(operator),
+                    role: role_of(&role, &name)?,
+                    has_factor: factors > 0,
+                    operator_name: name,
+                    password_hash: Secret::new(hash),
+                    expires: Timestamp(expires),
+                    changes_until: until.map(Timestamp),
+                    session_expires: Timestamp(session),
+                })
+            };
         row.map(read).transpose()
     }
 

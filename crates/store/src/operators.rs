@@ -19,17 +19,20 @@ pub struct OperatorRecord {
     pub password_hash: Secret,
     pub role: OperatorRole,
     pub created_at: Timestamp,
+    /// Whether a second factor of it holds.
+    pub has_factor: bool,
 }
 
-type Row = (i64, String, String, String, i64);
+type Row = (i64, String, String, String, i64, i64);
 
-fn record((id, name, hash, role, created_at): Row) -> Result<OperatorRecord> {
+fn record((id, name, hash, role, created_at, factors): Row) -> Result<OperatorRecord> {
     Ok(OperatorRecord {
         id: OperatorId(id),
         role: role_of(&role, &name)?,
         name,
         password_hash: Secret::new(hash),
         created_at: Timestamp(created_at),
+        has_factor: factors > 0,
     })
 }
 
@@ -117,8 +120,20 @@ async fn read(tx: &mut Tx, id: OperatorId) -> Result<OperatorRecord> {
     row.map(record).ok_or(StoreError::NotFound)?
 }
 
-const ONE: &str =
-    "SELECT id, username, password_hash, role, created_at FROM operators WHERE id = $1";
+/// Reads operators, with the count of the second factors that hold.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, username, password_hash, role, created_at, \
+             (SELECT COUNT(*) FROM factors f \
+              WHERE f.operator_id = operators.id AND f.confirmed_at IS NOT NULL) \
+             FROM operators ",
+            $rest
+        )
+    };
+}
+
+const ONE: &str = select!("WHERE id = $1");
 
 impl Store {
     /// Counts the operators; zero means a first start.
@@ -135,8 +150,7 @@ impl Store {
     /// # Errors
     /// Returns the database's error.
     pub async fn operators(&self) -> Result<Vec<OperatorRecord>> {
-        let sql = "SELECT id, username, password_hash, role, created_at FROM operators \
-                   ORDER BY username";
+        let sql = select!("ORDER BY username");
         let rows = fetch_all!(self.db.reader(), Row, sql)?;
         rows.into_iter().map(record).collect()
     }
@@ -299,6 +313,7 @@ impl Store {
             password_hash: password_hash.clone(),
             role: link.role,
             created_at: now,
+            has_factor: false,
         })
     }
 
@@ -354,8 +369,7 @@ impl Store {
     /// # Errors
     /// Returns the database's error.
     pub async fn operator_by_name(&self, name: &str) -> Result<Option<OperatorRecord>> {
-        let sql = "SELECT id, username, password_hash, role, created_at FROM operators \
-                   WHERE username = $1";
+        let sql = select!("WHERE username = $1");
         let row = fetch_optional!(self.db.reader(), Row, sql, name)?;
         row.map(record).transpose()
     }

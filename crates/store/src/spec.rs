@@ -168,6 +168,7 @@ impl Store {
             tenants: tenants.read,
             unreadable: tenants.unreadable,
             moved,
+            is_earlier: false,
         })
     }
 

@@ -17,6 +17,12 @@ pub(super) trait ApiCommand {
     /// # Errors
     /// The API refuses, or does not answer.
     async fn run(&self, client: &Client, out: Output) -> Result<(), CallError>;
+
+    /// Returns whether a server elsewhere is asked with a token: with the operations that
+    /// need none, such as a sign-in, there may be none yet.
+    fn needs_token(&self) -> bool {
+        true
+    }
 }
 
 /// A group of commands that are calls of the API.
@@ -53,7 +59,7 @@ impl<A: ApiCommand + clap::Args> Call<A> {
 
 async fn call(target: &Target, command: &impl ApiCommand, flags: &Flags) -> ExitCode {
     let called = async {
-        let client = target.connect(flags).await?;
+        let client = target.connect(flags, command.needs_token()).await?;
         let done = command.run(&client, Output::new(target.json)).await;
         let is_pending = client.is_pending();
         client.close().await;

@@ -1,11 +1,14 @@
 //! `maliknode audit [--since TIME] [--until TIME] [--actor NAME] [--action NAME]
-//! [--tenant NAME] [--limit COUNT]`.
+//! [--tenant NAME] [--limit COUNT] [--follow]`, and `… --export FORMAT [--out FILE]`.
 
 use super::{
     api_command::ApiCommand,
-    client::{CallError, Client},
-    output::{Column, Output, text},
+    client::{Call, CallError, Client},
+    export::ExportTarget,
+    follow,
+    output::{Column, Output, date, text},
 };
+use clap::ValueEnum;
 use serde_json::Value;
 
 #[derive(Debug, clap::Args)]
@@ -29,20 +32,50 @@ pub(super) struct Arguments {
     /// How many entries to print at most
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: u32,
+    /// Go on with each new entry, oldest first, until Ctrl-C; --json prints one in each line
+    #[arg(long, conflicts_with_all = ["export", "until"])]
+    follow: bool,
+    /// Write all entries that match, newest first, as a file: csv for spreadsheets, jsonl with
+    /// an object in each line
+    #[arg(long, value_name = "FORMAT")]
+    export: Option<Format>,
+    #[command(flatten)]
+    to: ExportTarget,
+}
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Csv,
+    Jsonl,
+}
+
+impl Format {
+    /// Returns its name in the API, and the type of its content.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Csv => ("csv", "text/csv"),
+            Self::Jsonl => ("jsonl", "application/jsonl"),
+        }
+    }
 }
 
 impl ApiCommand for Arguments {
     /// Prints the entries, newest first.
     async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
+        if let Some(format) = self.export {
+            let (name, kind) = format.names();
+            let call = self.matching(client.get(&["operator", "audit", "export"]));
+            let call = call.query("format", name);
+            return self.to.write(call, kind, out).await;
+        }
         let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let call = client
-            .get(&["operator", "audit"])
-            .query_if("since", self.since.as_deref())
-            .query_if("until", self.until.as_deref())
-            .query_if("actor", self.actor.as_deref())
-            .query_if("action", self.action.as_deref())
-            .query_if("tenant", self.tenant.as_deref());
-        let entries = call.items(most).await?;
+        let call = || self.matching(client.get(&["operator", "audit"]));
+        if self.follow {
+            let first = |known: &[Value]| known.iter().take(most).cloned().collect();
+            return follow::log(client, call, out, first, line).await;
+        }
+        let entries = call().items(most).await?;
         let columns = [
             Column::date("AT", "at"),
             Column::text("WHO", "actor"),
@@ -54,6 +87,28 @@ impl ApiCommand for Arguments {
         out.table(&entries, &columns, "There are no entries.");
         Ok(())
     }
+}
+
+impl Arguments {
+    /// Asks for the entries that match alone.
+    fn matching<'a>(&self, call: Call<'a>) -> Call<'a> {
+        call.query_if("since", self.since.as_deref())
+            .query_if("until", self.until.as_deref())
+            .query_if("actor", self.actor.as_deref())
+            .query_if("action", self.action.as_deref())
+            .query_if("tenant", self.tenant.as_deref())
+    }
+}
+
+fn line(entry: &Value) -> String {
+    let member = |name: &str| text(&entry[name]);
+    let (at, actor, action) = (date(&entry["at"]), member("actor"), member("action"));
+    let line = format!(
+        "{at}  {actor}  {action}  {}  {}",
+        member("object"),
+        change(entry)
+    );
+    line.trim_end().to_owned()
 }
 
 /// Returns what an entry changed, or its details.

@@ -1,8 +1,9 @@
 //! The commands that are calls of the API.
 
 use super::{
+    account,
     api_command::{Call, Calls},
-    audit, device, events, invite, mail, node, operator, plan, sign_up, status, tenant, token,
+    audit, device, dns, events, invite, mail, node, operator, plan, sign_up, status, tenant, token,
     traffic,
 };
 use crate::config::Flags;
@@ -18,6 +19,8 @@ pub(super) enum CallCommand {
     Tenant(Calls<tenant::TenantCommand>),
     /// Manage a tenant's devices
     Device(Call<device::DeviceCommands>),
+    /// Print how a tenant's DNS filter is
+    Dns(Call<dns::Arguments>),
     /// Manage the plans
     Plan(Calls<plan::PlanCommand>),
     /// Say who may sign up
@@ -30,6 +33,8 @@ pub(super) enum CallCommand {
     Reserved(Calls<sign_up::ReservedCommand>),
     /// Manage the nodes: the machines that hold tenants
     Node(Calls<node::NodeCommand>),
+    /// Sign in, and manage the account of the token
+    Account(Calls<account::AccountCommand>),
     /// Manage API tokens, by which programs use the API
     Token(Call<token::TokenCommands>),
     /// Print how much data devices have sent and received
@@ -49,6 +54,8 @@ impl CallCommand {
             Self::Status(call) => call.run(flags).await,
             Self::Tenant(calls) => calls.run(flags).await,
             Self::Device(call) => call.run(flags).await,
+            Self::Dns(call) => call.run(flags).await,
+            Self::Account(calls) => calls.run(flags).await,
             Self::Plan(calls) => calls.run(flags).await,
             Self::SignUp(calls) => calls.run(flags).await,
             Self::Invite(calls) => calls.run(flags).await,

@@ -1,12 +1,15 @@
-//! `maliknode device list`, `… show DEVICE`, `… add LABEL`, `… rename DEVICE LABEL`,
-//! `… policy DEVICE POLICY`, `… mesh DEVICE BOOL`, `… set DEVICE`, `… config DEVICE`, `… qr DEVICE` and
-//! `… remove DEVICE`, each of the tenant `--tenant NAME`.
+//! `maliknode device list [--follow]`, `… show DEVICE [--follow]`, `… add LABEL`,
+//! `… rename DEVICE LABEL`, `… policy DEVICE POLICY`, `… mesh DEVICE BOOL`, `… set DEVICE`,
+//! `… config DEVICE`, `… qr DEVICE`, `… new-keys DEVICE` and `… remove DEVICE`, each of the tenant
+//! `--tenant NAME`.
 
 use super::{
     api_command::ApiCommand,
     client::{Answer, CallError, Client},
     config_file::{self, Target},
-    output::{Column, Output, bits, bytes, date, id, print, text},
+    device_text::{device_line, devices_text, now, print_device, print_table},
+    follow,
+    output::{Output, id, print, text},
 };
 use clap::{ArgAction, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -28,9 +31,17 @@ pub(super) struct DeviceCommands {
 #[derive(Debug, Subcommand)]
 enum DeviceCommand {
     /// Print the devices
-    List,
+    List {
+        #[command(flatten)]
+        follow: FollowOption,
+    },
     /// Print a device
-    Show(Named),
+    Show {
+        #[command(flatten)]
+        device: Named,
+        #[command(flatten)]
+        follow: FollowOption,
+    },
     /// Add a device, and print its configuration as a QR code for the camera of a phone
     Add {
         /// What it is called
@@ -100,6 +111,16 @@ enum DeviceCommand {
     },
     /// Print a device's configuration as a QR code
     Qr(Named),
+    /// Make new keys for a device: its former configuration is refused from then on
+    NewKeys {
+        #[command(flatten)]
+        device: Named,
+        /// Print no QR code
+        #[arg(long)]
+        no_qr: bool,
+        #[command(flatten)]
+        to: Target,
+    },
     /// Remove a device: its key is refused from then on
     Remove(Named),
 }
@@ -108,6 +129,14 @@ enum DeviceCommand {
 struct Named {
     /// The device's label, or its id in `maliknode device list`
     device: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct FollowOption {
+    /// Go on with each change of connections, handshakes and traffic, until Ctrl-C; --json
+    /// prints one state in each line
+    #[arg(long)]
+    follow: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -136,6 +165,9 @@ fn value(choice: impl ValueEnum) -> Value {
     value.map_or(Value::Null, |value| json!(value.get_name()))
 }
 
+/// The topic of live events that has them.
+const TOPIC: &str = "devices";
+
 /// The devices of a tenant.
 struct Devices<'a> {
     client: &'a Client,
@@ -149,12 +181,16 @@ impl ApiCommand for DeviceCommands {
             tenant: self.tenant.as_deref(),
         };
         match &self.command {
-            DeviceCommand::List => {
+            DeviceCommand::List { follow } if follow.follow => devices.follow_all(out).await,
+            DeviceCommand::Show { device, follow } if follow.follow => {
+                devices.follow(device, out).await
+            }
+            DeviceCommand::List { .. } => {
                 print_table(&devices.all().await?, out);
                 Ok(())
             }
-            DeviceCommand::Show(named) => {
-                print_device(&devices.find(named).await?, out);
+            DeviceCommand::Show { device, .. } => {
+                print_device(&devices.find(device).await?, out);
                 Ok(())
             }
             DeviceCommand::Add {
@@ -230,6 +266,10 @@ impl ApiCommand for DeviceCommands {
                 print_qr(&devices.read(&device, "qr").await?.text()?);
                 Ok(())
             }
+            DeviceCommand::NewKeys { device, no_qr, to } => {
+                to.check()?;
+                devices.make_keys(out, device, !no_qr, to).await
+            }
             DeviceCommand::Remove(named) => {
                 let device = devices.find(named).await?;
                 let call = client.delete(&["devices", &id(&device)]);
@@ -271,24 +311,69 @@ impl Devices<'_> {
     ) -> Result<(), CallError> {
         let call = self.client.post(&["devices"]).tenant(self.tenant);
         let device = call.json(new).object().await?;
-        let label = text(&device["label"]);
-        out.say(
-            &device,
-            &format!(
-                "{label} is added, with the address {}.",
-                text(&device["address"])
-            ),
-        );
+        let (label, address) = (text(&device["label"]), text(&device["address"]));
+        let said = format!("{label} is added, with the address {address}.");
+        out.say(&device, &said);
+        self.hand_out(out, &device, with_qr, to).await
+    }
+
+    async fn make_keys(
+        &self,
+        out: Output,
+        named: &Named,
+        with_qr: bool,
+        to: &Target,
+    ) -> Result<(), CallError> {
+        let device = self.find(named).await?;
+        let call = self.client.post(&["devices", &id(&device), "keys"]);
+        let device = call.tenant(self.tenant).object().await?;
+        let said = "has new keys: load its new configuration, on the device.";
+        out.say(&device, &format!("{} {said}", text(&device["label"])));
+        self.hand_out(out, &device, with_qr, to).await
+    }
+
+    /// Writes a device's configuration, and draws it.
+    async fn hand_out(
+        &self,
+        out: Output,
+        device: &Value,
+        with_qr: bool,
+        to: &Target,
+    ) -> Result<(), CallError> {
         if to.is_set() {
-            let config = self.read(&device, "config").await?.text()?;
+            let config = self.read(device, "config").await?.text()?;
             if let Some(path) = to.write(&config)? {
                 out.done(&format!("Its configuration is in {path}."));
             }
         }
         if with_qr && !out.is_json() {
-            print_qr(&self.read(&device, "qr").await?.text()?);
+            print_qr(&self.read(device, "qr").await?.text()?);
         }
         Ok(())
+    }
+
+    /// Prints the devices, and again whenever one of them changes.
+    async fn follow_all(&self, out: Output) -> Result<(), CallError> {
+        let shown = |state: Value| {
+            let devices = state.as_array().cloned().unwrap_or_default();
+            let lines = format!("{}\n{}\n", now(), devices_text(&devices));
+            Ok((state, lines))
+        };
+        follow::topic(self.client, self.tenant, TOPIC, out, shown).await
+    }
+
+    /// Prints a line about a device, and another whenever it changes.
+    async fn follow(&self, named: &Named, out: Output) -> Result<(), CallError> {
+        let device = self.find(named).await?;
+        let (wanted, label) = (id(&device), text(&device["label"]));
+        let shown = |state: Value| {
+            let mut all = state.as_array().into_iter().flatten();
+            let found = all.find(|d| id(d) == wanted).cloned();
+            let found = found.ok_or_else(|| CallError::NotFound(format!("{label} is removed")))?;
+            let line = device_line(&found);
+            Ok((found, line))
+        };
+        follow::topic(self.client, self.tenant, TOPIC, out, shown).await
     }
 
     async fn read(&self, device: &Value, what: &str) -> Result<Answer, CallError> {
@@ -309,45 +394,6 @@ impl Devices<'_> {
         out.say(&changed, &format!("{} {said}.", text(&changed["label"])));
         Ok(())
     }
-}
-
-fn print_table(devices: &[Value], out: Output) {
-    let columns = [
-        Column::number("ID", "id"),
-        Column::text("LABEL", "label"),
-        Column::text("ADDRESS", "address"),
-        Column::text("POLICY", "policy"),
-        Column::text("MESH", "mesh"),
-        Column::text("ONLINE", "online"),
-        Column::of("DOWN", |d| bytes(&d["down_bytes"])).right(),
-        Column::of("UP", |d| bytes(&d["up_bytes"])).right(),
-    ];
-    out.table(devices, &columns, "There is no device.");
-}
-
-fn print_device(device: &Value, out: Output) {
-    let fields = [
-        Column::text("id", "id"),
-        Column::text("label", "label"),
-        Column::text("address", "address"),
-        Column::text("public key", "public_key"),
-        Column::text("routing", "routing"),
-        Column::text("small packets", "small_packets"),
-        Column::text("IPv4 only", "ipv4_only"),
-        Column::text("policy", "policy"),
-        Column::text("mesh", "mesh"),
-        Column::date("since", "created_at"),
-        Column::of("last heard", |d| date(&d["last_handshake"])),
-        Column::text("online", "online"),
-        Column::text("endpoint", "endpoint"),
-        Column::of("down", |d| {
-            format!("{}, {}", bytes(&d["down_bytes"]), bits(&d["down_bps"]))
-        }),
-        Column::of("up", |d| {
-            format!("{}, {}", bytes(&d["up_bytes"]), bits(&d["up_bps"]))
-        }),
-    ];
-    out.fields(device, &fields);
 }
 
 fn print_qr(drawn: &str) {

@@ -1,8 +1,9 @@
-//! `maliknode events [--tenant NAME] [--since TIME] [--limit COUNT] [--own]`.
+//! `maliknode events [--tenant NAME] [--since TIME] [--limit COUNT] [--own] [--follow]`.
 
 use super::{
     api_command::ApiCommand,
     client::{CallError, Client},
+    follow,
     output::{Output, date, print, text, timestamp},
 };
 use domain::{Clock, SystemClock, Timestamp};
@@ -23,12 +24,15 @@ pub(super) struct Arguments {
     /// How many events to print at most, newest first; 20,000 are stored, for 90 days
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: u32,
+    /// Go on with each new event, until Ctrl-C; --json prints one in each line
+    #[arg(long)]
+    follow: bool,
 }
 
 impl ApiCommand for Arguments {
     /// Prints the events, oldest first, as in a log file.
     async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
-        let call = match self.own {
+        let call = || match self.own {
             true => client.get(&["events"]).tenant(self.tenant.as_deref()),
             false => {
                 let call = client.get(&["operator", "events"]);
@@ -36,10 +40,18 @@ impl ApiCommand for Arguments {
             }
         };
         let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let mut events = call.items(most).await?;
         let since = self.since.map(since);
-        events
-            .retain(|e| since.is_none_or(|since| timestamp(&e["at"]).is_none_or(|at| at >= since)));
+        let wanted =
+            |e: &Value| since.is_none_or(|since| timestamp(&e["at"]).is_none_or(|at| at >= since));
+        if self.follow {
+            let first = |known: &[Value]| {
+                let known = known.iter().filter(|e| wanted(e)).take(most);
+                known.cloned().collect()
+            };
+            return follow::log(client, call, out, first, line).await;
+        }
+        let mut events = call().items(most).await?;
+        events.retain(wanted);
         events.reverse();
         if out.is_json() || events.is_empty() {
             out.say(&json!(events), "Nothing has happened.");

@@ -2,6 +2,7 @@
 //! read or change what is in the database are calls of the API ([`client`]); the others are
 //! about this machine. The exit codes are at [`client::exit_codes`].
 
+mod account;
 mod api_command;
 mod audit;
 mod calls;
@@ -10,9 +11,13 @@ mod config_file;
 mod database;
 mod database_move;
 mod device;
+mod device_text;
+mod dns;
 mod doctor;
 mod events;
+mod export;
 mod firewall;
+mod follow;
 mod invite;
 mod mail;
 mod manual;
@@ -25,6 +30,7 @@ mod plan;
 mod quantity;
 mod report;
 mod seal_key;
+mod secret_file;
 mod sign_up;
 mod status;
 mod tenant;

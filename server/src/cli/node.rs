@@ -1,6 +1,6 @@
 //! `maliknode node list`, `… show NAME`, `… open NAME`, `… close NAME`, `… host NAME HOST`,
-//! `… revoke NAME`, `… remove NAME`, `… drain NAME`, `… lose NAME`, `… moves` and
-//! `… dns check`.
+//! `… revoke NAME`, `… remove NAME`, `… drain NAME`, `… lose NAME`, `… moves`, `… checks`
+//! and `… dns check`.
 
 use super::{
     api_command::ApiCommand,
@@ -61,6 +61,8 @@ pub(super) enum NodeCommand {
     },
     /// Print the moves that are still to be carried out
     Moves,
+    /// Print what the server has checked of its own machine, with what fixes each problem
+    Checks,
     /// The names of tenants' endpoints at the name server
     #[command(subcommand)]
     Dns(NodeDnsCommand),
@@ -151,9 +153,37 @@ impl ApiCommand for NodeCommand {
                 moves::print(&moves::list(client).await?, out);
                 Ok(())
             }
+            Self::Checks if client.is_database() => Err(CallError::Unreachable {
+                server: "the server on this machine".to_owned(),
+                reason: "it is not running; `maliknode doctor` checks the machine".to_owned(),
+            }),
+            Self::Checks => {
+                let checks = client.get(&["operator", "checks"]).object().await?;
+                print_checks(&checks, out);
+                Ok(())
+            }
             Self::Dns(NodeDnsCommand::Check) => check_names(client, out).await,
         }
     }
+}
+
+/// Prints a line for each check, and one for what fixes it.
+fn print_checks(checks: &Value, out: Output) {
+    let items = checks["items"].as_array().into_iter().flatten();
+    let lines = items.flat_map(|check| {
+        let member = |name: &str| text(&check[name]);
+        let line = format!(
+            "{:<4} {}: {}",
+            member("state"),
+            member("name"),
+            member("message")
+        );
+        let fix = check["fix"].as_str().map(|fix| format!("     {fix}"));
+        std::iter::once(line).chain(fix)
+    });
+    let lines: Vec<String> = lines.collect();
+    let at = date(&checks["at"]);
+    out.say(checks, &format!("Checked at {at}.\n{}", lines.join("\n")));
 }
 
 /// Prints what the name server has of the names of endpoints.

@@ -1,16 +1,18 @@
 //! `maliknode operator link`, `… list`, `… add NAME --role ROLE`, `… role NAME ROLE`,
-//! `… reset NAME` and `… remove NAME`.
+//! `… reset NAME`, `… remove NAME` and `… accept`.
 
 use super::{
     api_command::ApiCommand,
     client::{CallError, Client},
     database::core,
     output::{Column, Output, text},
+    secret_file::{self, NewPasswordFile},
 };
 use app::ui::format;
 use clap::{Subcommand, ValueEnum};
 use domain::{ErrorCode, Failure, Message};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OperatorCommand {
@@ -45,6 +47,17 @@ pub(super) enum OperatorCommand {
         /// Take the second factor away, too, of an operator who has lost it
         #[arg(long)]
         without_factors: bool,
+    },
+    /// Use the link of `operator link` or `operator add`: choose the password
+    Accept {
+        /// The file whose first line is the link, or the token in it; - is standard input
+        #[arg(long, value_name = "FILE")]
+        link_file: PathBuf,
+        #[command(flatten)]
+        password: NewPasswordFile,
+        /// What the first operator is called; others are called as they were invited
+        #[arg(long, default_value = "")]
+        name: String,
     },
     /// Remove an operator, whose sessions and tokens end at once, or an invitation
     Remove {
@@ -115,6 +128,26 @@ impl ApiCommand for OperatorCommand {
                 said(&made.object().await?, out);
                 Ok(())
             }
+            Self::Accept {
+                link_file,
+                password,
+                name,
+            } => {
+                let link = secret_file::read("link", link_file)?;
+                let accepted = json!({
+                    "token": secret_file::token_of(&link),
+                    "name": name,
+                    "new_password": password.read()?.expose(),
+                });
+                let call = client.post(&["auth", "operator-link"]).json(accepted);
+                let accepted = call.object().await?;
+                let name = text(&accepted["name"]);
+                out.say(
+                    &accepted,
+                    &format!("{name} is an operator, and can sign in."),
+                );
+                Ok(())
+            }
             Self::Remove { name } => {
                 client
                     .delete(&["operator", "operators", name])
@@ -125,10 +158,14 @@ impl ApiCommand for OperatorCommand {
             }
         }
     }
+
+    fn needs_token(&self) -> bool {
+        !matches!(self, Self::Accept { .. })
+    }
 }
 
 /// Prints a link alone, for scripts; what it is for is said beside it.
-fn said(made: &Value, out: Output) {
+pub(super) fn said(made: &Value, out: Output) {
     out.say(made, &text(&made["link"]));
     if !out.is_json() {
         eprintln!("A password is chosen there. The link works once, and is shown this once.");

@@ -1,9 +1,11 @@
-//! `maliknode status [--tenant NAME]`.
+//! `maliknode status [--tenant NAME] [--follow | --numbers]`.
 
 use super::{
     api_command::ApiCommand,
     client::{CallError, Client},
-    output::{Column, Output, bytes, date, print, text},
+    device_text::now,
+    follow,
+    output::{Column, Output, bytes, date, fields_text, print, text},
 };
 use serde_json::Value;
 
@@ -13,15 +15,35 @@ pub(super) struct Arguments {
     /// the whole installation
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
+    /// Go on with each change of a tenant's account, until Ctrl-C; --json prints one state in
+    /// each line
+    #[arg(long, conflicts_with = "numbers")]
+    follow: bool,
+    /// Print the three numbers for status pages alone: devices, those online, and problems
+    #[arg(long)]
+    numbers: bool,
 }
 
 impl ApiCommand for Arguments {
     async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
         let tenant = self.tenant.as_deref();
+        if self.numbers {
+            let numbers = client.get(&["status"]).tenant(tenant).object().await?;
+            let fields = ["devices", "online", "problems"].map(|name| Column::text(name, name));
+            out.fields(&numbers, &fields);
+            return Ok(());
+        }
+        if self.follow {
+            let shown = |account: Value| {
+                let lines = format!("{}\n{}\n", now(), fields_text(&account, &account_fields()));
+                Ok((account, lines))
+            };
+            return follow::topic(client, tenant, "account", out, shown).await;
+        }
         let holder = client.get(&["auth", "holder"]).tenant(tenant);
         if holder.object().await?["account"] == "tenant" {
             let account = client.get(&["account"]).tenant(tenant).object().await?;
-            print_account(&account, out);
+            out.fields(&account, &account_fields());
         } else {
             let overview = client.get(&["operator", "overview"]).object().await?;
             print_overview(&overview, out);
@@ -30,7 +52,7 @@ impl ApiCommand for Arguments {
     }
 }
 
-fn print_account(account: &Value, out: Output) {
+fn account_fields() -> [Column<'static>; 9] {
     let part = |name: &'static str| {
         move |account: &Value| {
             let part = &account["network"][name];
@@ -53,7 +75,7 @@ fn print_account(account: &Value, out: Output) {
             ),
         }
     };
-    let fields = [
+    [
         Column::text("name", "name"),
         Column::of("plan", |account| text(&account["plan"]["name"])),
         Column::of("firewall", part("firewall")),
@@ -63,8 +85,7 @@ fn print_account(account: &Value, out: Output) {
         Column::text("devices", "devices"),
         Column::text("online", "online"),
         Column::text("time zone", "time_zone"),
-    ];
-    out.fields(account, &fields);
+    ]
 }
 
 fn print_overview(overview: &Value, out: Output) {

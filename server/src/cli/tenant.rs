@@ -1,12 +1,13 @@
 //! `maliknode tenant list`, `… show NAME`, `… create NAME`, `… plan NAME PLAN`,
-//! `… suspend NAME`, `… resume NAME`, `… move NAME` and `… delete NAME [--yes]`.
+//! `… suspend NAME`, `… resume NAME`, `… move NAME`, `… reset NAME`, `… resources` and
+//! `… delete NAME [--yes]`.
 
 use super::{
     api_command::ApiCommand,
     client::{CallError, Client},
     moves::{self, Waiting},
     new_tenant::{self, NewTenant},
-    node,
+    node, operator,
     output::{Column, Output, bytes, date, id, text},
 };
 use clap::Subcommand;
@@ -54,6 +55,18 @@ pub(super) enum TenantCommand {
         #[command(flatten)]
         waiting: Waiting,
     },
+    /// Print a link by which a tenant chooses a new password, for one who has lost it
+    ///
+    /// It works once, for an hour. Until it is used, the former password stays.
+    Reset {
+        #[command(flatten)]
+        tenant: Named,
+        /// Take the second factors away, too, of a tenant who has lost them
+        #[arg(long)]
+        without_factors: bool,
+    },
+    /// Print which tenant uses how much of its node: processor, memory, disk and connections
+    Resources,
     /// Delete a tenant with everything that belongs to it
     Delete {
         #[command(flatten)]
@@ -115,6 +128,11 @@ impl ApiCommand for TenantCommand {
                     move_to(client, out, &tenant.name, to, *without_data, *waiting).await
                 }
             },
+            Self::Reset {
+                tenant,
+                without_factors,
+            } => reset(client, out, &tenant.name, *without_factors).await,
+            Self::Resources => resources(client, out).await,
             Self::Delete { tenant, yes } => delete(client, out, &tenant.name, *yes).await,
         }
     }
@@ -235,6 +253,37 @@ async fn change(
     let call = client.patch(&["operator", "tenants", &id(&tenant)]);
     let changed = call.json(change).object().await?;
     out.say(&changed, said);
+    Ok(())
+}
+
+async fn reset(
+    client: &Client,
+    out: Output,
+    name: &str,
+    without_factors: bool,
+) -> Result<(), CallError> {
+    let tenant = find(client, name).await?;
+    let call = client.post(&["operator", "tenants", &id(&tenant), "reset-link"]);
+    let call = call.json(json!({ "without_factors": without_factors }));
+    operator::said(&call.object().await?, out);
+    Ok(())
+}
+
+async fn resources(client: &Client, out: Output) -> Result<(), CallError> {
+    let tenants = client.get(&["operator", "resources"]).list().await?;
+    let processor = |t: &Value| match t["cpu_percent"].as_f64() {
+        Some(percent) => format!("{percent:.1} %"),
+        None => text(&t["cpu_percent"]),
+    };
+    let columns = [
+        Column::text("NAME", "name"),
+        Column::of("PROCESSOR", processor).right(),
+        Column::of("MEMORY", |t| bytes(&t["memory_bytes"])).right(),
+        Column::of("DISK", |t| bytes(&t["disk_bytes"])).right(),
+        Column::number("CONNECTIONS", "connections"),
+        Column::of("DATA OF THE MONTH", |t| bytes(&t["used_bytes"])).right(),
+    ];
+    out.table(&tenants, &columns, "There is no tenant.");
     Ok(())
 }
 

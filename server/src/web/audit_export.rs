@@ -1,4 +1,4 @@
-//! The audit log as a file, for operators.
+//! The audit log as a file: the whole one for operators, and a tenant's own.
 
 use super::{auth::scope::Granted, errors, state::WebState};
 use axum::{
@@ -8,11 +8,9 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use control::{AuditFormat, AuditQuery};
+use control::{AuditExport, AuditFormat, AuditQuery};
 use domain::Failure;
-use futures_util::TryStreamExt;
 use serde::Deserialize;
-use std::io;
 
 /// Which entries, and in which form.
 #[derive(Debug, Deserialize)]
@@ -31,6 +29,19 @@ pub struct Wanted {
     until: String,
 }
 
+impl Wanted {
+    fn query(self) -> Result<(AuditFormat, AuditQuery), Failure> {
+        let query = AuditQuery {
+            actor: self.actor,
+            action: self.action,
+            tenant: self.tenant,
+            since: self.since,
+            until: self.until,
+        };
+        Ok((AuditFormat::parse(&self.format)?, query))
+    }
+}
+
 /// Answers GET `/audit/export` on the operators' host.
 pub async fn audit_export(
     State(state): State<WebState>,
@@ -41,33 +52,42 @@ pub async fn audit_export(
         Ok(Query(wanted)) => wanted,
         Err(e) => return errors::unreadable(e.status()),
     };
-    match export(&state, &granted, wanted).await {
-        Ok(response) => response,
-        Err(f) => errors::failure(&f),
-    }
+    let export = async {
+        let operator = granted.operator()?;
+        let (format, query) = wanted.query()?;
+        let operators = state.control.operators();
+        operators.export_audit(operator, &query, format).await
+    };
+    answer(export.await)
 }
 
-async fn export(state: &WebState, granted: &Granted, wanted: Wanted) -> Result<Response, Failure> {
-    let Granted::Operator(operator) = granted else {
-        return Err(Failure::signed_out());
+/// Answers GET `/account/audit/export` on a tenant's host.
+pub async fn account_audit_export(
+    State(state): State<WebState>,
+    Extension(granted): Extension<Granted>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let wanted = match wanted {
+        Ok(Query(wanted)) => wanted,
+        Err(e) => return errors::unreadable(e.status()),
     };
-    let format = AuditFormat::parse(&wanted.format)?;
-    let query = AuditQuery {
-        actor: wanted.actor,
-        action: wanted.action,
-        tenant: wanted.tenant,
-        since: wanted.since,
-        until: wanted.until,
+    let export = || {
+        let tenant = granted.dashboard()?;
+        let (format, query) = wanted.query()?;
+        state.control.tenants().export_audit(tenant, &query, format)
     };
-    let operators = state.control.operators();
-    let parts = operators.export_audit(operator, &query, format).await?;
-    let name = format!("attachment; filename=\"audit.{}\"", format.extension());
+    answer(export())
+}
+
+fn answer(export: Result<AuditExport, Failure>) -> Response {
+    let export = match export {
+        Ok(export) => export,
+        Err(f) => return errors::failure(&f),
+    };
     let head = [
-        (header::CONTENT_TYPE, format.media_type().to_owned()),
-        (header::CONTENT_DISPOSITION, name),
+        (header::CONTENT_TYPE, export.media_type().to_owned()),
+        (header::CONTENT_DISPOSITION, export.disposition()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    // A failure on the way cuts the answer off, so that it is not taken for the whole.
-    let body = Body::from_stream(parts.map_err(io::Error::other));
-    Ok((head, body).into_response())
+    (head, Body::from_stream(export.parts())).into_response()
 }

@@ -115,6 +115,7 @@ pub fn web(parts: WebParts) -> Web {
         .post("/operator/sign-in/passkey", handoff::operator_passkey)
         .post("/sign-out", handoff::sign_out)
         .get("/audit/export", audit_export::audit_export)
+        .get("/account/audit/export", audit_export::account_audit_export)
         .get("/devices/{id}/config", tenant_routes::config)
         .get("/dns/open", tenant_routes::dns_open)
         .get("/live/overview", live::overview)
@@ -187,7 +188,6 @@ pub fn web(parts: WebParts) -> Web {
         .fallback_service(hosts)
         .layer(from_fn(middleware::require_path))
         .layer(from_fn(middleware::catch_panic_and_timeout))
-        .layer(from_fn(language::set_language))
         .layer(from_fn(language::set_language))
         .layer(from_fn_with_state(Tls(tls), add_security_headers))
         .layer(from_fn_with_state(observation, observe));

@@ -23,7 +23,17 @@ Most commands are calls of the API (docs/API.md), by one of three ways:
    and `MALIKNODE_TOKEN`, or `~/.config/maliknode/client.toml` with `server` and `token_file`. `maliknode token create`
    and the dashboard make tokens. A token on the command line is visible to others in the list of processes.
 
+A token without `--server` counts at the first two as well: the command is its holder's then, with that one's rights
+and name in the audit log. `maliknode account sign-in NAME --password-file FILE` prints such a token, which the commands
+of one's own account need (`maliknode account …`).
+
 An operator acts for a tenant with `--tenant NAME`. `--json` prints what the API answered; of a list, all items.
+
+## What changes
+
+`--follow` goes on with what changes: of `device list`, `device show` and `status` each new state, of `events` and `audit`
+each new entry. `--json` prints each in a line. Ctrl-C ends it with exit code 0, and so does who reads the output;
+5 says that the server has gone, 4 that the token holds no more. `audit --export csv` and `jsonl` write all entries that match.
 ";
 
 /// Returns the help of an argument as one line.

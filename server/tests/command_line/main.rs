@@ -3,9 +3,15 @@
 // A test that cannot continue panics.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod account;
 mod admission;
 mod document;
+mod export;
 mod failures;
+mod follow;
+mod operations;
+#[path = "../web/second_factor.rs"]
+mod second_factor;
 mod server;
 mod table;
 

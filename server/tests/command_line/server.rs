@@ -1,9 +1,20 @@
 //! An installation whose node is in memory, with a server that runs as `maliknode serve` does:
 //! on a port and on the command line's socket.
 
+use crate::second_factor::Codes;
 use agent::{Agent, FeedSource};
-use control::{Control, ControlParts, ControlSettings, Entropy, StoreSpecs, WorkerAccess};
-use domain::{AddressPlan, Secret, SystemClock};
+use async_trait::async_trait;
+use axum::{
+    extract::Request,
+    middleware::{Next, from_fn},
+};
+use control::{
+    Control, ControlParts, ControlSettings, Entropy, MachineChecks, StoreSpecs, WorkerAccess,
+};
+use domain::{
+    AddressPlan, Message, Secret, SystemClock,
+    view::{CheckRow, CheckState},
+};
 use protocol::Nodes;
 use provisioning::NodePorts;
 use seal::Sealer;
@@ -16,11 +27,12 @@ use server::{
     web::{WebParts, hosts::Site, web},
 };
 use std::{
+    collections::BTreeSet,
     fs,
     net::SocketAddr,
     path::PathBuf,
     process::{Command, Output, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use store::{DatabaseUrl, LOCAL_NODE, Store};
@@ -74,9 +86,15 @@ pub struct Installation {
     pub runtime_dir: PathBuf,
 }
 
+/// Which requests of the API were made, with method and path.
+pub type RequestLog = Arc<Mutex<BTreeSet<(String, String)>>>;
+
 /// The server of an installation; it stops when it is dropped.
 pub struct Server {
     pub port: u16,
+    /// What has been asked of the API.
+    pub asked: RequestLog,
+    codes: Codes,
     close: watch::Sender<bool>,
     runtime: Option<Runtime>,
 }
@@ -139,7 +157,8 @@ impl Installation {
         let runtime = Runtime::new().unwrap();
         let (close, closing) = watch::channel(false);
         let config = self.config(settings);
-        let port = runtime.block_on(start(&config, closing));
+        let asked = RequestLog::default();
+        let (port, codes) = runtime.block_on(start(&config, closing, asked.clone()));
         let until = Instant::now() + Duration::from_secs(10);
         while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
             assert!(Instant::now() < until, "the socket is answered");
@@ -147,6 +166,8 @@ impl Installation {
         }
         Server {
             port,
+            asked,
+            codes,
             close,
             runtime: Some(runtime),
         }
@@ -161,9 +182,24 @@ impl Server {
 
     /// Returns an access token of an operator or a tenant.
     pub fn token(&self, account: &str, name: &str) -> String {
-        let body = json!({
+        let mut answer = self.token_request(&json!({
             "grant": "password", "account": account, "name": name, "password": PASSWORD,
-        });
+        }));
+        if answer["step"] == "second_factor" {
+            answer = self.token_request(&json!({
+                "grant": "second_factor", "pending": answer["pending"], "code": self.codes.next(),
+            }));
+        }
+        let token = answer["tokens"]["access_token"].as_str();
+        token.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// Returns a recovery code of the first operator, for a sign-in's second step.
+    pub fn code(&self) -> String {
+        self.codes.next()
+    }
+
+    fn token_request(&self, body: &Value) -> Value {
         let url = format!("http://127.0.0.1:{}/v1/auth/token", self.port);
         let host = format!("Host: api.localhost:{}", self.port);
         let output = Command::new("curl")
@@ -176,13 +212,26 @@ impl Server {
             ])
             .output()
             .unwrap();
-        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let token = answer["tokens"]["access_token"].as_str();
-        token.unwrap_or_else(|| panic!("{answer}")).to_owned()
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 }
 
-async fn start(config: &Config, closing: watch::Receiver<bool>) -> u16 {
+/// Checks of a machine on which nothing is wrong.
+struct PlantedChecks;
+
+#[async_trait]
+impl MachineChecks for PlantedChecks {
+    async fn run(&self) -> Vec<CheckRow> {
+        vec![CheckRow {
+            name: Message::CheckDatabase,
+            state: CheckState::Warn,
+            message: Message::ProxyUntrusted,
+            fix: Some(Message::CheckDatabase),
+        }]
+    }
+}
+
+async fn start(config: &Config, closing: watch::Receiver<bool>, asked: RequestLog) -> (u16, Codes) {
     let root = &config.root;
     let sealer = Sealer::from_key_file(&root.join("central_api/seal.key")).unwrap();
     let url = DatabaseUrl::Sqlite(root.join("central_api/database.sqlite"));
@@ -229,6 +278,7 @@ async fn start(config: &Config, closing: watch::Receiver<bool>) -> u16 {
         },
         workers: WorkerAccess::NeedsPostgres,
     });
+    control.set_machine_checks(Arc::new(PlantedChecks));
     let operators = control.operators();
     if let Some(link) = operators.first_link().await.unwrap() {
         let from = [127, 0, 0, 1].into();
@@ -236,6 +286,7 @@ async fn start(config: &Config, closing: watch::Receiver<bool>) -> u16 {
         let accepted = operators.accept(&link.token, "admin", &password, from);
         accepted.await.unwrap();
     }
+    let codes = Codes::give(&store, "admin").await;
     let core = control.clone();
     tokio::spawn(async move { core.run().await });
     let readiness = Readiness::new(Dependencies {
@@ -258,12 +309,20 @@ async fn start(config: &Config, closing: watch::Receiver<bool>) -> u16 {
         files: root.join("site"),
         closing: closing.clone(),
     });
-    tokio::spawn(control_socket::run(config.clone(), web.api, closing));
+    let note = from_fn(move |request: Request, next: Next| {
+        let path = request.uri().path().to_owned();
+        let asked_now = (request.method().to_string(), path);
+        asked.lock().unwrap().insert(asked_now);
+        next.run(request)
+    });
+    let api = web.api.layer(note.clone());
+    tokio::spawn(control_socket::run(config.clone(), api, closing));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let service = web
         .router
+        .layer(note)
         .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
-    port
+    (port, codes)
 }

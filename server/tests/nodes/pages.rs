@@ -3,7 +3,7 @@
 
 use crate::{
     cluster::{LOCAL, shared_cluster},
-    stack::{OPERATOR_PASSWORD, PORT, operator},
+    stack::{OPERATOR_PASSWORD, PORT, operator, operator_key},
 };
 use std::{
     fs,
@@ -28,6 +28,7 @@ fn a_browser_uses_a_tenant_on_a_worker() {
         .env("BASE", format!("http://localhost:{PORT}"))
         .env("MALIKNODE_SERVER_LOG", cluster.stack.options().log())
         .env("MALIKNODE_OPERATOR_PASSWORD", OPERATOR_PASSWORD)
+        .env("MALIKNODE_OPERATOR_KEY", operator_key(&cluster.stack))
         .env("CI", "1")
         .stdin(Stdio::null())
         .status();

@@ -4,7 +4,7 @@
 use super::netns::{self, PATIENCE};
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
     time::Duration,
 };
@@ -102,17 +102,27 @@ pub fn ask_tcp(namespace: &str, server: Ipv4Addr, name: &str) -> Answer {
     })
 }
 
+/// Names that begin so have an address of IPv6 too, [`DUAL_ADDRESS`].
+pub const DUAL: &str = "dual";
+/// That address, the bed's `MALIKNODE_BED_INTERNET6`.
+pub const DUAL_ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x80);
+
 fn respond(q: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
     // The question ends with the root label, the type and the class.
     let end = 12 + q.get(12..)?.iter().position(|b| *b == 0)? + 5;
     let mut a = q.get(..end)?.to_vec();
     let is_a = a[end - 4..end] == [0, 1, 0, 1];
+    let is_aaaa = a[end - 4..end] == [0, 28, 0, 1] && a[13..].starts_with(DUAL.as_bytes());
     (a[2], a[3]) = (0x81, 0x80);
-    (a[6], a[7]) = (0, u8::from(is_a));
+    (a[6], a[7]) = (0, u8::from(is_a || is_aaaa));
     a[8..12].fill(0);
     if is_a {
         a.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
         a.extend(address.octets());
+    }
+    if is_aaaa {
+        a.extend([0xc0, 12, 0, 28, 0, 1, 0, 0, 0, 60, 0, 16]);
+        a.extend(DUAL_ADDRESS.octets());
     }
     Some(a)
 }

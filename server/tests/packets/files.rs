@@ -5,7 +5,7 @@
 use super::{exclusive_bed, internet};
 use crate::{
     netns::{at, pings, run, tcp_reaches},
-    stack::{Device, ECHO, Stack, Tenant, run_here, wait_for},
+    stack::{Device, ECHO, ServerOptions, Stack, Tenant, run_here, wait_for},
 };
 use std::{
     fs, net::Ipv4Addr, os::unix::fs::PermissionsExt, path::PathBuf, process::Command,
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 /// An address behind the router of the client's home, in no network of the client.
 const AT_HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 78, 2);
-const CLIENT: &str = "c1";
+pub const CLIENT: &str = "c1";
 
 /// The client's home: a network with a router that knows no internet.
 struct Home;
@@ -64,14 +64,14 @@ impl Drop for Home {
 }
 
 /// A device that `wg-quick` connects.
-struct WgQuick {
+pub struct WgQuick {
     folder: TempDir,
     file: PathBuf,
     stem: String,
 }
 
 impl WgQuick {
-    fn new(stem: &str) -> Self {
+    pub fn new(stem: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // What it hands to resolvconf is all that a name server takes: the bed's clients
         // share one /etc/resolv.conf.
@@ -86,7 +86,7 @@ impl WgQuick {
         }
     }
 
-    fn call(&self, what: &str) {
+    pub fn call(&self, what: &str) {
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("PATH={}:{path}", self.folder.path().display());
         let file = self.file.to_string_lossy();
@@ -94,13 +94,13 @@ impl WgQuick {
     }
 
     /// Starts the tunnel from a file.
-    fn up(&self, conf: &str) {
+    pub fn up(&self, conf: &str) {
         fs::write(&self.file, conf).unwrap();
         fs::set_permissions(&self.file, fs::Permissions::from_mode(0o600)).unwrap();
         self.call("up");
     }
 
-    fn dns(&self) -> String {
+    pub fn dns(&self) -> String {
         fs::read_to_string(self.folder.path().join("dns")).unwrap_or_default()
     }
 
@@ -152,7 +152,7 @@ fn changed(t: &mut Tenant, id: &str, settings: &[(&str, &str)]) -> String {
     file(t, id)
 }
 
-fn file(t: &mut Tenant, id: &str) -> String {
+pub fn file(t: &mut Tenant, id: &str) -> String {
     let conf = t.get(&format!("/devices/{id}/config"));
     assert_eq!(conf.status, 200);
     conf.body
@@ -166,7 +166,8 @@ fn private_key(conf: &str) -> &str {
 #[test]
 fn each_kind_of_routing_works_by_wg_quick_with_the_same_key() {
     let _bed = exclusive_bed();
-    let mut stack = Stack::start();
+    let mut stack = Stack::launch(ServerOptions::with_root("files"));
+    stack.wait_for_answer();
     let mut alice = stack.sign_up("alice");
     let other = stack.add_device(&mut alice, "c2", "Laptop", "network", true);
     let _home = Home::new();

@@ -12,6 +12,7 @@ mod browser;
 mod containers;
 mod crowd;
 mod dns;
+mod dual_stack;
 mod files;
 mod iperf;
 mod moving;

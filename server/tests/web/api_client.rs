@@ -1,6 +1,9 @@
 //! Requests to the REST interface.
 
-use crate::stack::{PASSWORD, Stack};
+use crate::{
+    second_factor::Codes,
+    stack::{PASSWORD, Stack},
+};
 use axum::{
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode},
@@ -175,6 +178,17 @@ impl Stack {
         let body = json!({
             "grant": "password", "account": "operator", "name": "admin",
             "password": self.operator_password(),
+        });
+        let asked = Call::post("/v1/auth/token", body).send(self).await;
+        self.second_step(&asked, self.operator_codes()).await
+    }
+
+    /// Does the second step of a sign-in to the interface.
+    pub async fn second_step(&self, asked: &Reply, codes: &Codes) -> Session {
+        let asked = asked.expect(200);
+        assert_eq!(asked["step"], "second_factor");
+        let body = json!({
+            "grant": "second_factor", "pending": asked["pending"], "code": codes.next(),
         });
         Session::of(&Call::post("/v1/auth/token", body).send(self).await)
     }

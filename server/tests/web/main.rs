@@ -27,6 +27,7 @@ mod operators_look;
 mod pages;
 mod plans;
 mod roles;
+mod second_factor;
 mod sessions;
 mod sign_ups;
 mod slow;

@@ -2,9 +2,10 @@
 //! refused and changes nothing.
 
 use crate::{
-    api_client::{Call, Session},
+    api_client::{Call, Reply, Session},
     api_table::{Holder, Objects, operations},
     client::Answer,
+    second_factor::Codes,
     stack::{BASE, PASSWORD, Stack},
     table::table,
 };
@@ -31,7 +32,17 @@ impl Stack {
         assert_eq!(accepted.unwrap(), name, "the invitation has the name");
     }
 
+    /// Signs an operator in. An owner has a second factor.
     async fn operator_cookie(&self, name: &str) -> String {
+        if let Some(codes) = self.factor(name).await {
+            let answer = self.operator_steps(name, PASSWORD, &codes, None).await;
+            return answer.set_cookie("mn_session").expect("a session");
+        }
+        self.cookie_without_factor(name).await
+    }
+
+    /// Signs an operator in by the password alone.
+    async fn cookie_without_factor(&self, name: &str) -> String {
         let body = format!("name={name}&password={PASSWORD}").replace(' ', "+");
         let answer = self.post(ADMIN, "/operator/sign-in", &body, None).await;
         assert_eq!(answer.location.as_deref(), Some("/"), "{answer:?}");
@@ -39,10 +50,28 @@ impl Stack {
     }
 
     async fn operator_session(&self, name: &str) -> Session {
+        let codes = self.factor(name).await;
+        let asked = self.operator_password_grant(name).await;
+        match codes {
+            Some(codes) => self.second_step(&asked, &codes).await,
+            None => Session::of(&asked),
+        }
+    }
+
+    async fn operator_password_grant(&self, name: &str) -> Reply {
         let body = json!({
             "grant": "password", "account": "operator", "name": name, "password": PASSWORD,
         });
-        Session::of(&Call::post("/v1/auth/token", body).send(self).await)
+        Call::post("/v1/auth/token", body).send(self).await
+    }
+
+    /// Gives an owner the second factor that it must have; another role needs none.
+    async fn factor(&self, name: &str) -> Option<Codes> {
+        let operator = self.store().operator_by_name(name).await.unwrap()?;
+        match operator.role {
+            OperatorRole::Owner => Some(Codes::give(self.store(), name).await),
+            _ => None,
+        }
     }
 }
 
@@ -164,6 +193,107 @@ async fn a_role_calls_its_operations_and_no_other() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_without_a_second_factor_reaches_nothing_until_it_has_one() {
+    let s = Stack::with_worker().await;
+    let alice = s.sign_up("alice").await;
+    let device = s.add_device(&alice, "alices-phone").await;
+    let id = s.tenant_id(&alice).await;
+    s.add_operator("olga", OperatorRole::Owner).await;
+    let cookie = s.cookie_without_factor("olga").await;
+    let session = Session::of(&s.operator_password_grant("olga").await);
+    let before = s.snapshot().await;
+
+    let leads_to_it = |answer: &Answer| {
+        let to = answer.location.as_deref().unwrap_or_default();
+        answer.status == StatusCode::FORBIDDEN || to.starts_with("/account/two-step")
+    };
+    for route in table(&device, "alice", &id) {
+        if route.role().is_some() {
+            let answer = s.request(&route, ADMIN, Some(&cookie)).await;
+            assert!(leads_to_it(&answer), "{route:?} {answer:?}");
+        }
+    }
+    for path in [
+        "/",
+        "/account",
+        "/account/password",
+        "/account/tokens/new",
+        "/sign-in",
+    ] {
+        let answer = s.get(ADMIN, path, Some(&cookie)).await;
+        assert!(answer.status.is_redirection(), "{path} {answer:?}");
+    }
+    let account = [
+        "change_password",
+        "create_api_token",
+        "make_recovery_codes",
+        "end_other_sessions",
+    ];
+    for act in account {
+        let path = format!("/do/{act}");
+        let answer = s.post(ADMIN, &path, "", Some(&cookie)).await;
+        assert!(leads_to_it(&answer), "{act} {answer:?}");
+    }
+    let objects = Objects {
+        tenant: id.clone(),
+        name: "alice".to_owned(),
+        token: "none".to_owned(),
+        session: "b-none".to_owned(),
+        device,
+    };
+    for operation in operations(&objects) {
+        if operation.holder == Holder::Operator {
+            let reply = operation.call.by(&session.access).send(&s).await;
+            let refused = (reply.status.as_u16(), reply.code());
+            assert_eq!(refused, (403, "second_factor_required"), "{}", operation.id);
+        }
+    }
+    let for_alice = Call::get("/v1/devices").with("maliknode-tenant", "alice");
+    for call in [
+        for_alice,
+        Call::get("/v1/tokens"),
+        Call::get("/v1/account/sessions"),
+    ] {
+        let reply = call.by(&session.access).send(&s).await;
+        assert_eq!(reply.code(), "second_factor_required", "{reply:?}");
+    }
+    assert_eq!(before, s.snapshot().await, "nothing has changed");
+
+    // It adds one on the page that is left, and has its role with the next request.
+    let page = s.get(ADMIN, "/account/two-step", Some(&cookie)).await;
+    assert!(
+        page.contains("Welcome, ") && page.contains("totp-key"),
+        "{page:?}"
+    );
+    let begun = Call::post("/v1/account/totp", json!({})).by(&session.access);
+    assert!(begun.send(&s).await.expect(200)["secret"].is_string());
+    s.factor("olga").await.expect("an owner");
+    let home = s.get(ADMIN, "/", Some(&cookie)).await;
+    assert_eq!(home.status, StatusCode::OK, "{home:?}");
+    let tenants = Call::get("/v1/operator/tenants").by(&session.access);
+    tenants.send(&s).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_token_is_refused_while_its_owner_has_no_second_factor() {
+    let s = Stack::new().await;
+    s.add_operator("sam", OperatorRole::Support).await;
+    let session = s.operator_session("sam").await;
+    let (_, token) = s.api_token(&session.access, "write").await;
+    let ask = async || Call::get("/v1/operator/tenants").by(&token).send(&s).await;
+    ask().await.expect(200);
+    let (owner, operators) = (OwnerScope::issue("test"), s.control().operators());
+    let raised = operators.set_role(&owner, "sam", OperatorRole::Owner);
+    raised.await.unwrap();
+    assert_eq!(ask().await.code(), "second_factor_required");
+    let body = json!({ "grant": "api_token", "token": token });
+    let exchanged = Call::post("/v1/auth/token", body).send(&s).await;
+    assert_eq!(exchanged.code(), "second_factor_required");
+    s.factor("sam").await.expect("an owner");
+    ask().await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,4 +419,40 @@ async fn the_audit_log_is_shown_and_exported() {
         page("/audit/export?format=xls").await.status,
         StatusCode::BAD_REQUEST
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_reads_and_exports_what_the_audit_log_says_of_it() {
+    let s = Stack::new().await;
+    let alice = s.sign_up("alice").await;
+    s.sign_up("bob").await;
+    let page = async |path: &str| {
+        s.get("alice.localhost:8085", path, Some(&alice.cookie))
+            .await
+    };
+    let account = page("/account").await;
+    assert!(account.contains("href=\"/account/audit\""));
+    let all = page("/account/audit").await;
+    assert!(all.contains("tenant.create") && all.contains("alice") && !all.contains("bob"));
+    let none = page("/account/audit?action=device.add").await;
+    assert!(none.contains("Nothing matches") && !none.contains("tenant.create"));
+    let bad = page("/account/audit?since=yesterday").await;
+    assert_eq!(bad.status, StatusCode::OK);
+    assert!(bad.contains("Write a date such as"));
+    // A tenant's filter names no other tenant.
+    for other in ["tenant=bob", "tenant=bob&action=tenant.create"] {
+        let page = page(&format!("/account/audit?{other}")).await;
+        assert!(page.contains("tenant.create") && !page.contains(">bob<"));
+    }
+    let csv = page("/account/audit/export?format=csv&tenant=bob").await;
+    assert_eq!(
+        csv.headers["content-disposition"],
+        "attachment; filename=\"audit.csv\""
+    );
+    assert!(csv.contains("at,actor,action,object,origin,before,after,detail\r\n"));
+    assert!(csv.contains("\"tenant.create\",\"alice\"") && !csv.contains("bob"));
+    let lines = page("/account/audit/export?format=jsonl&action=tenant.create").await;
+    assert!(lines.contains("\"action\":\"tenant.create\"") && !lines.contains("session.begin"));
+    let wrong = page("/account/audit/export?format=xls").await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
 }

@@ -1,10 +1,11 @@
 //! The router with a database and a machine in memory, without a socket.
 
+use crate::{client::Answer, second_factor::Codes};
 use agent::{Agent, FeedSource};
 use async_trait::async_trait;
 use control::{
-    Control, ControlParts, ControlSettings, DeviceChange, Entropy, MachineChecks, NewDevice,
-    SignUp, StoreSpecs, WorkerAccess,
+    Control, ControlParts, ControlSettings, DeviceChange, EndpointNames, Entropy, MachineChecks,
+    MailSetup, NewDevice, SignUp, StoreSpecs, WorkerAccess,
 };
 use domain::{
     AddressPlan, Clock, FilterPolicy, Message, OwnerScope, Routing, Secret, SystemClock,
@@ -36,6 +37,7 @@ pub struct Stack {
     control: Control,
     store: Store,
     operator: Secret,
+    codes: Codes,
     node: JoinHandle<()>,
     close: watch::Sender<bool>,
     _root: tempfile::TempDir,
@@ -98,6 +100,13 @@ pub struct Tenant {
     pub dns_cookie: String,
 }
 
+/// Servers of the operator's that an installation uses; by default none.
+#[derive(Default)]
+pub struct Services {
+    pub names: Option<EndpointNames>,
+    pub mail: Option<MailSetup>,
+}
+
 impl Stack {
     pub async fn new() -> Self {
         Self::with(AddressPlan::default(), None).await
@@ -113,8 +122,14 @@ impl Stack {
 
     /// Starts a node on this database, with this clock. Workers may join.
     pub async fn on(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self::with_services(store, clock, Services::default()).await
+    }
+
+    /// Does what [`on`](Self::on) does, with these servers of the operator's.
+    pub async fn with_services(store: Store, clock: Arc<dyn Clock>, services: Services) -> Self {
         let workers = workers_allowed();
-        Self::build_on(store, clock, AddressPlan::default(), None, workers).await
+        let addresses = AddressPlan::default();
+        Self::build_on(store, clock, addresses, None, workers, services).await
     }
 
     /// Lets a worker join, which is not heard of from then on.
@@ -145,7 +160,8 @@ impl Stack {
     ) -> Self {
         let store = Store::memory().await.unwrap();
         let clock = Arc::new(SystemClock);
-        Self::build_on(store, clock, addresses, max_tenants, workers).await
+        let services = Services::default();
+        Self::build_on(store, clock, addresses, max_tenants, workers, services).await
     }
 
     async fn build_on(
@@ -154,6 +170,7 @@ impl Stack {
         addresses: AddressPlan,
         max_tenants: Option<u32>,
         workers: WorkerAccess,
+        services: Services,
     ) -> Self {
         let root = tempfile::tempdir().unwrap();
         let machine = Arc::new(FakeMachine::new());
@@ -180,8 +197,8 @@ impl Stack {
             link: None,
         });
         let node = tokio::spawn(agent.run(std::future::pending()));
-        let control = Control::new(ControlParts {
-            names: None,
+        let parts = ControlParts {
+            names: services.names,
             store: store.clone(),
             nodes,
             clock,
@@ -203,9 +220,11 @@ impl Stack {
                 time_zone: "UTC".to_owned(),
             },
             workers,
-        });
+        };
+        let control = Control::with_mail(parts, services.mail);
         control.set_machine_checks(Arc::new(PlantedChecks));
         let operator = first_operator(&control).await;
+        let codes = Codes::give(&store, "admin").await;
         let sources = MetricSources {
             control: Some(control.clone()),
             engine: Some(engine),
@@ -233,6 +252,7 @@ impl Stack {
             control,
             store,
             operator,
+            codes,
             node,
             close,
             _root: root,
@@ -348,13 +368,39 @@ impl Stack {
 
     /// Signs the operator in, in a browser that has this cookie already.
     pub async fn operator_sign_in(&self, cookie: Option<&str>) -> String {
-        let password = self.operator.expose().replace(' ', "+");
-        let body = format!("name=admin&password={password}");
-        let answer = self
-            .post(&format!("admin.{BASE}"), "/operator/sign-in", &body, cookie)
-            .await;
-        assert_eq!(answer.location.as_deref(), Some("/"), "{answer:?}");
-        answer.cookie.unwrap().split(';').next().unwrap().to_owned()
+        let password = self.operator.expose();
+        let answer = self.operator_steps("admin", password, &self.codes, cookie);
+        answer.await.set_cookie("mn_session").expect("a session")
+    }
+
+    /// Signs an operator in with its password and a second factor.
+    pub async fn operator_steps(
+        &self,
+        name: &str,
+        password: &str,
+        codes: &Codes,
+        cookie: Option<&str>,
+    ) -> Answer {
+        let host = format!("admin.{BASE}");
+        let body = format!("name={name}&password={password}").replace(' ', "+");
+        let asked = self.post(&host, "/operator/sign-in", &body, cookie).await;
+        assert_eq!(
+            asked.location.as_deref(),
+            Some("/sign-in/code"),
+            "{asked:?}"
+        );
+        let set = ["mn_pending", "mn_browser"].map(|name| asked.set_cookie(name).unwrap());
+        let cookies = [cookie.unwrap_or_default(), &set[0], &set[1]].join("; ");
+        let body = format!("code={}", codes.next());
+        let done = self.post(&host, "/operator/sign-in/code", &body, Some(&cookies));
+        let done = done.await;
+        assert_eq!(done.location.as_deref(), Some("/"), "{done:?}");
+        done
+    }
+
+    /// The codes that stand for the operator's second factor.
+    pub fn operator_codes(&self) -> &Codes {
+        &self.codes
     }
 
     pub fn operator_password(&self) -> &str {

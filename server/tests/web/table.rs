@@ -135,6 +135,13 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         (Method::GET, "/mesh", String::new(), Tenant),
         (Method::GET, "/events", String::new(), Tenant),
         (Method::GET, "/account", String::new(), Account),
+        (Method::GET, "/account/audit", String::new(), Tenant),
+        (
+            Method::GET,
+            "/account/audit/export",
+            "format=csv".into(),
+            Tenant,
+        ),
         (Method::GET, "/account/password", String::new(), Account),
         (Method::GET, "/account/two-step", String::new(), Account),
         (

@@ -6,11 +6,13 @@ An operation that the test then misses gets a row in `EXAMPLES`.
 """
 
 import base64
+import email
 import hashlib
 import hmac
 import itertools
 import json
 import os
+import re
 import struct
 import time
 from datetime import datetime
@@ -25,6 +27,9 @@ NUMBERS = itertools.count()
 PASSWORD = "a good long pass phrase"
 # The tokens of the run, which it must not delete: mnt_ID_SECRET.
 OWN_TOKENS = {SETUP[name].split("_")[1] for name in ("alice", "mallory", "operator")}
+# Whose mail the SMTP server of the run defers, and the file of all mails that it took.
+DEFERRED = "deferred@example.org"
+MAILS = os.path.join(os.path.dirname(os.environ["MALIKNODE_API_SETUP"]), "mails")
 # Stands in a body for a code of an authenticator app, which is valid for seconds.
 CODE_OF = "code of "
 
@@ -123,6 +128,78 @@ def device_of_session():
     access = new_tenant()[1]
     made = call("POST", "/v1/devices", access, json={"label": "phone"})
     return {"headers": bearer(access), "path_parameters": {"id": made["id"]}}
+
+
+def mail_link(address):
+    """Returns the token of the link in the newest mail to an address, which may be on its way."""
+    for _ in range(100):
+        mails = [json.loads(line) for line in open(MAILS) if line.endswith("\n")]
+        texts = [mail["text"] for mail in mails if mail["to"] == [address]]
+        if texts:
+            message = email.message_from_string(texts[-1])
+            parts = [part for part in message.walk() if part.get_content_type() == "text/plain"]
+            text = parts[0].get_payload(decode=True).decode()
+            return re.search(r"token=([\w.-]+)", text)[1]
+        time.sleep(0.1)
+    raise RuntimeError(f"no mail to {address}")
+
+
+def with_mail(address):
+    """Gives a new tenant an address. Returns its name and an access token."""
+    name, access = new_tenant()
+    call("PUT", "/v1/account/mail", access, json={"mail": address})
+    return name, access
+
+
+def of_mail(**more):
+    return {"headers": bearer(with_mail(f"{fresh('m')}@example.org")[1]), **more}
+
+
+def opened_mail_link():
+    address = f"{fresh('m')}@example.org"
+    with_mail(address)
+    return {"body": {"token": mail_link(address)}}
+
+
+def waiting_mail():
+    with_mail(DEFERRED)
+    mails = call("GET", "/v1/operator/mail", token())["items"]
+    return by_id(next(m for m in mails if m["recipient"] == DEFERRED))
+
+
+# The base point of P-256, which is as good a public key as any: with the attestation `none` it is not asked to sign.
+POINT = (0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+         0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5)
+
+
+def passkey_answer(options):
+    """Returns what a browser answers with a new passkey (WebAuthn Level 3, section 6.1)."""
+    def text(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    key = fresh("passkey").encode()
+    host = options["rp"]["id"]
+    origin = f"http://{host}:{SETUP['host'].split(':')[1]}"
+    client = {"type": "webauthn.create", "challenge": options["challenge"], "origin": origin, "crossOrigin": False}
+    x, y = (number.to_bytes(32, "big") for number in POINT)
+    public = b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20" + x + b"\x22\x58\x20" + y
+    data = hashlib.sha256(host.encode()).digest() + b"\x45" + bytes(4) + bytes(16) + struct.pack(">H", len(key)) + key + public
+    response = {"clientDataJSON": text(json.dumps(client).encode()), "authenticatorData": text(data)}
+    return {"id": text(key), "rawId": text(key), "type": "public-key", "response": response}
+
+
+def new_passkey():
+    access = new_tenant()[1]
+    options = call("POST", "/v1/account/passkeys/begin", access)["public_key"]
+    return {"headers": bearer(access), "body": {"name": "laptop", "answer": passkey_answer(options)}}
+
+
+def passkey():
+    made = new_passkey()
+    access = made["headers"]["Authorization"].removeprefix("Bearer ")
+    call("POST", "/v1/account/passkeys", access, json=made["body"])
+    items = call("GET", "/v1/account/passkeys", access)["items"]
+    return {"headers": made["headers"], "path_parameters": {"id": items[0]["id"]}}
 
 
 def operator_link():
@@ -256,7 +333,20 @@ EXAMPLES = {
     "recover": recovery,
     "remove_totp": removable_totp,
     "reset_password": reset,
-    "operator_change_operator": lambda: {**new_operator(), "body": {"role": "auditor"}},
+    "operator_change_operator": lambda: {**new_operator(), "body": {"role": "read_only"}},
+    "begin_passkey": session,
+    "add_passkey": new_passkey,
+    "rename_passkey": lambda: {**passkey(), "body": {"name": "old laptop"}},
+    "remove_passkey": passkey,
+    "get_mail_address": of_mail,
+    "set_mail_address": lambda: session(body={"mail": f"{fresh('m')}@example.org"}),
+    "set_mail_warnings": lambda: of_mail(body={"quota_warnings": True}),
+    "remove_mail_address": of_mail,
+    "verify_mail": opened_mail_link,
+    "forgot_password": lambda: {"body": {"name": new_tenant()[0]}},
+    "operator_check_endpoint_names": lambda: {},
+    "operator_retry_mail": waiting_mail,
+    "operator_test_mail": lambda: {"body": {"mail": "ada@example.org"}},
     "operator_create_invitations": lambda: {"body": {"count": 2}},
     "operator_create_tenant": lambda: {"body": {"name": fresh("made"), "password": PASSWORD, "plan": "home"}},
     "operator_invite_operator": lambda: {"body": {"name": fresh("op"), "role": "support"}},

@@ -175,8 +175,10 @@ impl SpecSource for SpecCheckpoint {
         let read = read.map_err(|e| {
             PortError::because(ErrorCode::Internal, Message::CheckpointReadFailed, e)
         })?;
-        read?.ok_or_else(|| {
+        let mut spec = read?.ok_or_else(|| {
             PortError::new(ErrorCode::DatabaseUnavailable, Message::CheckpointAbsent)
-        })
+        })?;
+        spec.is_earlier = true;
+        Ok(spec)
     }
 }

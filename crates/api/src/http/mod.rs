@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod etag;
 pub mod guard;
 pub mod idempotency;
+pub mod list;
 pub mod path;
 pub mod permission;
 pub mod problem;

@@ -176,7 +176,7 @@ pub async fn get_security(
     State(state): State<ApiState>,
     Permission(permission): Permission,
 ) -> Result<Json<Security>, Refusal> {
-    let scope = permission.account(Access::Read)?;
+    let scope = permission.enrolment(Access::Read)?;
     let security = state.control.account().security(&scope).await?;
     Ok(Json(security.into()))
 }
@@ -267,7 +267,7 @@ pub async fn prove_presence(
     Permission(permission): Permission,
     Body(proof): Body<PresenceProof>,
 ) -> Result<Json<PresenceUntil>, Refusal> {
-    let scope = permission.account(Access::Write)?;
+    let scope = permission.enrolment(Access::Write)?;
     let password = Secret::new(proof.password);
     let account = state.control.account();
     let until = account.prove_presence(&scope, &password, proof.code.as_deref(), client.address);
@@ -338,7 +338,7 @@ pub async fn begin_totp(
     State(state): State<ApiState>,
     Permission(permission): Permission,
 ) -> Result<Json<TotpSecret>, Refusal> {
-    let scope = permission.account(Access::Write)?;
+    let scope = permission.enrolment(Access::Write)?;
     let begun = state.control.account().begin_totp(&scope).await?;
     Ok(Json(TotpSecret {
         secret: begun.secret.expose().to_owned(),
@@ -371,7 +371,7 @@ pub async fn confirm_totp(
     Permission(permission): Permission,
     Body(confirmation): Body<TotpCode>,
 ) -> Result<StatusCode, Refusal> {
-    let scope = permission.account(Access::Write)?;
+    let scope = permission.enrolment(Access::Write)?;
     let account = state.control.account();
     account
         .confirm_totp(&scope, &confirmation.code, client.address)

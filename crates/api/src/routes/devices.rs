@@ -11,6 +11,7 @@ use crate::{
         cursor::{self, Page, PageParams},
         etag,
         idempotency::KeyParam,
+        list,
         path::Named,
         permission::Permission,
         problem::Refusal,
@@ -136,17 +137,19 @@ pub async fn list_devices(
     State(state): State<ApiState>,
     Permission(permission): Permission,
     Params(params): Params<PageParams>,
-) -> Result<Json<Page<Device>>, Refusal> {
+) -> Result<Response, Refusal> {
     let scope = permission.tenant(Access::Read)?;
     let limit = cursor::limit(params.limit)?;
     let after = cursor::parse(LIST, params.cursor.as_deref())?;
     let devices = state.control.devices();
-    let devices = devices.list_at(scope, permission.revision()).await?;
+    let peers = devices.peers_at(scope, permission.revision()).await?;
     let after = after.unwrap_or(i64::MIN);
-    let rest = devices.into_iter().filter(|d| d.id.0 > after).collect();
+    let devices = peers.iter().map(|peer| &peer.device);
+    let rest = devices.filter(|d| d.id.0 > after).collect();
     let now = state.control.now();
-    let shown = |d| Device::new(d, now);
-    Ok(Json(cursor::page(LIST, rest, limit, |d| d.id.0, shown)))
+    let shown = |d: &DeviceView| Device::new(d.clone(), now);
+    let page = cursor::page(LIST, rest, limit, |d| d.id.0, shown);
+    Ok(list::json(&page, page.items.len()))
 }
 
 /// A device to add.

@@ -117,7 +117,8 @@ pub async fn live(
     let live = Live {
         changes: state.control.watch().changes(&scope, topic.of_core()),
         closing: state.closing.clone(),
-        token: token(&headers)?,
+        // Whose permission follows from none is the command line.
+        token: token(&headers).ok(),
         state,
         client,
         scope,
@@ -139,7 +140,7 @@ struct Live {
     state: ApiState,
     changes: BoxStream<'static, ()>,
     closing: watch::Receiver<bool>,
-    token: Secret,
+    token: Option<Secret>,
     client: Client,
     scope: TenantScope,
     topic: Topic,
@@ -183,7 +184,8 @@ impl Live {
                 }
                 () = tokio::time::sleep_until(self.check_at) => {
                     self.check_at = Instant::now() + TOKEN_CHECK_INTERVAL;
-                    if let Err(f) = self.state.control.auth().bearer(&self.token).await
+                    if let Some(token) = &self.token
+                        && let Err(f) = self.state.control.auth().bearer(token).await
                         && f.code != ErrorCode::DatabaseUnavailable
                     {
                         return Some(self.end(f.code));

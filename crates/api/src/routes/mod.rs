@@ -2,6 +2,7 @@
 
 mod account;
 mod account_security;
+mod audit;
 mod choices;
 mod devices;
 mod dns;
@@ -36,6 +37,8 @@ pub fn granted() -> OpenApiRouter<ApiState> {
         ))
         .routes(routes!(account_security::get_security))
         .routes(routes!(account_security::list_activity))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::export_audit))
         .routes(routes!(account_security::list_sessions))
         .routes(routes!(account_security::end_session))
         .routes(routes!(account_security::end_other_sessions))

@@ -54,7 +54,7 @@ pub async fn list_passkeys(
     State(state): State<ApiState>,
     Permission(permission): Permission,
 ) -> Result<Json<PasskeyList>, Refusal> {
-    let scope = permission.account(Access::Read)?;
+    let scope = permission.enrolment(Access::Read)?;
     let passkeys = state.control.account().passkeys(&scope).await?;
     let items = passkeys.into_iter().map(Passkey::from).collect();
     Ok(Json(PasskeyList { items }))
@@ -83,7 +83,7 @@ pub async fn begin_passkey(
     State(state): State<ApiState>,
     Permission(permission): Permission,
 ) -> Result<Json<PasskeyOptions>, Refusal> {
-    let scope = permission.account(Access::Write)?;
+    let scope = permission.enrolment(Access::Write)?;
     let options = state.control.account().begin_passkey(&scope).await?;
     let unreadable = |_| Failure::new(ErrorCode::PasskeyInvalid, Message::PasskeyUnreadable);
     let public_key = serde_json::from_str(&options).map_err(unreadable)?;
@@ -119,7 +119,7 @@ pub async fn add_passkey(
     Permission(permission): Permission,
     Body(new): Body<NewPasskey>,
 ) -> Result<StatusCode, Refusal> {
-    let scope = permission.account(Access::Write)?;
+    let scope = permission.enrolment(Access::Write)?;
     let (account, answer) = (state.control.account(), new.answer.to_string());
     account
         .add_passkey(&scope, &new.name, &answer, client.address)

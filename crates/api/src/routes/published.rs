@@ -5,6 +5,7 @@ use crate::{
     http::{
         body::Body,
         client::Client,
+        list,
         permission::token,
         problem::{Refusal, status},
     },
@@ -43,43 +44,43 @@ pub struct PublishedToken {
 
 /// A device, as its row is.
 #[derive(Serialize, ToSchema)]
-pub struct PublishedPeer {
+pub struct PublishedPeer<'a> {
     id: i64,
     user_id: i64,
-    device_label: String,
-    vpn_ip: String,
-    public_key: String,
+    device_label: &'a str,
+    vpn_ip: &'a str,
+    public_key: &'a str,
     mesh_routing: bool,
-    adguard_client_id: String,
-    dns_filtering_policy: String,
-    routing: String,
+    adguard_client_id: &'a str,
+    dns_filtering_policy: &'a str,
+    routing: &'a str,
     /// Milliseconds since 1970 (UTC).
     created_at: i64,
     /// Milliseconds since 1970 (UTC).
     last_handshake: Option<i64>,
-    endpoint: Option<String>,
+    endpoint: Option<&'a str>,
     /// Bytes from the device.
     rx: u64,
     /// Bytes to the device.
     tx: u64,
 }
 
-impl PublishedPeer {
-    fn new(peer: Peer, user: TenantId) -> Self {
-        let d = peer.device;
+impl<'a> PublishedPeer<'a> {
+    fn new(peer: &'a Peer, user: TenantId) -> Self {
+        let d = &peer.device;
         Self {
             id: d.id.0,
             user_id: user.0,
-            device_label: d.label,
-            vpn_ip: d.address,
-            public_key: d.public_key,
+            device_label: &d.label,
+            vpn_ip: &d.address,
+            public_key: &d.public_key,
             mesh_routing: d.mesh,
-            adguard_client_id: peer.client_id,
-            dns_filtering_policy: d.policy.to_string(),
-            routing: d.routing.to_string(),
+            adguard_client_id: &peer.client_id,
+            dns_filtering_policy: d.policy.as_str(),
+            routing: d.routing.as_str(),
             created_at: d.created_at.0,
             last_handshake: d.last_handshake.map(|at| at.0),
-            endpoint: d.endpoint,
+            endpoint: d.endpoint.as_deref(),
             rx: d.up_bytes,
             tx: d.down_bytes,
         }
@@ -88,11 +89,11 @@ impl PublishedPeer {
 
 /// A tenant's devices.
 #[derive(Serialize, ToSchema)]
-pub struct PublishedPeers {
+pub struct PublishedPeers<'a> {
     /// `success`.
     #[schema(example = "success")]
     status: &'static str,
-    peers: Vec<PublishedPeer>,
+    peers: Vec<PublishedPeer<'a>>,
 }
 
 /// Why a call failed.
@@ -107,9 +108,9 @@ pub struct PublishedError {
 const SUCCESS: &str = "success";
 
 /// Answers a call, its failure in the published form.
-fn answer<T: Serialize>(result: Result<T, Failure>, client: Client) -> Response {
+fn answer(result: Result<Response, Failure>, client: Client) -> Response {
     let mut response = match result {
-        Ok(answer) => Json(answer).into_response(),
+        Ok(answer) => answer,
         Err(failure) => {
             let message = client.texts.failure(&failure);
             let error = PublishedError {
@@ -153,10 +154,11 @@ pub async fn published_login(
             client: client.sign_in(&headers),
         };
         let tokens = state.control.auth().grant(request).await?.done()?;
-        Ok(PublishedToken {
+        let token = PublishedToken {
             status: SUCCESS,
             token: tokens.access_token.expose().to_owned(),
-        })
+        };
+        Ok(Json(token).into_response())
     };
     answer(token.await, client)
 }
@@ -175,17 +177,17 @@ pub async fn published_peers(
     headers: HeaderMap,
 ) -> Response {
     let peers = async {
-        let permission = state.control.auth().bearer(&token(&headers)?).await?;
+        let auth = state.control.auth();
+        let permission = auth.bearer_to_read(&token(&headers)?).await?;
         let scope = permission.tenant(Access::Read)?;
-        let peers = state.control.devices();
-        let peers = peers.peers_at(scope, permission.revision()).await?;
-        let peers = peers.into_iter();
-        Ok(PublishedPeers {
+        let devices = state.control.devices();
+        let peers = devices.peers_at(scope, permission.revision()).await?;
+        let published = |peer| PublishedPeer::new(peer, scope.tenant());
+        let answer = PublishedPeers {
             status: SUCCESS,
-            peers: peers
-                .map(|peer| PublishedPeer::new(peer, scope.tenant()))
-                .collect(),
-        })
+            peers: peers.iter().map(published).collect(),
+        };
+        Ok(list::json(&answer, peers.len()))
     };
     answer(peers.await, client)
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use axum::{Json, extract::State};
 use control::ApiCaller;
-use domain::TenantStatus;
+use domain::{Failure, TenantStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -65,6 +65,7 @@ pub async fn get_status(
                 problems: count(view.problems.len() + of_tenants.sum::<usize>()),
             }
         }
+        ApiCaller::FactorNeeded(_) => return Err(Failure::second_factor_required().into()),
     };
     Ok(Json(status))
 }

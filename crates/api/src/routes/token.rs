@@ -224,6 +224,7 @@ pub async fn whoami(Permission(permission): Permission) -> Json<Holder> {
     let (account, name) = match permission.caller() {
         ApiCaller::Tenant(scope) => (Account::Tenant, scope.name().to_string()),
         ApiCaller::Operator(scope) => (Account::Operator, scope.name().to_owned()),
+        ApiCaller::FactorNeeded(owner) => (Account::Operator, owner.name().to_owned()),
     };
     Json(Holder {
         account,

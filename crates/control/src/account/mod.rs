@@ -14,7 +14,7 @@ pub use passkeys::{MAX_PASSKEY_NAME, MAX_PASSKEYS};
 pub use reset::{ResetLink, ResetTarget};
 
 use crate::{
-    auth::{AccountCaller, AccountScope, Auth, Presence, SignInClient, logged},
+    auth::{AccountCaller, AccountScope, Auth, FactorScope, Presence, SignInClient, logged},
     failures::store_failure,
     inner::Inner,
 };
@@ -45,14 +45,14 @@ impl<'a> Account<'a> {
     ///
     /// # Errors
     /// `SignedOut` once it is deleted.
-    pub(crate) async fn record(self, scope: &AccountScope) -> Result<AccountRecord, Failure> {
+    pub(crate) async fn record(self, scope: &FactorScope) -> Result<AccountRecord, Failure> {
         let store = &self.0.store;
         let found = match scope.caller() {
             AccountCaller::Tenant(tenant) => {
                 store.account(TicketHolder::Tenant(tenant.tenant())).await
             }
             AccountCaller::Operator(operator) => {
-                let found = store.operator_by_name(operator.name()).await;
+                let found = store.operator_by_name(operator).await;
                 found.map(|o| {
                     o.map(|o| AccountRecord {
                         holder: TicketHolder::Operator(o.id),
@@ -106,7 +106,7 @@ impl<'a> Account<'a> {
     ///
     /// # Errors
     /// `SignedOut`, `DatabaseUnavailable`.
-    pub async fn security(self, scope: &AccountScope) -> Result<SecurityView, Failure> {
+    pub async fn security(self, scope: &FactorScope) -> Result<SecurityView, Failure> {
         let account = self.record(scope).await?;
         let store = &self.0.store;
         let read = tokio::try_join!(

@@ -3,8 +3,8 @@
 use super::Account;
 use crate::{
     auth::{
-        AccountScope, Answer, AnswerKind, ChallengeRequest, Presence, Refusal, SignInClient,
-        StoredPasskey, because, logged, stored_passkeys, unverified_passkey,
+        AccountScope, Answer, AnswerKind, ChallengeRequest, FactorScope, Presence, Refusal,
+        SignInClient, StoredPasskey, because, logged, stored_passkeys, unverified_passkey,
     },
     failures::{internal, store_failure},
 };
@@ -52,7 +52,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// `SignedOut`, `DatabaseUnavailable`.
-    pub async fn passkeys(self, scope: &AccountScope) -> Result<Vec<PasskeyRow>, Failure> {
+    pub async fn passkeys(self, scope: &FactorScope) -> Result<Vec<PasskeyRow>, Failure> {
         let account = self.record(scope).await?;
         let factors = self.0.store.factors(account.holder).await;
         Ok(super::passkey_rows(&factors.map_err(store_failure)?))
@@ -69,7 +69,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// `PresenceNeeded`, `PasskeyLimit`, `TooManyTries`.
-    pub async fn begin_passkey(self, scope: &AccountScope) -> Result<String, Failure> {
+    pub async fn begin_passkey(self, scope: &FactorScope) -> Result<String, Failure> {
         let account = self.present(scope).await?;
         self.count_change(&account)?;
         let passkeys = self.stored_passkeys(account.holder).await?;
@@ -97,7 +97,7 @@ impl Account<'_> {
     /// passkey that is stored already, `TooManyTries`.
     pub async fn add_passkey(
         self,
-        scope: &AccountScope,
+        scope: &FactorScope,
         name: &str,
         answer: &str,
         from: IpAddr,
@@ -177,7 +177,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// `NotFound` without a passkey.
-    pub async fn presence_challenge(self, scope: &AccountScope) -> Result<String, Failure> {
+    pub async fn presence_challenge(self, scope: &FactorScope) -> Result<String, Failure> {
         let account = self.record(scope).await?;
         let passkeys = self.stored_passkeys(account.holder).await?;
         if passkeys.is_empty() {
@@ -202,7 +202,7 @@ impl Account<'_> {
     /// `PasskeyInvalid`, `TooManyTries`.
     pub async fn prove_presence_by_passkey(
         self,
-        scope: &AccountScope,
+        scope: &FactorScope,
         answer: &str,
         from: IpAddr,
     ) -> Result<Timestamp, Failure> {
@@ -223,7 +223,7 @@ impl Account<'_> {
 
     async fn check_passkey(
         self,
-        scope: &AccountScope,
+        scope: &FactorScope,
         account: &AccountRecord,
         answer: &str,
         from: IpAddr,

@@ -4,7 +4,7 @@
 use super::Account;
 use crate::{
     auth::{
-        AccountScope, ApiPermission, MAX_BYTES, Presence, Refusal, SignInClient, TriedAccount,
+        ApiPermission, FactorScope, MAX_BYTES, Presence, Refusal, SignInClient, TriedAccount,
         code_wrong, logged, presence_needed,
     },
     failures::store_failure,
@@ -22,7 +22,7 @@ impl Account<'_> {
     /// account has a second factor; `TooManyTries`, `Busy`.
     pub async fn prove_presence(
         self,
-        scope: &AccountScope,
+        scope: &FactorScope,
         password: &Secret,
         code: Option<&str>,
         from: IpAddr,
@@ -50,7 +50,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// `PresenceNeeded`.
-    pub async fn presence(self, scope: &AccountScope) -> Result<Presence, Failure> {
+    pub async fn presence(self, scope: &FactorScope) -> Result<Presence, Failure> {
         self.presence_if_any(scope)
             .await?
             .ok_or_else(presence_needed)
@@ -60,7 +60,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// `SignedOut`, `DatabaseUnavailable`.
-    pub async fn presence_if_any(self, scope: &AccountScope) -> Result<Option<Presence>, Failure> {
+    pub async fn presence_if_any(self, scope: &FactorScope) -> Result<Option<Presence>, Failure> {
         let account = self.record(scope).await?;
         let at = self.0.store.present_at(account.holder, scope.session());
         let at = at.await.map_err(store_failure)?;
@@ -100,13 +100,16 @@ impl Account<'_> {
     ) -> Result<Presence, Failure> {
         permission.allow(Access::Write)?;
         match permission.is_own() {
-            true => self.presence(&permission.account(Access::Write)?).await,
+            true => {
+                let scope = permission.account(Access::Write)?;
+                self.presence(&scope).await
+            }
             false => Ok(Presence::proved()),
         }
     }
 
     /// Returns the account of a permission whose holder is present.
-    pub(crate) async fn present(self, scope: &AccountScope) -> Result<AccountRecord, Failure> {
+    pub(crate) async fn present(self, scope: &FactorScope) -> Result<AccountRecord, Failure> {
         self.presence(scope).await?;
         self.record(scope).await
     }
@@ -114,7 +117,7 @@ impl Account<'_> {
     /// Counts a try of a client that is signed in: strangers do not hold it up.
     pub(super) async fn attempt<T>(
         self,
-        scope: &AccountScope,
+        scope: &FactorScope,
         account: &AccountRecord,
         refusal: Refusal<'_>,
         from: IpAddr,
@@ -141,7 +144,7 @@ impl Account<'_> {
     /// Checks the password of the account.
     pub(super) async fn check_password(
         self,
-        scope: &AccountScope,
+        scope: &FactorScope,
         account: &AccountRecord,
         password: &Secret,
         from: IpAddr,
@@ -162,7 +165,7 @@ impl Account<'_> {
     /// Checks a code of a second factor or a recovery code, and uses it up.
     async fn check_code(
         self,
-        scope: &AccountScope,
+        scope: &FactorScope,
         account: &AccountRecord,
         code: &str,
         from: IpAddr,

@@ -3,7 +3,7 @@
 use super::Account;
 use crate::{
     auth::{
-        AccountScope, RecoveryCodes, Refusal, SignInClient, TriedAccount, new_codes, proof,
+        FactorScope, RecoveryCodes, Refusal, SignInClient, TriedAccount, new_codes, proof,
         recovery_hash,
     },
     failures::store_failure,
@@ -17,7 +17,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// `PresenceNeeded`, `TooManyTries`.
-    pub async fn new_recovery_codes(self, scope: &AccountScope) -> Result<RecoveryCodes, Failure> {
+    pub async fn new_recovery_codes(self, scope: &FactorScope) -> Result<RecoveryCodes, Failure> {
         let account = self.present(scope).await?;
         self.count_change(&account)?;
         let (codes, hashes) = new_codes(&self.0.entropy)?;
@@ -71,7 +71,7 @@ impl Account<'_> {
             Ok(is_one.then_some((account, hash)))
         };
         let auth = self.auth();
-        // A code is not guessed: 80 bits. So it counts by its address and not in the account's
+        // A code is not guessed: 80 bits or more. So it counts by its address and not in the account's
         // allowance, which strangers may have used up.
         let checked = auth.attempt_code(&tried, Refusal::code(&logged), &client, check);
         let (account, hash) = checked.await?;

@@ -29,6 +29,8 @@ pub struct ResetLink {
     pub is_operator: bool,
     /// The token in the link's address: `/reset?token=…` on the account's own host.
     pub token: Secret,
+    /// The address with it.
+    pub url: Secret,
     pub expires_at: Timestamp,
 }
 
@@ -122,7 +124,15 @@ impl Account<'_> {
         });
         created.await.map_err(store_failure)?;
         let target = ResetTarget::of(&account);
+        let host = match target.is_operator {
+            true => "admin",
+            false => target.name.as_str(),
+        };
+        let base = &self.0.settings.base_url;
+        let (scheme, base) = base.split_once("://").unwrap_or(("https", base));
+        let path = format!("reset?token={}", token.expose());
         Ok(ResetLink {
+            url: Secret::new(format!("{scheme}://{host}.{base}/{path}")),
             name: target.name,
             is_operator: target.is_operator,
             token,

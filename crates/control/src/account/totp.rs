@@ -2,7 +2,9 @@
 
 use super::Account;
 use crate::{
-    auth::{AccountScope, Refusal, SECRET_BYTES, TotpEnrolment, enrolment, logged, step_of},
+    auth::{
+        AccountScope, FactorScope, Refusal, SECRET_BYTES, TotpEnrolment, enrolment, logged, step_of,
+    },
     failures::store_failure,
 };
 use domain::{ErrorCode, Failure, Message};
@@ -23,7 +25,7 @@ impl Account<'_> {
     ///
     /// # Errors
     /// `PresenceNeeded`, `FactorExists`, `TooManyTries`.
-    pub async fn begin_totp(self, scope: &AccountScope) -> Result<TotpEnrolment, Failure> {
+    pub async fn begin_totp(self, scope: &FactorScope) -> Result<TotpEnrolment, Failure> {
         let account = self.present(scope).await?;
         let name = logged(&account);
         if let Some(begun) = self.totp(&account).await? {
@@ -57,7 +59,7 @@ impl Account<'_> {
     /// `PresenceNeeded`, `TooManyTries`.
     pub async fn confirm_totp(
         self,
-        scope: &AccountScope,
+        scope: &FactorScope,
         code: &str,
         from: IpAddr,
     ) -> Result<(), Failure> {

@@ -16,8 +16,8 @@ use crate::{
     inputs::{Audience, SignInTicket},
 };
 use domain::{
-    ErrorCode, Failure, Message, OperatorRole, OperatorScope, SupportScope, TenantId, TenantName,
-    TenantPermission, TenantScope, Timestamp,
+    ErrorCode, Failure, Message, OperatorAdmission, OperatorRole, OperatorScope, SupportScope,
+    TenantId, TenantName, TenantPermission, TenantScope, Timestamp,
 };
 use std::time::Duration;
 use store::{
@@ -255,8 +255,8 @@ impl Auth<'_> {
         ended.map_err(store_failure)
     }
 
-    /// Returns the look of an operator's session at a tenant, if it is not over and the
-    /// operator's password is still that of `session_proof`.
+    /// Returns the look of an operator's session at a tenant, if it is not over, the operator's
+    /// password is still that of `session_proof`, and it is no owner without a second factor.
     async fn look(
         self,
         host: &TenantName,
@@ -265,8 +265,14 @@ impl Auth<'_> {
     ) -> Result<Option<LookRecord>, Failure> {
         let found = self.0.store.look(session, host).await;
         let now = self.0.clock.now();
+        let is_admitted = |look: &LookRecord| {
+            OperatorAdmission::issue(look.role, &look.operator_name, look.has_factor)
+                .permission()
+                .is_ok()
+        };
         Ok(found.map_err(store_failure)?.filter(|look| {
-            look.expires > now
+            is_admitted(look)
+                && look.expires > now
                 && look.session_expires > now
                 && proof(&look.password_hash) == session_proof
         }))

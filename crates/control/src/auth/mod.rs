@@ -30,12 +30,14 @@ mod webauthn;
 
 pub(crate) use account_limits::TriedAccount;
 pub(crate) use account_scope::AccountCaller;
-pub use account_scope::AccountScope;
+pub use account_scope::{AccountScope, FactorScope};
 pub use api::{
     ApiCaller, ApiGrant, ApiPermission, ApiStep, ApiToken, ApiTokens, CreatedToken, Grant,
     NewApiToken,
 };
-pub(crate) use api::{CredentialReads, SIGNING_KEY_RETENTION_MILLIS, SigningKeys, VerifiedTokens};
+pub(crate) use api::{
+    CredentialReads, KnownCredentials, SIGNING_KEY_RETENTION_MILLIS, SigningKeys, VerifiedTokens,
+};
 pub use client::SignInClient;
 pub(crate) use hasher::Hasher;
 pub(crate) use limiter::address_key;

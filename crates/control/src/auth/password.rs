@@ -14,7 +14,7 @@ use crate::{
     failures::store_failure,
     inputs::{OperatorSession, OperatorStep, SignInStep},
 };
-use domain::{ErrorCode, Failure, OperatorPermission, Secret, TenantName};
+use domain::{ErrorCode, Failure, OperatorAdmission, Secret, TenantName};
 use std::net::IpAddr;
 use store::{KnownClients, OperatorRecord, TenantRecord, TicketHolder};
 
@@ -148,12 +148,12 @@ impl Auth<'_> {
         let holder = TicketHolder::Operator(operator.id);
         let browser = self.remember(holder, &client).await?;
         let session = self.operator_details(&operator, &client);
-        let scope = OperatorPermission::issue(operator.role, operator.name);
-        let mut entry = self.session_entry(&scope.actor(), client.address, None);
+        let admission = OperatorAdmission::issue(operator.role, operator.name, operator.has_factor);
+        let mut entry = self.session_entry(&admission.actor(), client.address, None);
         detail.clone_into(&mut entry.detail);
         self.0.store.audit(entry).await.map_err(store_failure)?;
         Ok(OperatorSession {
-            scope,
+            admission,
             session,
             browser,
         })

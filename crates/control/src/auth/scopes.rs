@@ -8,7 +8,7 @@
 use super::{Auth, sessions::proof};
 use crate::{failures::store_failure, inputs::Audience};
 use domain::{
-    Failure, OperatorPermission, OwnerScope, SupportScope, TenantHolderScope, TenantId, TenantName,
+    Failure, OperatorAdmission, OwnerScope, SupportScope, TenantHolderScope, TenantId, TenantName,
     TenantScope, Timestamp,
 };
 use store::{SessionKey, Sessions, TenantRecord};
@@ -71,9 +71,10 @@ impl Auth<'_> {
         }
     }
 
-    /// Issues the permission of an operator's session that began then. It is valid
-    /// only while the operator's password is the one of the sign-in, which `proof`
-    /// tells ([`OperatorSession`](crate::OperatorSession)).
+    /// Issues what an operator's session has that began then: a permission or, for an owner
+    /// without a second factor, the right to add one. It is valid only while the operator's
+    /// password is the one of the sign-in, which `proof` tells
+    /// ([`OperatorSession`](crate::OperatorSession)).
     ///
     /// # Errors
     /// `DatabaseUnavailable`.
@@ -82,7 +83,7 @@ impl Auth<'_> {
         name: &str,
         session_proof: &str,
         begun: Timestamp,
-    ) -> Result<Option<OperatorPermission>, Failure> {
+    ) -> Result<Option<OperatorAdmission>, Failure> {
         if !Audience::Operator.is_young(false, begun, self.0.clock.now()) {
             return Ok(None);
         }
@@ -90,7 +91,7 @@ impl Auth<'_> {
         let found = found.map_err(store_failure)?;
         Ok(found
             .filter(|o| proof(&o.password_hash) == session_proof)
-            .map(|o| OperatorPermission::issue(o.role, o.name)))
+            .map(|o| OperatorAdmission::issue(o.role, o.name, o.has_factor)))
     }
 
     /// Issues the permission to act on a tenant as the operator. The audit log

@@ -1,10 +1,12 @@
-//! The rows of tenants' devices as they were read last. A request that knows by its credential
-//! what of the tenant was changed last need not read them again.
+//! Tenants' devices as they were read and shown last. A request that knows by its credential
+//! what of the tenant was changed last need not read them again; one that is shown what the
+//! one before it was shown need not make that again.
 
-use domain::TenantId;
+use super::peer::Peer;
+use domain::{Ipv6Prefix, TenantId};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use store::{DeviceRecord, Revision};
@@ -23,34 +25,75 @@ struct CachedRows {
     revision: Revision,
     read_at: Instant,
     rows: Arc<Vec<DeviceRecord>>,
+    /// What is shown of them.
+    shown: Option<(ShownAt, Arc<Vec<Peer>>)>,
+}
+
+/// What decides, besides the rows, what is shown of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ShownAt {
+    /// The number of changes of the meter's readings.
+    pub readings: u64,
+    pub ipv6: Option<Ipv6Prefix>,
+}
+
+/// What is known of a tenant's devices.
+pub(super) enum KnownList {
+    Unknown,
+    Rows(Arc<Vec<DeviceRecord>>),
+    /// The rows, and what is shown of them.
+    Shown(Arc<Vec<Peer>>),
 }
 
 impl DeviceLists {
-    /// Returns a tenant's rows, if they are of this revision.
-    pub fn get(&self, tenant: TenantId, revision: Revision) -> Option<Arc<Vec<DeviceRecord>>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.get(&tenant)?;
-        let is_new = found.revision == revision && found.read_at.elapsed() < MAX_AGE;
-        is_new.then(|| found.rows.clone())
+    fn kept(&self) -> MutexGuard<'_, HashMap<TenantId, CachedRows>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what is known of a tenant's devices of this revision.
+    pub(super) fn get(&self, tenant: TenantId, revision: Revision, at: ShownAt) -> KnownList {
+        let kept = self.kept();
+        let found = kept.get(&tenant);
+        let is_new = |k: &&CachedRows| k.revision == revision && k.read_at.elapsed() < MAX_AGE;
+        let Some(found) = found.filter(is_new) else {
+            return KnownList::Unknown;
+        };
+        match &found.shown {
+            Some((shown_at, peers)) if *shown_at == at => KnownList::Shown(peers.clone()),
+            _ => KnownList::Rows(found.rows.clone()),
+        }
     }
 
     /// Keeps rows that were read after the revision.
-    pub fn keep(&self, tenant: TenantId, revision: Revision, rows: Arc<Vec<DeviceRecord>>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn keep(&self, tenant: TenantId, revision: Revision, rows: Arc<Vec<DeviceRecord>>) {
+        let mut kept = self.kept();
         if kept.len() >= MAX_KEPT && !kept.contains_key(&tenant) {
             kept.retain(|_, k| k.read_at.elapsed() < MAX_AGE);
             if kept.len() >= MAX_KEPT {
                 return;
             }
         }
-        let read_at = Instant::now();
-        kept.insert(
-            tenant,
-            CachedRows {
-                revision,
-                read_at,
-                rows,
-            },
-        );
+        let cached = CachedRows {
+            revision,
+            read_at: Instant::now(),
+            rows,
+            shown: None,
+        };
+        kept.insert(tenant, cached);
+    }
+
+    /// Keeps what is shown of rows, if they are still the ones that are kept.
+    pub(super) fn keep_shown(
+        &self,
+        tenant: TenantId,
+        rows: &Arc<Vec<DeviceRecord>>,
+        at: ShownAt,
+        peers: &Arc<Vec<Peer>>,
+    ) {
+        let mut kept = self.kept();
+        let found = kept.get_mut(&tenant);
+        if let Some(found) = found.filter(|k| Arc::ptr_eq(&k.rows, rows)) {
+            found.shown = Some((at, peers.clone()));
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 mod config;
 mod lists;
+mod peer;
 
 pub(crate) use lists::DeviceLists;
+use lists::{KnownList, ShownAt};
+pub use peer::Peer;
 
 use crate::{
     failures::store_failure,
@@ -20,14 +23,6 @@ use store::Revision;
 /// The handle on the tenants' devices.
 #[derive(Clone, Copy)]
 pub struct Devices<'a>(pub(crate) &'a Inner);
-
-/// A device with what else its row holds.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    pub device: DeviceView,
-    /// The id of its client in AdGuard Home.
-    pub client_id: String,
-}
 
 impl Devices<'_> {
     /// Adds a device and waits (3 s at most) until the tunnel has it. If the node
@@ -61,7 +56,7 @@ impl Devices<'_> {
             .map_err(store_failure)?;
         // If it is not in force, the tenant's status says so on every page.
         let _ = inner.in_force(scope, &added).await;
-        Ok(inner.device_view(added.value))
+        Ok(inner.device_view(&added.value))
     }
 
     /// Returns one device.
@@ -71,7 +66,7 @@ impl Devices<'_> {
     pub async fn get(self, scope: &TenantReadScope, id: DeviceId) -> Result<DeviceView, Failure> {
         let inner = self.0;
         let device = inner.store.device(scope, id).await.map_err(store_failure)?;
-        Ok(inner.device_view(device))
+        Ok(inner.device_view(&device))
     }
 
     /// Returns the tenant's devices, oldest first.
@@ -79,24 +74,14 @@ impl Devices<'_> {
     /// # Errors
     /// `NotFound` once the tenant is deleted.
     pub async fn list(self, scope: &TenantReadScope) -> Result<Vec<DeviceView>, Failure> {
-        self.list_at(scope, None).await
+        let rows = self.rows(scope).await?;
+        let devices = rows.iter().map(|d| self.0.device_view(d));
+        Ok(devices.collect())
     }
 
-    /// Does what [`Devices::list`] does. A request that has just read what of the tenant was
-    /// changed last (`ApiPermission::revision`) may get what an earlier one read.
-    ///
-    /// # Errors
-    /// As [`Devices::list`].
-    pub async fn list_at(
-        self,
-        scope: &TenantReadScope,
-        revision: Option<Revision>,
-    ) -> Result<Vec<DeviceView>, Failure> {
-        let peers = self.peers_at(scope, revision).await?;
-        Ok(peers.into_iter().map(|p| p.device).collect())
-    }
-
-    /// Returns the tenant's devices with what else their rows hold, oldest first.
+    /// Returns the tenant's devices with what else their rows hold, oldest first. A request
+    /// that knows what of the tenant was changed last (`ApiPermission::revision`) may get what
+    /// an earlier one read.
     ///
     /// # Errors
     /// `NotFound` once the tenant is deleted.
@@ -104,24 +89,33 @@ impl Devices<'_> {
         self,
         scope: &TenantReadScope,
         revision: Option<Revision>,
-    ) -> Result<Vec<Peer>, Failure> {
+    ) -> Result<Arc<Vec<Peer>>, Failure> {
         let inner = self.0;
-        let kept = revision.and_then(|revision| inner.lists.get(scope.tenant(), revision));
-        let rows = match kept {
-            Some(rows) => rows,
-            None => {
+        let tenant = scope.tenant();
+        // Read before the rows: what changes meanwhile makes them old.
+        let shown_at = ShownAt {
+            readings: inner.meter.changes(),
+            ipv6: inner.store.known_ipv6_prefix(),
+        };
+        let known = revision.map(|revision| inner.lists.get(tenant, revision, shown_at));
+        let rows = match known {
+            Some(KnownList::Shown(peers)) => return Ok(peers),
+            Some(KnownList::Rows(rows)) => rows,
+            Some(KnownList::Unknown) | None => {
                 let rows = Arc::new(self.rows(scope).await?);
                 if let Some(revision) = revision {
-                    inner.lists.keep(scope.tenant(), revision, rows.clone());
+                    inner.lists.keep(tenant, revision, rows.clone());
                 }
                 rows
             }
         };
         let peer = |d: &store::DeviceRecord| Peer {
             client_id: d.client_id.clone(),
-            device: inner.device_view(d.clone()),
+            device: inner.device_view(d),
         };
-        Ok(rows.iter().map(peer).collect())
+        let peers = Arc::new(rows.iter().map(peer).collect());
+        inner.lists.keep_shown(tenant, &rows, shown_at, &peers);
+        Ok(peers)
     }
 
     async fn rows(self, scope: &TenantReadScope) -> Result<Vec<store::DeviceRecord>, Failure> {
@@ -147,7 +141,7 @@ impl Devices<'_> {
         Ok(DevicePageView {
             now: inner.clock.now(),
             status: inner.status(&tenant),
-            device: inner.device_view(device),
+            device: inner.device_view(&device),
         })
     }
 
@@ -199,7 +193,7 @@ impl Devices<'_> {
             .map_err(store_failure)?;
         let in_force = inner.in_force(scope, &changed).await;
         Ok(ChangedDevice {
-            device: inner.device_view(changed.value),
+            device: inner.device_view(&changed.value),
             in_force,
         })
     }
@@ -227,7 +221,7 @@ impl Devices<'_> {
         let changed = changed.map_err(store_failure)?;
         let in_force = inner.in_force(scope, &changed).await;
         Ok(ChangedDevice {
-            device: inner.device_view(changed.value),
+            device: inner.device_view(&changed.value),
             in_force,
         })
     }

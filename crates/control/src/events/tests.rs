@@ -371,7 +371,7 @@ async fn worker(store: &Store, name: &str) -> NodeId {
         id: name,
         secret: &secret,
         node: None,
-        actor: "test",
+        actor: "test".into(),
         now: NOW,
         expires: NOW.plus_millis(1),
     };

@@ -1,6 +1,7 @@
 //! The nodes that tenants are placed on: which there are, how many tenants they hold, the
 //! spec they get, and whether a change is in force.
 
+mod actor;
 mod capacity;
 mod certificates;
 mod control_planes;

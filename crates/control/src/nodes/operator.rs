@@ -1,8 +1,8 @@
 //! What the operator sees of the nodes and changes of them.
 
 use super::{
-    NodesHandle, certificates::WorkerAccess, control_planes::address_problem, known::KnownNode,
-    moves::move_row,
+    NodesHandle, actor::actor, certificates::WorkerAccess, control_planes::address_problem,
+    known::KnownNode, moves::move_row,
 };
 use crate::failures::store_failure;
 use domain::{
@@ -116,12 +116,13 @@ impl NodesHandle<'_> {
         let token = certificates.new_token(&authority)?;
         let now = self.0.clock.now();
         let expires = now.plus_millis(TOKEN_MILLIS);
+        let name = operator.actor();
         let new = NewJoinToken {
             id: &token.id,
             secret: &token.secret,
             node,
             may_be_local: self.0.settings.local.is_none(),
-            actor: &operator.actor(),
+            actor: actor(&name, operator),
             now,
             expires,
         };
@@ -187,9 +188,10 @@ impl NodesHandle<'_> {
             host: row.host.clone(),
             standing: row.standing,
         });
-        let (actor, now) = (operator.actor(), self.0.clock.now());
+        let (name, now) = (operator.actor(), self.0.clock.now());
+        let actor = actor(&name, operator);
         let store = &self.0.store;
-        let changed = store.change_node_if(node, change, expected.as_ref(), &actor, now);
+        let changed = store.change_node_if(node, change, expected.as_ref(), actor, now);
         changed.await.map_err(host_failure)
     }
 
@@ -212,9 +214,10 @@ impl NodesHandle<'_> {
         node: NodeId,
         standing: NodeStanding,
     ) -> Result<(), Failure> {
-        let (actor, now) = (operator.actor(), self.0.clock.now());
+        let (name, now) = (operator.actor(), self.0.clock.now());
+        let actor = actor(&name, operator);
         let store = &self.0.store;
-        let set = store.set_standing(node, standing, &actor, now).await;
+        let set = store.set_standing(node, standing, actor, now).await;
         set.map_err(store_failure)
     }
 
@@ -231,8 +234,9 @@ impl NodesHandle<'_> {
         typed: &str,
     ) -> Result<u64, Failure> {
         let host = NodeHost::parse(typed)?;
-        let (actor, now) = (operator.actor(), self.0.clock.now());
-        let set = self.0.store.set_node_host(node, &host, &actor, now).await;
+        let (name, now) = (operator.actor(), self.0.clock.now());
+        let actor = actor(&name, operator);
+        let set = self.0.store.set_node_host(node, &host, actor, now).await;
         set.map_err(host_failure)
     }
 
@@ -253,8 +257,9 @@ impl NodesHandle<'_> {
             let message = Message::NodeNameWrong { name: record.name };
             return Err(Failure::at(Field::Name, ErrorCode::NodeMalformed, message));
         }
-        let (actor, now) = (operator.actor(), self.0.clock.now());
-        let removed = store.remove_node(node, &actor, now).await;
+        let (name, now) = (operator.actor(), self.0.clock.now());
+        let actor = actor(&name, operator);
+        let removed = store.remove_node(node, actor, now).await;
         removed.map_err(store_failure)
     }
 }

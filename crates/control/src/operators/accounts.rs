@@ -228,7 +228,7 @@ impl Operators<'_> {
         let made = account.operator_reset_link(owner, name, without_factors);
         let made = made.await?;
         Ok(OperatorLink {
-            url: self.url("reset", &made.token),
+            url: made.url,
             token: made.token,
             expires_at: made.expires_at,
         })
@@ -244,7 +244,7 @@ impl Operators<'_> {
         let hash = TokenHash::of(&token);
         let expires_at = self.0.clock.now().plus_millis(LINK_MILLIS);
         let link = OperatorLink {
-            url: self.url("welcome", &token),
+            url: self.welcome_url(&token),
             token,
             expires_at,
         };
@@ -252,11 +252,11 @@ impl Operators<'_> {
     }
 
     /// Returns the address of a page on the operators' host that takes a token.
-    fn url(self, page: &str, token: &Secret) -> Secret {
+    fn welcome_url(self, token: &Secret) -> Secret {
         let base = &self.0.settings.base_url;
         let (scheme, host) = base.split_once("://").unwrap_or(("https", base));
         let token = token.expose();
-        Secret::new(format!("{scheme}://admin.{host}/{page}?token={token}"))
+        Secret::new(format!("{scheme}://admin.{host}/welcome?token={token}"))
     }
 }
 

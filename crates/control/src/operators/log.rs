@@ -5,13 +5,6 @@ use crate::{events, failures::store_failure};
 use domain::{ErrorCode, Failure, Message, OperatorScope, TenantId, TenantName, view::EventRow};
 use std::collections::BTreeMap;
 
-/// An entry of a log with its number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Numbered<T> {
-    pub id: i64,
-    pub row: T,
-}
-
 /// An event with its number in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedEvent {

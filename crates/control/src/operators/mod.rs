@@ -9,9 +9,8 @@ mod overview;
 mod resources;
 
 pub use accounts::{OperatorLink, OperatorWelcome};
-pub use audit::{AuditFormat, AuditQuery};
 pub use checks::MachineChecks;
-pub use log::{LoggedEvent, Numbered};
+pub use log::LoggedEvent;
 
 pub(crate) use checks::Checks;
 

@@ -27,7 +27,7 @@ impl Tenants<'_> {
             tenant, devices, ..
         } = overview;
         let (at, name) = (location(&tenant), tenant.name.clone());
-        let network = self.network_view(tenant, devices);
+        let network = self.network_view(tenant, &devices);
         let dns = &network.status.dns;
         let queries = dns.is_ready().then(|| inner.meter.counts(at, &name));
         Ok(DashboardView {
@@ -50,14 +50,10 @@ impl Tenants<'_> {
         let month = self.0.clock.now().month_start();
         let read = self.0.store.overview(scope, month).await;
         let read = read.map_err(store_failure)?;
-        Ok(self.network_view(read.tenant, read.devices))
+        Ok(self.network_view(read.tenant, &read.devices))
     }
 
-    fn network_view(
-        self,
-        tenant: TenantRecord,
-        devices: Vec<DeviceRecord>,
-    ) -> NetworkView<Problem> {
+    fn network_view(self, tenant: TenantRecord, devices: &[DeviceRecord]) -> NetworkView<Problem> {
         let inner = self.0;
         NetworkView {
             now: inner.clock.now(),
@@ -65,7 +61,7 @@ impl Tenants<'_> {
             gateway: inner.settings.addresses.gateway(tenant.slot).to_string(),
             status: inner.status(&tenant),
             devices: devices
-                .into_iter()
+                .iter()
                 .map(|d| inner.device_view(d).into())
                 .collect(),
             plan: tenant.plan,

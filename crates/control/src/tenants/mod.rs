@@ -1,5 +1,6 @@
 //! Accounts: names, sign-up, the dashboard, suspension and deletion.
 
+mod audit;
 mod dashboard;
 mod sign_up;
 mod terms;

@@ -322,8 +322,13 @@ impl Meter {
         self.store_changes(node, self.clock.now()).await;
     }
 
+    /// Returns a number that is another one after each reading that a [`DeviceView`] may show.
+    pub(crate) fn changes(&self) -> u64 {
+        self.readings().changes()
+    }
+
     /// Returns a device with its current speeds, endpoint and handshake.
-    pub(crate) fn device_view(&self, d: DeviceRecord) -> DeviceView {
+    pub(crate) fn device_view(&self, d: &DeviceRecord) -> DeviceView {
         let r = self.readings().peer(&d.public_key).unwrap_or_default();
         // The totals do not include the traffic since the last batch yet, whichever control
         // plane stored it.
@@ -341,7 +346,10 @@ impl Meter {
             options: d.options,
             created_at: d.created_at,
             last_handshake: r.last_handshake.max(d.last_handshake),
-            endpoint: r.endpoint.map(|e| e.to_string()).or(d.endpoint),
+            endpoint: r
+                .endpoint
+                .map(|e| e.to_string())
+                .or_else(|| d.endpoint.clone()),
             down_bytes: d.tx_total.saturating_add(down),
             up_bytes: d.rx_total.saturating_add(up),
             down_bps: r.tx_bps,

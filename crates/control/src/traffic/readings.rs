@@ -84,9 +84,16 @@ pub(super) struct Readings {
     /// The speeds at the last of the node's `times`, of tenants with traffic in them.
     pub(super) speeds: HashMap<Location, VecDeque<SpeedSample>>,
     pub(super) counts: HashMap<Location, (TenantName, Timestamp, Option<QueryCounts>)>,
+    /// Rises with each change of what is known of peers.
+    changes: u64,
 }
 
 impl Readings {
+    /// Returns a number that is another one after each change of what is known of peers.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Returns how many peers had a handshake after that.
     pub(super) fn online(&self, since: Timestamp) -> u64 {
         let peers = self.nodes.values().flat_map(|node| node.peers.values());
@@ -141,6 +148,7 @@ impl Readings {
     /// Forgets the peers of a node: what follows is what has changed since the last reading
     /// that is stored, or all.
     pub(super) fn forget(&mut self, node: NodeId) {
+        self.changes += 1;
         if let Some(of_node) = self.nodes.get_mut(&node) {
             of_node.peers.clear();
             of_node.has_gaps = false;
@@ -149,6 +157,7 @@ impl Readings {
 
     /// Forgets idle peers of a node that another control plane counts.
     pub(super) fn forget_idle(&mut self, node: NodeId) {
+        self.changes += 1;
         if let Some(of_node) = self.nodes.get_mut(&node) {
             let before = of_node.peers.len();
             of_node.peers.retain(|_, r| !r.is_idle());
@@ -183,6 +192,7 @@ impl Readings {
     /// silent worker is not known, and what passed before is not what passes now. The
     /// counters stay.
     pub(super) fn forget_old_speeds(&mut self, now: Timestamp) {
+        self.changes += 1;
         let is_old = |n: &&mut NodeReadings| {
             let at = n.at;
             at.is_some_and(|at| now.millis_since(at) > SPEED_MILLIS)
@@ -196,6 +206,7 @@ impl Readings {
 
     /// Updates the counters of peers, and leaves their speeds.
     pub(super) fn update_counters(&mut self, node: NodeId, statistics: NodeStatistics) {
+        self.changes += 1;
         let of_node = self.nodes.entry(node).or_default();
         of_node.taken = statistics.taken;
         of_node.read_at = Some(Instant::now());
@@ -227,6 +238,7 @@ impl Readings {
     /// Replaces a node's readings, or those of the peers that have changed, and appends the
     /// speeds since the last ones.
     pub(super) fn apply(&mut self, node: NodeId, statistics: NodeStatistics, now: Timestamp) {
+        self.changes += 1;
         let of_node = self.nodes.entry(node).or_default();
         of_node.taken = statistics.taken;
         let read_at = Instant::now();

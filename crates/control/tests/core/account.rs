@@ -2,11 +2,12 @@
 
 use crate::rig::{FROM, PASSWORD, Rig, code, device};
 use control::{
-    AccountScope, Audience, PendingSignIn, PresentedTicket, SignInClient, SignInStep, SignInTicket,
+    AccountScope, Audience, FactorScope, PendingSignIn, PresentedTicket, SignInClient, SignInStep,
+    SignInTicket,
 };
 use domain::{
-    Clock, ErrorCode, Failure, Field, OperatorRole, OwnerScope, Secret, TenantHolderScope,
-    view::SessionKind,
+    Clock, ErrorCode, Failure, Field, OperatorAdmission, OperatorRole, OwnerScope, Secret,
+    TenantHolderScope, view::SessionKind,
 };
 use std::{collections::HashMap, net::IpAddr};
 use store::{SessionDetails, SessionKey, Sessions};
@@ -40,7 +41,7 @@ pub async fn arrive(rig: &Rig, ticket: SignInTicket) -> SignedIn {
     }
 }
 
-async fn store_session(rig: &Rig, details: &SessionDetails) -> SessionKey {
+pub async fn store_session(rig: &Rig, details: &SessionDetails) -> SessionKey {
     let value = serde_json::to_value(details).unwrap();
     let mut record = Record {
         id: Id::default(),
@@ -96,7 +97,7 @@ fn totp(rig: &Rig, secret: &Secret, steps: i64) -> String {
 }
 
 /// Switches the second factor on. Returns its secret.
-async fn with_totp(rig: &Rig, account: &AccountScope) -> Secret {
+pub async fn with_totp(rig: &Rig, account: &FactorScope) -> Secret {
     let handle = rig.control.account();
     let begun = handle.begin_totp(account).await.unwrap();
     let code = totp(rig, &begun.secret, 0);
@@ -542,12 +543,19 @@ async fn an_operator_has_the_same_protection() {
     let auth = rig.control.auth();
     let step = auth.operator_sign_in(&name, &password, FROM).await.unwrap();
     let session = step.done().unwrap();
-    assert_eq!(session.scope.role(), OperatorRole::Owner);
+    let OperatorAdmission::FactorNeeded(owner) = session.admission else {
+        panic!("an owner needs a second factor first")
+    };
     let key = store_session(&rig, &session.session).await;
-    let own = auth.operator_account(&session.scope, key);
+    let own = auth.owner_enrolment(&owner, key.clone());
     let account = rig.control.account();
-    let codes = account.new_recovery_codes(&own).await.unwrap().0;
     let secret = with_totp(&rig, &own).await;
+    let found = auth.operator_session(&name, &session.session.proof, rig.clock.now());
+    let admitted = found.await.unwrap().expect("the session lasts");
+    let permission = admitted.permission().expect("it has a factor now");
+    assert_eq!(permission.role(), OperatorRole::Owner);
+    let own = auth.operator_account(permission, key);
+    let codes = account.new_recovery_codes(&own).await.unwrap().0;
     let step = auth.operator_sign_in(&name, &password, FROM).await.unwrap();
     let control::OperatorStep::SecondFactor(waiting) = step else {
         panic!("a second factor is asked for")
@@ -580,7 +588,11 @@ async fn an_operator_has_the_same_protection() {
         .unwrap();
     assert!(target.is_operator);
     let step = auth.operator_sign_in(&name, &password, FROM).await.unwrap();
-    assert!(step.done().is_some());
+    let again = step.done().expect("the second factor is gone");
+    assert!(matches!(
+        again.admission,
+        OperatorAdmission::FactorNeeded(_)
+    ));
 }
 
 /// Ten thousand addresses of an attacker try the account; nothing else is held up.

@@ -1,10 +1,14 @@
 //! Operators who look in as a tenant: what it lets them do, until when, and what the audit log
 //! says of it.
 
-use crate::rig::{FROM, Rig, code, device};
+use crate::{
+    account::with_totp,
+    rig::{FROM, Rig, code, device},
+};
 use control::{AccountScope, LookingIn, PresentedTicket, SignInTicket, browser_hash};
 use domain::{
-    Clock, ErrorCode, OperatorPermission, OperatorRole, TenantHolderScope, TenantPermission,
+    Clock, ErrorCode, OperatorAdmission, OperatorPermission, OperatorRole, TenantHolderScope,
+    TenantPermission,
 };
 use std::collections::HashMap;
 use store::{SessionDetails, SessionKey, Sessions};
@@ -37,7 +41,12 @@ async fn operator(rig: &Rig, role: OperatorRole) -> Operator {
     };
     let sessions = Sessions::new(rig.store.clone());
     sessions.create(&mut record).await.unwrap();
-    let permission = OperatorPermission::issue(role, name).with_origin("192.0.2.7");
+    if let OperatorAdmission::FactorNeeded(owner) = &signed_in.admission {
+        let own = auth.owner_enrolment(owner, SessionKey::of(&record.id));
+        with_totp(rig, &own).await;
+    }
+    let admission = OperatorAdmission::issue(role, name, true).with_origin("192.0.2.7");
+    let permission = admission.permission().unwrap().clone();
     Operator {
         account: auth.operator_account(&permission, SessionKey::of(&record.id)),
         permission,

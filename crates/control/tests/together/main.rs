@@ -5,6 +5,7 @@
 // A failed `unwrap` is a failed test.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod credentials;
 #[path = "../../../store/tests/contract/postgres.rs"]
 mod postgres;
 mod rig;

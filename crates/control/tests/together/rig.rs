@@ -132,23 +132,48 @@ impl Rig {
         let scope = TenantScope::issue(created.unwrap().value.id, name, "test");
         let mut all = Vec::new();
         for n in 1..=devices {
-            let key = PrivateKey::from_random([n; 32]);
-            let device = NewDevice {
-                label: DeviceLabel::parse(&format!("Device {n}")).unwrap(),
-                routing: Routing::Everything,
-                options: domain::TunnelOptions::default(),
-                policy: FilterPolicy::Standard,
-                mesh: false,
-                public_key: key.public(),
-                private_key: None,
-                preshared_key: domain::PresharedKey::from_random([n; 32]),
-                client_id: format!("mn-{n:016x}"),
-                now: SystemClock.now(),
-            };
-            let added = self.store.add_device(&scope, device, &addresses).await;
-            all.push(added.unwrap().value);
+            all.push(self.add_device(&scope, n).await);
         }
         (scope, all)
+    }
+
+    /// Adds a tenant's device, as no control plane of the rig does.
+    pub async fn add_device(&self, scope: &TenantScope, n: u8) -> DeviceRecord {
+        let key = PrivateKey::from_random([n; 32]);
+        let device = NewDevice {
+            label: DeviceLabel::parse(&format!("Device {n}")).unwrap(),
+            routing: Routing::Everything,
+            options: domain::TunnelOptions::default(),
+            policy: FilterPolicy::Standard,
+            mesh: false,
+            public_key: key.public(),
+            private_key: None,
+            preshared_key: domain::PresharedKey::from_random([n; 32]),
+            client_id: format!("mn-{n:016x}"),
+            now: SystemClock.now(),
+        };
+        let addresses = AddressPlan::default();
+        let added = self.store.add_device(scope, device, &addresses).await;
+        added.unwrap().value
+    }
+
+    /// Returns how many statements and transactions the database has answered, once it knows.
+    pub async fn commits(&self) -> u64 {
+        // A connection tells what it has done within a second.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let DatabaseUrl::Postgres(url) = &self.url else {
+            panic!("not PostgreSQL")
+        };
+        let sql = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+        let counted = Command::new("psql")
+            .args([url.expose(), "-qAtc", sql])
+            .output()
+            .unwrap();
+        String::from_utf8(counted.stdout)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// Sets what the interface shows of each device: `bytes` received and half as many

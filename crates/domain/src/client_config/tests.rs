@@ -60,7 +60,21 @@ fn routing_decides_the_allowed_ips() {
     let of = |routing| with_ipv6(routing).allowed_ips();
     assert_eq!(of(Routing::Everything), "0.0.0.0/0, ::/0");
     assert_eq!(of(Routing::Network), "10.88.1.0/24, fd00:1:1:1::/64");
-    assert_eq!(of(Routing::Dns), "10.88.1.1/32");
+    assert_eq!(of(Routing::Dns), "10.88.1.1/32, fd00:1:1:1::1/128");
+}
+
+#[test]
+fn dns_is_named_by_both_addresses_and_goes_through_the_tunnel() {
+    for routing in Routing::ALL {
+        let config = with_ipv6(routing);
+        let resolvers = config.resolvers();
+        assert_eq!(resolvers, "10.88.1.1, fd00:1:1:1::1", "that of IPv4 first");
+        for resolver in resolvers.split(", ") {
+            assert!(takes(&config, resolver), "{routing}: {resolver}");
+        }
+        let ipv4 = without_ipv6(config).resolvers();
+        assert_eq!(ipv4, "10.88.1.1");
+    }
 }
 
 #[test]

@@ -377,6 +377,7 @@ impl KnownSpec {
                 tenants: tenants.collect(),
                 unreadable: changes.unreadable,
                 moved: self.moved.clone(),
+                is_earlier: false,
             },
             full: false,
             gone,

@@ -124,7 +124,31 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "meta nfproto ipv4 fib daddr type local dnat ip to udp dport map @forwards",
                     "to the port of a tenant that has moved: on to its new node",
                 ),
-            ],
+            ]
+            .into_iter()
+            .chain(chains6::redirect())
+            .collect(),
+        ),
+        // The relay asks a device's address where it means the device's resolver.
+        base(
+            "relayed_dns",
+            "nat",
+            "output",
+            -105,
+            vec![rule(
+                format!("{RELAYED} dnat ip to oifname map @dns"),
+                "DNS by IPv6 goes to the container, or to the fallback",
+            )],
+        ),
+        base(
+            "output",
+            "filter",
+            "output",
+            -10,
+            vec![rule(
+                format!("{RELAYED} ct status & dnat == 0 {REFUSE}"),
+                "there is no resolver, and the device is none",
+            )],
         ),
         // This runs before Docker's and ufw's chains (0).
         base(
@@ -140,6 +164,7 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     ),
                     "a question of a locked device that was not redirected",
                 ),
+                chains6::not_redirected(REFUSE),
                 rule(
                     format!("oifname @ours {CLAMP}"),
                     "segments that fit, into a tunnel",
@@ -252,7 +277,7 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
                     "an error that quotes a flow of the host",
                 ),
                 rule(
-                    "iifname @ours ct status dnat accept",
+                    "meta nfproto ipv4 iifname @ours ct status dnat accept",
                     "DNS, where the fallback is the host",
                 ),
                 rule(
@@ -282,6 +307,11 @@ pub(crate) fn inet(s: &FirewallSettings) -> Vec<Chain> {
     .chain(chains6::chains(s, REFUSE, web_ports(s).as_deref()))
     .collect()
 }
+
+/// What the relay asks: from a tenant's gateway to port 53 of the tenant's device. The host
+/// itself has nothing to ask there.
+const RELAYED: &str =
+    "oifname . ip saddr @gw oifname . ip daddr @net meta l4proto { tcp, udp } th dport 53";
 
 /// Drops ICMP messages other than ping, i.e. errors, redirects and queries.
 const ICMP_ERRORS: &str = "icmp type != { echo-request, echo-reply } counter drop";
@@ -430,6 +460,14 @@ fn masquerade(s: &FirewallSettings) -> Vec<Rule> {
         )
     };
     let mut rules = vec![
+        // AdGuard Home knows the device by it. Answers come back by the connection.
+        rule(
+            format!(
+                "oifname {bridge} ct status dnat fib saddr type local ct original ip saddr {} snat ip to ct original ip daddr",
+                s.addresses.tunnels.trunc()
+            ),
+            "what the relay asks has the device's address",
+        ),
         rule(
             of(s.addresses.tunnels, TENANT_PORTS),
             "a tenant, out to the world with the host's address",

@@ -12,6 +12,7 @@ use crate::{
     ports::TENANT_PORTS,
     settings::FirewallSettings,
 };
+use domain::marks::DNS_RELAY_PORT;
 use ipnet::Ipv6Net;
 
 /// The sets that contain the tenants' addresses of IPv6: of a network the first address.
@@ -31,6 +32,9 @@ const IS_FROM_US: &str = "ip6 saddr & ffff:ffff:ffff:: @prefix6";
 const IS_TO_US: &str = "ip6 daddr & ffff:ffff:ffff:: @prefix6";
 /// Gateways have the address ::1 of their /64.
 const IS_GATEWAY: &str = "ip6 daddr & ::ffff:ffff:ffff:ffff == ::1";
+
+/// A question of DNS.
+const DNS: &str = "meta l4proto { tcp, udp } th dport 53";
 
 /// Errors, redirects, neighbour discovery and all else but ping.
 pub(crate) const ICMP_ERRORS: &str = "icmpv6 type != { echo-request, echo-reply } counter drop";
@@ -62,6 +66,7 @@ pub(crate) fn chains(s: &FirewallSettings, refuse: &str, ports: Option<&str>) ->
         chain(
             "to_gateway6",
             vec![
+                rule(format!("{DNS} accept"), "DNS: it is redirected"),
                 rule("icmpv6 type echo-request accept", "ping"),
                 rule(refuse, "nothing else on the gateway"),
             ],
@@ -105,13 +110,6 @@ fn from_tunnel(s: &FirewallSettings, refuse: &str, ports: Option<&str>) -> Vec<R
         rule(
             format!("iifname . {DESTINATION_NET} @net6 {IS_GATEWAY} goto to_gateway6"),
             "its own gateway",
-        ),
-        // There is no resolver to redirect it to.
-        rule(
-            format!(
-                "iifname . ip6 saddr @locked6 meta l4proto {{ tcp, udp }} th dport 53 {refuse}"
-            ),
-            "DNS of a device whose policy is a lock",
         ),
         rule(
             "iifname . ip6 saddr @locked6 jump lock",
@@ -167,10 +165,46 @@ fn from_tunnel(s: &FirewallSettings, refuse: &str, ports: Option<&str>) -> Vec<R
     rules
 }
 
+/// Returns the rules that lead questions to the relay, which asks the tenant's resolver by
+/// IPv4. Where it does not run, the kernel refuses them.
+pub(crate) fn redirect() -> [Rule; 2] {
+    [
+        rule(
+            format!(
+                "iifname . {DESTINATION_NET} @net6 {IS_GATEWAY} {DNS} redirect to :{DNS_RELAY_PORT}"
+            ),
+            "DNS at the gateway's address of IPv6 goes to the relay",
+        ),
+        rule(
+            format!("iifname . ip6 saddr @locked6 {DNS} redirect to :{DNS_RELAY_PORT}"),
+            "what a locked device asks another resolver by IPv6 goes there too",
+        ),
+    ]
+}
+
+/// Returns the rule for what a locked device asks and was not redirected: a connection that
+/// is older than the lock.
+pub(crate) fn not_redirected(refuse: &str) -> Rule {
+    rule(
+        format!("iifname . ip6 saddr @locked6 {DNS} {refuse}"),
+        "a question of a locked device that was not redirected, by IPv6",
+    )
+}
+
 /// Returns the rules that let what prerouting let pass reach the host itself. The mark is
 /// for the table of limits, which has no tenants of IPv6.
 pub(crate) fn input(ports: Option<&str>) -> Vec<Rule> {
+    let to_relay =
+        format!("meta nfproto ipv6 meta l4proto {{ tcp, udp }} th dport {DNS_RELAY_PORT}");
     let mut rules = vec![
+        rule(
+            format!("iifname @ours {to_relay} ct status dnat goto pass"),
+            "DNS that we redirected to the relay",
+        ),
+        rule(
+            format!("iifname != @ours {to_relay} counter drop"),
+            "the relay is for tunnels alone",
+        ),
         rule(
             format!("iifname @ours {ICMP_ERRORS}"),
             "an error of IPv6 that quotes a flow of the host",

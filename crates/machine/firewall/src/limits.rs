@@ -26,6 +26,7 @@ use crate::{
     settings::FirewallSettings,
     tunnels,
 };
+use domain::marks::DNS_RELAY_PORT;
 
 /// A limit's number of parts, and the bits of the source port that choose one.
 struct Buckets(u32, &'static str);
@@ -61,14 +62,19 @@ fn timeout_policies(s: &FirewallSettings) -> Vec<String> {
             ),
         ]
     };
-    let dns = "ct timeout tenant_dns { protocol udp; l3proto ip; policy = { unreplied: 10, replied: 10 }; }";
-    let ipv4 = of_both("ip", "").into_iter().chain([dns.to_owned()]);
-    ipv4.chain(of_both("ip6", "6")).collect()
+    let dns = |family: &str, suffix: &str| {
+        format!(
+            "ct timeout tenant_dns{suffix} {{ protocol udp; l3proto {family}; policy = {{ unreplied: 10, replied: 10 }}; }}"
+        )
+    };
+    let ipv4 = of_both("ip", "").into_iter().chain([dns("ip", "")]);
+    let ipv6 = of_both("ip6", "6").into_iter().chain([dns("ip6", "6")]);
+    ipv4.chain(ipv6).collect()
 }
 
 /// The sets whose elements the kernel makes. An element of a set of rates lives longer
 /// than its burst needs to be available again.
-const SETS: [&str; 13] = [
+const SETS: [&str; 15] = [
     "set dns_queries { type ipv4_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
     "set dns_bytes { type ipv4_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
     "set device_rate { type ipv4_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
@@ -79,6 +85,8 @@ const SETS: [&str; 13] = [
     "set container_flows { type ipv4_addr . ipv4_addr . inet_proto . inet_service; size 524288; flags dynamic; }",
     "set dns_flows { type ifname . inet_service; size 32768; flags dynamic; }",
     "set ping_flows { type ifname; size 2048; flags dynamic; }",
+    "set dns_queries6 { type ipv6_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
+    "set dns_bytes6 { type ipv6_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
     "set device_rate6 { type ipv6_addr; size 262144; flags dynamic,timeout; timeout 30s; }",
     "set device_flows6 { type ipv6_addr . inet_service; size 524288; flags dynamic; }",
     "set destination_flows6 { type ifname . ipv6_addr . inet_proto . inet_service . inet_service; size 524288; flags dynamic; }",
@@ -122,6 +130,13 @@ pub(crate) fn chains(s: &FirewallSettings) -> Vec<Chain> {
         .chain(count.iter().cloned())
         .chain([tunnels::answers_of_another_node()]);
     let forward = forward.collect();
+    let input = std::iter::once(rule(
+        format!(
+            "meta nfproto ipv6 meta mark & 0x{PASS_MARK:08x} != 0 meta l4proto {{ tcp, udp }} th dport {DNS_RELAY_PORT} goto dns_flow6"
+        ),
+        "DNS by IPv6",
+    ));
+    let input = input.chain(count).collect();
     let mut chains = tunnels::chains();
     chains.extend([
         base(
@@ -136,12 +151,26 @@ pub(crate) fn chains(s: &FirewallSettings) -> Vec<Chain> {
                 "DNS at a gateway",
             )],
         ),
-        chain("dns_rate", dns_rate(s)),
+        chain("dns_rate", dns_rate(s, "", "ip saddr")),
+        chain("dns_rate6", dns_rate(s, "6", "ip6 saddr")),
         base("forward", "filter", "forward", -5, forward),
         // Ping at the gateway, and DNS where the fallback is the host.
-        base("input", "filter", "input", -5, count),
+        base("input", "filter", "input", -5, input),
+        base(
+            "output",
+            "filter",
+            "output",
+            -5,
+            vec![rule(
+                format!(
+                    "ip saddr {tunnels} udp dport 53 ct status dnat {FIRST} ct timeout set \"tenant_dns\""
+                ),
+                "timeouts of what the relay asks",
+            )],
+        ),
         chain("from_tunnel", from_tunnel(s)),
         chain("dns_flow", dns_flow(s)),
+        chain("dns_flow6", dns_flow6()),
         chain("from_container", from_container(s)),
         chain("timeouts", timeouts()),
         chain("from_tunnel6", from_tunnel6(s)),
@@ -169,25 +198,27 @@ fn redirected_dns(tunnels: &str) -> Vec<Rule> {
     ]
 }
 
-fn dns_rate(s: &FirewallSettings) -> Vec<Rule> {
+/// Returns the limits of a device's questions; `suffix` is that of the sets for this family
+/// of addresses, and `device` the device's address.
+fn dns_rate(s: &FirewallSettings, suffix: &str, device: &str) -> Vec<Rule> {
     let (rate, burst) = (s.limits.dns_per_second, s.limits.dns_burst);
     vec![
         rule(
             format!(
-                "meta l4proto udp update @dns_queries {{ ip saddr limit rate over {rate}/second burst {burst} packets }} counter drop"
+                "meta l4proto udp update @dns_queries{suffix} {{ {device} limit rate over {rate}/second burst {burst} packets }} counter drop"
             ),
             "DNS queries of a device",
         ),
         rule(
             format!(
-                "tcp flags & (syn | ack) == syn update @dns_queries {{ ip saddr limit rate over {rate}/second burst {burst} packets }} counter drop"
+                "tcp flags & (syn | ack) == syn update @dns_queries{suffix} {{ {device} limit rate over {rate}/second burst {burst} packets }} counter drop"
             ),
             "DNS connections of a device",
         ),
         // One connection can carry any number of queries.
         rule(
             format!(
-                "meta l4proto tcp update @dns_bytes {{ ip saddr limit rate over {} bytes/second burst {} bytes }} counter drop",
+                "meta l4proto tcp update @dns_bytes{suffix} {{ {device} limit rate over {} bytes/second burst {} bytes }} counter drop",
                 rate.saturating_mul(TCP_QUERY_BYTES),
                 burst.saturating_mul(TCP_QUERY_BYTES)
             ),
@@ -299,6 +330,23 @@ fn dns_flow(s: &FirewallSettings) -> Vec<Rule> {
             "connections of a tenant to the fallback",
         ),
         rule("goto timeouts", "shorter timeouts"),
+    ]
+}
+
+/// Returns the rules for questions to the relay. What it asks is not counted again.
+fn dns_flow6() -> Vec<Rule> {
+    let count = at_most("dns_flows", "iifname", TENANT, DNS_OF_TENANT);
+    vec![
+        rule("jump dns_rate6", "DNS queries of a device"),
+        rule(format!("{FIRST} {count}"), "DNS connections of a tenant"),
+        rule(
+            format!("{FIRST} udp dport {DNS_RELAY_PORT} ct timeout set \"tenant_dns6\""),
+            "timeouts of DNS",
+        ),
+        rule(
+            format!("{FIRST} meta l4proto tcp ct timeout set \"tenant_tcp6\""),
+            "timeouts of TCP",
+        ),
     ]
 }
 

@@ -112,6 +112,7 @@ impl SpecUpdate {
                 unreadable: unreadable.map(|(slot, t)| (*slot, t.clone())).collect(),
                 // Few and short, so they are always all of them.
                 moved: now.moved.clone(),
+                is_earlier: false,
             },
             full: before.is_none(),
             gone: gone.filter(|s| !fingerprints.0.contains_key(s)).collect(),

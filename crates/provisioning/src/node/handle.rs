@@ -16,6 +16,7 @@ use domain::{ErrorCode, Slot, TenantName, TenantStatus, view::QueryCounts};
 use protocol::{NodeSpec, NodeState, PeerStatistics, TenantSpec, TenantState};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::{Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::{Notify, broadcast, watch};
@@ -211,13 +212,25 @@ impl NodeHandle {
         Some(t.clone())
     }
 
+    /// Returns the IPv4 address of the device with this address of IPv6; `None` where the
+    /// node's last spec has no such device, or its tenant is suspended.
+    pub fn device_of_ipv6(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
+        let slot = Slot::new(address.segments()[3])?;
+        let spec = self.shared.spec.borrow().clone()?;
+        let t = spec.tenants.get(&slot).filter(|t| !t.suspended)?;
+        let net = t.subnet6(&self.shared.settings)?;
+        let mut devices = t.devices.values().map(|d| d.address);
+        devices.find(|of| net.device(*of) == address)
+    }
+
     /// Returns whether the node's last spec has a tenant in the slot or of the name; `true`
-    /// before there is a spec.
+    /// before there is a spec, and while it is an earlier process's.
     pub fn has_slot_or_name(&self, slot: Slot, name: &TenantName) -> bool {
         let spec = self.shared.spec.borrow().clone();
         spec.is_none_or(|spec| {
             let mut tenants = spec.tenants.values();
-            spec.unreadable.contains_key(&slot)
+            spec.is_earlier
+                || spec.unreadable.contains_key(&slot)
                 || tenants.any(|t| t.slot == slot || t.name == *name)
         })
     }

@@ -57,6 +57,11 @@ impl NodeStateInputs<'_> {
         let (unreadable, tenants) = (self.spec.unreadable.keys(), &self.spec.tenants);
         let kept = unreadable.clone().filter(|slot| tenants.contains_key(slot));
         let present = planned.chain(unreadable.copied());
+        // Nothing is planned for what an earlier spec does not have.
+        let others = interfaces
+            .keys()
+            .filter(|slot| self.spec.unknown(**slot).is_some());
+        let present = present.chain(others.copied());
         let present = present.filter(|slot| interfaces.get(slot).is_some_and(is_ours));
         let pending = self.pending.tunnels.iter().copied();
         Some(present.chain(kept.copied()).chain(pending).collect())

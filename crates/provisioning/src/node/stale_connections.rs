@@ -65,6 +65,8 @@ impl StaleConnections {
         observed: &Observed,
         addresses: &AddressPlan,
     ) {
+        // What an earlier spec did not have was left alone.
+        self.unswept |= old.is_earlier && !new.is_earlier;
         for (slot, before) in old.unknown_tenants() {
             if new.unknown(slot) != Some(before) {
                 // What changed while it could not be read is not known.

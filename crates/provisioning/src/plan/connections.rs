@@ -97,8 +97,9 @@ fn held(v: &View) -> BTreeSet<Ipv4Addr> {
         devices.chain([ranges.gateway(t.slot), ranges.container(t.slot)])
     });
     let bridge = [v.settings.addresses.bridge()];
-    let unknown = v.spec.unknown_tenants();
-    let unknown = unknown.flat_map(|(slot, _)| unknown_held(v, slot));
+    let unknown = interfaces.into_iter().flat_map(|w| w.keys());
+    let unknown = unknown.filter(|slot| v.spec.unknown(**slot).is_some());
+    let unknown = unknown.flat_map(|slot| unknown_held(v, *slot));
     addresses.chain(unknown).chain(bridge).collect()
 }
 

@@ -98,10 +98,14 @@ pub(super) fn plan_forwards(v: &View) -> Option<Change<Forwards>> {
     // A tenant that came back is served here.
     let moved = moved.filter(|(slot, _)| !v.spec.tenants.contains_key(slot));
     let to = moved.filter_map(|(slot, t)| Some((*slot, t.forward?.to)));
-    Some(Change {
-        from,
-        to: to.collect(),
-    })
+    let mut to: Forwards = to.collect();
+    // A tenant may have left since an earlier spec.
+    let may_have_left = |slot: &Slot| {
+        v.spec.is_earlier && v.spec.unknown(*slot).is_some() && !v.spec.moved.contains_key(slot)
+    };
+    let left = from.iter().filter(|(slot, _)| may_have_left(slot));
+    to.extend(left.map(|(slot, host)| (*slot, *host)));
+    Some(Change { from, to })
 }
 
 /// Combines all slots' parts into one transaction.

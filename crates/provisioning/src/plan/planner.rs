@@ -39,6 +39,8 @@ struct Facts {
     unswept: bool,
     /// Whether a folder of any name may be a tenant's that cannot be read.
     nameless: bool,
+    /// Whether any slot without a tenant may have one.
+    is_earlier: bool,
 }
 
 impl Facts {
@@ -51,7 +53,8 @@ impl Facts {
             shaping: o.shaping.value().is_some(),
             all_elements: pending.all_elements,
             unswept: pending.unswept,
-            nameless: spec.unknown_tenants().any(|(_, t)| t.name.is_none()),
+            nameless: spec.has_nameless(),
+            is_earlier: spec.is_earlier,
         }
     }
 }

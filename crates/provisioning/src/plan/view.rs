@@ -83,7 +83,7 @@ impl View<'_> {
     /// tenant of which nothing is known.
     pub fn is_unknown_tenants_folder(&self, name: &TenantName) -> bool {
         let mut unknown = self.spec.unknown_tenants();
-        unknown.any(|(_, t)| t.name.as_ref().is_none_or(|own| own == name))
+        self.spec.has_nameless() || unknown.any(|(_, t)| t.name.as_ref() == Some(name))
     }
 
     /// Returns the owner of the folder with the tenant's name, by the tunnel's key in it.

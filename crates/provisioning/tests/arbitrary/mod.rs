@@ -43,6 +43,7 @@ prop_compose! {
         limits in prop::collection::vec(any_limits(), 4),
         unreadable in prop::collection::vec(prop::option::weighted(0.2, (any::<bool>(), any::<bool>())), 4),
         moved in prop::collection::vec(prop::option::weighted(0.3, prop::option::of(1u8..4)), 4),
+        is_earlier in prop::bool::weighted(0.3),
     ) -> NodeSpec {
         let s = settings();
         let picks = SLOTS.zip(picks).zip(limits);
@@ -70,7 +71,7 @@ prop_compose! {
             Some((Slot::new(n).unwrap(), MovedTenant { name, forward }))
         });
         let moved = moved.filter(|(slot, _)| !tenants.contains_key(slot)).collect();
-        NodeSpec { generation: 1, tenants, unreadable, moved }
+        NodeSpec { generation: 1, tenants, unreadable, moved, is_earlier }
     }
 }
 

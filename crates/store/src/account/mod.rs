@@ -13,8 +13,6 @@ mod recovery;
 mod reset;
 mod sessions;
 
-#[cfg(test)]
-pub(crate) use activity::OF_TENANT as ACTIVITY_OF_TENANT;
 pub use clients::{ClientKind, KnownClients};
 pub use factors::{FactorKind, FactorRecord, NewFactor};
 pub use passkeys::{ChallengePurpose, ChallengeRecord, NewChallenge, NewPasskey};

@@ -3,7 +3,7 @@
 use crate::{
     ClientDescription, OperatorId, Result, Store, StoreError, TenantState, TicketHolder, TokenHash,
     audit::{self, AuditEntry},
-    db::{execute, fetch_all, fetch_optional, unsigned},
+    db::{Either, execute, fetch_all, fetch_optional, unsigned},
     operators::role_of,
 };
 use domain::{Access, NodeId, OperatorRole, Secret, TenantId, Timestamp};
@@ -63,6 +63,8 @@ pub struct CredentialRecord {
     pub holder_password_hash: Secret,
     /// An operator's role.
     pub holder_role: Option<OperatorRole>,
+    /// Whether a second factor of an operator holds.
+    pub holder_has_factor: bool,
     /// Whether the operator suspended the tenant.
     pub is_suspended: bool,
     /// Whether the tenant sleeps, because no device of it has connected.
@@ -87,6 +89,19 @@ pub struct Revision {
     pub generation: u64,
 }
 
+/// Which transactions had been committed when something was read: where two reads had the same
+/// state, nothing that is stored differed. PostgreSQL tells it
+/// (postgresql.org/docs/current/functions-info.html, `pg_current_snapshot`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseState(String);
+
+impl DatabaseState {
+    /// Returns the state that the database calls so.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// What became of a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotation {
@@ -106,6 +121,7 @@ struct Row {
     holder_name: String,
     holder_password_hash: String,
     role: Option<String>,
+    factors: i64,
     state: Option<String>,
     asleep_since: Option<i64>,
     node_id: Option<i64>,
@@ -119,15 +135,29 @@ struct Row {
     used_at: Option<i64>,
 }
 
+#[derive(sqlx::FromRow)]
+struct RowWithState {
+    #[sqlx(flatten)]
+    row: Row,
+    snapshot: Option<String>,
+}
+
 macro_rules! select {
     ($condition:literal) => {
+        select!("NULL", $condition)
+    };
+    ($snapshot:literal, $condition:literal) => {
         concat!(
             "SELECT c.id, c.kind, c.user_id, c.operator_id, \
              COALESCE(u.username, o.username) AS holder_name, \
-             COALESCE(u.password_hash, o.password_hash) AS holder_password_hash, o.role, u.state, \
+             COALESCE(u.password_hash, o.password_hash) AS holder_password_hash, o.role, \
+             (SELECT COUNT(*) FROM factors f WHERE f.operator_id = c.operator_id \
+              AND f.confirmed_at IS NOT NULL) AS factors, u.state, \
              u.asleep_since, u.node_id, u.generation, \
-             c.name, c.secret_hash, c.access, c.proof, c.created_at, c.expires_at, c.used_at \
-             FROM api_credentials c LEFT JOIN users u ON u.id = c.user_id \
+             c.name, c.secret_hash, c.access, c.proof, c.created_at, c.expires_at, c.used_at, \
+             CAST(",
+            $snapshot,
+            " AS TEXT) AS snapshot FROM api_credentials c LEFT JOIN users u ON u.id = c.user_id \
              LEFT JOIN operators o ON o.id = c.operator_id WHERE ",
             $condition
         )
@@ -135,6 +165,8 @@ macro_rules! select {
 }
 
 pub(crate) const ONE: &str = select!("c.id = $1 AND c.expires_at > $2");
+/// The same of PostgreSQL, with the snapshot that it is read in.
+const ONE_OF_POSTGRES: &str = select!("pg_current_snapshot()", "c.id = $1 AND c.expires_at > $2");
 pub(crate) const TOKENS_OF_TENANT: &str =
     select!("c.user_id = $1 AND c.kind = 'token' ORDER BY c.created_at, c.id");
 const TOKENS_OF_OPERATOR: &str =
@@ -160,6 +192,7 @@ impl TryFrom<Row> for CredentialRecord {
                 Some(role) => Some(role_of(role, &r.holder_name)?),
                 None => None,
             },
+            holder_has_factor: r.factors > 0,
             is_asleep: r.asleep_since.is_some(),
             revision: r
                 .node_id
@@ -250,13 +283,31 @@ impl Store {
         tx.commit().await
     }
 
-    /// Finds a credential that has not expired, with its holder.
+    /// Finds a credential that has not expired, with its holder, and the state of the database;
+    /// SQLite tells none.
     ///
     /// # Errors
     /// Returns the database's error.
-    pub async fn credential(&self, id: &str, now: Timestamp) -> Result<Option<CredentialRecord>> {
-        let row = fetch_optional!(self.db.reader(), Row, ONE, id, now.0)?;
-        row.map(CredentialRecord::try_from).transpose()
+    pub async fn credential(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<(CredentialRecord, Option<DatabaseState>)>> {
+        let sql = match self.db.reader() {
+            Either::Sqlite(_) => ONE,
+            Either::Postgres(_) => ONE_OF_POSTGRES,
+        };
+        let found = fetch_optional!(self.db.reader(), RowWithState, sql, id, now.0)?;
+        let Some(RowWithState { row, snapshot }) = found else {
+            return Ok(None);
+        };
+        Ok(Some((row.try_into()?, snapshot.map(DatabaseState::new))))
+    }
+
+    /// Returns a number that is another one after each write of this process. A write of
+    /// another process does not change it.
+    pub fn writes(&self) -> u64 {
+        self.db.writes().get()
     }
 
     /// Lists a holder's API tokens, oldest first.

@@ -6,7 +6,9 @@ mod credentials;
 mod keys;
 
 pub use answers::{AnswerKey, Claim};
-pub use credentials::{CredentialKind, CredentialRecord, NewCredential, Revision, Rotation};
+pub use credentials::{
+    CredentialKind, CredentialRecord, DatabaseState, NewCredential, Revision, Rotation,
+};
 #[cfg(test)]
 pub(crate) use credentials::{ONE as CREDENTIAL, TOKENS_OF_TENANT};
 pub use keys::SigningKeyRecord;

@@ -61,7 +61,7 @@ fn unmigrated(e: MigrateError) -> StoreError {
 /// advisory lock. sqlx has no such lock for SQLite: a second process finds a
 /// table that already exists, fails, and tries again.
 pub(crate) async fn run(db: &Db) -> Result<()> {
-    let (migrator, result) = match db.writer() {
+    let (migrator, result) = match db.writer().uncounted() {
         Either::Sqlite(pool) => {
             let deadline = Instant::now() + TIMEOUT;
             let result = loop {

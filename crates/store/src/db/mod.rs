@@ -13,6 +13,7 @@ pub(crate) mod error;
 pub(crate) mod meter;
 pub(crate) mod migrate;
 pub(crate) mod url;
+pub(crate) mod writes;
 
 use crate::{DatabaseUrl, Result, StoreError, mail::MailBell};
 use sqlx::{
@@ -29,6 +30,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
+use writes::{WriteCount, Written};
 
 /// A value for each kind of database.
 pub(crate) enum Either<S, P> {
@@ -36,12 +38,57 @@ pub(crate) enum Either<S, P> {
     Postgres(P),
 }
 
+/// What a statement runs on.
+pub(crate) trait Target {
+    type Sqlite;
+    type Postgres;
+    type Written;
+
+    /// Returns it, and what is dropped after the statement.
+    fn target(self) -> (Either<Self::Sqlite, Self::Postgres>, Self::Written);
+}
+
+impl<S, P> Target for Either<S, P> {
+    type Sqlite = S;
+    type Postgres = P;
+    type Written = ();
+
+    fn target(self) -> (Self, ()) {
+        (self, ())
+    }
+}
+
+/// The pool for single statements that write.
+pub(crate) struct Writer<'a> {
+    pool: Either<&'a SqlitePool, &'a PgPool>,
+    writes: &'a Arc<WriteCount>,
+}
+
+impl<'a> Writer<'a> {
+    /// Returns the pool for what no request is answered from: the writes are not counted.
+    pub(crate) fn uncounted(self) -> Either<&'a SqlitePool, &'a PgPool> {
+        self.pool
+    }
+}
+
+impl<'a> Target for Writer<'a> {
+    type Sqlite = &'a SqlitePool;
+    type Postgres = &'a PgPool;
+    type Written = Written;
+
+    fn target(self) -> (Either<&'a SqlitePool, &'a PgPool>, Written) {
+        (self.pool, Written::new(self.writes))
+    }
+}
+
 /// Runs a statement. Returns `Result<u64>`, the number of changed rows.
 macro_rules! execute {
     ($on:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
         {
             let begun = std::time::Instant::now();
-            let result = match $on {
+            // Dropped at the end: by then the statement has written.
+            let (on, _written) = $crate::db::Target::target($on);
+            let result = match on {
                 $crate::db::Either::Sqlite(c) => {
                     sqlx::query($sql)$(.bind($arg))*.execute(c).await.map(|r| r.rows_affected())
                 }
@@ -61,7 +108,9 @@ macro_rules! fetch_optional {
     ($on:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
         {
             let begun = std::time::Instant::now();
-            let result = match $on {
+            // Dropped at the end: by then the statement has written.
+            let (on, _written) = $crate::db::Target::target($on);
+            let result = match on {
                 $crate::db::Either::Sqlite(c) => {
                     sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_optional(c).await
                 }
@@ -81,7 +130,9 @@ macro_rules! fetch_all {
     ($on:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
         {
             let begun = std::time::Instant::now();
-            let result = match $on {
+            // Dropped at the end: by then the statement has written.
+            let (on, _written) = $crate::db::Target::target($on);
+            let result = match on {
                 $crate::db::Either::Sqlite(c) => {
                     sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(c).await
                 }
@@ -124,11 +175,13 @@ pub(crate) enum Db {
         read: SqlitePool,
         write: SqlitePool,
         mail: Arc<MailBell>,
+        writes: Arc<WriteCount>,
     },
     Postgres {
         pool: PgPool,
         writers: Arc<Semaphore>,
         mail: Arc<MailBell>,
+        writes: Arc<WriteCount>,
     },
 }
 
@@ -181,6 +234,7 @@ impl Db {
             read,
             write,
             mail: Arc::default(),
+            writes: Arc::default(),
         })
     }
 
@@ -196,6 +250,7 @@ impl Db {
             read: only.clone(),
             write: only,
             mail: Arc::default(),
+            writes: Arc::default(),
         })
     }
 
@@ -216,6 +271,7 @@ impl Db {
             pool,
             writers: Arc::new(Semaphore::new(POSTGRES_WRITERS)),
             mail: Arc::default(),
+            writes: Arc::default(),
         })
     }
 
@@ -228,11 +284,13 @@ impl Db {
     }
 
     /// Returns the pool for single statements that write.
-    pub(crate) fn writer(&self) -> Either<&SqlitePool, &PgPool> {
-        match self {
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        let pool = match self {
             Self::Sqlite { write, .. } => Either::Sqlite(write),
             Self::Postgres { pool, .. } => Either::Postgres(pool),
-        }
+        };
+        let writes = self.writes();
+        Writer { pool, writes }
     }
 
     /// Begins a write transaction. It is rolled back if it is dropped without
@@ -246,23 +304,27 @@ impl Db {
 
     async fn begin_write(&self) -> Result<Tx> {
         match self {
-            Self::Sqlite { write, mail, .. } => {
+            Self::Sqlite { write, .. } => {
                 let tx = write.begin_with("BEGIN IMMEDIATE").await?;
-                Ok(Tx::new(Either::Sqlite(tx), None, mail))
+                Ok(self.written(Either::Sqlite(tx), None))
             }
-            Self::Postgres {
-                pool,
-                writers,
-                mail,
-            } => {
+            Self::Postgres { pool, writers, .. } => {
                 let permit = writers.clone().acquire_owned();
                 let permit = tokio::time::timeout(QUEUE_TIMEOUT, permit).await;
                 let permit = permit.map_err(|_| StoreError::TimedOut)?;
                 // The semaphore is never closed.
                 let permit = permit.map_err(|_| StoreError::TimedOut)?;
                 let tx = pool.begin().await?;
-                Ok(Tx::new(Either::Postgres(tx), Some(permit), mail))
+                Ok(self.written(Either::Postgres(tx), Some(permit)))
             }
+        }
+    }
+
+    fn written(&self, inner: AnyTransaction, permit: Option<OwnedSemaphorePermit>) -> Tx {
+        Tx {
+            _written: Some(Written::new(self.writes())),
+            _permit: permit,
+            ..Tx::new(inner, self.mail())
         }
     }
 
@@ -273,13 +335,20 @@ impl Db {
             Self::Sqlite { read, .. } => Either::Sqlite(read.begin().await?),
             Self::Postgres { pool, .. } => Either::Postgres(pool.begin_with(SNAPSHOT).await?),
         };
-        Ok(Tx::new(inner, None, self.mail()))
+        Ok(Tx::new(inner, self.mail()))
     }
 
     /// Returns what this process knows of mail.
     pub(crate) fn mail(&self) -> &Arc<MailBell> {
         match self {
             Self::Sqlite { mail, .. } | Self::Postgres { mail, .. } => mail,
+        }
+    }
+
+    /// Returns the count of this process's writes.
+    pub(crate) fn writes(&self) -> &Arc<WriteCount> {
+        match self {
+            Self::Sqlite { writes, .. } | Self::Postgres { writes, .. } => writes,
         }
     }
 
@@ -300,21 +369,21 @@ type AnyTransaction = Either<Transaction<'static, Sqlite>, Transaction<'static, 
 /// A transaction on either database.
 pub(crate) struct Tx {
     inner: AnyTransaction,
-    /// Released after the transaction, because fields are dropped in order.
+    /// Dropped after the transaction, because fields are dropped in order; `None` where it
+    /// only reads.
+    _written: Option<Written>,
+    /// Released after the transaction, likewise.
     _permit: Option<OwnedSemaphorePermit>,
     mail: Arc<MailBell>,
     has_mail: bool,
 }
 
 impl Tx {
-    fn new(
-        inner: AnyTransaction,
-        permit: Option<OwnedSemaphorePermit>,
-        mail: &Arc<MailBell>,
-    ) -> Self {
+    fn new(inner: AnyTransaction, mail: &Arc<MailBell>) -> Self {
         Self {
             inner,
-            _permit: permit,
+            _written: None,
+            _permit: None,
             mail: mail.clone(),
             has_mail: false,
         }

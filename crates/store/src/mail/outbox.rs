@@ -221,7 +221,7 @@ impl Store {
     /// # Errors
     /// Returns the database's error.
     pub async fn claim_mail(&self, now: Timestamp, lease: Duration) -> Result<Option<ClaimedMail>> {
-        let lock = match self.db.writer() {
+        let lock = match self.db.reader() {
             Either::Sqlite(_) => "",
             Either::Postgres(_) => "FOR UPDATE SKIP LOCKED",
         };

@@ -12,9 +12,9 @@ pub use switch::Switch;
 
 use crate::{
     Result, Store, StoreError,
-    audit::{self, AuditEntry},
+    audit::{self, Actor, AuditEntry},
     db::{execute, fetch_all, fetch_optional, unsigned},
-    nodes::{lock, parse_slot, write_entry},
+    nodes::{lock, parse_slot, write_change},
 };
 use domain::{
     MoveReason, NodeId, NodeStanding, Problem, PublicKey, Slot, TenantId, TenantName, Timestamp,
@@ -31,7 +31,7 @@ pub struct NewMove<'a> {
     pub to: Option<NodeId>,
     /// Whether what AdGuard Home has stored is copied.
     pub with_data: bool,
-    pub actor: &'a str,
+    pub actor: Actor<'a>,
     pub now: Timestamp,
 }
 
@@ -42,7 +42,7 @@ pub struct Evacuation<'a> {
     pub reason: MoveReason,
     /// Whether what AdGuard Homes have stored is copied.
     pub with_data: bool,
-    pub actor: &'a str,
+    pub actor: Actor<'a>,
     pub now: Timestamp,
 }
 
@@ -166,7 +166,7 @@ impl Store {
             from,
             new.to.map(|n| n.0),
             MoveReason::Move.as_str(),
-            new.actor,
+            new.actor.name,
             new.now.0,
             i64::from(new.with_data)
         )?;
@@ -175,11 +175,12 @@ impl Store {
         }
         let entry = AuditEntry {
             at: new.now,
-            actor: new.actor.to_owned(),
+            actor: new.actor.name.to_owned(),
             action: "tenant.move".to_owned(),
             object: name,
             detail,
             tenant: Some(new.tenant),
+            origin: new.actor.origin.to_owned(),
             ..AuditEntry::default()
         };
         audit::write(&mut tx, entry).await?;
@@ -215,13 +216,13 @@ impl Store {
             ),
         };
         let with_data = i64::from(new.with_data);
-        let (reason, actor) = (reason.as_str(), new.actor);
+        let reason = reason.as_str();
         execute!(
             tx.connection(),
             sql,
             node.0,
             reason,
-            actor,
+            new.actor.name,
             new.now.0,
             with_data
         )?;
@@ -234,7 +235,23 @@ impl Store {
             false => ", without data",
         };
         let detail = format!("{count} tenants{data}");
-        write_entry(&mut tx, new.now, actor, &action, &found.name, detail).await?;
+        // A revoked node stays revoked.
+        let standing = match found.standing {
+            NodeStanding::Open => NodeStanding::Closed,
+            other => other,
+        };
+        let change = [found.standing, standing].map(|s| s.as_str().to_owned());
+        let (now, name) = (new.now, found.name.as_str());
+        write_change(
+            &mut tx,
+            now,
+            new.actor,
+            &action,
+            name,
+            change.into(),
+            detail,
+        )
+        .await?;
         tx.commit().await?;
         Ok(count)
     }
@@ -243,7 +260,13 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`StoreError::MoveUnknown`] if there is none.
-    pub async fn cancel_move(&self, tenant: TenantId, actor: &str, now: Timestamp) -> Result<()> {
+    pub async fn cancel_move(
+        &self,
+        tenant: TenantId,
+        actor: impl Into<Actor<'_>>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let actor = actor.into();
         let mut tx = self.db.begin().await?;
         let sql = "DELETE FROM moves WHERE user_id = $1";
         if execute!(tx.connection(), sql, tenant.0)? == 0 {
@@ -253,11 +276,11 @@ impl Store {
         let name = fetch_optional!(tx.connection(), (String,), sql, tenant.0)?;
         let entry = AuditEntry {
             at: now,
-            actor: actor.to_owned(),
+            actor: actor.name.to_owned(),
             action: "tenant.move_cancel".to_owned(),
             object: name.map(|(name,)| name).unwrap_or_default(),
-            detail: String::new(),
             tenant: Some(tenant),
+            origin: actor.origin.to_owned(),
             ..AuditEntry::default()
         };
         audit::write(&mut tx, entry).await?;

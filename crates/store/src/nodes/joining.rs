@@ -5,9 +5,10 @@
 //! with the same key, and a certificate that was renewed is accepted until the new one
 //! was used once. After that the former is a copied disk's, and is refused.
 
-use super::registry::{lock, stored_version, write_entry};
+use super::registry::{lock, stored_version, write_change, write_entry};
 use crate::{
     Result, Store, StoreError, TokenHash,
+    audit::Actor,
     db::{Tx, execute, fetch_optional},
 };
 use domain::{NodeHost, NodeId, NodeName, Secret, Timestamp};
@@ -25,7 +26,7 @@ pub struct NewJoinToken<'a> {
     pub node: Option<NodeId>,
     /// Whether that may be the local node, which is a worker from then on.
     pub may_be_local: bool,
-    pub actor: &'a str,
+    pub actor: Actor<'a>,
     pub now: Timestamp,
     pub expires: Timestamp,
 }
@@ -89,7 +90,7 @@ impl Store {
             TokenHash::of(new.secret).as_str(),
             new.expires.0,
             new.node.map(|n| n.0),
-            new.actor
+            new.actor.name
         )?;
         let detail = format!("token {}", new.id);
         write_entry(&mut tx, new.now, new.actor, "node.token", &object, detail).await?;
@@ -117,6 +118,13 @@ impl Store {
             None if is_retry => return Err(StoreError::JoinTokenUsed.into()),
             None => insert(&mut tx, &joining).await?,
         };
+        // A machine that joins again may have another host.
+        let sql = "SELECT host FROM nodes WHERE id = $1";
+        let former = match token.node_id {
+            Some(_) => fetch_optional!(tx.connection(), (Option<String>,), sql, node.0)?,
+            None => None,
+        };
+        let former = former.and_then(|(host,)| host).unwrap_or_default();
         let (certificate, value) = issue(node)?;
         if is_retry {
             let same = check_same_key(&mut tx, node, &certificate).await;
@@ -143,9 +151,11 @@ impl Store {
         let sql = "UPDATE node_tokens SET used_at = $2, node_id = $3 WHERE id = $1";
         let token_id = joining.token.as_str();
         execute!(tx.connection(), sql, token_id, joining.now.0, node.0)?;
-        let (actor, host) = (&token.created_by, &joining.host);
-        let detail = format!("node {node}, host {host}, token {token_id}");
-        write_entry(&mut tx, joining.now, actor, "node.join", &name, detail).await?;
+        let actor = Actor::from(token.created_by.as_str());
+        let change = (former, joining.host.to_string());
+        let detail = format!("node {node}, token {token_id}");
+        let (tx_now, action) = (joining.now, "node.join");
+        write_change(&mut tx, tx_now, actor, action, &name, change, detail).await?;
         tx.commit().await?;
         Ok((node, value))
     }
@@ -174,7 +184,8 @@ impl Store {
         execute!(tx.connection(), sql, node.0, serial, expires)?;
         let actor = format!("node:{}", found.name);
         let detail = format!("serial {serial}");
-        write_entry(&mut tx, now, &actor, "node.renew", &found.name, detail).await?;
+        let actor = Actor::from(actor.as_str());
+        write_entry(&mut tx, now, actor, "node.renew", &found.name, detail).await?;
         tx.commit().await
     }
 

@@ -16,7 +16,7 @@ pub use authority::AuthorityPem;
 pub use endpoint_names::{NameCounts, NamedTenant, NamingNode, NamingPlace, PendingName};
 pub use joining::{CertificateRecord, JoiningNode, NewJoinToken};
 pub use registry::{EndpointHost, NodeChange, NodeRecord, NodeTerms};
-pub(crate) use registry::{count_tenants, lock, store_tenant_count, write_entry};
+pub(crate) use registry::{count_tenants, lock, store_tenant_count, write_change};
 
 use crate::{
     Committed, Result, Store, StoreError,

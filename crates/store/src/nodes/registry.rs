@@ -5,7 +5,7 @@
 
 use crate::{
     LOCAL_NODE, Result, Store, StoreError,
-    audit::{self, AuditEntry},
+    audit::{self, Actor, AuditEntry},
     db::{Tx, execute, fetch_all, fetch_optional, unsigned},
 };
 use domain::{MoveReason, NodeHost, NodeId, NodeStanding, TenantScope, Timestamp};
@@ -175,7 +175,7 @@ impl Store {
         &self,
         node: NodeId,
         standing: NodeStanding,
-        actor: &str,
+        actor: impl Into<Actor<'_>>,
         now: Timestamp,
     ) -> Result<()> {
         let change = NodeChange {
@@ -196,7 +196,7 @@ impl Store {
         &self,
         node: NodeId,
         host: &NodeHost,
-        actor: &str,
+        actor: impl Into<Actor<'_>>,
         now: Timestamp,
     ) -> Result<u64> {
         let change = NodeChange {
@@ -216,9 +216,10 @@ impl Store {
         node: NodeId,
         change: NodeChange<'_>,
         expected: Option<&NodeTerms>,
-        actor: &str,
+        actor: impl Into<Actor<'_>>,
         now: Timestamp,
     ) -> Result<u64> {
+        let actor = actor.into();
         let mut tx = self.db.begin().await?;
         // A sign-up that holds the row has its tenant; a later one finds the new state.
         let found = lock(&mut tx, node).await?;
@@ -242,7 +243,13 @@ impl Store {
     /// # Errors
     /// Returns [`StoreError::NodeInUse`] while it has tenants, [`StoreError::NodeIsLocal`]
     /// for the local node, and [`StoreError::NotFound`].
-    pub async fn remove_node(&self, node: NodeId, actor: &str, now: Timestamp) -> Result<()> {
+    pub async fn remove_node(
+        &self,
+        node: NodeId,
+        actor: impl Into<Actor<'_>>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let actor = actor.into();
         let mut tx = self.db.begin().await?;
         let found = lock(&mut tx, node).await?;
         if !found.is_worker() {
@@ -260,7 +267,17 @@ impl Store {
         let sql = "DELETE FROM node_tokens WHERE node_id = $1";
         execute!(tx.connection(), sql, node.0)?;
         let detail = format!("node {node}");
-        write_entry(&mut tx, now, actor, "node.remove", &found.name, detail).await?;
+        let change = (found.host.clone().unwrap_or_default(), String::new());
+        write_change(
+            &mut tx,
+            now,
+            actor,
+            "node.remove",
+            &found.name,
+            change,
+            detail,
+        )
+        .await?;
         tx.commit().await
     }
 }
@@ -299,19 +316,35 @@ pub(crate) async fn store_tenant_count(tx: &mut Tx, node: NodeId) -> Result<()> 
 pub(crate) async fn write_entry(
     tx: &mut Tx,
     at: Timestamp,
-    actor: &str,
+    actor: Actor<'_>,
     action: &str,
     node: &str,
     detail: String,
 ) -> Result<()> {
+    let nothing = (String::new(), String::new());
+    write_change(tx, at, actor, action, node, nothing, detail).await
+}
+
+/// Writes an audit entry about a change of a node: what it was, what it is, and details.
+pub(crate) async fn write_change(
+    tx: &mut Tx,
+    at: Timestamp,
+    actor: Actor<'_>,
+    action: &str,
+    node: &str,
+    (before, after): (String, String),
+    detail: String,
+) -> Result<()> {
     let entry = AuditEntry {
         at,
-        actor: actor.to_owned(),
+        actor: actor.name.to_owned(),
         action: action.to_owned(),
         object: node.to_owned(),
         detail,
         tenant: None,
-        ..AuditEntry::default()
+        origin: actor.origin.to_owned(),
+        before,
+        after,
     };
     audit::write(tx, entry).await
 }
@@ -327,7 +360,7 @@ async fn set_host_in(
     tx: &mut Tx,
     found: &NodeRecord,
     host: &NodeHost,
-    actor: &str,
+    actor: Actor<'_>,
     now: Timestamp,
 ) -> Result<u64> {
     if !found.is_worker() {
@@ -342,9 +375,9 @@ async fn set_host_in(
                WHERE users.node_id = $1";
     let count = fetch_optional!(tx.connection(), (i64,), sql, found.id.0)?;
     let devices = count.map_or(0, |(n,)| unsigned(n));
-    let before = found.host.as_deref().unwrap_or_default();
-    let detail = format!("{before} to {host}, {devices} devices");
-    write_entry(tx, now, actor, "node.host", &found.name, detail).await?;
+    let change = (found.host.clone().unwrap_or_default(), host.to_string());
+    let detail = format!("{devices} devices");
+    write_change(tx, now, actor, "node.host", &found.name, change, detail).await?;
     Ok(devices)
 }
 
@@ -352,7 +385,7 @@ async fn set_standing_in(
     tx: &mut Tx,
     found: &NodeRecord,
     standing: NodeStanding,
-    actor: &str,
+    actor: Actor<'_>,
     now: Timestamp,
 ) -> Result<()> {
     if found.standing == standing {
@@ -374,5 +407,7 @@ async fn set_standing_in(
         NodeStanding::Closed => "node.close",
         NodeStanding::Revoked => "node.revoke",
     };
-    write_entry(tx, now, actor, action, &found.name, String::new()).await
+    let words = [found.standing, standing].map(|s| s.as_str().to_owned());
+    let change = words.into();
+    write_change(tx, now, actor, action, &found.name, change, String::new()).await
 }

@@ -126,6 +126,7 @@ impl Store {
                 terms.uses,
                 terms.hours
             ),
+            origin: by.origin().to_owned(),
             ..AuditEntry::default()
         };
         audit::write(&mut tx, entry).await?;
@@ -183,6 +184,7 @@ impl Store {
                 action: "invitation.revoke".to_owned(),
                 object: format!("invitation {id}"),
                 detail: format!("{} of {} uses left", row.uses - row.used, row.uses),
+                origin: by.origin().to_owned(),
                 ..AuditEntry::default()
             };
             audit::write(&mut tx, entry).await?;

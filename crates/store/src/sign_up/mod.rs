@@ -68,6 +68,7 @@ impl Store {
             object: "sign-up".to_owned(),
             before: before.unwrap_or_else(|| CONFIGURED.to_owned()),
             after: after.unwrap_or(CONFIGURED).to_owned(),
+            origin: by.origin().to_owned(),
             ..AuditEntry::default()
         };
         audit::write(&mut tx, entry).await?;
@@ -178,6 +179,7 @@ fn entry(by: &OwnerScope, action: &str, name: &str, at: Timestamp) -> AuditEntry
         actor: by.actor(),
         action: action.to_owned(),
         object: format!("name {name}"),
+        origin: by.origin().to_owned(),
         ..AuditEntry::default()
     }
 }

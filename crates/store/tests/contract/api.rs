@@ -58,7 +58,10 @@ pub async fn a_credential_ends_with_its_holder(db: &TestDatabase) {
     let (session, token) = (CredentialKind::Session, CredentialKind::Token);
     create(&store, holder, session, "s1").await.unwrap();
     create(&store, holder, token, "t1").await.unwrap();
-    let found = async |id: &str, at| store.credential(id, at).await.unwrap();
+    let found = async |id: &str, at| {
+        let found = store.credential(id, at).await.unwrap();
+        found.map(|(credential, _)| credential)
+    };
     let record = found("t1", NOW).await.unwrap();
     assert_eq!(
         (record.holder, record.kind, record.access),
@@ -129,7 +132,7 @@ pub async fn a_refresh_token_is_replaced_once(db: &TestDatabase) {
         rotated.await.unwrap()
     };
     assert_eq!(rotate("s1", "s1", "second").await, Rotation::Rotated);
-    let session = store.credential("s1", NOW).await.unwrap().unwrap();
+    let (session, _) = store.credential("s1", NOW).await.unwrap().unwrap();
     assert_eq!(
         (session.secret, session.expires_at),
         (hash("second"), later)

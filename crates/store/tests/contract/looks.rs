@@ -112,6 +112,7 @@ pub async fn a_look_is_of_one_session_and_tells_its_changes(db: &TestDatabase) {
         operator: ada.id,
         operator_name: "ada".to_owned(),
         role: OperatorRole::Owner,
+        has_factor: false,
         password_hash: ada.password_hash.clone(),
         expires: at(15),
         changes_until: None,

@@ -17,6 +17,7 @@ mod devices;
 mod endpoint_names;
 mod events;
 mod ipv6;
+mod long_audit_log;
 mod looks;
 mod mail;
 mod moves;
@@ -160,6 +161,7 @@ const EVERYWHERE: &[Case] = cases! {
         the_tenants_of_each_node_are_counted
         a_node_without_tenants_is_removed
         another_host_says_how_many_devices_it_touches
+        a_change_of_a_node_says_what_it_was_and_where_it_came_from
         what_was_heard_of_a_node_is_noted
         one_authority_wins_a_race;
     moves: a_moved_tenant_keeps_slot_and_devices
@@ -175,6 +177,7 @@ const EVERYWHERE: &[Case] = cases! {
         refunded_attempts_are_free_and_concurrent_ones_count
         an_older_reading_is_not_stored;
     sign_up: a_set_mode_counts_until_it_is_taken_back
+        what_is_set_of_sign_ups_says_where_it_came_from
         a_reserved_name_is_refused_at_the_sign_up
         more_names_than_the_limit_are_not_reserved
         an_invitation_is_used_as_often_as_it_may_be
@@ -192,6 +195,7 @@ const EVERYWHERE: &[Case] = cases! {
 
 /// Cases that open a database twice or read it without the store.
 const ON_DISK: &[Case] = cases! {
+    audit: entries_rare_together_are_found;
     endpoint_names: a_name_that_an_older_tenant_has_is_no_endpoint;
     devices: a_release_before_reads_a_routing_that_it_knows;
     ipv6: one_prefix_is_made_and_every_tenant_gets_it
@@ -238,6 +242,7 @@ const ON_SQLITE: &[Case] = cases! {
 
 /// Cases of PostgreSQL: several control planes on it, and copying a SQLite database to it.
 const ON_POSTGRES: &[Case] = cases! {
+    audit: rare_filters_of_a_long_log_use_their_index;
     control_planes: a_lease_has_one_holder_and_passes_on
         many_leases_are_taken_at_once
         control_planes_see_each_other;

@@ -24,7 +24,7 @@ async fn begin(store: &Store, t: &TenantRecord, to: Option<NodeId>) -> Result<()
         tenant: t.id,
         to,
         with_data: true,
-        actor: OPERATOR,
+        actor: OPERATOR.into(),
         now: NOW,
     };
     store.begin_move(new).await
@@ -215,7 +215,7 @@ pub async fn all_tenants_of_a_node_are_to_be_moved(db: &TestDatabase) {
         node,
         reason,
         with_data,
-        actor: OPERATOR,
+        actor: OPERATOR.into(),
         now: NOW,
     };
     let count = store.begin_evacuation(evacuation(node, drain, true)).await;

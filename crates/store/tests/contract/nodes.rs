@@ -3,12 +3,14 @@
 use crate::test_database::{
     KEY, NOW, TestDatabase, new_device, new_tenant, scope, sign_up, sign_up_on,
 };
-use domain::{AddressPlan, NodeHost, NodeId, NodeName, NodeStanding, Secret, Timestamp};
+use domain::{
+    AddressPlan, NodeHost, NodeId, NodeName, NodeStanding, Secret, Timestamp, view::AuditRow,
+};
 use futures_util::future::join_all;
 use seal::Sealer;
 use std::collections::BTreeSet;
 use store::{
-    AuthorityPem, CertificateRecord, EndpointHost, JoiningNode, LOCAL_NODE, NewJoinToken,
+    Actor, AuthorityPem, CertificateRecord, EndpointHost, JoiningNode, LOCAL_NODE, NewJoinToken,
     NodeRecord, Placement, Store, StoreError,
 };
 
@@ -40,7 +42,7 @@ async fn new_token(store: &Store, token: &str, node: Option<NodeId>) -> Result<(
         id: token,
         secret: &secret,
         node,
-        actor: "operator:admin",
+        actor: "operator:admin".into(),
         now: NOW,
         expires: NOW.plus_millis(HOUR),
     };
@@ -404,6 +406,33 @@ pub async fn another_host_says_how_many_devices_it_touches(db: &TestDatabase) {
             .count(),
         1
     );
+}
+
+pub async fn a_change_of_a_node_says_what_it_was_and_where_it_came_from(db: &TestDatabase) {
+    let store = db.store().await;
+    let node = worker(&store, "fra1").await;
+    let ada = Actor {
+        name: "operator:ada",
+        origin: "192.0.2.7",
+    };
+    let closed = NodeStanding::Closed;
+    store.set_standing(node, closed, ada, NOW).await.unwrap();
+    let host = NodeHost::parse("fra2.example.org").unwrap();
+    store.set_node_host(node, &host, ada, NOW).await.unwrap();
+    store.remove_node(node, ada, NOW).await.unwrap();
+    let log = store.audit_recent(4).await.unwrap();
+    let change = |row: &AuditRow| (row.action.clone(), row.before.clone(), row.after.clone());
+    let changes: Vec<_> = log.iter().rev().map(change).collect();
+    let expected = [
+        ("node.join", "", "fra1.example.org"),
+        ("node.close", "open", "closed"),
+        ("node.host", "fra1.example.org", "fra2.example.org"),
+        ("node.remove", "fra2.example.org", ""),
+    ];
+    let expected = expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
+    assert_eq!(changes, expected);
+    let origins: Vec<_> = log.iter().map(|row| row.origin.as_str()).collect();
+    assert_eq!(origins, ["192.0.2.7", "192.0.2.7", "192.0.2.7", ""]);
 }
 
 pub async fn what_was_heard_of_a_node_is_noted(db: &TestDatabase) {

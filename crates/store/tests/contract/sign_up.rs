@@ -5,8 +5,8 @@ use crate::{
     test_database::{NOW, TestDatabase, name, new_device, new_tenant, scope, sign_up},
 };
 use domain::{
-    AddressPlan, ErrorCode, Field, Invitation, InvitationState, InvitationTerms, OwnerScope, Plan,
-    Secret, SignUpMode, TenantId, Timestamp,
+    AddressPlan, ErrorCode, Field, Invitation, InvitationState, InvitationTerms,
+    OperatorPermission, OwnerScope, Plan, Secret, SignUpMode, TenantId, Timestamp,
 };
 use std::{collections::BTreeSet, sync::Arc};
 use store::{LOCAL_NODE, Store, StoreError, TenantRecord, TenantState, TokenHash};
@@ -434,5 +434,31 @@ pub async fn a_handshake_that_was_not_noted_prevents_sleep(db: &TestDatabase) {
     assert_eq!(
         store.put_to_sleep(s.tenant(), NOW, NOW).await.unwrap(),
         None
+    );
+}
+
+pub async fn what_is_set_of_sign_ups_says_where_it_came_from(db: &TestDatabase) {
+    let store = db.store().await;
+    let ada = OperatorPermission::Owner(owner()).with_origin("192.0.2.7");
+    let ada = ada.owner().unwrap();
+    let invite = Some(SignUpMode::Invite);
+    store.set_sign_up_mode(ada, invite, NOW).await.unwrap();
+    let names = ["imprint".to_owned()];
+    store.reserve_names(ada, &names, NOW).await.unwrap();
+    store.release_name(ada, "imprint", NOW).await.unwrap();
+    let codes = [code("one")];
+    let terms = terms(None, 1);
+    let made = store.create_invitations(ada, &terms, &codes, NOW);
+    let made = made.await.unwrap();
+    store.revoke_invitation(ada, made[0], NOW).await.unwrap();
+    let log = store.audit_recent(20).await.unwrap();
+    assert_eq!(log.len(), 5);
+    for row in &log {
+        assert_eq!(row.origin, "192.0.2.7", "{row:?}");
+    }
+    let mode = log.last().unwrap();
+    assert_eq!(
+        (mode.before.as_str(), mode.after.as_str()),
+        ("as configured", "invite")
     );
 }

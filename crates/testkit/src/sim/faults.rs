@@ -48,6 +48,9 @@ faults! {
     /// changes. Where the node has more in force, the control plane raises the
     /// generation above it and sends what the database has.
     DatabaseOld,
+    /// No control plane answers a process for a while, which starts from the spec that an
+    /// earlier one stored: an older one than what is on the machine.
+    SpecEarlier,
     /// A tenant's row in the database cannot be read for a while, with or without its
     /// name and its key. Other tenants' can.
     RowUnreadable,

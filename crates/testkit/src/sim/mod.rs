@@ -8,6 +8,7 @@
 //! machine must become what the [`model`] says.
 
 mod call;
+mod earlier_spec;
 pub mod faults;
 mod interference;
 mod invariants;
@@ -21,6 +22,7 @@ pub mod rng;
 mod row_loss;
 mod rows;
 mod state;
+mod stored_spec;
 mod trace;
 
 pub use state::{Foreign, Sim, SimState};

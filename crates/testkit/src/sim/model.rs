@@ -1,7 +1,7 @@
 //! The reference model: the content of the database, the actions of its users,
 //! and the revocations that were acknowledged to them.
 
-use super::{rng::SplitMix64, rows::LostRows};
+use super::{rng::SplitMix64, rows::LostRows, stored_spec::StoredSpec};
 use crate::samples;
 use domain::{
     DeviceId, DeviceLabel, FilterPolicy, PresharedKey, PrivateKey, PublicKey, Secret, Slot,
@@ -78,6 +78,8 @@ pub struct Model {
     /// Hashes of the DNS passwords of tenants that a restored backup brought
     /// back. They had left, so their data may be on their way out.
     pub(super) came_back: BTreeSet<String>,
+    /// What the node has on its disk.
+    pub(super) stored: StoredSpec,
     /// The rows that cannot be read.
     pub(super) rows: LostRows,
     removed: Vec<DeviceSpec>,
@@ -110,6 +112,7 @@ impl Model {
             secrets: Vec::new(),
             history: Vec::new(),
             came_back: BTreeSet::new(),
+            stored: StoredSpec::default(),
             rows: LostRows::default(),
             removed: Vec::new(),
             rng,

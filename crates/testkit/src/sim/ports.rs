@@ -385,6 +385,9 @@ impl SpecSource for Sim {
             s.apply_due();
             s.readings += 1;
             let s = &mut *s;
+            if let Some(earlier) = s.earlier_spec() {
+                return Ok(earlier);
+            }
             let mut strikes = |fault| s.faults.strikes(fault, &mut s.rng);
             let refuses = strikes(Fault::DatabaseRefuses);
             let late = strikes(Fault::DatabaseLate);
@@ -394,10 +397,11 @@ impl SpecSource for Sim {
             } else {
                 s.rng.below(4)
             };
-            if old && !refuses && s.model.restore(in_force) {
+            if old && !refuses && s.model.restore(in_force.max(s.model.stored.generation())) {
                 s.record(|| "the database is restored from a backup".to_owned());
             }
             let answer = (!refuses).then(|| s.read_rows());
+            answer.iter().for_each(|answer| s.store_answer(answer));
             let generation = answer.as_ref().map(|a| a.generation);
             s.record(|| format!("database answers {generation:?} in {wait} ms"));
             (answer, Duration::from_millis(wait))

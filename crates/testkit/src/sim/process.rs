@@ -107,6 +107,7 @@ impl SimState {
         let orphaned = self.delayed.iter().filter_map(|l| l.queue?);
         self.machine.orphaned_calls = orphaned.collect();
         let dies = !last && self.faults.has(Fault::ProcessDies) && self.rng.percent(70);
+        self.begin_from_stored();
         self.calls_until_death = dies.then(|| self.rng.below(150));
         self.record(|| format!("a process starts; last: {last}"));
     }

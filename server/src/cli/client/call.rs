@@ -1,6 +1,6 @@
 //! A call of the API that is being put together.
 
-use super::{Client, answer::Answer, failure::CallError, request::Request};
+use super::{Client, answer::Answer, failure::CallError, request::Request, stream::Stream};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
 
@@ -112,6 +112,17 @@ impl<'a> Call<'a> {
             self.client.note_pending();
         }
         Ok(answer)
+    }
+
+    /// Makes the call and returns its answer as it comes, of one of these types of content.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn stream(self, kinds: &[&str]) -> Result<Stream, CallError> {
+        let request = self.request?;
+        let transport = &self.client.transport;
+        let body = transport.begin(request).await?;
+        Stream::read(transport.name(), body, kinds).await
     }
 
     /// Makes the call and returns its answer, an object.

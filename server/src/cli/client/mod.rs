@@ -26,12 +26,16 @@ mod local;
 mod no_nodes;
 mod remote;
 mod request;
+mod server_events;
+mod stream;
 mod target;
 mod transport;
 
 pub(crate) use answer::Answer;
 pub(crate) use call::Call;
 pub(crate) use failure::{CallError, EXIT_CODES, Exit, exit_codes};
+pub(crate) use server_events::ServerEvents;
+pub(crate) use stream::Stream;
 pub(crate) use target::{Target, first_line};
 
 use crate::config::Config;

@@ -7,7 +7,7 @@ use super::{
 };
 use axum::http::{HeaderValue, header};
 use domain::Secret;
-use reqwest::{Client, ClientBuilder, Url, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, Url, redirect};
 use std::{
     error::Error,
     io,
@@ -21,6 +21,8 @@ use tokio::net::UnixStream;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest wait for an answer. The server gives up after 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest time that a stream is read: ten years.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// A server.
 pub(super) struct Server {
@@ -39,11 +41,11 @@ pub(super) enum Socket {
 }
 
 impl Server {
-    /// Connects to the server on this machine.
+    /// Connects to the server on this machine, with a token as its holder.
     ///
     /// # Errors
     /// The socket is closed to this user, or connecting to it fails.
-    pub async fn at_socket(path: &Path) -> Result<Socket, CallError> {
+    pub async fn at_socket(path: &Path, token: Option<&Secret>) -> Result<Socket, CallError> {
         let shown = path.display().to_string();
         match UnixStream::connect(path).await {
             Ok(_) => {}
@@ -64,15 +66,15 @@ impl Server {
             name: format!("the server at {shown}"),
             client: build(builder().unix_socket(path).no_proxy())?,
             base,
-            token: None,
+            token: token.cloned(),
         }))
     }
 
-    /// Prepares calls of a server anywhere.
+    /// Prepares calls of a server anywhere; without a token, those alone that need none.
     ///
     /// # Errors
-    /// It is no address, or the token would be readable on the way.
-    pub fn at(address: &str, token: Secret) -> Result<Self, CallError> {
+    /// It is no address, or what is secret would be readable on the way.
+    pub fn at(address: &str, token: Option<Secret>) -> Result<Self, CallError> {
         let usage = |why: &str| {
             CallError::Usage(format!(
                 "--server {address}: {why}; write e.g. https://api.example.org"
@@ -107,7 +109,7 @@ impl Server {
             name: address.trim_end_matches('/').to_owned(),
             client: build(client)?,
             base,
-            token: Some(token),
+            token,
         })
     }
 
@@ -116,22 +118,7 @@ impl Server {
     /// # Errors
     /// It cannot be reached, or its answer is too large or breaks off.
     pub async fn send(&self, request: Request) -> Result<Raw, CallError> {
-        let mut url = self.base.clone();
-        url.set_path(&request.path);
-        url.set_query(Some(request.query.as_str()).filter(|q| !q.is_empty()));
-        let mut call = self.client.request(request.method, url);
-        for (name, value) in request.headers {
-            call = call.header(name, value);
-        }
-        if let Some(token) = &self.token {
-            let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
-            let value = value.map_err(|_| CallError::Usage("this is no token".to_owned()))?;
-            call = call.header(header::AUTHORIZATION, value);
-        }
-        if let Some(body) = request.body {
-            call = call.header(header::CONTENT_TYPE, "application/json");
-            call = call.body(body);
-        }
+        let call = self.prepare(request)?;
         let mut answer = call.send().await.map_err(|e| self.unreachable(&e))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = Vec::new();
@@ -147,7 +134,35 @@ impl Server {
         Ok((status, headers, body))
     }
 
-    fn unreachable(&self, e: &reqwest::Error) -> CallError {
+    /// Sends a request whose answer is read as it comes, however long that takes.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub async fn begin(&self, request: Request) -> Result<Response, CallError> {
+        let call = self.prepare(request)?.timeout(STREAM_TIMEOUT);
+        call.send().await.map_err(|e| self.unreachable(&e))
+    }
+
+    fn prepare(&self, request: Request) -> Result<RequestBuilder, CallError> {
+        let mut url = self.base.clone();
+        url.set_path(&request.path);
+        url.set_query(Some(request.query.as_str()).filter(|q| !q.is_empty()));
+        let mut call = self.client.request(request.method, url);
+        for (name, value) in request.headers {
+            call = call.header(name, value);
+        }
+        if let Some(token) = &self.token {
+            call = call.header(header::AUTHORIZATION, bearer(token)?);
+        }
+        if let Some(body) = request.body {
+            call = call.header(header::CONTENT_TYPE, "application/json");
+            call = call.body(body);
+        }
+        Ok(call)
+    }
+
+    /// Says that the server cannot be reached, and why.
+    pub fn unreachable(&self, e: &reqwest::Error) -> CallError {
         let mut reason = match e.is_timeout() {
             true => "no answer in time".to_owned(),
             false => String::new(),
@@ -168,6 +183,17 @@ impl Server {
             reason,
         }
     }
+}
+
+/// Returns the header field of a token.
+///
+/// # Errors
+/// It has other characters than a header field may have.
+pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, CallError> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+        .map_err(|_| CallError::Usage("this is no token".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Returns whether no server has the socket: there is none, or the one that made it has ended.
@@ -212,7 +238,7 @@ mod tests {
 
     #[test]
     fn an_address_is_a_host_and_a_port_and_keeps_the_token_secret() {
-        let at = |address: &str| Server::at(address, Secret::new("mnt_1_x"));
+        let at = |address: &str| Server::at(address, Some(Secret::new("mnt_1_x")));
         for address in [
             "https://api.example.org",
             "https://api.example.org:8443/",

@@ -28,7 +28,8 @@ pub(crate) struct Target {
     /// Ask this server instead of the one on this machine, with a token
     ///
     /// Without it, the command goes to the server on this machine, by its socket; where none
-    /// runs, straight to the database. The file ~/.config/maliknode/client.toml may set
+    /// runs, straight to the database. With a token it is carried out there as the token's
+    /// holder, in place of the command line's permission. The file ~/.config/maliknode/client.toml may set
     /// `server` and `token_file` (or `token`, if only you may read the file).
     #[arg(
         id = "client.server",
@@ -40,7 +41,7 @@ pub(crate) struct Target {
     )]
     server: Option<String>,
 
-    /// The API token for --server. Others on this machine see it in the list of processes:
+    /// The API token, of whose holder the command is. Others on this machine see it in the list of processes:
     /// --token-file and MALIKNODE_TOKEN keep it to yourself
     #[arg(
         id = "client.token",
@@ -54,7 +55,7 @@ pub(crate) struct Target {
     )]
     token: Option<Secret>,
 
-    /// The file whose first line is the API token for --server; - is standard input
+    /// The file whose first line is the API token; - is standard input
     #[arg(
         id = "client.token_file",
         long = "token-file",
@@ -91,11 +92,11 @@ struct ClientFile {
 
 impl Target {
     /// Connects to where the command is carried out. Says on standard error where that is not
-    /// a server that runs.
+    /// a server that runs. A command that is no account's needs no token.
     ///
     /// # Errors
     /// The options or the file contradict themselves, or it cannot be connected to.
-    pub async fn connect(&self, flags: &Flags) -> Result<Client, CallError> {
+    pub async fn connect(&self, flags: &Flags, needs_token: bool) -> Result<Client, CallError> {
         let file = match self.server {
             Some(_) => ClientFile::default(),
             None => ClientFile::find()?,
@@ -107,29 +108,26 @@ impl Target {
         };
         let server = self.server.as_deref().or(file.server.as_deref());
         match (server, token) {
-            (Some(server), Some(token)) => {
+            (Some(server), None) if needs_token => Err(CallError::Usage(format!(
+                "--server {server} needs an API token: --token-file FILE, or MALIKNODE_TOKEN"
+            ))),
+            (Some(server), token) => {
                 let server = Server::at(server, token)?;
                 Ok(Client::new(Transport::Server(server), None))
             }
-            (Some(server), None) => Err(CallError::Usage(format!(
-                "--server {server} needs an API token: --token-file FILE, or MALIKNODE_TOKEN"
-            ))),
-            (None, Some(_)) => Err(CallError::Usage(
-                "a token goes with --server https://api.HOST: the server on this machine knows who you are without one".to_owned(),
-            )),
-            (None, None) => here(flags).await,
+            (None, token) => here(flags, token).await,
         }
     }
 }
 
-/// Connects to the server on this machine, or opens its database.
-async fn here(flags: &Flags) -> Result<Client, CallError> {
+/// Connects to the server on this machine, or opens its database; with a token as its holder.
+async fn here(flags: &Flags, token: Option<Secret>) -> Result<Client, CallError> {
     let config = control_socket::config(flags).map_err(|e| CallError::Usage(e.to_string()))?;
     let socket = control_socket::path(&config);
-    let transport = match Server::at_socket(&socket).await? {
+    let transport = match Server::at_socket(&socket, token.as_ref()).await? {
         Socket::Served(server) => Transport::Server(server),
         Socket::Dead => {
-            let database = Box::new(Database::open(&config).await?);
+            let database = Box::new(Database::open(&config, token).await?);
             eprintln!(
                 "The server is not running (nothing answers at {}): this goes straight to the database.",
                 socket.display()

@@ -3,6 +3,7 @@
 
 use super::{
     answer::Answer, failure::CallError, local::Database, remote::Server, request::Request,
+    stream::Body,
 };
 
 /// A way to the API.
@@ -20,6 +21,17 @@ impl Transport {
             Self::Server(server) => server.name.clone(),
             Self::Database(_) => "the database".to_owned(),
         }
+    }
+
+    /// Sends a request whose answer is read as it comes.
+    ///
+    /// # Errors
+    /// It does not arrive.
+    pub async fn begin(&self, request: Request) -> Result<Body, CallError> {
+        Ok(match self {
+            Self::Server(server) => Body::Server(server.begin(request).await?),
+            Self::Database(database) => Body::Database(database.begin(request).await?),
+        })
     }
 
     /// Sends a request and reads its answer.

@@ -29,10 +29,9 @@ impl Output {
     /// Prints JSON as the API wrote it, or else a table with a row for each item; `none` is
     /// what is said where there are none.
     pub fn table(self, items: &[Value], columns: &[Column<'_>], none: &str) {
-        match (self.json, items) {
-            (true, items) => print_json(&Value::Array(items.to_vec())),
-            (false, []) => print(none),
-            (false, items) => print(&table::render(items, columns)),
+        match self.json {
+            true => print_json(&Value::Array(items.to_vec())),
+            false => print(&table_text(items, columns, none)),
         }
     }
 
@@ -41,7 +40,7 @@ impl Output {
     pub fn fields(self, object: &Value, fields: &[Column<'_>]) {
         match self.json {
             true => print_json(object),
-            false => print(&table::render_fields(object, fields)),
+            false => print(&fields_text(object, fields)),
         }
     }
 
@@ -60,6 +59,19 @@ impl Output {
             print(message);
         }
     }
+}
+
+/// Returns a table with a row for each item, or `none`.
+pub(crate) fn table_text(items: &[Value], columns: &[Column<'_>], none: &str) -> String {
+    match items {
+        [] => none.to_owned(),
+        items => table::render(items, columns),
+    }
+}
+
+/// Returns a line for each field of an object.
+pub(crate) fn fields_text(object: &Value, fields: &[Column<'_>]) -> String {
+    table::render_fields(object, fields)
 }
 
 /// Prints a line, or several. A closed pipe does not end the command.

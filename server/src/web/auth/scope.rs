@@ -17,10 +17,10 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use control::{AccountScope, Audience, LookingIn, TenantSession};
+use control::{AccountScope, Audience, FactorScope, LookingIn, TenantSession};
 use domain::{
-    Failure, OperatorPermission, TenantHolderScope, TenantId, TenantName, TenantPermission,
-    TenantReadScope,
+    Failure, OperatorAdmission, OperatorPermission, TenantHolderScope, TenantId, TenantName,
+    TenantPermission, TenantReadScope,
 };
 use store::{SessionDetails, SessionKey, TicketHolder};
 use tower_sessions::Session;
@@ -36,8 +36,8 @@ pub enum Granted {
     Look(TenantPermission, LookingIn),
     /// Using a tenant's AdGuard Home, on its host; no page of the dashboard.
     Dns(TenantHolderScope),
-    /// Running the installation.
-    Operator(OperatorPermission),
+    /// Running the installation; for an owner without a second factor only the right to add one.
+    Operator(OperatorAdmission),
 }
 
 impl Granted {
@@ -71,6 +71,18 @@ impl Granted {
         match self {
             Self::Dashboard(scope) => Ok(scope),
             Self::Look(permission, _) => permission.holder(),
+            _ => Err(Failure::signed_out()),
+        }
+    }
+
+    /// Returns the permission to run the installation.
+    ///
+    /// # Errors
+    /// [`domain::ErrorCode::SignedOut`]; [`domain::ErrorCode::SecondFactorRequired`] for an owner
+    /// without one.
+    pub fn operator(&self) -> Result<&OperatorPermission, Failure> {
+        match self {
+            Self::Operator(admission) => admission.permission(),
             _ => Err(Failure::signed_out()),
         }
     }
@@ -138,7 +150,7 @@ pub async fn granted(
         (VirtualHost::Operator, Some(Audience::Operator)) => {
             let (name, proof) = (&details.name, &details.proof);
             let scope = auth.operator_session(name, proof, details.begun).await?;
-            scope.map(|scope| Granted::Operator(scope.with_origin(origin())))
+            scope.map(|admission| Granted::Operator(admission.with_origin(origin())))
         }
         _ => None,
     };
@@ -159,14 +171,26 @@ fn tenant_session<'a>(
     }
 }
 
-/// Returns the permission for the own account, in this session.
-fn account(granted: &Granted, session: &Session, state: &WebState) -> Option<AccountScope> {
-    let key = SessionKey::of(&session.id()?);
-    let auth = state.control.auth();
+/// Returns the permission for the own account, in this session; for an owner without a second
+/// factor in its place the one to add it.
+fn account(
+    granted: &Granted,
+    session: &Session,
+    state: &WebState,
+) -> (Option<AccountScope>, Option<FactorScope>) {
+    let Some(id) = session.id() else {
+        return (None, None);
+    };
+    let (key, auth) = (SessionKey::of(&id), state.control.auth());
     match granted {
-        Granted::Dashboard(scope) => Some(auth.tenant_account(scope, key)),
-        Granted::Operator(permission) => Some(auth.operator_account(permission, key)),
-        Granted::Nothing | Granted::Look(..) | Granted::Dns(_) => None,
+        Granted::Dashboard(scope) => (Some(auth.tenant_account(scope, key)), None),
+        Granted::Operator(OperatorAdmission::Admitted(permission)) => {
+            (Some(auth.operator_account(permission, key)), None)
+        }
+        Granted::Operator(OperatorAdmission::FactorNeeded(owner)) => {
+            (None, Some(auth.owner_enrolment(owner, key)))
+        }
+        Granted::Nothing | Granted::Look(..) | Granted::Dns(_) => (None, None),
     }
 }
 
@@ -201,6 +225,7 @@ pub async fn grant(
     };
     if let Some(host) = host {
         let client = sign_in_client(&info, request.headers());
+        let (account, enrolment) = account(&granted, &session, &state);
         request.extensions_mut().insert(RequestContext {
             host,
             base: state.site.base.to_string(),
@@ -211,7 +236,8 @@ pub async fn grant(
                 Granted::Operator(scope) => Some(scope.clone()),
                 _ => None,
             },
-            account: account(&granted, &session, &state),
+            account,
+            enrolment,
             client,
             from: info.client,
         });

@@ -2,13 +2,22 @@
 
 use super::{PORT, Stack, wait_for};
 use crate::browser::{Browser, Page};
-use std::time::Duration;
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 const ADMIN: &str = "http://admin.localhost:8085";
 /// The operator's password.
 pub const OPERATOR_PASSWORD: &str = "an operators long pass phrase";
+/// One at a time: each code works once.
+static SIGN_IN: Mutex<()> = Mutex::new(());
 
-/// Signs the operator in. The first call makes it, by the link that the first start printed.
+/// Signs the operator in. The first call makes it, by the link that the first start printed, and
+/// gives it an authenticator app, which an owner must have.
 pub fn operator(stack: &Stack) -> Browser {
     // Pages may be answered a moment before it is printed.
     let seconds = Duration::from_secs(10);
@@ -23,10 +32,87 @@ pub fn operator(stack: &Stack) -> Browser {
     browser.get(&link);
     let form = [("name", "admin"), ("password", OPERATOR_PASSWORD)];
     browser.post(&format!("{ADMIN}/do/accept_operator_link"), &form);
+    sign_in_as(stack, &mut browser, "admin", OPERATOR_PASSWORD);
+    browser
+}
+
+/// Signs an owner in with the password and the authenticator app, which is set up first if there
+/// is none. Returns the home page.
+pub fn sign_in_as(stack: &Stack, browser: &mut Browser, name: &str, password: &str) -> Page {
+    let _one = SIGN_IN.lock().unwrap_or_else(PoisonError::into_inner);
+    let form = [("name", name), ("password", password)];
     let page = browser.post(&format!("{ADMIN}/operator/sign-in"), &form);
     assert_eq!(page.status, 200, "{}", page.body);
-    assert!(!page.url.contains("sign-in"), "{}", page.body);
-    browser
+    let page = if page.url.ends_with("/account/two-step") {
+        let key = shown_key(&page.body);
+        let form = [("code", &*next_code(stack, &key, 0))];
+        browser.post(&format!("{ADMIN}/do/confirm_two_step"), &form)
+    } else {
+        assert!(
+            page.url.ends_with("/sign-in/code"),
+            "{}: {}",
+            page.url,
+            page.body
+        );
+        let (key, used) = app(stack);
+        let form = [("code", &*next_code(stack, &key, used))];
+        browser.post(&format!("{ADMIN}/operator/sign-in/code"), &form)
+    };
+    assert_eq!(page.status, 200, "{}: {}", page.url, page.body);
+    let home = browser.get(&format!("{ADMIN}/"));
+    assert_eq!(
+        (home.status, &*home.url),
+        (200, &*format!("{ADMIN}/")),
+        "{}",
+        home.body
+    );
+    home
+}
+
+/// Returns the key of the operator's authenticator app, in base32.
+pub fn operator_key(stack: &Stack) -> String {
+    app(stack).0
+}
+
+/// Where a test keeps the key, and the last step of 30 s whose code was used.
+fn app_file(stack: &Stack) -> PathBuf {
+    stack.options().root.with_extension("operator")
+}
+
+fn app(stack: &Stack) -> (String, u64) {
+    let text = fs::read_to_string(app_file(stack)).expect("the operator's authenticator app");
+    let (key, used) = text.split_once(' ').expect("a key and a step");
+    (key.to_owned(), used.parse().expect("a step"))
+}
+
+/// Reads the key from the page that shows it.
+fn shown_key(body: &str) -> String {
+    let key = body.split_once("id=\"totp-key\"").and_then(|(_, rest)| {
+        let (_, text) = rest.split_once('>')?;
+        text.split_once('<').map(|(key, _)| key.replace(' ', ""))
+    });
+    key.unwrap_or_else(|| panic!("no key: {body}"))
+}
+
+/// Returns a code that was not used yet; one step ahead of time is accepted.
+fn next_code(stack: &Stack, key: &str, used: u64) -> String {
+    let secret = totp_rs::Secret::try_from_base32(key).expect("base32");
+    let totp = totp_rs::Builder::new()
+        .with_secret(secret)
+        .build()
+        .expect("a secret");
+    let step = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs())
+            / 30
+    };
+    let next = step().max(used + 1);
+    while next > step() + 1 {
+        thread::sleep(Duration::from_millis(200));
+    }
+    fs::write(app_file(stack), format!("{key} {next}")).expect("the file is written");
+    totp.generate(next * 30).to_string()
 }
 
 /// What a test's plan gives. Speeds are in Mb/s and data in MB; empty is no limit.

@@ -2,10 +2,11 @@
 //! from the description, and a client whose types are generated from it. The suite `api` of
 //! `./dev test` runs these.
 
+mod outside;
 mod schemathesis;
 mod typescript;
 
-use crate::stack::Stack;
+use crate::stack::{Services, Stack};
 use domain::{Clock, Secret, SystemClock, Timestamp};
 use std::{
     net::SocketAddr,
@@ -52,9 +53,10 @@ impl Drop for Served {
 }
 
 impl Served {
-    /// Serves an installation on this database, with this clock.
-    async fn start(store: Store, clock: Arc<dyn Clock>) -> Self {
-        let stack = Stack::on(store, clock).await;
+    /// Serves an installation on this database, with this clock and these servers of the
+    /// operator's.
+    async fn start(store: Store, clock: Arc<dyn Clock>, services: Services) -> Self {
+        let stack = Stack::with_services(store, clock, services).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let router = stack.web.router.clone();

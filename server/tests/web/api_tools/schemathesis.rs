@@ -1,6 +1,6 @@
 //! Schemathesis over the whole description, with a tenant's token and with an operator's.
 
-use super::{FastClock, Served, checkout, store};
+use super::{FastClock, Served, checkout, outside::Outside, store};
 use crate::api_client::API;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, path::Path, process::Stdio, sync::Arc};
@@ -103,9 +103,13 @@ fn successful(folder: &Path, role: &str) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn made_up_requests_find_nothing_and_reach_every_operation() {
-    let served = Served::start(store().await, Arc::new(FastClock::new())).await;
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
+    let outside = Outside::start(&folder.join("mails")).await;
+    let clock = Arc::new(FastClock::new());
+    let served = Served::start(store().await, clock, outside.services()).await;
+    let control = served.stack.control().clone();
+    let jobs = tokio::spawn(async move { control.run().await });
     prepare(&served, folder).await;
     let mut missing = BTreeSet::new();
     for (_, item) in api::openapi()["paths"].as_object().unwrap() {
@@ -123,6 +127,7 @@ async fn made_up_requests_find_nothing_and_reach_every_operation() {
             missing.remove(&id);
         }
     }
+    jobs.abort();
     assert!(findings.is_empty(), "{findings}");
     assert!(
         missing.is_empty(),

@@ -2,7 +2,7 @@
 //! sign-up to a device's configuration.
 
 use super::{Served, checkout};
-use crate::api_client::API;
+use crate::{api_client::API, stack::Services};
 use domain::SystemClock;
 use std::{path::Path, process::Stdio, sync::Arc};
 use store::Store;
@@ -27,7 +27,8 @@ async fn output(mut command: Command) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_generated_client_compiles_and_goes_from_sign_up_to_a_configuration() {
-    let served = Served::start(Store::memory().await.unwrap(), Arc::new(SystemClock)).await;
+    let store = Store::memory().await.unwrap();
+    let served = Served::start(store, Arc::new(SystemClock), Services::default()).await;
     // Beside the packages, where modules are looked for.
     let folder = tempfile::Builder::new()
         .prefix("api-client-")

@@ -8,55 +8,17 @@ use crate::{
         problem::Refusal,
         query::Params,
     },
-    routes::{problems::Problems, time::Time},
+    routes::{
+        audit::{AuditEntry, File, csv, file},
+        problems::Problems,
+    },
     state::ApiState,
 };
-use axum::{
-    Json,
-    body::Body,
-    extract::State,
-    http::{HeaderName, header},
-};
+use axum::{Json, extract::State};
 use control::{AuditFormat, AuditQuery, Numbered};
 use domain::{Access, view::AuditRow};
-use futures_util::TryStreamExt;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-
-/// What a person did.
-#[derive(Serialize, ToSchema)]
-pub struct AuditEntry {
-    at: Time,
-    /// A tenant's name, or `operator:` and the operator's.
-    actor: String,
-    #[schema(example = "device.add")]
-    action: String,
-    #[schema(example = "lina/My phone")]
-    object: String,
-    /// The prefix of the address that it came from; empty where there is none.
-    #[schema(example = "203.0.113.7")]
-    origin: String,
-    /// What was changed, as it was. It has no secrets.
-    before: String,
-    /// What was changed, as it is.
-    after: String,
-    detail: String,
-}
-
-impl From<AuditRow> for AuditEntry {
-    fn from(row: AuditRow) -> Self {
-        Self {
-            at: row.at.into(),
-            actor: row.actor,
-            action: row.action,
-            object: row.object,
-            origin: row.origin,
-            before: row.before,
-            after: row.after,
-            detail: row.detail,
-        }
-    }
-}
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 /// Which entries, and which page of them.
 #[derive(Deserialize, IntoParams)]
@@ -109,10 +71,6 @@ pub struct AuditExportParams {
     /// Entries until then: a date, with the whole of that day, or a time in UTC.
     #[serde(default)]
     until: String,
-}
-
-fn csv() -> String {
-    AuditFormat::Csv.extension().to_owned()
 }
 
 /// The audit log
@@ -170,7 +128,7 @@ pub async fn operator_export_audit(
     State(state): State<ApiState>,
     Permission(permission): Permission,
     Params(params): Params<AuditExportParams>,
-) -> Result<([(HeaderName, &'static str); 1], Body), Refusal> {
+) -> Result<File, Refusal> {
     let operator = permission.operator(Access::Read)?;
     let format = AuditFormat::parse(&params.format)?;
     let query = AuditQuery {
@@ -181,11 +139,6 @@ pub async fn operator_export_audit(
         until: params.until,
     };
     let operators = state.control.operators();
-    let parts = operators.export_audit(operator, &query, format).await?;
-    let head = [(header::CONTENT_TYPE, format.media_type())];
-    // A failure on the way cuts the answer off, so that it is not taken for the whole.
-    Ok((
-        head,
-        Body::from_stream(parts.map_err(std::io::Error::other)),
-    ))
+    let export = operators.export_audit(operator, &query, format).await?;
+    Ok(file(export))
 }

@@ -23,7 +23,10 @@ pub struct NewResetLink {
 #[derive(Serialize, ToSchema)]
 pub struct ResetLink {
     name: String,
-    /// The path on the tenant's own host, with the token.
+    /// The address to give away, with the token.
+    #[schema(example = "https://lina.example.org/reset?token=…")]
+    link: String,
+    /// The path in it, on the tenant's own host.
     path: String,
     /// The token in it.
     token: String,
@@ -55,6 +58,7 @@ pub async fn operator_reset_link(
     let link = account.tenant_reset_link(support, &tenant, new.without_factors);
     let link = link.await?;
     Ok(Json(ResetLink {
+        link: link.url.expose().to_owned(),
         path: format!("/reset?token={}", link.token.expose()),
         token: link.token.expose().to_owned(),
         name: link.name,

@@ -140,14 +140,16 @@ impl Auth<'_> {
                 let now = self.0.clock.now();
                 self.0.limits.count_change(scope.tenant(), now)
             }
-            ApiCaller::Operator(_) => Ok(()),
+            ApiCaller::Operator(_) | ApiCaller::FactorNeeded(_) => Ok(()),
         }
     }
 
     fn token_entry(self, by: &ApiPermission, action: &str, name: &str) -> AuditEntry {
         let (object, tenant) = match &by.caller {
             ApiCaller::Tenant(scope) => (format!("{}/{name}", scope.name()), Some(scope.tenant())),
-            ApiCaller::Operator(scope) => (format!("{}/{name}", scope.actor()), None),
+            ApiCaller::Operator(_) | ApiCaller::FactorNeeded(_) => {
+                (format!("{}/{name}", by.caller.actor()), None)
+            }
         };
         AuditEntry {
             at: self.0.clock.now(),

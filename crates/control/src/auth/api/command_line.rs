@@ -36,15 +36,20 @@ impl Auth<'_> {
     ///
     /// # Errors
     /// `NotFound`; `NotPermitted` for a tenant, and for an operator who may only read;
+    /// `SecondFactorRequired` for an owner without one;
     /// `DatabaseUnavailable`.
     pub async fn acting_for(
         self,
         permission: ApiPermission,
         tenant: &str,
     ) -> Result<ApiPermission, Failure> {
-        let ApiCaller::Operator(operator) = &permission.caller else {
-            let message = Message::AccessOperatorOnly;
-            return Err(Failure::new(ErrorCode::NotPermitted, message));
+        let operator = match &permission.caller {
+            ApiCaller::Operator(operator) => operator,
+            ApiCaller::Tenant(_) => {
+                let message = Message::AccessOperatorOnly;
+                return Err(Failure::new(ErrorCode::NotPermitted, message));
+            }
+            ApiCaller::FactorNeeded(_) => return Err(Failure::second_factor_required()),
         };
         let actor = operator.support()?.actor();
         let acting_operator = Some(operator.clone());

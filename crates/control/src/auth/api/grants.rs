@@ -2,7 +2,7 @@
 
 use super::{
     access_token::invalid,
-    bearer::suspended,
+    bearer::{admission, suspended},
     permission::ApiPermission,
     secret_token::{TokenKind, make},
 };
@@ -91,6 +91,7 @@ struct SessionHolder {
     name: String,
     password_hash: Secret,
     role: Option<OperatorRole>,
+    has_factor: bool,
     is_asleep: bool,
     audience: Audience,
     entry: AuditEntry,
@@ -151,6 +152,9 @@ impl Auth<'_> {
             Grant::ApiToken(token) => {
                 let given = async {
                     let found = self.credential_of(TokenKind::Api, &token).await?;
+                    if let TicketHolder::Operator(_) = found.holder {
+                        admission(&found)?;
+                    }
                     self.tokens(found, None).await
                 };
                 self.counted(from, given).await
@@ -196,6 +200,7 @@ impl Auth<'_> {
             name,
             password_hash: tenant.password_hash,
             role: None,
+            has_factor: false,
             is_asleep: tenant.asleep_since.is_some(),
             audience: Audience::Dashboard,
         })
@@ -209,6 +214,7 @@ impl Auth<'_> {
             name: operator.name,
             password_hash: operator.password_hash,
             role: Some(operator.role),
+            has_factor: operator.has_factor,
             is_asleep: false,
             audience: Audience::Operator,
         }
@@ -261,6 +267,7 @@ impl Auth<'_> {
             holder_name: holder.name,
             holder_password_hash: holder.password_hash,
             holder_role: holder.role,
+            holder_has_factor: holder.has_factor,
             is_suspended: false,
             revision: None,
             is_asleep: holder.is_asleep,

@@ -5,7 +5,7 @@ use crate::{
     auth::{AccountCaller, AccountScope, Auth, sessions::proof},
     failures::store_failure,
 };
-use domain::{Access, Failure, OperatorPermission, TenantPermission};
+use domain::{Access, Failure, OperatorAdmission, TenantPermission};
 use store::TicketHolder;
 
 impl Auth<'_> {
@@ -25,12 +25,12 @@ impl Auth<'_> {
                 (caller, holder, found.password_hash)
             }
             AccountCaller::Operator(operator) => {
-                let found = store.operator_by_name(operator.name()).await;
+                let found = store.operator_by_name(operator).await;
                 let found = found.map_err(store_failure)?;
                 let found = found.ok_or_else(Failure::signed_out)?;
                 let holder = TicketHolder::Operator(found.id);
-                let permission = OperatorPermission::issue(found.role, found.name);
-                let caller = ApiCaller::Operator(permission);
+                let admission = OperatorAdmission::issue(found.role, found.name, found.has_factor);
+                let caller = ApiCaller::from(admission);
                 (caller, holder, found.password_hash)
             }
         };

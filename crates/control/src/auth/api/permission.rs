@@ -3,8 +3,8 @@
 use super::read_token::subject;
 use crate::auth::address_prefix;
 use domain::{
-    Access, ErrorCode, Failure, Message, OperatorPermission, OperatorScope, OwnerScope,
-    SupportScope, TenantPermission, TenantScope,
+    Access, ErrorCode, Failure, Message, OperatorAdmission, OperatorPermission, OperatorScope,
+    OwnerScope, OwnerWithoutFactor, SupportScope, TenantPermission, TenantScope,
 };
 use std::net::IpAddr;
 use store::{Revision, TicketHolder};
@@ -14,6 +14,17 @@ use store::{Revision, TicketHolder};
 pub enum ApiCaller {
     Tenant(TenantPermission),
     Operator(OperatorPermission),
+    /// An owner who has to add a second factor first.
+    FactorNeeded(OwnerWithoutFactor),
+}
+
+impl From<OperatorAdmission> for ApiCaller {
+    fn from(admission: OperatorAdmission) -> Self {
+        match admission {
+            OperatorAdmission::Admitted(permission) => Self::Operator(permission),
+            OperatorAdmission::FactorNeeded(owner) => Self::FactorNeeded(owner),
+        }
+    }
 }
 
 impl ApiCaller {
@@ -22,6 +33,7 @@ impl ApiCaller {
         match self {
             Self::Tenant(scope) => scope.actor().to_owned(),
             Self::Operator(scope) => scope.actor(),
+            Self::FactorNeeded(owner) => owner.actor(),
         }
     }
 }
@@ -59,6 +71,7 @@ impl ApiPermission {
         self.caller = match self.caller {
             ApiCaller::Tenant(permission) => ApiCaller::Tenant(permission.with_origin(origin)),
             ApiCaller::Operator(permission) => ApiCaller::Operator(permission.with_origin(origin)),
+            ApiCaller::FactorNeeded(owner) => ApiCaller::FactorNeeded(owner),
         };
         self
     }
@@ -81,8 +94,12 @@ impl ApiPermission {
     /// Returns whose API tokens are meant, and the value of that one's password.
     ///
     /// # Errors
-    /// `BadRequest` at the command line, unless it acts for a tenant.
+    /// `BadRequest` at the command line, unless it acts for a tenant; `SecondFactorRequired` for
+    /// an owner without one.
     pub(super) fn token_holder(&self) -> Result<(TicketHolder, &str), Failure> {
+        if let ApiCaller::FactorNeeded(_) = &self.caller {
+            return Err(Failure::second_factor_required());
+        }
         let acting = self.acting.as_ref();
         let acting = acting.map(|(tenant, proof)| (*tenant, proof.as_str()));
         let own = || Some((self.holder?, self.proof.as_str()));
@@ -155,8 +172,10 @@ impl ApiPermission {
     /// # Errors
     /// `NotPermitted` for an operator, and for a token that may do less.
     pub fn tenant(&self, needed: Access) -> Result<&TenantScope, Failure> {
-        let ApiCaller::Tenant(permission) = &self.caller else {
-            return Err(refused(Message::AccessTenantOnly));
+        let permission = match &self.caller {
+            ApiCaller::Tenant(permission) => permission,
+            ApiCaller::Operator(_) => return Err(refused(Message::AccessTenantOnly)),
+            ApiCaller::FactorNeeded(_) => return Err(Failure::second_factor_required()),
         };
         self.allow(needed)?;
         permission.change()
@@ -188,8 +207,10 @@ impl ApiPermission {
     }
 
     fn operator_permission(&self, needed: Access) -> Result<&OperatorPermission, Failure> {
-        let ApiCaller::Operator(permission) = &self.caller else {
-            return Err(refused(Message::AccessOperatorOnly));
+        let permission = match &self.caller {
+            ApiCaller::Operator(permission) => permission,
+            ApiCaller::Tenant(_) => return Err(refused(Message::AccessOperatorOnly)),
+            ApiCaller::FactorNeeded(_) => return Err(Failure::second_factor_required()),
         };
         self.allow(needed).map(|()| permission)
     }

@@ -11,7 +11,7 @@ use store::CredentialRecord;
 use tokio::sync::oneshot;
 
 /// The reads of credentials.
-pub(crate) type CredentialReads = SharedReads<Result<Option<CredentialRecord>, Failure>>;
+pub(crate) type CredentialReads = SharedReads<Result<Option<Arc<CredentialRecord>>, Failure>>;
 
 /// Who waits, by what is read. An entry is there while a read goes on.
 type Waiting<V> = HashMap<String, Vec<oneshot::Sender<Turn<V>>>>;

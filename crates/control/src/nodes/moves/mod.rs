@@ -8,7 +8,7 @@ mod target;
 
 pub(crate) use job::run;
 
-use super::{NodesHandle, silence::worker_problem};
+use super::{NodesHandle, actor::actor, silence::worker_problem};
 use crate::failures::store_failure;
 use domain::{
     ErrorCode, Failure, Message, MoveReason, NodeId, NodeStanding, OperatorScope, OwnerScope,
@@ -31,11 +31,12 @@ impl NodesHandle<'_> {
         to: Option<NodeId>,
         without_data: bool,
     ) -> Result<(), Failure> {
+        let name = operator.actor();
         let new = NewMove {
             tenant: tenant.tenant(),
             to,
             with_data: !without_data,
-            actor: &operator.actor(),
+            actor: actor(&name, operator),
             now: self.0.clock.now(),
         };
         self.0.store.begin_move(new).await.map_err(store_failure)
@@ -50,8 +51,9 @@ impl NodesHandle<'_> {
         operator: &OwnerScope,
         tenant: &TenantScope,
     ) -> Result<(), Failure> {
-        let (actor, now) = (operator.actor(), self.0.clock.now());
-        let cancelled = self.0.store.cancel_move(tenant.tenant(), &actor, now).await;
+        let (name, now) = (operator.actor(), self.0.clock.now());
+        let (store, actor) = (&self.0.store, actor(&name, operator));
+        let cancelled = store.cancel_move(tenant.tenant(), actor, now).await;
         cancelled.map_err(|e| match e {
             StoreError::MoveUnknown => {
                 let name = tenant.name().to_string();
@@ -130,11 +132,12 @@ impl NodesHandle<'_> {
         reason: MoveReason,
         with_data: bool,
     ) -> Result<u64, Failure> {
+        let name = operator.actor();
         let new = Evacuation {
             node,
             reason,
             with_data,
-            actor: &operator.actor(),
+            actor: actor(&name, operator),
             now: self.0.clock.now(),
         };
         let begun = self.0.store.begin_evacuation(new).await;

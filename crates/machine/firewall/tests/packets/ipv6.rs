@@ -14,16 +14,16 @@ use std::{
 };
 
 /// The gateways and devices. Tenant n has fd01:203:405:n::/64.
-const GATEWAY1: &str = "fd01:203:405:1::1";
-const GATEWAY2: &str = "fd01:203:405:2::1";
-const ALICE: &str = "fd01:203:405:1::2";
+pub const GATEWAY1: &str = "fd01:203:405:1::1";
+pub const GATEWAY2: &str = "fd01:203:405:2::1";
+pub const ALICE: &str = "fd01:203:405:1::2";
 const ALLY: &str = "fd01:203:405:1::3";
 const BOB: &str = "fd01:203:405:2::2";
 /// The host's own addresses: to the internet, and in a LAN.
-const WAN: &str = "2001:db8:ff::1";
+pub const WAN: &str = "2001:db8:ff::1";
 const LAN: &str = "2001:db8:77::1";
 /// A server behind the router, the router itself, a machine in the LAN, clouds' metadata.
-const SERVER: &str = "2001:db8:80::80";
+pub const SERVER: &str = "2001:db8:80::80";
 const ROUTER: &str = "2001:db8:ff::2";
 const PRINTER: &str = "2001:db8:77::2";
 const METADATA: &str = "fd00:ec2::254";
@@ -38,7 +38,7 @@ fn mac(ns: &Namespace, link: &str) -> String {
 
 /// Adds IPv6 to the bed. WireGuard has no neighbour discovery, so the links that stand for
 /// tunnels know their neighbours.
-fn bed() -> Bed {
+pub fn bed() -> Bed {
     let bed = Bed::new();
     let host = &bed.host;
     for (ns, link, address, gateway) in [
@@ -289,6 +289,7 @@ fn without_ipv6_of_the_host_devices_learn_it_at_once() {
     // What else a device may not have is refused as at once.
     for target in [
         format!("[{GATEWAY1}]:853"),
+        // The relay does not run.
         format!("[{GATEWAY1}]:53"),
         format!("[{BOB}]:9000"),
         format!("[{PRINTER}]:443"),

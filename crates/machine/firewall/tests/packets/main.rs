@@ -8,6 +8,7 @@
 mod base;
 mod bed;
 mod change;
+mod dns6;
 mod external_changes;
 mod fixture;
 mod icmp;

@@ -1,0 +1,49 @@
+//! `/account/audit`: what the audit log says of the tenant, with a filter, page by page, and as
+//! a file. An operator who looks in reads it, too.
+
+use crate::{
+    audit::{Entries, Files, Filter, READ_ROWS, audit_query, before, found_or_refused},
+    context,
+    loader::load,
+    ui::{NavItem, PageHead, PageShell},
+};
+use domain::Failure;
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+const EXPORT: &str = "/account/audit/export";
+const PAGE: &str = "/account/audit";
+
+/// Renders the entries about the tenant that match the filter of the query.
+#[component]
+pub fn AuditPage() -> impl IntoView {
+    let query = use_query_map().get_untracked();
+    let filter = audit_query(|name| query.get(name));
+    let before = before(&query);
+    let texts = context::texts();
+    let ready = context::control().and_then(|c| Ok((c, context::tenant_view()?)));
+    load(async move {
+        let (control, scope) = ready?;
+        let tenants = control.tenants();
+        let found = tenants.audit(&scope, &filter, before, READ_ROWS);
+        let (rows, refused) = found_or_refused(found.await, texts)?;
+        let (now, is_refused) = (control.now(), refused.is_some());
+        let files = view! { <Files export=EXPORT filter=filter.clone()/> };
+        let form = view! { <Filter page=PAGE filter=filter.clone() refused=refused/> };
+        Ok::<_, Failure>(view! {
+            <PageShell
+                current=NavItem::Account
+                who=scope.name().to_string()
+                title="Audit log"
+            >
+                <PageHead title="Audit log">
+                    {files}
+                </PageHead>
+                {form}
+                <section class="card" aria-label="Entries">
+                    <Entries page=PAGE rows=rows filter=filter now=now refused=is_refused/>
+                </section>
+            </PageShell>
+        })
+    })
+}

@@ -1,0 +1,161 @@
+//! The audit log with a filter, page by page and as a file: the whole one for operators
+//! (`Operators::audit`), and to tenants what is about them (`Tenants::audit`).
+
+mod format;
+
+pub use format::AuditFormat;
+
+use crate::{failures::store_failure, inner::Inner};
+use domain::{ErrorCode, Failure, Message, TenantId, Timestamp, time::DAY_MILLIS, view::AuditRow};
+use futures_util::{Stream, stream};
+use std::io;
+use store::{AuditFilter, Store};
+
+/// The entries that are read at a time for a file.
+const BATCH: u32 = 1_000;
+
+/// An entry of a log with its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered<T> {
+    pub id: i64,
+    pub row: T,
+}
+
+/// Which entries of the audit log are wanted, as typed. What is empty does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// A tenant's name, or `operator:` and an operator's.
+    pub actor: String,
+    /// An action's name, e.g. `device.add`.
+    pub action: String,
+    /// The name of the tenant that an entry is about.
+    pub tenant: String,
+    /// Entries from then on: a date or a time ([`Timestamp::parse_utc`]).
+    pub since: String,
+    /// Entries until then: a date, with the whole of that day, or a time.
+    pub until: String,
+}
+
+/// The entries that match, as a file: newest first and a part at a time, so that a log of any
+/// length needs no memory.
+#[derive(Clone, Debug)]
+pub struct AuditExport {
+    store: Store,
+    filter: AuditFilter,
+    format: AuditFormat,
+}
+
+impl AuditExport {
+    /// Returns the media type.
+    pub const fn media_type(&self) -> &'static str {
+        self.format.media_type()
+    }
+
+    /// Returns the value of a header `Content-Disposition` (RFC 6266).
+    pub fn disposition(&self) -> String {
+        let extension = self.format.extension();
+        format!("attachment; filename=\"audit.{extension}\"")
+    }
+
+    /// Returns the parts of the file. A database that goes away meanwhile ends them with an
+    /// error, which cuts an answer off, so that it is not taken for the whole.
+    pub fn parts(self) -> impl Stream<Item = io::Result<String>> + Send {
+        // Where the next part begins; `None` behind the last one.
+        let begin = (self, Some(i64::MAX));
+        stream::try_unfold(begin, move |(export, before)| async move {
+            let Some(before) = before else {
+                return Ok(None);
+            };
+            let Self {
+                store,
+                filter,
+                format,
+            } = &export;
+            let rows = store.audit_matching(filter, before, BATCH).await;
+            let rows = rows.map_err(|e| io::Error::other(store_failure(e)))?;
+            let mut part = match before {
+                i64::MAX => format.head().to_owned(),
+                _ => String::new(),
+            };
+            for (_, row) in &rows {
+                format.line(row, &mut part);
+            }
+            let is_full = rows.len() == BATCH as usize;
+            let next = rows.last().filter(|_| is_full).map(|(id, _)| *id);
+            Ok(Some((part, (export, next))))
+        })
+    }
+}
+
+/// Reads the entries about a tenant, or all.
+pub(crate) struct AuditReader<'a> {
+    inner: &'a Inner,
+    filter: AuditFilter,
+}
+
+impl<'a> AuditReader<'a> {
+    /// Returns what reads the entries that match, about `tenant` where it is given; the
+    /// query's own does not matter.
+    ///
+    /// # Errors
+    /// `BadRequest` for a time that cannot be read.
+    pub(crate) fn new(
+        inner: &'a Inner,
+        tenant: Option<TenantId>,
+        query: &AuditQuery,
+    ) -> Result<Self, Failure> {
+        let mut until = time(&query.until)?;
+        if !query.until.contains(':') {
+            // Of a date, the whole day.
+            until = until.map(|day| day.plus_millis(DAY_MILLIS));
+        }
+        let filter = AuditFilter {
+            actor: text(&query.actor),
+            action: text(&query.action),
+            tenant,
+            since: time(&query.since)?,
+            until,
+        };
+        Ok(Self { inner, filter })
+    }
+
+    /// Returns at most `limit` entries, newest first, from before the one with the id `before`.
+    pub(crate) async fn page(
+        self,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Numbered<AuditRow>>, Failure> {
+        let store = &self.inner.store;
+        let rows = store.audit_matching(&self.filter, before, limit).await;
+        let rows = rows.map_err(store_failure)?.into_iter();
+        Ok(rows.map(|(id, row)| Numbered { id, row }).collect())
+    }
+
+    /// Returns the entries as a file.
+    pub(crate) fn export(self, format: AuditFormat) -> AuditExport {
+        AuditExport {
+            store: self.inner.store.clone(),
+            filter: self.filter,
+            format,
+        }
+    }
+}
+
+fn bad(message: Message) -> Failure {
+    Failure::new(ErrorCode::BadRequest, message)
+}
+
+fn time(typed: &str) -> Result<Option<Timestamp>, Failure> {
+    match typed.trim() {
+        "" => Ok(None),
+        text => {
+            let at = Timestamp::parse_utc(text);
+            at.map(Some).ok_or_else(|| bad(Message::AuditTimeMalformed))
+        }
+    }
+}
+
+/// Returns what was typed, if it is not empty.
+pub(crate) fn text(typed: &str) -> Option<String> {
+    Some(typed.trim().to_owned()).filter(|t| !t.is_empty())
+}
