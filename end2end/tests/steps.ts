@@ -1,7 +1,7 @@
 // The steps that the specs share.
 import { createHmac } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { expect, type Page } from "@playwright/test";
+import { type BrowserContext, expect, type Page } from "@playwright/test";
 import jsQR from "jsqr";
 import { PNG } from "pngjs";
 
@@ -60,7 +60,12 @@ export function totp(key: string, ahead = 0) {
 
 /** What is known of the first operator's second step: the key, and the last step of 30 s whose code was used. */
 const operatorFile = `${process.env.MALIKNODE_BED_DIR ?? "/tmp"}/first-operator.json`;
-type Operator = { key?: string; used: number };
+type Operator = { key?: string; used: number; session?: Session };
+
+/** A session of the first operator's, which later tests go on with: a code of its app works once in 30 s. */
+type Session = { cookies: Awaited<ReturnType<BrowserContext["cookies"]>>; begun: number };
+/** For how long one goes on, in ms. Afterwards acts would ask for the password again. */
+const SESSION_TIME = 5 * 60_000;
 const step = () => Math.floor(Date.now() / 30_000);
 
 /** The first operator's password; one that exists already has another. */
@@ -93,15 +98,28 @@ async function operatorCode(page: Page, operator: Operator) {
   return totp(operator.key!, next - step());
 }
 
-/** Signs the operator in and ends on the operator's home page. An owner without a second step sets it up first. */
+/** Goes on with the operator's session, if there is one. Returns whether its home page is open. */
+async function continueSession(page: Page, { session }: Operator) {
+  if (!session || Date.now() - session.begun > SESSION_TIME) return false;
+  await page.context().addCookies(session.cookies);
+  await page.goto(`${home("admin")}/`);
+  return page.getByRole("heading", { name: "Home", exact: true }).isVisible();
+}
+
+/**
+ * Signs the operator in, or goes on with a session, and ends on the operator's home page. An owner without a second step
+ * sets it up first.
+ */
 export async function operatorSignIn(page: Page) {
   await makeOperator(page);
+  const known: Operator = JSON.parse(readFileSync(operatorFile, "utf8"));
+  if (await continueSession(page, known)) return;
   await page.goto(`${home("admin")}/sign-in`);
   await page.getByLabel("Name").fill("admin");
   await page.getByLabel("Password").fill(OPERATOR_PASSWORD);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page).not.toHaveURL(`${home("admin")}/sign-in`);
-  const operator: Operator = JSON.parse(readFileSync(operatorFile, "utf8"));
+  const operator: Operator = { ...known, session: undefined };
   if (page.url().includes("/account/two-step")) {
     operator.key = (await page.locator("#totp-key").innerText()).trim();
     await page.getByLabel("Code that the app shows now").fill(await operatorCode(page, operator));
@@ -113,4 +131,7 @@ export async function operatorSignIn(page: Page) {
     await page.getByRole("button", { name: "Sign in", exact: true }).click();
   }
   await expect(page.getByRole("heading", { name: "Home", exact: true })).toBeVisible();
+  const made: Operator = JSON.parse(readFileSync(operatorFile, "utf8"));
+  const session = { cookies: await page.context().cookies(home("admin")), begun: Date.now() };
+  writeFileSync(operatorFile, JSON.stringify({ ...made, session } satisfies Operator));
 }
