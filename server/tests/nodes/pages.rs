@@ -3,7 +3,7 @@
 
 use crate::{
     cluster::{LOCAL, shared_cluster},
-    stack::{OPERATOR_PASSWORD, PORT, operator, operator_key},
+    stack::{OPERATOR_PASSWORD, PORT, note_used_codes, operator, operator_key},
 };
 use std::{
     fs,
@@ -32,6 +32,7 @@ fn a_browser_uses_a_tenant_on_a_worker() {
         .env("CI", "1")
         .stdin(Stdio::null())
         .status();
+    note_used_codes(&cluster.stack);
     // The bed runs as root. The files that the tests left get the owner of the checkout.
     let owner = fs::metadata(folder.join("package.json")).expect("the file");
     give(&folder.join("test-results"), owner.uid(), owner.gid());

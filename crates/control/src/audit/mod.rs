@@ -155,7 +155,22 @@ fn time(typed: &str) -> Result<Option<Timestamp>, Failure> {
     }
 }
 
-/// Returns what was typed, if it is not empty.
+/// Returns what was typed, if it is not empty. PostgreSQL takes no text with NUL, so nothing that
+/// is stored has it: what stands for it instead matches nothing either.
 pub(crate) fn text(typed: &str) -> Option<String> {
-    Some(typed.trim().to_owned()).filter(|t| !t.is_empty())
+    let text = typed.trim().replace('\0', "\u{fffd}");
+    Some(text).filter(|t| !t.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn a_filter_has_no_nul_and_none_where_nothing_was_typed() {
+        assert_eq!(text(" device.add\n").as_deref(), Some("device.add"));
+        assert_eq!(text("a\0b").as_deref(), Some("a\u{fffd}b"));
+        assert_eq!(text("\0").as_deref(), Some("\u{fffd}"));
+        assert_eq!(text(" \t"), None);
+    }
 }

@@ -173,8 +173,24 @@ async fn undo_20(db: &TestDatabase) {
     }
 }
 
+/// Undoes the twenty-fifth migration; the indexes of the eighteenth and the thirteenth stay as they
+/// are, and are dropped with those.
+async fn undo_25(db: &TestDatabase) {
+    for index in [
+        "audit_log_user",
+        "audit_log_user_actor",
+        "audit_log_user_actor_action",
+        "audit_log_actor_object",
+    ] {
+        db.raw(&format!("DROP INDEX {index}")).await;
+    }
+    db.raw("CREATE INDEX audit_log_user ON audit_log (user_id, id)")
+        .await;
+}
+
 /// Undoes migrations 3 to 15, except for the column of `usage_days`, and the later ones.
 async fn undo_3_to_15(db: &TestDatabase) {
+    undo_25(db).await;
     undo_23(db).await;
     undo_18(db).await;
     undo_20(db).await;

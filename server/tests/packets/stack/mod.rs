@@ -10,7 +10,9 @@ use crate::{dns, netns};
 pub use device::Device;
 use device::forget_devices;
 #[allow(unused_imports, reason = "the packet tests use the rest")]
-pub use operator::{OPERATOR_PASSWORD, TestPlan, change_plan, operator, operator_key, sign_in_as};
+pub use operator::{
+    OPERATOR_PASSWORD, TestPlan, change_plan, note_used_codes, operator, operator_key, sign_in_as,
+};
 use std::{
     fs,
     io::{Read, Write},

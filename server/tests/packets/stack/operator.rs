@@ -58,7 +58,12 @@ pub fn sign_in_as(stack: &Stack, browser: &mut Browser, name: &str, password: &s
         let form = [("code", &*next_code(stack, &key, used))];
         browser.post(&format!("{ADMIN}/operator/sign-in/code"), &form)
     };
-    assert_eq!(page.status, 200, "{}: {}", page.url, page.body);
+    assert!(
+        page.status == 200 && !page.url.contains("/sign-in"),
+        "{}: {}",
+        page.url,
+        page.body
+    );
     let home = browser.get(&format!("{ADMIN}/"));
     assert_eq!(
         (home.status, &*home.url),
@@ -72,6 +77,14 @@ pub fn sign_in_as(stack: &Stack, browser: &mut Browser, name: &str, password: &s
 /// Returns the key of the operator's authenticator app, in base32.
 pub fn operator_key(stack: &Stack) -> String {
     app(stack).0
+}
+
+/// Notes that another program has used codes of the operator's authenticator app, up to the one
+/// that is a step ahead of time.
+pub fn note_used_codes(stack: &Stack) {
+    let (key, _) = app(stack);
+    let text = format!("{key} {}", this_step() + 1);
+    fs::write(app_file(stack), text).expect("the file is written");
 }
 
 /// Where a test keeps the key, and the last step of 30 s whose code was used.
@@ -94,6 +107,12 @@ fn shown_key(body: &str) -> String {
     key.unwrap_or_else(|| panic!("no key: {body}"))
 }
 
+/// Returns the number of the present step of 30 s (RFC 6238, section 4.2).
+fn this_step() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0, |d| d.as_secs()) / 30
+}
+
 /// Returns a code that was not used yet; one step ahead of time is accepted.
 fn next_code(stack: &Stack, key: &str, used: u64) -> String {
     let secret = totp_rs::Secret::try_from_base32(key).expect("base32");
@@ -101,14 +120,8 @@ fn next_code(stack: &Stack, key: &str, used: u64) -> String {
         .with_secret(secret)
         .build()
         .expect("a secret");
-    let step = || {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs())
-            / 30
-    };
-    let next = step().max(used + 1);
-    while next > step() + 1 {
+    let next = this_step().max(used + 1);
+    while next > this_step() + 1 {
         thread::sleep(Duration::from_millis(200));
     }
     fs::write(app_file(stack), format!("{key} {next}")).expect("the file is written");
