@@ -58,7 +58,7 @@ pub async fn audit_export(
         let operators = state.control.operators();
         operators.export_audit(operator, &query, format).await
     };
-    answer(export.await)
+    answer(export.await).await
 }
 
 /// Answers GET `/account/audit/export` on a tenant's host.
@@ -76,10 +76,10 @@ pub async fn account_audit_export(
         let (format, query) = wanted.query()?;
         state.control.tenants().export_audit(tenant, &query, format)
     };
-    answer(export())
+    answer(export()).await
 }
 
-fn answer(export: Result<AuditExport, Failure>) -> Response {
+async fn answer(export: Result<AuditExport, Failure>) -> Response {
     let export = match export {
         Ok(export) => export,
         Err(f) => return errors::failure(&f),
@@ -89,5 +89,8 @@ fn answer(export: Result<AuditExport, Failure>) -> Response {
         (header::CONTENT_DISPOSITION, export.disposition()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    (head, Body::from_stream(export.parts())).into_response()
+    match export.parts().await {
+        Ok(parts) => (head, Body::from_stream(parts)).into_response(),
+        Err(f) => errors::failure(&f),
+    }
 }

@@ -186,7 +186,7 @@ pub const CALLS: &[Row] = &[
     row("reserved remove shop", "shop is not reserved"),
     refused("reserved remove shop", 3, ""),
     row("tenant reset lina", "/reset?token="),
-    refused("tenant reset nobody", 3, "nobody"),
+    refused("tenant reset missing", 3, "missing"),
     row("tenant resources", "MEMORY"),
     row("tenant suspend lina", "lina is suspended"),
     row("tenant resume lina", "lina is not suspended"),

@@ -112,12 +112,15 @@ pub fn csv() -> String {
 pub type File = ([(HeaderName, String); 2], Body);
 
 /// Returns an exported audit log as an answer.
-pub fn file(export: AuditExport) -> File {
+///
+/// # Errors
+/// `DatabaseUnavailable`.
+pub async fn file(export: AuditExport) -> Result<File, Refusal> {
     let head = [
         (header::CONTENT_TYPE, export.media_type().to_owned()),
         (header::CONTENT_DISPOSITION, export.disposition()),
     ];
-    (head, Body::from_stream(export.parts()))
+    Ok((head, Body::from_stream(export.parts().await?)))
 }
 
 /// Your audit log
@@ -189,5 +192,5 @@ pub async fn export_audit(
         .control
         .tenants()
         .export_audit(scope, &query, format)?;
-    Ok(file(export))
+    file(export).await
 }

@@ -7,7 +7,7 @@ pub use format::AuditFormat;
 
 use crate::{failures::store_failure, inner::Inner};
 use domain::{ErrorCode, Failure, Message, TenantId, Timestamp, time::DAY_MILLIS, view::AuditRow};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use std::io;
 use store::{AuditFilter, Store};
 
@@ -57,33 +57,37 @@ impl AuditExport {
         format!("attachment; filename=\"audit.{extension}\"")
     }
 
-    /// Returns the parts of the file. A database that goes away meanwhile ends them with an
-    /// error, which cuts an answer off, so that it is not taken for the whole.
-    pub fn parts(self) -> impl Stream<Item = io::Result<String>> + Send {
-        // Where the next part begins; `None` behind the last one.
-        let begin = (self, Some(i64::MAX));
-        stream::try_unfold(begin, move |(export, before)| async move {
+    /// Returns the parts of the file; the first one has been read. A database that goes away
+    /// later ends them with an error, which cuts an answer off, so that it is not taken for
+    /// the whole.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn parts(self) -> Result<impl Stream<Item = io::Result<String>> + Send, Failure> {
+        let (entries, next) = self.part(i64::MAX).await?;
+        let first = self.format.head().to_owned() + &entries;
+        let rest = stream::try_unfold((self, next), |(export, before)| async move {
             let Some(before) = before else {
                 return Ok(None);
             };
-            let Self {
-                store,
-                filter,
-                format,
-            } = &export;
-            let rows = store.audit_matching(filter, before, BATCH).await;
-            let rows = rows.map_err(|e| io::Error::other(store_failure(e)))?;
-            let mut part = match before {
-                i64::MAX => format.head().to_owned(),
-                _ => String::new(),
-            };
-            for (_, row) in &rows {
-                format.line(row, &mut part);
-            }
-            let is_full = rows.len() == BATCH as usize;
-            let next = rows.last().filter(|_| is_full).map(|(id, _)| *id);
+            let (part, next) = export.part(before).await.map_err(io::Error::other)?;
             Ok(Some((part, (export, next))))
-        })
+        });
+        Ok(stream::iter([Ok(first)]).chain(rest))
+    }
+
+    /// Returns the entries from before the one with an id, and the id before which the next
+    /// part begins; `None` behind the last one.
+    async fn part(&self, before: i64) -> Result<(String, Option<i64>), Failure> {
+        let rows = self.store.audit_matching(&self.filter, before, BATCH).await;
+        let rows = rows.map_err(store_failure)?;
+        let mut part = String::new();
+        for (_, row) in &rows {
+            self.format.line(row, &mut part);
+        }
+        let is_full = rows.len() == BATCH as usize;
+        let next = rows.last().filter(|_| is_full).map(|(id, _)| *id);
+        Ok((part, next))
     }
 }
 

@@ -224,11 +224,17 @@ async fn the_audit_log_says_from_where_and_what_it_was() {
     }
     let (operators, all) = (rig.control.operators(), AuditQuery::default());
     let export = operators.export_audit(&owner, &all, AuditFormat::Csv);
-    let parts: Vec<String> = export.await.unwrap().parts().try_collect().await.unwrap();
+    let export = export.await.unwrap();
+    let parts = export.clone().parts().await.unwrap();
+    let parts: Vec<String> = parts.try_collect().await.unwrap();
     let text = parts.concat();
     assert!(text.starts_with("at,actor,action,object,origin,before,after,detail\r\n"));
     assert!(
         text.contains("\"device.change\",\"lina/Phone\",\"192.0.2.7\",\"label Phone\""),
         "{text}"
     );
+    // A database that is away is told before an answer begins.
+    rig.store.close().await;
+    let away = export.parts().await.map(drop);
+    assert_eq!(code(away), ErrorCode::DatabaseUnavailable);
 }

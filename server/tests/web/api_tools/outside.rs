@@ -1,7 +1,7 @@
 //! The servers that an operator brings, as real ones: an SMTP server and a name server.
 
 #[path = "../../../../crates/nameserver/tests/bind/named.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests of `nameserver` use the rest")]
 mod named;
 
 use super::checkout;

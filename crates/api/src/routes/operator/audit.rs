@@ -140,5 +140,5 @@ pub async fn operator_export_audit(
     };
     let operators = state.control.operators();
     let export = operators.export_audit(operator, &query, format).await?;
-    Ok(file(export))
+    file(export).await
 }
