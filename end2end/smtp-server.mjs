@@ -3,7 +3,7 @@
 //
 //   node end2end/smtp-server.mjs '{"mode": "ok", "cert": "…", "key": "…", "secure": false, "user": "u", "pass": "p"}'
 //
-// deferred: a recipient who is told to come later, whatever the mode.
+// deferred: a recipient who is told to come later, whatever the mode; refused: one who is refused for good.
 // mode: ok; refuse (the recipient is refused for good); busy (not now); slow (no answer to the
 // mail's text); die (it takes the mail, and closes before it says so).
 
@@ -27,6 +27,7 @@ const server = new SMTPServer({
         done(isRight ? null : failure(535, 'wrong user or password'), { user: auth.username });
     },
     onRcptTo({ address }, _session, done) {
+        if (address === options.refused) return done(failure(550, 'no such mailbox'));
         if (address === options.deferred) return done(failure(451, 'try again later'));
         if (options.mode === 'refuse') return done(failure(550, 'no such mailbox'));
         if (options.mode === 'busy') return done(failure(451, 'try again later'));

@@ -43,6 +43,8 @@ pub struct RequestContext {
     pub account: Option<AccountScope>,
     /// The permission to add a second factor, in place of `account`, for an owner who has none.
     pub enrolment: Option<FactorScope>,
+    /// The address of the operator's own privacy notice.
+    pub privacy_notice: Option<String>,
     /// The client, as a sign-in names it.
     pub client: SignInClient,
     /// The client's address, also behind a trusted proxy.

@@ -7,7 +7,7 @@ use crate::{
     devices, errors, events,
     head::Head,
     mesh, operator, overview,
-    public::{forgot, landing, progress, recover, reset, sign_in, sign_up, verify_mail},
+    public::{forgot, landing, privacy, progress, recover, reset, sign_in, sign_up, verify_mail},
     ui::format::escape,
 };
 use axum::http::{HeaderName, HeaderValue, header};
@@ -147,6 +147,7 @@ pub fn App() -> impl IntoView {
                     view=only_on!(HostKind::Tenant(_) | HostKind::Operator, reset::ResetPage)
                     ssr=SsrMode::Async
                 />
+                <Route path=path!("/privacy") view=privacy::PrivacyPage ssr=SsrMode::Async/>
                 <Route path=path!("/forgot") view=forgot::ForgotPage ssr=SsrMode::Async/>
                 <Route
                     path=path!("/verify-mail")
@@ -264,6 +265,11 @@ pub fn App() -> impl IntoView {
                     ssr=SsrMode::Async
                 />
                 <Route
+                    path=path!("/mail")
+                    view=only_on!(HostKind::Operator, operator::mail::MailPage)
+                    ssr=SsrMode::Async
+                />
+                <Route
                     path=path!("/use")
                     view=only_on!(HostKind::Operator, operator::usage::UsePage)
                     ssr=SsrMode::Async
@@ -343,6 +349,7 @@ mod tests {
             operator: None,
             account: None,
             enrolment: None,
+            privacy_notice: None,
             client: std::net::IpAddr::from([127, 0, 0, 1]).into(),
             from: [127, 0, 0, 1].into(),
         };

@@ -11,7 +11,7 @@ test("the operator suspends and resumes a tenant", async ({ page, browser }) => 
   await page.goto(`${home("admin")}/`);
   await expect(page).toHaveURL(/\/sign-in/);
   await page.getByLabel("Name").fill("admin");
-  await page.getByLabel("Password").fill("not the password");
+  await page.getByLabel("Password", { exact: true }).fill("not the password");
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page.getByText("do not belong together")).toBeVisible();
   await operatorSignIn(page);

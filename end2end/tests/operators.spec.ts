@@ -25,13 +25,13 @@ test("an invited operator sees what its role may do", async ({ page, browser }) 
   // The token is not left in the history.
   await expect(sam).toHaveURL(`${home("admin")}/welcome`);
   await expect(sam.getByRole("heading", { name: `Welcome, ${name}` })).toBeVisible();
-  await sam.getByLabel("Password").fill("password");
+  await sam.getByLabel("Password", { exact: true }).fill("password");
   await sam.getByRole("button", { name: "Choose this password" }).click();
   await expect(sam.getByText("too easy to guess")).toBeVisible();
-  await sam.getByLabel("Password").fill(PASSWORD);
+  await sam.getByLabel("Password", { exact: true }).fill(PASSWORD);
   await sam.getByRole("button", { name: "Choose this password" }).click();
   await expect(sam).toHaveURL(/\/sign-in/);
-  await sam.getByLabel("Password").fill(PASSWORD);
+  await sam.getByLabel("Password", { exact: true }).fill(PASSWORD);
   await sam.getByRole("button", { name: "Sign in", exact: true }).click();
   const row = sam.getByRole("row", { name: new RegExp(tenant) }).first();
   await expect(row.getByRole("button", { name: /Suspend/ })).toBeVisible();

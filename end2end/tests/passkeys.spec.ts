@@ -40,7 +40,7 @@ test("a passkey is added, is the second step, signs in alone and is removed", as
   expect(await stored()).toBe(1);
 
   await signOut(page, name);
-  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page).toHaveURL(/\/sign-in\/code/);
   await page.getByRole("button", { name: "Use a passkey" }).click();

@@ -1,6 +1,7 @@
 // From the landing page to a QR code, with and without JavaScript, on a wide screen and on a phone.
 import { readFileSync } from "node:fs";
 import { expect, test } from "@playwright/test";
+import { expectAccessible } from "./accessibility";
 import { addDevice, BASE, home, newName, scan, signUp } from "./steps";
 
 test("the QR code of a first device equals its download @phone @nojs", async ({ page }) => {
@@ -91,4 +92,31 @@ test("an empty event log says so @phone @nojs", async ({ page }) => {
   await expect(page.getByText("Tunnel up · DNS answering")).toBeVisible();
   const last = await page.getByRole("link", { name: "Account", exact: true }).boundingBox();
   expect(last!.x + last!.width, "the whole navigation fits").toBeLessThanOrEqual(page.viewportSize()!.width);
+});
+
+test("a typed password is shown on demand @phone @nojs", async ({ page }, info) => {
+  for (const path of [`${BASE}/sign-in`, `${BASE}/sign-up`, `${home("admin")}/sign-in`]) {
+    await page.goto(path);
+    const field = page.getByLabel("Password", { exact: true });
+    const show = page.getByRole("button", { name: "Show password" });
+    await field.fill("four words or so");
+    await expect(field).toHaveAttribute("type", "password");
+    if (info.project.use.javaScriptEnabled === false) {
+      await expect(show, "a button that does nothing is not shown").toHaveCount(0);
+      continue;
+    }
+    await expect(show).toHaveAttribute("aria-pressed", "false");
+    await expect(show).toHaveAttribute("aria-controls", "password");
+    await field.focus();
+    await page.keyboard.press("Tab");
+    await expect(show, "the keyboard reaches it").toBeFocused();
+    await page.keyboard.press("Space");
+    await expect(show).toHaveAttribute("aria-pressed", "true");
+    await expect(field).toHaveAttribute("type", "text");
+    await expect(field).toHaveValue("four words or so");
+    await expect(field, "it is sent to no spelling service").toHaveAttribute("spellcheck", "false");
+    await expectAccessible(page, path);
+    await page.keyboard.press("Space");
+    await expect(field).toHaveAttribute("type", "password");
+  }
 });

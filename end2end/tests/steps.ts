@@ -84,7 +84,7 @@ export async function makeOperator(page: Page) {
   expect(link, "the first start prints the link").toBeTruthy();
   await page.goto(link!);
   await page.getByLabel("Name").fill("admin");
-  await page.getByLabel("Password").fill(OPERATOR_PASSWORD);
+  await page.getByLabel("Password", { exact: true }).fill(OPERATOR_PASSWORD);
   await page.getByRole("button", { name: "Choose this password" }).click();
   await expect(page).toHaveURL(/\/sign-in/);
   writeFileSync(operatorFile, JSON.stringify({ used: 0 } satisfies Operator));
@@ -116,7 +116,7 @@ export async function operatorSignIn(page: Page) {
   if (await continueSession(page, known)) return;
   await page.goto(`${home("admin")}/sign-in`);
   await page.getByLabel("Name").fill("admin");
-  await page.getByLabel("Password").fill(OPERATOR_PASSWORD);
+  await page.getByLabel("Password", { exact: true }).fill(OPERATOR_PASSWORD);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page).not.toHaveURL(`${home("admin")}/sign-in`);
   const operator: Operator = { ...known, session: undefined };

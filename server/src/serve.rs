@@ -114,6 +114,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
             forwarded_host: config.forwarded_host,
             cors_origins: config.api.cors_origins.clone(),
             operator_from: config.operator_from.clone(),
+            privacy_notice: config.privacy_notice.clone(),
         },
         files: config.site.clone(),
         closing: closing.clone(),

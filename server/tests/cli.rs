@@ -149,6 +149,7 @@ async fn write_events(root: &Path) {
         dns_password: Secret::new("dns"),
         time_zone: "UTC".to_owned(),
         invitation: None,
+        mail: None,
         dns_password_hash: "hash".to_owned(),
         now: yesterday,
     };

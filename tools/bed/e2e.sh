@@ -11,10 +11,25 @@ END2END=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../end2end" && pwd)
 PORT=8085
 export MALIKNODE_SERVER_LOG=$MALIKNODE_BED_DIR/server.log
 export BASE=http://localhost:$PORT
+# A line of JSON for each mail that the SMTP server took; the first line is the server's port.
+export MALIKNODE_MAILS=$MALIKNODE_BED_DIR/mails
+
+# It ends with its standard input, and both with the bed.
+tail -f /dev/null | node "$END2END/smtp-server.mjs" '{"refused": "refused@example.org"}' >"$MALIKNODE_MAILS" &
+for _ in $(seq 1 100); do
+  if [ -s "$MALIKNODE_MAILS" ]; then break; fi
+  sleep 0.1
+done
+SMTP_PORT=$(sed -n '1s/.*"port":\([0-9]*\).*/\1/p' "$MALIKNODE_MAILS")
+[ -n "$SMTP_PORT" ] || {
+  echo "The SMTP server of the tests did not start: ./dev setup --tests" >&2
+  exit 1
+}
 
 "$MALIKNODE_BIN" serve --root "$MALIKNODE_BED_DIR/root" --listen "127.0.0.1:$PORT" --base "localhost:$PORT" \
   --public-host "$MALIKNODE_BED_HOST" --dns-upstreams "$MALIKNODE_BED_INTERNET" --dns-bootstrap "$MALIKNODE_BED_INTERNET" \
-  --dns-fallback "$MALIKNODE_BED_INTERNET" --sign-ups-per-hour 0 --sign-ups-per-hour-total 0 >"$MALIKNODE_SERVER_LOG" 2>&1 </dev/null &
+  --dns-fallback "$MALIKNODE_BED_INTERNET" --sign-ups-per-hour 0 --sign-ups-per-hour-total 0 --mail-server "smtp://127.0.0.1:$SMTP_PORT" \
+  --mail-from "MalikNode <vpn@example.org>" >"$MALIKNODE_SERVER_LOG" 2>&1 </dev/null &
 server=$!
 
 show_log() {

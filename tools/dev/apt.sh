@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Installs packages of Debian 12, 13 and Ubuntu 24.04, only those that are missing.
 
-# Needed to run MalikNode: a C toolchain for ring and SQLite, and the network tools.
-RUN_PACKAGES=(ca-certificates curl build-essential pkg-config nftables iproute2 iptables kmod procps)
+# Needed to run MalikNode: a C toolchain for ring and SQLite, Python for the bill of materials, and the network tools.
+RUN_PACKAGES=(ca-certificates curl build-essential pkg-config python3 nftables iproute2 iptables kmod procps)
 # Needed only by the tests: a WireGuard implementation other than ours, a virtual machine for the kernel's
 # WireGuard, network tools for hosts in namespaces, a load generator, a reader of OpenMetrics.
 TEST_PACKAGES=(wireguard-tools wireguard-go haproxy qemu-system-x86 busybox-static cpio xz-utils zstd

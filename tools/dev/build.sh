@@ -12,6 +12,7 @@ help_build() {
 ./dev build [--debug]: builds the binary and the site; nothing is done where nothing has changed.
   binary  $CARGO_TARGET_DIR/release/maliknode (debug/ with --debug)
   site    $CARGO_TARGET_DIR/release/site, which the binary finds beside itself
+  bill    $CARGO_TARGET_DIR/release/maliknode.cdx.json, what the program is made of (CycloneDX; tools/sbom.py)
 Needs what ./dev setup installs.
 TEXT
 }
@@ -36,12 +37,14 @@ binary_of() { printf '%s/%s/maliknode' "$CARGO_TARGET_DIR" "$1"; }
 # Beside the binary, where it looks for it. A site of its own for each profile, because file names carry
 # a hash that only the binary built with them knows.
 site_of() { printf '%s/%s/site' "$CARGO_TARGET_DIR" "$1"; }
+bill_of() { printf '%s/%s/maliknode.cdx.json' "$CARGO_TARGET_DIR" "$1"; }
 
 # Everything a build reads, by name, size and time: cargo-leptos would run its optimisers each time.
 build_fingerprint() {
   (
     cd "$ROOT"
     find Cargo.toml Cargo.lock rust-toolchain.toml package-lock.json app frontend server crates migrations style public \
+      docs/PRIVACY.md \
       -name target -prune -o -type f -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort
     printf '%s %s\n' "$ROOT" "$1"
   ) | sha256sum | cut -d' ' -f1
@@ -70,6 +73,7 @@ build_product() {
   else
     RUST_BACKTRACE=0 cargo leptos build
   fi
+  python3 "$ROOT/tools/sbom.py" --out "$(bill_of "$profile")"
   printf '%s\n' "$fingerprint" >"$stamp"
   exec 7>&-
 }

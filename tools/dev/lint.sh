@@ -6,7 +6,8 @@ help_lint() {
 ./dev lint: cargo fmt --check; clippy with -D warnings for the server side and for the browser's (wasm32);
 deny.toml (licences, and which crate may name which library) and the direction of our own crates'
 dependencies, by tools/lint/dependencies.py; circles between files and the laws of docs/ARCHITECTURE.md, by
-tools/lint/circles.py and laws.py; RustSec's advisories, by tools/lint/advisories.py; docs/SECURITY-ASVS.md by tools/lint/asvs.py; shellcheck for the scripts; cloud-init's own schema for deploy/cloud-init;
+tools/lint/circles.py and laws.py; RustSec's advisories, by tools/lint/advisories.py; docs/SECURITY-ASVS.md by tools/lint/asvs.py, docs/reliability/nodes.md by tools/lint/faults.py;
+the bill of materials by tools/sbom.py; shellcheck for the scripts; cloud-init's own schema for deploy/cloud-init;
 promtool for deploy/prometheus, and Grafana's own types for deploy/grafana; systemd's measure
 of what the units of deploy may do.
 TEXT
@@ -24,6 +25,8 @@ lint_all() {
   python3 tools/lint/laws.py
   python3 tools/lint/advisories.py
   python3 tools/lint/asvs.py
+  python3 tools/lint/faults.py
+  python3 tools/sbom.py --check
   check_cloud_init
   check_monitoring
   check_units

@@ -19,6 +19,24 @@ install_postgresql() {
   note "installed, without a running server"
 }
 
+# Provides pgbouncer for the tests, which start their own. Debian's package would start one at once and with each boot: with
+# systemd, this is prevented.
+install_pgbouncer() {
+  local unit=/etc/systemd/system/pgbouncer.service
+  if [ -x /usr/sbin/pgbouncer ]; then
+    note "already installed"
+    return
+  fi
+  hint "apt could not install pgbouncer."
+  if has systemctl; then as_root ln -s /dev/null "$unit"; fi
+  apt_install pgbouncer
+  if has systemctl; then
+    as_root rm -f "$unit"
+    as_root systemctl disable pgbouncer >/dev/null 2>&1 || true
+  fi
+  note "installed, without a running server"
+}
+
 newest_postgres() {
   compgen -G "/usr/lib/postgresql/*/bin/$1" | sort -V | tail -n 1
 }

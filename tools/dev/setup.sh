@@ -84,6 +84,7 @@ setup_tests() {
   step "nginx and Caddy" setup_proxies
   step "BIND" setup_named
   step "PostgreSQL" install_postgresql
+  step "pgbouncer" install_pgbouncer
   step "Playwright and openapi-typescript" npm_packages "$ROOT/end2end"
   step "Schemathesis" python_packages schemathesis "$ROOT/tools/test/schemathesis/requirements.txt"
   step "Chromium" setup_browser

@@ -3,7 +3,9 @@
 
 use crate::{
     forms::{Form, Refusal},
-    ui::{Field as FormField, NewPasswordInput, Note, Submit, TopError},
+    ui::{
+        Field as FormField, NewPasswordInput, Note, PasswordInput, PasswordKind, Submit, TopError,
+    },
 };
 use domain::Field;
 use leptos::prelude::*;
@@ -204,16 +206,11 @@ fn password_input(label: String, error: Signal<Option<String>>) -> AnyView {
             label=label
             note=Signal::derive(move || Note::or_hint(error.get(), ""))
         >
-            <input
+            <PasswordInput
                 id="password"
-                class="field"
-                type="password"
-                name="password"
-                autocomplete="current-password"
-                required
-                maxlength="512"
-                aria-describedby="password-note"
-                aria-invalid=move || error.get().is_some().to_string()
+                kind=PasswordKind::Present
+                max="512"
+                is_bad=Signal::derive(move || error.get().is_some())
             />
         </FormField>
     }

@@ -24,7 +24,7 @@ pub enum Column {
 }
 
 /// Returns the ids to show, in order. A device matches if each word of `query`
-/// occurs in its label, address or policy, in any case.
+/// occurs in its label, name, address or policy, in any case.
 pub fn order(devices: &[DeviceRow], query: &str, by: Column) -> Vec<DeviceId> {
     let words: Vec<String> = query
         .to_lowercase()
@@ -34,7 +34,8 @@ pub fn order(devices: &[DeviceRow], query: &str, by: Column) -> Vec<DeviceId> {
     let mut matching: Vec<&DeviceRow> = devices
         .iter()
         .filter(|d| {
-            let text = format!("{} {} {}", d.label, d.address, d.policy.title()).to_lowercase();
+            let parts = [&d.label, &d.host_name, &d.address, d.policy.title()];
+            let text = parts.join(" ").to_lowercase();
             words.iter().all(|w| text.contains(w))
         })
         .collect();

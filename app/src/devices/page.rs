@@ -302,12 +302,17 @@ fn Facts(device: DeviceView, now: domain::Timestamp) -> impl IntoView {
         (None, false) => "None".to_owned(),
     };
     let key = view! { <code>{device.public_key}</code> };
+    let name = view! {
+        <code>{device.host_name}</code>
+        " Other devices of your mesh reach it by this name. It follows the label."
+    };
     view! {
         <section class="card" aria-labelledby="facts-title">
             <div class="hd">
                 <h2 id="facts-title">"What we see"</h2>
             </div>
             <dl>
+                {row("Name", name.into_any())}
                 {row("Address", device.address.into_any())}
                 {row("IPv6 address", ipv6.into_any())}
                 {row("Comes from", endpoint.into_any())}

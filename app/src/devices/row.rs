@@ -23,6 +23,7 @@ use leptos::{either::Either, ev, html, prelude::*, task::spawn_local};
 #[derive(Clone, PartialEq)]
 struct RowContent {
     label: String,
+    host_name: String,
     connection: Connection,
     glyph: Glyph,
     short_status: String,
@@ -47,6 +48,7 @@ impl RowContent {
         let ago = device.last_handshake.map(|at| at.ago(view.now));
         Self {
             label: device.label.clone(),
+            host_name: device.host_name.clone(),
             connection,
             glyph: state::device_glyph(&device.label),
             short_status: state::short_status(device, view.now),
@@ -102,6 +104,9 @@ pub fn DeviceRow(
                         <div class="xs num">
                             {address}
                             <span class="mob">" · " {move || row.with(|r| r.short_status.clone())}</span>
+                        </div>
+                        <div class="xs truncate" title=move || row.with(|r| r.host_name.clone())>
+                            {move || row.with(|r| r.host_name.clone())}
                         </div>
                     </div>
                 </div>

@@ -8,6 +8,7 @@ mod figures;
 mod listing;
 mod logs;
 pub mod look;
+pub mod mail;
 pub mod nodes;
 pub mod operators;
 pub mod page;

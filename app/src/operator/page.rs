@@ -14,7 +14,7 @@ use crate::{
     forms,
     loader::load,
     public::sign_in::passkey::PasskeySignIn,
-    ui::{Area, Centered, Field, NavItem, Note, PageHead, PageShell, TopError},
+    ui::{Area, Centered, Field, NavItem, Note, PageHead, PageShell, PasswordField, TopError},
 };
 use domain::{Failure, TenantId, view::OperatorView};
 use leptos::prelude::*;
@@ -58,6 +58,7 @@ pub fn OperatorPage() -> impl IntoView {
                 // The bar of a phone has no entries for these.
                 <p class="row s mob">
                     <a class="link" href="/sign-ups">"Sign-ups"</a>
+                    <a class="link" href="/mail">"Mail"</a>
                     <a class="link" href="#events">"Events"</a>
                     <a class="link" href="/audit">"Audit log"</a>
                     <a class="link" href="/operators">"Operators"</a>
@@ -112,17 +113,7 @@ pub fn OperatorSignIn() -> impl IntoView {
                         maxlength="64"
                     />
                 </Field>
-                <Field id="password" label="Password" note=Signal::stored(Note::None)>
-                    <input
-                        id="password"
-                        class="field"
-                        type="password"
-                        name="password"
-                        autocomplete="current-password"
-                        required
-                        maxlength="256"
-                    />
-                </Field>
+                <PasswordField is_new=false error=None hint=String::new()/>
                 <button class="btn btn-p btn-lg">"Sign in"</button>
             </form>
             <PasskeySignIn/>

@@ -7,7 +7,7 @@ use crate::{
     cookies::WELCOME,
     forms::{self, AppError, Refusal},
     loader::load,
-    ui::{Centered, Field as FormField, Note, TopError},
+    ui::{Centered, Field as FormField, Note, PasswordField, TopError},
 };
 use control::OperatorWelcome;
 use domain::{Failure, Field, OperatorRole, Secret};
@@ -94,7 +94,7 @@ fn Form(welcome: OperatorWelcome, typed: String, refusal: Option<Refusal>) -> im
     let (name_error, password_error) = (at(Field::Name), at(Field::Password));
     let of_form = |f: &Refusal| matches!(f.field, Some(Field::Name | Field::Password));
     let on_top = refusal.clone().filter(|f| !of_form(f)).map(|f| f.message);
-    let (is_bad_name, is_bad_password) = (name_error.is_some(), password_error.is_some());
+    let is_bad_name = name_error.is_some();
     let is_fixed = welcome.name.is_some();
     let title = match &welcome.name {
         Some(name) => format!("Welcome, {name}"),
@@ -131,23 +131,7 @@ fn Form(welcome: OperatorWelcome, typed: String, refusal: Option<Refusal>) -> im
                         aria-invalid=is_bad_name.to_string()
                     />
                 </FormField>
-                <FormField
-                    id="password"
-                    label="Password"
-                    note=Signal::stored(Note::or_hint(password_error, hint))
-                >
-                    <input
-                        id="password"
-                        class="field"
-                        type="password"
-                        name="password"
-                        autocomplete="new-password"
-                        required
-                        maxlength="128"
-                        aria-describedby="password-note"
-                        aria-invalid=is_bad_password.to_string()
-                    />
-                </FormField>
+                <PasswordField is_new=true error=password_error hint=hint.to_owned()/>
                 <button class="btn btn-p btn-lg">"Choose this password"</button>
             </form>
         </Centered>

@@ -8,6 +8,8 @@ pub mod forgot;
 pub mod landing;
 #[cfg(feature = "ssr")]
 mod node_full;
+#[cfg(feature = "ssr")]
+pub mod privacy;
 pub mod progress;
 #[cfg(feature = "ssr")]
 pub mod recover;

@@ -11,6 +11,7 @@ pub fn device(id: i64, label: &str, handshake: Option<i64>) -> DeviceRow {
         id: DeviceId(id),
         label: label.to_owned(),
         address: format!("10.88.1.{}", id + 1),
+        host_name: format!("device-{}.alice.internal", id + 1),
         policy: FilterPolicy::Standard,
         mesh: true,
         last_handshake: handshake.map(Timestamp::from_secs),

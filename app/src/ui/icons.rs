@@ -46,6 +46,8 @@ pub enum Glyph {
     Gauge,
     /// A rack: nodes.
     Server,
+    /// Mail.
+    Envelope,
 }
 
 impl Glyph {
@@ -77,6 +79,7 @@ impl Glyph {
             Self::Tag => "g-tag",
             Self::Gauge => "g-gauge",
             Self::Server => "g-server",
+            Self::Envelope => "g-envelope",
         }
     }
 

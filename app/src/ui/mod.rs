@@ -10,6 +10,7 @@ mod new_password;
 #[cfg(feature = "ssr")]
 mod page;
 mod parts;
+mod password_input;
 pub mod plan_text;
 pub mod quantity;
 mod strength;
@@ -20,3 +21,4 @@ pub use new_password::NewPasswordInput;
 #[cfg(feature = "ssr")]
 pub use page::{Area, Centered, NavItem, PageHead, PageShell};
 pub use parts::{Banner, Brand, Chip, EmptyState, RelativeTime, Segmented, ThemeSwitch, Tone};
+pub use password_input::{PasswordField, PasswordInput, PasswordKind};

@@ -2,6 +2,7 @@
 
 use super::{
     form::{Field as FormField, Note},
+    password_input::{PasswordInput, PasswordKind},
     strength::strength,
 };
 use leptos::prelude::*;
@@ -17,7 +18,6 @@ pub fn NewPasswordInput(
     refused: Signal<Option<String>>,
 ) -> impl IntoView {
     let score = RwSignal::new(None::<u8>);
-    let visible = RwSignal::new(false);
     // Whether the refusal is about the present input.
     let current = RwSignal::new(true);
     Effect::new(move |_| {
@@ -39,32 +39,16 @@ pub fn NewPasswordInput(
     });
     view! {
         <FormField id=id label=label note=note>
-            <div class="field field-row">
-                <input
-                    id=id
-                    type=move || if visible.get() { "text" } else { "password" }
-                    name=id
-                    autocomplete="new-password"
-                    required
-                    maxlength="256"
-                    aria-describedby=format!("{id}-note")
-                    aria-invalid=move || note.with(Note::is_bad).to_string()
-                    on:input=move |event| {
-                        let typed = event_target_value(&event);
-                        current.set(false);
-                        score.set((!typed.is_empty()).then(|| strength(&typed)));
-                    }
-                />
-                <button
-                    type="button"
-                    class="btn btn-q btn-s live-only min-h-7! aria-pressed:text-accent"
-                    aria-label="Show password"
-                    aria-pressed=move || visible.get().to_string()
-                    on:click=move |_| visible.update(|s| *s = !*s)
-                >
-                    "Show"
-                </button>
-            </div>
+            <PasswordInput
+                id=id
+                kind=PasswordKind::New
+                max="256"
+                is_bad=Signal::derive(move || note.with(Note::is_bad))
+                on_typed=Callback::new(move |typed: String| {
+                    current.set(false);
+                    score.set((!typed.is_empty()).then(|| strength(&typed)));
+                })
+            />
             <progress
                 class="meter live-only"
                 max="4"

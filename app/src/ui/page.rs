@@ -34,6 +34,8 @@ pub enum NavItem {
     Nodes,
     /// Who may sign up.
     SignUps,
+    /// Mail that waits or was given up.
+    Mail,
     /// Who runs the installation.
     Operators,
     /// The operator's event log.
@@ -60,7 +62,7 @@ const TENANT: [NavLink; 6] = [
     (Some(NavItem::Account), Glyph::Person, "/account", "Account"),
 ];
 
-const OPERATOR: [NavLink; 10] = [
+const OPERATOR: [NavLink; 11] = [
     (Some(NavItem::Home), Glyph::Home, "/", "Home"),
     (
         Some(NavItem::Tenants),
@@ -77,6 +79,7 @@ const OPERATOR: [NavLink; 10] = [
         "/sign-ups",
         "Sign-ups",
     ),
+    (Some(NavItem::Mail), Glyph::Envelope, "/mail", "Mail"),
     (Some(NavItem::Log), Glyph::Alert, "/#events", "Events"),
     (Some(NavItem::Audit), Glyph::Log, "/audit", "Audit log"),
     (
@@ -96,12 +99,14 @@ fn nav_links(area: Area) -> &'static [NavLink] {
     }
 }
 
-/// Returns the entries of a phone's bar. The operator's home page links to the sign-ups, the logs
-/// and the operators, and the operator's account is above the page: with them, the bar
+/// Returns the entries of a phone's bar. The operator's home page links to the sign-ups, the mail,
+/// the logs and the operators, and the operator's account is above the page: with them, the bar
 /// would have more than five entries.
 fn tabs(area: Area) -> impl Iterator<Item = &'static NavLink> {
     let is_elsewhere = move |item| match item {
-        Some(NavItem::SignUps | NavItem::Log | NavItem::Audit | NavItem::Operators) => true,
+        Some(
+            NavItem::SignUps | NavItem::Mail | NavItem::Log | NavItem::Audit | NavItem::Operators,
+        ) => true,
         Some(NavItem::Account) => area == Area::Operator,
         _ => false,
     };

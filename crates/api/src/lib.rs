@@ -56,11 +56,12 @@ pub fn for_operators(control: Control, closing: watch::Receiver<bool>, router: R
         streams: Streams::default(),
         closing,
     };
-    router
-        .route_layer(from_fn(permission::require_operator))
-        .route_layer(from_fn_with_state(state, permission::grant))
-        .route_layer(from_fn(problem::render))
-        .route_layer(from_fn(guard::catch_panic_and_timeout))
+    router.route_layer((
+        from_fn(guard::catch_panic_and_timeout),
+        from_fn(problem::render),
+        from_fn_with_state(state, permission::grant),
+        from_fn(permission::require_operator),
+    ))
 }
 
 /// Builds the interface. Every request has a [`Client`] as an extension; streams end once
@@ -80,18 +81,19 @@ pub fn api(control: Control, closing: watch::Receiver<bool>) -> Api {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(state.clone());
     let router = granted
-        .route_layer(repeats)
-        .route_layer(grants)
+        .route_layer((grants, repeats))
         .merge(open)
         .merge(docs_page::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(state)
         .merge(published.clone());
+    // Together: each call of `layer` boxes every route, and each layer outside clones the box.
     let guarded = |router: Router| {
-        router
-            .layer(from_fn(problem::render))
-            .layer(from_fn(guard::catch_panic_and_timeout))
+        router.layer((
+            from_fn(guard::catch_panic_and_timeout),
+            from_fn(problem::render),
+        ))
     };
     Api {
         router: guarded(router),

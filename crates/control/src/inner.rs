@@ -16,7 +16,7 @@ use crate::{
     watch::TenantNotifier,
 };
 use domain::{Clock, Timestamp, view::DeviceView};
-use protocol::Nodes;
+use protocol::{DeviceNames, Nodes};
 use std::sync::Arc;
 use store::{DeviceRecord, Store};
 
@@ -52,7 +52,7 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// Returns a device with what is known of it at present.
-    pub(crate) fn device_view(&self, device: &DeviceRecord) -> DeviceView {
+    pub(crate) fn device_view(&self, device: &DeviceRecord, names: &DeviceNames) -> DeviceView {
         let prefix = self.store.known_ipv6_prefix();
         let slot = self.settings.addresses.slot_of(device.address);
         let ipv6 = prefix.zip(slot);
@@ -60,6 +60,7 @@ impl Inner {
         let only_ipv4 = device.options.ipv4_only;
         DeviceView {
             ipv6: ipv6.filter(|_| !only_ipv4).map(|at| at.to_string()),
+            host_name: names.get(device.id).to_owned(),
             ..self.meter.device_view(device)
         }
     }

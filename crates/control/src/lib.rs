@@ -17,6 +17,7 @@ mod entropy;
 mod events;
 mod failures;
 mod figures;
+mod follow;
 mod inner;
 mod inputs;
 mod jobs;
@@ -42,12 +43,13 @@ pub use auth::{
     PresentedTicket, RecoveryCodes, SignInClient, TenantSession, TotpEnrolment, address_prefix,
     browser_hash,
 };
-pub use devices::{Devices, Peer};
+pub use devices::{Devices, ListForm, Peer, PeerList};
 pub use dns::Dns;
 pub use entropy::Entropy;
 pub use events::{Events, TenantEvent};
 pub use failures::{incident_id, internal, with_incident_id};
 pub use figures::{ActivityFigures, Figures, InstallationFigures, Outcome, PendingFigures};
+pub use follow::SeenEntries;
 pub use inputs::{
     Audience, ChangedDevice, DeviceChange, DnsTarget, NewDevice, OperatorSession, OperatorStep,
     PasskeyChallenge, PendingSignIn, RedeemedTicket, SignInStep, SignInTicket, SignUp,

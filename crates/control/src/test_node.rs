@@ -88,6 +88,7 @@ pub(crate) async fn tenant(store: &Store, name: &str) -> TenantScope {
         dns_password: Secret::new("dns"),
         time_zone: "UTC".to_owned(),
         invitation: None,
+        mail: None,
         dns_password_hash: "hash".to_owned(),
         now: NOW,
     };

@@ -140,6 +140,8 @@ codes! {
     UnknownHost "unknown_host",
     /// A request that is too large or has the wrong form.
     BadRequest "bad_request",
+    /// Text with a character that cannot be stored (NUL).
+    TextMalformed "text_malformed",
     /// A method that the path does not accept.
     MethodNotAllowed "method_not_allowed",
     /// A body of another media type than the one that is accepted.

@@ -18,6 +18,9 @@ pub const DNS_UI_PORT: u16 = 3000;
 /// by IPv4. It is reached through tunnels alone, and is none that masquerading uses.
 pub const DNS_RELAY_PORT: u16 = 9_353;
 
+/// The domain that the names of tenants' devices end in, e.g. `phone.alice.internal`.
+pub const DEVICE_NAMES: &str = "internal";
+
 /// The only user of a tenant's AdGuard Home.
 pub const DNS_USER: &str = "tenant";
 

@@ -45,6 +45,9 @@ pub struct DeviceView {
     /// The same of IPv6, if tunnels have it.
     #[serde(default)]
     pub ipv6: Option<String>,
+    /// The name inside the tunnel, e.g. `phone.alice.internal`.
+    #[serde(default)]
+    pub host_name: String,
     /// The public key in base64.
     pub public_key: String,
     /// The DNS filtering policy.
@@ -90,6 +93,9 @@ pub struct DeviceRow {
     pub label: String,
     /// The address inside the tunnel.
     pub address: String,
+    /// The name inside the tunnel.
+    #[serde(default)]
+    pub host_name: String,
     /// The DNS filtering policy.
     pub policy: FilterPolicy,
     /// Whether this device and the tenant's other mesh devices may reach each other.
@@ -120,6 +126,7 @@ impl From<DeviceView> for DeviceRow {
             id: d.id,
             label: d.label,
             address: d.address,
+            host_name: d.host_name,
             policy: d.policy,
             mesh: d.mesh,
             last_handshake: d.last_handshake,

@@ -9,7 +9,7 @@
 use crate::bytes::Bytes;
 use adguard::{
     clients::{self, Change, assign_names, our_clients, plan},
-    policy::{LOCK_TAG, Object, policy_of},
+    policy::{Object, is_our_tag, policy_of},
     responses,
 };
 use domain::FilterPolicy;
@@ -56,7 +56,9 @@ fn wanted(bytes: &mut Bytes<'_>, home: &[Object]) -> BTreeMap<String, DnsClient>
         let client = DnsClient {
             name: name.clone(),
             address: Ipv4Addr::new(10, 88, 1, host),
+            address6: None,
             policy: bytes.pick(&FilterPolicy::ALL),
+            host_name: format!("device-{host}.alice.internal"),
         };
         // A tenant's labels are unique.
         if taken.insert(name) {
@@ -97,12 +99,12 @@ fn preserves_settings(home: &[Object], change: &Change) {
     assert!(found, "a setting of the tenant's own was changed: {data:?}");
 }
 
-/// Returns a client's tags but for the one of a lock.
+/// Returns a client's tags but for those of policies.
 fn own_tags(client: &Object) -> Vec<&Value> {
     let tags = client.get("tags").and_then(Value::as_array);
     tags.into_iter()
         .flatten()
-        .filter(|tag| tag.as_str() != Some(LOCK_TAG))
+        .filter(|tag| !is_our_tag(tag))
         .collect()
 }
 

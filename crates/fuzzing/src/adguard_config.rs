@@ -36,6 +36,8 @@ pub(crate) fn run(data: &[u8]) {
         slot,
         address: plan.container(slot),
         subnet: plan.subnet(slot),
+        subnet6: None,
+        domain: "alice.internal".into(),
         user: DNS_USER,
         password: Secret::new("never written, hunter2"),
         password_hash: hash.clone(),
@@ -46,7 +48,9 @@ pub(crate) fn run(data: &[u8]) {
     let client = DnsClient {
         name: bytes.text(),
         address: plan.device(slot, 2),
+        address6: None,
         policy: bytes.pick(&FilterPolicy::ALL),
+        host_name: bytes.text(),
     };
     let clients = [("mn-1".to_owned(), client.clone())].into();
     let text = config::render(&settings, &lists, &dns, &clients, true);

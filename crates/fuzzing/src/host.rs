@@ -106,6 +106,7 @@ fn request_info_holds(base: &Base, bare: &Parts, proxied: &Parts, forwarded: &[(
         trusted_proxies: trusted.iter().filter_map(|t| t.parse().ok()).collect(),
         cors_origins: Vec::new(),
         operator_from: Vec::new(),
+        privacy_notice: None,
     };
     let same = |a: &Option<RequestInfo>| {
         a.as_ref()

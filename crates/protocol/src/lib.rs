@@ -12,6 +12,7 @@
 //! that is unknown here is read as `OtherVersion`.
 //! Golden files in `tests/golden/` hold the bytes of each version.
 
+mod device_names;
 mod event;
 mod exposed;
 mod feed;
@@ -26,6 +27,7 @@ mod tenant_spec;
 mod unreadable;
 pub mod wire;
 
+pub use device_names::DeviceNames;
 pub use event::{DriftKind, EventKind, EventTenant, MAX_DETAIL_BYTES, PartKind, recorded_message};
 pub use feed::{SpecAnswer, SpecChanges, SpecFeed};
 pub use folder::{CopyId, FolderCopy, FolderOwner, FolderReceipt, FolderStream, cannot_copy};

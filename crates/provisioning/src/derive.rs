@@ -10,7 +10,7 @@ use domain::{
     marks::{DNS_USER, INTERFACE_ALIAS_PREFIX},
 };
 use ipnet::{Ipv4Net, Ipv6Net};
-use protocol::{DeviceSpec, SpeedLimits, TenantSpec};
+use protocol::{DeviceNames, DeviceSpec, SpeedLimits, TenantSpec};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
@@ -37,7 +37,7 @@ pub trait TenantSpecExt {
     fn dns(&self, s: &NodeSettings) -> DnsInstance;
 
     /// Returns the persistent clients that its AdGuard Home should have, by our id.
-    fn clients(&self) -> BTreeMap<String, DnsClient>;
+    fn clients(&self, s: &NodeSettings) -> BTreeMap<String, DnsClient>;
 
     /// Returns the content of `wg<n>.conf`, in the format of `wg setconf` (`wg(8)`).
     fn wg_conf(&self) -> Secret;
@@ -126,6 +126,8 @@ impl TenantSpecExt for TenantSpec {
             slot: self.slot,
             address: container.address,
             subnet: s.addresses.subnet(self.slot),
+            subnet6: self.ipv6,
+            domain: DeviceNames::domain(&self.name),
             user: DNS_USER,
             password: self.dns_password.clone(),
             password_hash: self.dns_password_hash.clone(),
@@ -135,12 +137,16 @@ impl TenantSpecExt for TenantSpec {
         }
     }
 
-    fn clients(&self) -> BTreeMap<String, DnsClient> {
-        let clients = self.devices.values().map(|d| {
+    fn clients(&self, s: &NodeSettings) -> BTreeMap<String, DnsClient> {
+        let names = DeviceNames::of_spec(&self.name, &self.devices);
+        let subnet6 = self.subnet6(s);
+        let clients = self.devices.iter().map(|(id, d)| {
             let client = DnsClient {
                 name: d.label.to_string(),
                 address: d.address,
+                address6: subnet6.map(|net| net.device(d.address)),
                 policy: d.policy,
+                host_name: names.get(*id).to_owned(),
             };
             (d.client_id.clone(), client)
         });

@@ -16,7 +16,7 @@ use crate::{
     spec::{InterfaceSpec, NodeSettings},
 };
 use domain::{Slot, TenantName};
-use protocol::{DriftKind, EventKind, EventTenant, NodeSpec, TenantSpec};
+use protocol::{DeviceSpec, DriftKind, EventKind, EventTenant, NodeSpec, TenantSpec};
 use std::collections::BTreeMap;
 
 /// An external change.
@@ -279,17 +279,24 @@ fn folder(
 }
 
 fn clients(t: &TenantSpec, old: &ObservedDns, new: &ObservedDns) -> Option<DriftKind> {
-    let wanted = t.clients();
+    let wanted: BTreeMap<&str, &DeviceSpec> = t
+        .devices
+        .values()
+        .map(|d| (d.client_id.as_str(), d))
+        .collect();
     let differences = |d: &ObservedDns| {
         let missing = wanted.iter().filter(|(id, w)| {
-            !d.clients.get(*id).is_some_and(|c| {
+            !d.clients.get(**id).is_some_and(|c| {
                 // Where another client has the name, ours has a number behind it.
-                c.name.starts_with(&w.name)
+                c.name.starts_with(w.label.as_str())
                     && c.addresses == [w.address].into()
                     && c.policy == Some(w.policy)
             })
         });
-        let unexpected = d.clients.keys().filter(|id| !wanted.contains_key(*id));
+        let unexpected = d
+            .clients
+            .keys()
+            .filter(|id| !wanted.contains_key(id.as_str()));
         (missing.count() as u64, unexpected.count() as u64)
     };
     let (missing, unexpected) = differences(new);

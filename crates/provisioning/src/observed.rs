@@ -3,14 +3,14 @@
 
 use crate::{
     error::PortError,
-    spec::{FirewallTenant, PacketRate},
+    spec::{DnsClient, FirewallTenant, PacketRate},
 };
 use domain::{FilterPolicy, Ipv6Subnet, PresharedKey, PublicKey, Slot};
 use ipnet::IpNet;
 use protocol::SpeedLimits;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
@@ -212,9 +212,54 @@ pub struct ObservedDns {
     /// Persistent clients with an id of ours (`mn-…`), by that id. A tenant's
     /// own clients are not listed: we leave them alone.
     pub clients: BTreeMap<String, ObservedDnsClient>,
+    /// The addresses that names of the tenant's devices stand for.
+    pub names: BTreeMap<String, BTreeSet<IpAddr>>,
+    /// The names among its devices' domain that the tenant has written itself: they stay.
+    pub own_names: BTreeSet<String>,
     /// Whether lists alone decide for its locked devices, because AdGuard's look-up service
     /// cannot be reached.
     pub lookups_away: bool,
+}
+
+impl ObservedDns {
+    /// Returns a running instance that has these clients and their names.
+    pub fn with_clients(clients: &BTreeMap<String, DnsClient>) -> Self {
+        Self {
+            running: true,
+            clients: clients
+                .iter()
+                .map(|(id, c)| (id.clone(), c.into()))
+                .collect(),
+            names: names_of(clients),
+            ..Self::default()
+        }
+    }
+
+    /// Returns whether its names are those of the clients, but for what the tenant has
+    /// written itself.
+    pub fn has_names_of(&self, clients: &BTreeMap<String, DnsClient>) -> bool {
+        let mut wanted = names_of(clients);
+        wanted.retain(|name, _| !self.own_names.contains(name));
+        self.names == wanted
+    }
+}
+
+/// Returns the names of clients with the addresses that they stand for.
+pub fn names_of(clients: &BTreeMap<String, DnsClient>) -> BTreeMap<String, BTreeSet<IpAddr>> {
+    let names = clients
+        .values()
+        .map(|c| (c.host_name.clone(), c.addresses()));
+    names.collect()
+}
+
+impl From<&DnsClient> for ObservedDnsClient {
+    fn from(c: &DnsClient) -> Self {
+        Self {
+            name: c.name.clone(),
+            addresses: [c.address].into(),
+            policy: Some(c.policy),
+        }
+    }
 }
 
 /// A persistent client of ours.

@@ -272,6 +272,10 @@ pub struct DnsInstance {
     pub address: Ipv4Addr,
     /// The tenant's subnet. Only clients in it get answers.
     pub subnet: Ipv4Net,
+    /// Its network of IPv6, whether or not tunnels on this node have it.
+    pub subnet6: Option<Ipv6Subnet>,
+    /// The domain that its devices' names are in.
+    pub domain: String,
     /// The user that we and our proxy sign in as: always `tenant`.
     pub user: &'static str,
     /// That user's password.
@@ -300,8 +304,23 @@ pub struct DnsClient {
     pub name: String,
     /// The device's address.
     pub address: Ipv4Addr,
+    /// The same of IPv6, if tunnels have it.
+    pub address6: Option<Ipv6Addr>,
     /// Its filter policy.
     pub policy: FilterPolicy,
+    /// The device's name inside the tunnel.
+    pub host_name: String,
+}
+
+impl DnsClient {
+    /// Returns the addresses that its name stands for.
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        let address6 = self.address6.map(IpAddr::V6);
+        [IpAddr::V4(self.address)]
+            .into_iter()
+            .chain(address6)
+            .collect()
+    }
 }
 
 /// Returns the path of a tenant's `wg<n>.conf`.

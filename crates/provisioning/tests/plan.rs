@@ -11,12 +11,11 @@ use provisioning::{
     Observation, Observed, Pending, TenantSpecExt,
     hash::content_hash,
     observed::{
-        ContainerState, ObservedContainer, ObservedDns, ObservedDnsClient, ObservedFirewall,
-        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedPeer,
+        ContainerState, ObservedContainer, ObservedDns, ObservedFirewall, ObservedFirewallTenant,
+        ObservedFolder, ObservedInterface, ObservedPeer,
     },
     plan::{Step, is_ours, plan},
 };
-use std::collections::BTreeMap;
 use testkit::samples;
 
 /// Applies a step to a model of the machine.
@@ -142,34 +141,13 @@ fn apply(step: &Step, spec: &NodeSpec, o: &mut Observed) {
                 *slot,
                 Observation::Read(ObservedDns {
                     running: true,
-                    clients: BTreeMap::new(),
-                    lookups_away: false,
+                    ..ObservedDns::default()
                 }),
             );
         }
         Step::SetClients(slot) => {
-            let clients = spec.tenants[slot]
-                .clients()
-                .into_iter()
-                .map(|(id, c)| {
-                    (
-                        id,
-                        ObservedDnsClient {
-                            name: c.name,
-                            addresses: [c.address].into(),
-                            policy: Some(c.policy),
-                        },
-                    )
-                })
-                .collect();
-            o.dns.insert(
-                *slot,
-                Observation::Read(ObservedDns {
-                    running: true,
-                    clients,
-                    lookups_away: false,
-                }),
-            );
+            let dns = ObservedDns::with_clients(&spec.tenants[slot].clients(&s));
+            o.dns.insert(*slot, Observation::Read(dns));
         }
         Step::WriteFolder(slot) => {
             let t = &spec.tenants[slot];

@@ -12,7 +12,7 @@ use protocol::{NodeSpec, TenantSpec};
 use provisioning::{
     Observation, Observed, Pending, PortError, TenantSpecExt,
     dirty_set::DirtySet,
-    observed::{ObservedDns, ObservedDnsClient},
+    observed::ObservedDns,
     pending::{DiskHold, DnsHold},
     plan::{Planner, plan},
     ports::DnsPart,
@@ -85,23 +85,10 @@ fn any_dns(n: u16) -> impl Strategy<Value = Option<Observation<ObservedDns>>> {
         match devices {
             4 => None,
             5 => Some(unreadable()),
-            _ => {
-                let clients = t.clients().into_iter();
-                let clients = clients.map(|(id, c)| {
-                    let client = ObservedDnsClient {
-                        name: c.name,
-                        addresses: [c.address].into(),
-                        policy: Some(c.policy),
-                    };
-                    (id, client)
-                });
-                let clients = clients.collect();
-                Some(Observation::Read(ObservedDns {
-                    running,
-                    clients,
-                    lookups_away: false,
-                }))
-            }
+            _ => Some(Observation::Read(ObservedDns {
+                running,
+                ..ObservedDns::with_clients(&t.clients(&settings()))
+            })),
         }
     })
 }

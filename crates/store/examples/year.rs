@@ -45,6 +45,7 @@ async fn fill(store: &Store, tenants: u64, devices: u64) -> (Vec<TenantScope>, V
             dns_password: Secret::new("dns"),
             time_zone: "UTC".to_owned(),
             invitation: None,
+            mail: None,
             dns_password_hash: "hash".to_owned(),
             now: NOW,
         };

@@ -7,6 +7,7 @@ use crate::{
     mail,
 };
 use domain::{TenantId, TenantScope, Timestamp, view::AuditRow};
+use std::ops::Range;
 
 /// Who makes a change, and from where.
 #[derive(Clone, Copy, Debug)]
@@ -96,12 +97,19 @@ impl AuditFilter {
     }
 }
 
-/// Returns the query of the entries that match a filter, from before the one with an id. All
+/// Which entries come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// Returns the query of the entries that match a filter, with ids of a range. All
 /// columns that are given have one index with the id, and times are turned into ids by another
 /// query, so that a long log is not read through. Neither database would always take that index:
 /// SQLite is told its name, and PostgreSQL finds the order in that index alone; what is said of
 /// times keeps it from the index of times.
-pub(crate) fn matching(filter: &AuditFilter, is_sqlite: bool) -> String {
+pub(crate) fn matching(filter: &AuditFilter, order: Order, is_sqlite: bool) -> String {
     let given = |is_given: bool, condition: &'static str, unused: &'static str| match is_given {
         true => condition,
         false => unused,
@@ -116,7 +124,7 @@ pub(crate) fn matching(filter: &AuditFilter, is_sqlite: bool) -> String {
     format!(
         "SELECT id, at, actor, action, object, detail, origin, before, after FROM audit_log \
          {by} WHERE {id} < $1 AND {id} >= $2 AND {} AND {} AND {} AND {} AND {} \
-         ORDER BY {id} DESC LIMIT $8",
+         ORDER BY {id} {} LIMIT $8",
         given(filter.actor.is_some(), "actor = $3", "$3 = ''"),
         given(filter.action.is_some(), "action = $4", "$4 = ''"),
         given(
@@ -134,6 +142,10 @@ pub(crate) fn matching(filter: &AuditFilter, is_sqlite: bool) -> String {
             "(at < $7) IS NOT FALSE",
             "$7 = CAST(0 AS BIGINT)"
         ),
+        match order {
+            Order::NewestFirst => "DESC",
+            Order::OldestFirst => "ASC",
+        },
     )
 }
 
@@ -245,14 +257,43 @@ impl Store {
             let next = self.audit_id(FIRST_SINCE, later).await?;
             before = before.min(next.unwrap_or(i64::MAX));
         }
+        let range = least..before;
+        self.audit_in(filter, Order::NewestFirst, range, limit)
+            .await
+    }
+
+    /// Lists the entries that match a filter with their ids, oldest first, from behind the one
+    /// with the id `after`.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn audit_after(
+        &self,
+        filter: &AuditFilter,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, AuditRow)>> {
+        let range = after.saturating_add(1)..i64::MAX;
+        self.audit_in(filter, Order::OldestFirst, range, limit)
+            .await
+    }
+
+    /// Lists the entries that match a filter and have ids of a range.
+    async fn audit_in(
+        &self,
+        filter: &AuditFilter,
+        order: Order,
+        ids: Range<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, AuditRow)>> {
         let is_sqlite = matches!(self.db.reader(), Either::Sqlite(_));
-        let sql = sqlx::AssertSqlSafe(matching(filter, is_sqlite));
+        let sql = sqlx::AssertSqlSafe(matching(filter, order, is_sqlite));
         let rows = fetch_all!(
             self.db.reader(),
             Row,
             sql,
-            before.saturating_add(filter.added()),
-            least.saturating_add(filter.added()),
+            ids.end.saturating_add(filter.added()),
+            ids.start.saturating_add(filter.added()),
             filter.actor.as_deref().unwrap_or_default(),
             filter.action.as_deref().unwrap_or_default(),
             filter.tenant.map_or(0, |t| t.0),

@@ -61,6 +61,10 @@ pub(crate) const BEFORE_OF_TENANT: &str = "SELECT id, at, node_id, user_id, kind
      FROM events WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
 pub(crate) const BEFORE: &str = "SELECT id, at, node_id, user_id, kind, detail \
      FROM events WHERE id < $1 ORDER BY id DESC LIMIT $2";
+pub(crate) const AFTER_OF_TENANT: &str = "SELECT id, at, node_id, user_id, kind, detail \
+     FROM events WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+pub(crate) const AFTER: &str = "SELECT id, at, node_id, user_id, kind, detail \
+     FROM events WHERE id > $1 ORDER BY id LIMIT $2";
 pub(crate) const PRUNE_OLD: &str = "DELETE FROM events WHERE id IN \
      (SELECT id FROM events WHERE at < $1 LIMIT $2)";
 pub(crate) const PRUNE_EXCESS: &str =
@@ -234,6 +238,52 @@ impl Store {
         let (tenant, limit) = (scope.tenant().0, i64::from(limit));
         let sql = BEFORE_OF_TENANT;
         let rows = fetch_all!(self.db.reader(), NumberedRow, sql, tenant, before, limit)?;
+        Ok(rows.into_iter().map(numbered).collect())
+    }
+
+    /// Lists events that concern the tenant with their ids, those recorded first first, from
+    /// behind the one with the id `after`.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn tenant_events_after(
+        &self,
+        scope: &TenantReadScope,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Event)>> {
+        self.events_of_after(scope.tenant(), after, limit).await
+    }
+
+    /// Lists events of a tenant, or of all nodes, as
+    /// [`tenant_events_after`](Self::tenant_events_after) does, for an operator.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn operator_events_after(
+        &self,
+        _operator: &OperatorScope,
+        tenant: Option<TenantId>,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Event)>> {
+        if let Some(tenant) = tenant {
+            return self.events_of_after(tenant, after, limit).await;
+        }
+        let limit = i64::from(limit);
+        let rows = fetch_all!(self.db.reader(), NumberedRow, AFTER, after, limit)?;
+        Ok(rows.into_iter().map(numbered).collect())
+    }
+
+    async fn events_of_after(
+        &self,
+        tenant: TenantId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Event)>> {
+        let (tenant, limit) = (tenant.0, i64::from(limit));
+        let sql = AFTER_OF_TENANT;
+        let rows = fetch_all!(self.db.reader(), NumberedRow, sql, tenant, after, limit)?;
         Ok(rows.into_iter().map(numbered).collect())
     }
 

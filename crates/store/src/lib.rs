@@ -105,7 +105,8 @@ pub use sessions::{ClientDescription, SessionDetails, SessionKey, Sessions};
 pub use sign_up::MAX_RESERVED_NAMES;
 pub use statistics::{FirstHandshakes, Recorded, StatSample, WaitingDevice};
 pub use tenants::{
-    NewTenant, Placement, TenantChange, TenantListing, TenantRecord, TenantState, TenantTerms,
+    FirstMailAddress, NewTenant, Placement, TenantChange, TenantListing, TenantRecord, TenantState,
+    TenantTerms,
 };
 pub use tickets::{NewTicket, RedeemedTicket, TokenHash};
 

@@ -191,6 +191,17 @@ impl Store {
     }
 }
 
+/// Ends all looks at a tenant that is about to be deleted, within the transaction that does it:
+/// the rows would go without an entry.
+pub(crate) async fn end_all_at(tx: &mut Tx, tenant: TenantId, now: Timestamp) -> Result<()> {
+    let sql = "SELECT session FROM looks WHERE user_id = $1 ORDER BY begun_at, session";
+    let looks = fetch_all!(tx.connection(), (String,), sql, tenant.0)?;
+    for (session,) in looks {
+        end_in(tx, &SessionKey::of_text(session.as_str()), tenant, now).await?;
+    }
+    Ok(())
+}
+
 /// Ends a look within a transaction.
 async fn end_in(tx: &mut Tx, session: &SessionKey, tenant: TenantId, now: Timestamp) -> Result<()> {
     let row = fetch_optional!(tx.connection(), Ending, ENDING, session.as_str(), tenant.0)?;

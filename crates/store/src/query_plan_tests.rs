@@ -2,7 +2,8 @@
 //! table.
 
 use crate::{
-    AuditFilter, LOCAL_NODE, Store, account, api, audit,
+    AuditFilter, LOCAL_NODE, Store, account, api,
+    audit::{self, Order},
     db::{Either, batch::select_in},
     events,
     overview::OVERVIEW,
@@ -54,6 +55,8 @@ async fn frequent_statements_scan_no_whole_table() {
             audit::OF_OPERATOR,
             events::BEFORE,
             events::BEFORE_OF_TENANT,
+            events::AFTER,
+            events::AFTER_OF_TENANT,
             events::NEWEST,
             events::NEWEST_OF_TENANT,
             events::PRUNE_OLD,
@@ -66,7 +69,10 @@ async fn frequent_statements_scan_no_whole_table() {
         ]
         .map(str::to_owned),
     );
-    statements.extend(every_audit_filter().map(|filter| audit::matching(&filter, true)));
+    for order in [Order::NewestFirst, Order::OldestFirst] {
+        let filters = every_audit_filter();
+        statements.extend(filters.map(|filter| audit::matching(&filter, order, true)));
+    }
     statements.extend([audit::FIRST_SINCE, audit::LAST_BEFORE].map(str::to_owned));
     let tables = [
         "peers",
@@ -127,8 +133,11 @@ fn every_audit_filter() -> impl Iterator<Item = AuditFilter> {
 #[tokio::test]
 async fn every_filter_of_the_audit_log_has_an_index_of_its_own() {
     let store = Store::memory().await.unwrap();
-    for filter in every_audit_filter() {
-        let statement = audit::matching(&filter, true);
+    let orders = [Order::NewestFirst, Order::OldestFirst];
+    let filters =
+        every_audit_filter().flat_map(|filter| orders.map(|order| (filter.clone(), order)));
+    for (filter, order) in filters {
+        let statement = audit::matching(&filter, order, true);
         let plan = query_plan(&store, &statement).await;
         let columns = [
             (filter.tenant.is_some(), "user_id=? AND "),

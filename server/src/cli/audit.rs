@@ -1,14 +1,15 @@
 //! `maliknode audit [--since TIME] [--until TIME] [--actor NAME] [--action NAME]
-//! [--tenant NAME] [--limit COUNT] [--follow]`, and `… --export FORMAT [--out FILE]`.
+//! [--tenant NAME] [--own] [--limit COUNT] [--follow]`, and `… --export FORMAT [--out FILE]`.
 
 use super::{
     api_command::ApiCommand,
     client::{Call, CallError, Client},
     export::ExportTarget,
     follow,
-    output::{Column, Output, date, text},
+    output::{Column, Output, date, text, timestamp},
 };
 use clap::ValueEnum;
+use domain::Timestamp;
 use serde_json::Value;
 
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,10 @@ pub(super) struct Arguments {
     /// Only what is about this tenant
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
+    /// As the tenant reads it: what was done to the account and network of --tenant, or of whose
+    /// token it is
+    #[arg(long)]
+    own: bool,
     /// How many entries to print at most
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: u32,
@@ -65,17 +70,33 @@ impl ApiCommand for Arguments {
     async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
         if let Some(format) = self.export {
             let (name, kind) = format.names();
-            let call = self.matching(client.get(&["operator", "audit", "export"]));
+            let call = match self.own {
+                true => client.get(&["audit", "export"]),
+                false => client.get(&["operator", "audit", "export"]),
+            };
+            let call = self.of_whom(self.at_times(self.matching(call)));
             let call = call.query("format", name);
             return self.to.write(call, kind, out).await;
         }
-        let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let call = || self.matching(client.get(&["operator", "audit"]));
         if self.follow {
-            let first = |known: &[Value]| known.iter().take(most).cloned().collect();
-            return follow::log(client, call, out, first, line).await;
+            let since = self.since.as_deref().map(time).transpose()?;
+            let call = || {
+                let call = match self.own {
+                    true => client.get(&["live"]),
+                    false => client.get(&["operator", "live"]),
+                };
+                self.of_whom(self.matching(call.query("topic", "audit")))
+            };
+            let wanted = |e: &Value| since.is_none_or(|since| timestamp(&e["at"]) >= Some(since));
+            return follow::log(client, call, self.limit, out, wanted, line).await;
         }
-        let entries = call().items(most).await?;
+        let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let call = match self.own {
+            true => client.get(&["audit"]),
+            false => client.get(&["operator", "audit"]),
+        };
+        let call = self.of_whom(self.at_times(self.matching(call)));
+        let entries = call.items(most).await?;
         let columns = [
             Column::date("AT", "at"),
             Column::text("WHO", "actor"),
@@ -90,14 +111,34 @@ impl ApiCommand for Arguments {
 }
 
 impl Arguments {
-    /// Asks for the entries that match alone.
+    /// Asks for the entries of an actor or a kind alone.
     fn matching<'a>(&self, call: Call<'a>) -> Call<'a> {
+        call.query_if("actor", self.actor.as_deref())
+            .query_if("action", self.action.as_deref())
+    }
+
+    /// Asks for the entries of a time alone.
+    fn at_times<'a>(&self, call: Call<'a>) -> Call<'a> {
         call.query_if("since", self.since.as_deref())
             .query_if("until", self.until.as_deref())
-            .query_if("actor", self.actor.as_deref())
-            .query_if("action", self.action.as_deref())
-            .query_if("tenant", self.tenant.as_deref())
     }
+
+    /// Asks as the tenant, or for the entries about it.
+    fn of_whom<'a>(&self, call: Call<'a>) -> Call<'a> {
+        match self.own {
+            true => call.tenant(self.tenant.as_deref()),
+            false => call.query_if("tenant", self.tenant.as_deref()),
+        }
+    }
+}
+
+/// Reads a time as the API does.
+fn time(typed: &str) -> Result<Timestamp, CallError> {
+    let malformed = || {
+        let text = "--since is a date such as 2026-11-27, or a time such as 2026-11-27T20:15:00Z";
+        CallError::Usage(text.to_owned())
+    };
+    Timestamp::parse_utc(typed.trim()).ok_or_else(malformed)
 }
 
 fn line(entry: &Value) -> String {

@@ -7,11 +7,12 @@ use serde_json::Value;
 
 const NONE: &str = "There is no device.";
 
-fn columns() -> [Column<'static>; 8] {
+fn columns() -> [Column<'static>; 9] {
     [
         Column::number("ID", "id"),
         Column::text("LABEL", "label"),
         Column::text("ADDRESS", "address"),
+        Column::text("NAME", "host_name"),
         Column::text("POLICY", "policy"),
         Column::text("MESH", "mesh"),
         Column::text("ONLINE", "online"),

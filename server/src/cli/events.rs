@@ -32,25 +32,32 @@ pub(super) struct Arguments {
 impl ApiCommand for Arguments {
     /// Prints the events, oldest first, as in a log file.
     async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
-        let call = || match self.own {
-            true => client.get(&["events"]).tenant(self.tenant.as_deref()),
-            false => {
-                let call = client.get(&["operator", "events"]);
-                call.query_if("tenant", self.tenant.as_deref())
-            }
-        };
-        let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let tenant = self.tenant.as_deref();
         let since = self.since.map(since);
         let wanted =
             |e: &Value| since.is_none_or(|since| timestamp(&e["at"]).is_none_or(|at| at >= since));
         if self.follow {
-            let first = |known: &[Value]| {
-                let known = known.iter().filter(|e| wanted(e)).take(most);
-                known.cloned().collect()
+            let call = || match self.own {
+                true => client
+                    .get(&["live"])
+                    .query("topic", "events")
+                    .tenant(tenant),
+                false => {
+                    let call = client.get(&["operator", "live"]).query("topic", "events");
+                    call.query_if("tenant", tenant)
+                }
             };
-            return follow::log(client, call, out, first, line).await;
+            return follow::log(client, call, self.limit, out, wanted, line).await;
         }
-        let mut events = call().items(most).await?;
+        let call = match self.own {
+            true => client.get(&["events"]).tenant(tenant),
+            false => {
+                let call = client.get(&["operator", "events"]);
+                call.query_if("tenant", tenant)
+            }
+        };
+        let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let mut events = call.items(most).await?;
         events.retain(wanted);
         events.reverse();
         if out.is_json() || events.is_empty() {

@@ -1,21 +1,26 @@
 //! `--follow`: what changes is printed as it changes, until Ctrl-C, or until who reads standard
-//! output has enough. A topic of the API's live events comes by its stream; a log is read again
-//! every two seconds.
+//! output has enough. It comes by the API's live events. Of a state that is followed, the end of
+//! the stream is the end; a log is followed further once the server answers again, behind the
+//! last entry that was printed.
 
 use super::{
     client::{Call, CallError, Client, ServerEvents},
     output::{Output, plain_lines},
 };
 use serde_json::Value;
-use std::{io::Write, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    io::Write,
+    time::Duration,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How often a log is read again.
-const INTERVAL: Duration = Duration::from_secs(2);
-/// How many entries of a log are read each time.
-const PAGE: usize = 200;
-/// How many are read where more than a page is new.
-const MOST: usize = 20_000;
+/// The most entries with which the stream of a log begins.
+const MAX_RECENT: u32 = 1_000;
+/// How long to wait before a server is asked again that did not answer: at first, and at most.
+const WAIT: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
+/// How many entries are known by their ids: some more than a server sends again.
+const MAX_KNOWN: usize = 2_000;
 
 /// Why following ends.
 enum End {
@@ -128,83 +133,137 @@ async fn ended(client: &Client, tenant: Option<&str>, code: &str) -> CallError {
     }
 }
 
-/// Prints the entries `first` of a log, which is read with the newest first, and then each new
-/// one, as a line.
+/// How far a log has been followed.
+#[derive(Default)]
+struct Followed {
+    /// The last event, once there was one.
+    last: Option<String>,
+    /// The ids of the last entries: a server may send those again.
+    known: HashSet<String>,
+    order: VecDeque<String>,
+}
+
+impl Followed {
+    /// Notes an event of this id. Returns whether it is new.
+    fn note(&mut self, id: &str) -> bool {
+        self.last = Some(id.to_owned());
+        if !self.known.insert(id.to_owned()) {
+            return false;
+        }
+        self.order.push_back(id.to_owned());
+        if self.order.len() > MAX_KNOWN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
+
+/// Prints the entries of a log with which its stream begins, at most `recent`, and then each new
+/// one, as a line. `wanted` picks those that are printed.
 ///
 /// # Errors
-/// The API refuses, or does not answer.
+/// The API refuses, or it does not answer at the beginning.
 pub(super) async fn log<'a>(
     client: &'a Client,
     call: impl Fn() -> Call<'a>,
+    recent: u32,
     out: Output,
-    first: impl Fn(&[Value]) -> Vec<Value>,
+    wanted: impl Fn(&Value) -> bool,
     line: impl Fn(&Value) -> String,
 ) -> Result<(), CallError> {
+    let recent = recent.min(MAX_RECENT).to_string();
+    let shown = |entry: &Value| match wanted(entry) {
+        true => say(out, entry, &line(entry)),
+        false => Ok(()),
+    };
     let following = async {
-        let mut known = call().items(PAGE).await?;
-        for entry in first(&known).iter().rev() {
-            say(out, entry, &line(entry))?;
-        }
+        let mut followed = Followed::default();
+        let mut wait = WAIT[0];
+        let mut is_lost = false;
         loop {
-            tokio::time::sleep(INTERVAL).await;
-            let mut now = call().items(PAGE).await?;
-            let mut new = new_entries(&known, &now);
-            if new == now.len() && new == PAGE {
-                now = call().items(MOST).await?;
-                new = new_entries(&known, &now);
+            let call = call().query("recent", &recent);
+            let call = call.last_event(followed.last.as_deref());
+            let lost = match call.stream(&[ServerEvents::KIND]).await {
+                Ok(stream) => {
+                    if std::mem::take(&mut is_lost) {
+                        eprintln!("The server answers again.");
+                    }
+                    let mut events = ServerEvents::new(stream);
+                    let begun = followed.last.clone();
+                    let lost = entries(&mut events, &mut followed, &shown).await?;
+                    if followed.last != begun {
+                        wait = WAIT[0];
+                    }
+                    lost
+                }
+                Err(e) if followed.last.is_some() && is_passing(&e) => Some(e),
+                Err(e) => return Err(e.into()),
+            };
+            if let Some(lost) = lost
+                && !std::mem::replace(&mut is_lost, true)
+            {
+                eprintln!("{lost}. This goes on once it answers again.");
             }
-            for entry in now[..new].iter().rev() {
-                say(out, entry, &line(entry))?;
-            }
-            now.truncate(PAGE);
-            known = now;
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(WAIT[1]);
         }
     };
     until_ended(client, following).await
 }
 
-/// Returns how many entries at the beginning of `now` were not in `known`. Entries have no
-/// numbers, and two may be alike.
-fn new_entries(known: &[Value], now: &[Value]) -> usize {
-    let goes_on = |new: &usize| {
-        let rest = &now[*new..];
-        // Of both, the oldest may be missing: lists are cut off, and old entries deleted.
-        let common = rest.len().min(known.len());
-        let is_longer = rest.len() > known.len() && known.len() < PAGE;
-        !is_longer && rest[..common] == known[..common]
-    };
-    (0..=now.len()).find(goes_on).unwrap_or(now.len())
+/// Prints the entries of a stream until it ends. Returns why it was lost; `None` where the server
+/// has ended it for a reason that the next request is told.
+async fn entries(
+    events: &mut ServerEvents,
+    followed: &mut Followed,
+    shown: &impl Fn(&Value) -> Result<(), End>,
+) -> Result<Option<CallError>, End> {
+    loop {
+        let event = match events.next().await {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(Some(events.broken("the server has ended it"))),
+            Err(e) if is_passing(&e) => return Ok(Some(e)),
+            Err(e) => return Err(e.into()),
+        };
+        match event.name.as_str() {
+            "ended" => return Ok(None),
+            "begin" => followed.last = Some(event.id),
+            _ => {
+                let entry = serde_json::from_str(&event.data);
+                let entry = entry.map_err(|_| events.nonsense("an event is no JSON"))?;
+                if followed.note(&event.id) {
+                    shown(&entry)?;
+                }
+            }
+        }
+    }
+}
+
+/// Returns whether a server may answer later that does not answer now.
+fn is_passing(e: &CallError) -> bool {
+    match e {
+        CallError::Unreachable { .. } => true,
+        CallError::Refused(p) => matches!(p.status, 429 | 502..=504),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entries(names: &str) -> Vec<Value> {
-        names.chars().map(|c| c.to_string().into()).collect()
-    }
-
     #[test]
-    fn an_entry_of_a_log_is_new_once() {
-        for (known, now, new) in [
-            ("", "", 0),
-            ("", "a", 1),
-            ("a", "a", 0),
-            ("a", "aa", 1),
-            ("cba", "edcba", 2),
-            // The oldest are deleted.
-            ("cba", "dcb", 1),
-            ("cba", "", 0),
-            // Nothing of it is known any more.
-            ("cba", "fed", 3),
-        ] {
-            let found = new_entries(&entries(known), &entries(now));
-            assert_eq!(found, new, "{known} {now}");
+    fn an_entry_that_comes_again_is_known() {
+        let mut followed = Followed::default();
+        assert!(followed.note("a") && followed.note("b"));
+        assert!(!followed.note("a"));
+        for n in 0..MAX_KNOWN {
+            assert!(followed.note(&n.to_string()));
         }
-        // A full page was read before, and more of it comes now.
-        let page: Vec<Value> = (0..PAGE).rev().map(Value::from).collect();
-        let more: Vec<Value> = (0..PAGE + 300).rev().map(Value::from).collect();
-        assert_eq!(new_entries(&page, &more), 300);
-        assert_eq!(new_entries(&page, &more[..PAGE]), PAGE);
+        assert_eq!(followed.known.len(), MAX_KNOWN);
+        assert!(!followed.note("0"), "the oldest alone are forgotten");
+        assert!(followed.note("a"));
     }
 }

@@ -1,4 +1,4 @@
-//! `maliknode mail list`, `… retry ID` and `… test ADDRESS`: the mail that waits, was sent or was
+//! `maliknode mail list`, `… retry ID`, `… discard ID` and `… test ADDRESS`: the mail that waits, was sent or was
 //! given up, and whether mail works.
 
 use super::{
@@ -16,9 +16,17 @@ pub(super) enum MailCommand {
         /// The most that are printed
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
+        /// Only mails that wait or were given up
+        #[arg(long)]
+        unsent: bool,
     },
     /// Send a mail again that was given up, or one that waits now
     Retry {
+        /// The mail's id in `maliknode mail list`
+        id: i64,
+    },
+    /// Remove a mail that waits or was given up: it is never sent then
+    Discard {
         /// The mail's id in `maliknode mail list`
         id: i64,
     },
@@ -32,8 +40,11 @@ pub(super) enum MailCommand {
 impl ApiCommand for MailCommand {
     async fn run(&self, client: &Client, out: Output) -> Result<(), CallError> {
         match self {
-            Self::List { limit } => {
-                let call = client.get(&["operator", "mail"]);
+            Self::List { limit, unsent } => {
+                let mut call = client.get(&["operator", "mail"]);
+                if *unsent {
+                    call = call.query("unsent", "true");
+                }
                 let items = call.items(*limit).await?;
                 let answer = |m: &Value| match &m["answer"] {
                     Value::String(answer) => answer.clone(),
@@ -46,6 +57,7 @@ impl ApiCommand for MailCommand {
                     Column::text("TO", "recipient"),
                     Column::number("TRIES", "tries"),
                     Column::date("SINCE", "created_at"),
+                    Column::date("NEXT TRY", "next_try"),
                     Column::of("THE SERVER SAID", answer),
                 ];
                 out.table(&items, &columns, "There is no mail.");
@@ -55,6 +67,12 @@ impl ApiCommand for MailCommand {
                 let path = ["operator", "mail", &id.to_string(), "retry"];
                 client.post(&path).send().await?;
                 out.done(&format!("The mail {id} is tried again."));
+                Ok(())
+            }
+            Self::Discard { id } => {
+                let path = ["operator", "mail", &id.to_string()];
+                client.delete(&path).send().await?;
+                out.done(&format!("The mail {id} is removed."));
                 Ok(())
             }
             Self::Test { address } => {

@@ -46,6 +46,23 @@ pub(super) fn metrics_listen(text: Option<&str>) -> Result<Option<SocketAddr>, C
     parsed.transpose()
 }
 
+/// Returns the address of a privacy notice: a link of a page, and nothing that a script could be.
+pub(super) fn privacy_notice(text: Option<&str>) -> Result<Option<String>, ConfigError> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let rest = ["https://", "http://"]
+        .into_iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    match rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic())) {
+        true => Ok(Some(text.to_owned())),
+        false => {
+            let message = format!("{text:?} is no address such as https://example.org/privacy.");
+            Err(bad("privacy_notice", message))
+        }
+    }
+}
+
 /// Returns origins as browsers write them (RFC 6454, 6.2): a scheme, a host and a port that is
 /// not the scheme's own.
 pub(super) fn cors_origins(texts: &[String]) -> Result<Vec<String>, ConfigError> {

@@ -50,6 +50,8 @@ pub struct Config {
     pub forwarded_host: bool,
     /// Where operators' pages and their part of the API are answered from; empty for all.
     pub operator_from: Vec<IpNet>,
+    /// The address of the operator's own privacy notice.
+    pub privacy_notice: Option<String>,
     #[serde(serialize_with = "redacted::database_url")]
     pub database_url: DatabaseUrl,
     /// The file with the key of what is sealed in the database.
@@ -294,6 +296,7 @@ impl Config {
             trusted_proxies: check::networks(&s.trusted_proxies)?,
             forwarded_host: s.forwarded_host,
             operator_from: check::operator_networks(&s.operator_from)?,
+            privacy_notice: check::privacy_notice(s.privacy_notice.as_deref())?,
             database_url,
             addresses: AddressesConfig {
                 plan: check::addresses(&s.addresses)?,

@@ -92,6 +92,15 @@ pub struct Settings {
     )]
     pub operator_from: Vec<String>,
 
+    /// Address of your own privacy notice, which the page Privacy links [default: none]
+    #[arg(
+        long,
+        global = true,
+        env = "MALIKNODE_PRIVACY_NOTICE",
+        value_name = "URL"
+    )]
+    pub privacy_notice: Option<String>,
+
     /// sqlite:///path or postgres://user:password@host/database
     /// [default: sqlite:<root>/central_api/database.sqlite]
     #[arg(long, global = true, env = "MALIKNODE_DATABASE_URL", value_name = "URL", value_parser = parse_secret, hide_env_values = true)]
@@ -280,6 +289,7 @@ impl Default for Settings {
             public_host: None,
             trusted_proxies: Vec::new(),
             operator_from: Vec::new(),
+            privacy_notice: None,
             forwarded_host: false,
             database_url: None,
             wireguard: "auto".to_owned(),

@@ -183,6 +183,23 @@ fn the_ports_of_our_pages_are_those_that_people_type() {
     assert_eq!(ports(""), [] as [u16; 0], "from this machine only");
 }
 
+#[test]
+fn a_privacy_notice_is_the_address_of_a_page() {
+    let check = |text: &str| super::check::privacy_notice(Some(text));
+    let address = "https://example.org/privacy";
+    assert_eq!(check(address).unwrap().as_deref(), Some(address));
+    assert_eq!(check("").unwrap(), None);
+    for wrong in [
+        "javascript:alert(1)",
+        "example.org",
+        "https://",
+        "https://a b",
+    ] {
+        let refused = check(wrong).unwrap_err().to_string();
+        assert!(refused.contains("privacy_notice"), "{wrong}: {refused}");
+    }
+}
+
 /// Written as a flag, what the help names as the default changes nothing. Where there
 /// is no value to write, the help says in words what applies.
 #[test]
@@ -213,6 +230,7 @@ fn the_help_names_every_default() {
         "mail.ca_file",
         "metrics.listen",
         "api.cors_origins",
+        "privacy_notice",
         "site",
         "excluded_slots",
         "allowed_private",

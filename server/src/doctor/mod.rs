@@ -17,6 +17,7 @@ mod kernel;
 mod link;
 mod mail;
 mod memory;
+mod name_server;
 mod network;
 mod panel;
 mod report;
@@ -58,11 +59,12 @@ pub async fn examine(config: &Config) -> Report {
 
 /// Runs the checks of what a control plane has beside its node.
 async fn control_plane(config: &Config) -> Vec<Check> {
-    let (listen, database, endpoint, mail) = tokio::join!(
+    let (listen, database, endpoint, mail, name_server) = tokio::join!(
         web::listen(config),
         database::check(config),
         endpoint::check(config),
-        mail::check(config)
+        mail::check(config),
+        name_server::check(config)
     );
     let mut checks = vec![listen];
     // Devices of workers connect to these.
@@ -76,6 +78,7 @@ async fn control_plane(config: &Config) -> Vec<Check> {
     checks.extend(database::handshakes(config).await);
     checks.extend(database::control_planes(config).await);
     checks.extend(mail);
+    checks.extend(name_server);
     checks
 }
 

@@ -35,6 +35,8 @@ pub struct Site {
     pub cors_origins: Vec<String>,
     /// Where operators are answered from; empty for all.
     pub operator_from: Vec<IpNet>,
+    /// The address of the operator's own privacy notice.
+    pub privacy_notice: Option<String>,
 }
 
 /// The hosts of an installation.
@@ -270,6 +272,7 @@ mod tests {
             forwarded_host: false,
             cors_origins: Vec::new(),
             operator_from: Vec::new(),
+            privacy_notice: None,
         }
     }
 

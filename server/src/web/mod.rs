@@ -176,8 +176,12 @@ pub fn web(parts: WebParts) -> Web {
             .layer(from_fn(note_route)),
             published: api.published.layer(from_fn(note_route)),
         })
-        .layer(from_fn_with_state(state.site.clone(), origin::check))
-        .layer(from_fn_with_state(state.site.clone(), hosts::resolve_host));
+        // The first one of several is the outermost. Each call of `layer` boxes every route, and
+        // a box is cloned by each layer outside of it, for each request: so there is one call.
+        .layer((
+            from_fn_with_state(state.site.clone(), hosts::resolve_host),
+            from_fn_with_state(state.site.clone(), origin::check),
+        ));
     let observation = Observation {
         site: state.site.clone(),
         metrics: parts.metrics.clone(),
@@ -186,11 +190,13 @@ pub fn web(parts: WebParts) -> Web {
         .merge(files::everywhere(&parts.files))
         .layer(from_fn(note_route))
         .fallback_service(hosts)
-        .layer(from_fn(middleware::require_path))
-        .layer(from_fn(middleware::catch_panic_and_timeout))
-        .layer(from_fn(language::set_language))
-        .layer(from_fn_with_state(Tls(tls), add_security_headers))
-        .layer(from_fn_with_state(observation, observe));
+        .layer((
+            from_fn_with_state(observation, observe),
+            from_fn_with_state(Tls(tls), add_security_headers),
+            from_fn(language::set_language),
+            from_fn(middleware::catch_panic_and_timeout),
+            from_fn(middleware::require_path),
+        ));
     Web {
         router,
         routes,

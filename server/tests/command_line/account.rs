@@ -11,14 +11,14 @@ const REFUSED: i32 = 1;
 const OTHER_PASSWORD: &str = "another good long pass phrase";
 
 /// Writes a file with a secret.
-fn file(installation: &Installation, name: &str, text: &str) -> String {
+pub fn file(installation: &Installation, name: &str, text: &str) -> String {
     let path: PathBuf = installation.folder.path().join(name);
     fs::write(&path, format!("{text}\n")).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
 /// Runs a command with a token, by the socket.
-fn run_with(installation: &Installation, token: &str, args: &[&str]) -> Run {
+pub fn run_with(installation: &Installation, token: &str, args: &[&str]) -> Run {
     let mut command = installation.command(args);
     command.env("MALIKNODE_TOKEN", token);
     command.output().unwrap().into()

@@ -33,7 +33,9 @@ An operator acts for a tenant with `--tenant NAME`. `--json` prints what the API
 
 `--follow` goes on with what changes: of `device list`, `device show` and `status` each new state, of `events` and `audit`
 each new entry. `--json` prints each in a line. Ctrl-C ends it with exit code 0, and so does who reads the output;
-5 says that the server has gone, 4 that the token holds no more. `audit --export csv` and `jsonl` write all entries that match.
+5 says that the server has gone, 4 that the token holds no more. `events` and `audit` wait for a server that has gone, and go on behind
+the last entry that they printed; without a server from the beginning on there is nothing to follow. `audit --export csv` and `jsonl`
+write all entries that match. `audit --own` and `events --own` are what the tenant itself reads, of whose token it is or of `--tenant`.
 ";
 
 /// Returns the help of an argument as one line.

@@ -92,12 +92,17 @@ impl Following {
         }
     }
 
-    /// Ends it as Ctrl-C does, which is no failure.
-    pub fn interrupt(self) {
+    /// Ends it as Ctrl-C does.
+    pub fn interrupted(self) -> Run {
         let id = i32::try_from(self.child.id()).unwrap();
         kill(Pid::from_raw(id), Signal::SIGINT).unwrap();
+        self.end()
+    }
+
+    /// Ends it as Ctrl-C does, which is no failure.
+    pub fn interrupt(self) {
         let begun = Instant::now();
-        let ended = self.end();
+        let ended = self.interrupted();
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
@@ -156,41 +161,153 @@ fn devices_are_followed_by_the_socket_and_by_http() {
     assert_eq!(gone.code, Some(3), "{gone:?}");
 }
 
+/// Returns a command that asks the server by HTTP.
+fn by_http(installation: &Installation, args: &[&str], address: &str, token: &str) -> Command {
+    let mut command = installation.command(args);
+    command.args(["--server", address]);
+    command.env("MALIKNODE_TOKEN", token);
+    command
+}
+
+/// Waits for the next names that are reserved, as many as are expected, and nothing between them.
+fn reserved(following: &mut Following, expected: &[&str]) {
+    for name in expected {
+        let line = following.wait_for(|line| line.contains("name.reserve"));
+        assert!(line.contains(name), "{name} is next, not {line}");
+    }
+}
+
 #[test]
-fn logs_are_followed_and_each_entry_comes_once() {
+fn each_entry_of_the_audit_log_comes_once() {
     let installation = Installation::new();
     let server = installation.serve();
     let run = |args: &[&str]| installation.run(args).output();
+    run(&["tenant", "create", "lina", "--plan", "home"]);
     run(&["reserved", "add", "before"]);
-    let mut audit = Following::start(installation.command(&["audit", "--follow"]));
-    let follow = ["audit", "--follow", "--json", "--limit", "0"];
-    let mut command = installation.command(&follow);
-    command.args(["--server", &server.address()]);
-    command.env("MALIKNODE_TOKEN", server.token("operator", "admin"));
-    let mut new_ones = Following::start(command);
-    let events = Following::start(installation.command(&["events", "--follow"]));
-    audit.wait_for(|line| line.contains("before"));
-    // What is made before the first page is read is none of the new ones.
-    thread::sleep(Duration::from_secs(3));
+    let follow = ["audit", "--follow", "--limit", "1"];
+    let json = [&follow[..], &["--json"]].concat();
+    let token = server.token("operator", "admin");
+    run(&["reserved", "add", "last"]);
+    let mut for_people = Following::start(installation.command(&follow));
+    let mut over_http = by_http(&installation, &json, &server.address(), &token);
+    over_http.args(["--action", "name.reserve"]);
+    let mut over_http = Following::start(over_http);
+    let about = ["audit", "--follow", "--tenant", "lina", "--limit", "1"];
+    let mut about = Following::start(installation.command(&about));
+    for following in [&mut for_people, &mut over_http] {
+        reserved(following, &["last"]);
+    }
+    about.wait_for(|line| line.contains("tenant.create"));
     for name in ["first", "second", "third"] {
         run(&["reserved", "add", name]);
     }
-    for name in ["first", "second", "third"] {
-        let line = audit.wait_for(|line| line.contains("name.reserve"));
-        assert!(line.contains(name), "{line}");
-        let line = new_ones.wait_for(|_| true);
-        let entry: Value = serde_json::from_str(&line).unwrap();
-        assert!(
-            entry["object"].as_str().unwrap().contains(name) || line.contains(name),
-            "{line}"
-        );
+    for following in [&mut for_people, &mut over_http] {
+        reserved(following, &["first", "second", "third"]);
+        assert_eq!(following.seen, [""; 0], "nothing else");
     }
-    let store = run(&["tenant", "create", "lina", "--plan", "home"]);
-    assert!(store.contains("lina"));
-    events.lines.recv_timeout(Duration::from_millis(100)).ok();
-    audit.interrupt();
-    new_ones.interrupt();
-    events.interrupt();
+    run(&["device", "add", "Phone", "--tenant", "lina", "--no-qr"]);
+    about.wait_for(|line| line.contains("device.add"));
+    assert_eq!(about.seen, [""; 0], "what is about lina alone");
+    for following in [for_people, over_http, about] {
+        following.interrupt();
+    }
+}
+
+#[test]
+fn a_tenant_follows_what_is_its_own() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    let run = |args: &[&str]| installation.run(args).output();
+    let mut tokens = Vec::new();
+    for name in ["lina", "nadia"] {
+        run(&["tenant", "create", name, "--plan", "home"]);
+        let made = run(&["token", "create", "x", "--tenant", name]);
+        tokens.push(made.trim().to_owned());
+    }
+    let own = |args: &[&str], token: &str| {
+        let mut command = installation.command(args);
+        command.env("MALIKNODE_TOKEN", token);
+        Following::start(command)
+    };
+    let audit = ["audit", "--own", "--follow", "--limit", "1"];
+    let (mut linas, mut nadias) = (own(&audit, &tokens[0]), own(&audit, &tokens[1]));
+    for following in [&mut linas, &mut nadias] {
+        following.wait_for(|line| line.contains("token.create"));
+    }
+    // An operator reads the same with --tenant.
+    let acting = [&audit[..], &["--tenant", "lina"]].concat();
+    let mut acting = Following::start(installation.command(&acting));
+    acting.wait_for(|line| line.contains("token.create"));
+
+    server.record_event("lina", "drift.interface_gone");
+    let events = ["events", "--own", "--follow"];
+    let mut linas_events = own(&events, &tokens[0]);
+    linas_events.wait_for(|line| line.contains("drift.interface_gone"));
+    let mut all_events = Following::start(installation.command(&["events", "--follow"]));
+    all_events.wait_for(|line| line.contains("drift.interface_gone"));
+    server.record_event("nadia", "drift.key_changed");
+    server.record_event("lina", "drift.peers_changed");
+    all_events.wait_for(|line| line.contains("drift.key_changed"));
+    for following in [&mut all_events, &mut linas_events] {
+        following.wait_for(|line| line.contains("drift.peers_changed"));
+        assert_eq!(following.seen, [""; 0], "each once, and none of another");
+    }
+
+    for (name, label) in [("nadia", "Secret"), ("lina", "Phone")] {
+        run(&["device", "add", label, "--tenant", name, "--no-qr"]);
+    }
+    for following in [&mut linas, &mut acting] {
+        following.wait_for(|line| line.contains("device.add"));
+        assert_eq!(following.seen, [""; 0], "nothing of nadia");
+    }
+    nadias.wait_for(|line| line.contains("Secret"));
+    for following in [linas, nadias, acting, linas_events, all_events] {
+        following.interrupt();
+    }
+}
+
+#[test]
+fn a_log_is_followed_across_a_restart() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    let port = server.port;
+    let run = |args: &[&str]| installation.run(args).output();
+    run(&["reserved", "add", "before"]);
+    let follow = [
+        "audit",
+        "--follow",
+        "--limit",
+        "1",
+        "--action",
+        "name.reserve",
+    ];
+    let token = server.token("operator", "admin");
+    let by_http = by_http(&installation, &follow, &server.address(), &token);
+    let mut followers = [
+        Following::start(installation.command(&follow)),
+        Following::start(by_http),
+    ];
+    for following in &mut followers {
+        reserved(following, &["before"]);
+    }
+    run(&["reserved", "add", "during"]);
+    for following in &mut followers {
+        reserved(following, &["during"]);
+    }
+    drop(server);
+    // Straight to the database.
+    for name in ["meanwhile", "later"] {
+        run(&["reserved", "add", name]);
+    }
+    let _server = installation.serve_at(port);
+    run(&["reserved", "add", "after"]);
+    for mut following in followers {
+        reserved(&mut following, &["meanwhile", "later", "after"]);
+        assert_eq!(following.seen, [""; 0], "nothing twice");
+        let ended = following.interrupted();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.err.contains("goes on once it answers"), "{ended:?}");
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod operations;
 #[path = "../web/second_factor.rs"]
 mod second_factor;
 mod server;
+mod services;
+mod successes;
 mod table;
 
 use clap::{Command, CommandFactory};

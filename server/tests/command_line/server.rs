@@ -1,21 +1,22 @@
 //! An installation whose node is in memory, with a server that runs as `maliknode serve` does:
 //! on a port and on the command line's socket.
 
-use crate::second_factor::Codes;
+use crate::{
+    second_factor::Codes,
+    services::{Mails, Services},
+};
 use agent::{Agent, FeedSource};
 use async_trait::async_trait;
 use axum::{
     extract::Request,
     middleware::{Next, from_fn},
 };
-use control::{
-    Control, ControlParts, ControlSettings, Entropy, MachineChecks, StoreSpecs, WorkerAccess,
-};
+use control::{Control, ControlParts, ControlSettings, Entropy, MachineChecks, StoreSpecs};
 use domain::{
-    AddressPlan, Message, Secret, SystemClock,
+    AddressPlan, Clock, Message, OwnerScope, Secret, SystemClock, TenantName,
     view::{CheckRow, CheckState},
 };
-use protocol::Nodes;
+use protocol::{Nodes, wire::JoinRequest};
 use provisioning::NodePorts;
 use seal::Sealer;
 use serde_json::{Value, json};
@@ -35,7 +36,9 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-use store::{DatabaseUrl, LOCAL_NODE, Store};
+use store::{
+    AuditEntry, DatabaseUrl, LOCAL_NODE, NewEvent, NewPasskey, Store, TicketHolder, TokenHash,
+};
 use testkit::{fakes::FakeMachine, samples};
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
 
@@ -86,15 +89,17 @@ pub struct Installation {
     pub runtime_dir: PathBuf,
 }
 
-/// Which requests of the API were made, with method and path.
+/// Which requests of the API were done, with method and path. Refused ones are left out.
 pub type RequestLog = Arc<Mutex<BTreeSet<(String, String)>>>;
 
 /// The server of an installation; it stops when it is dropped.
 pub struct Server {
     pub port: u16,
-    /// What has been asked of the API.
-    pub asked: RequestLog,
+    /// What the API has done.
+    pub done: RequestLog,
     codes: Codes,
+    control: Control,
+    store: Store,
     close: watch::Sender<bool>,
     runtime: Option<Runtime>,
 }
@@ -154,20 +159,38 @@ impl Installation {
 
     /// Starts the server with further settings.
     pub fn serve_with(&self, settings: &str) -> Server {
+        self.serve_on(settings, Services::default(), 0)
+    }
+
+    /// Starts the server again on the port that it had.
+    pub fn serve_at(&self, port: u16) -> Server {
+        self.serve_on("", Services::default(), port)
+    }
+
+    /// Starts the server with everything that an operator may bring. Returns the mails, too.
+    pub fn serve_all(&self) -> (Server, Mails) {
+        let (services, mails) = Services::all();
+        (self.serve_on("", services, 0), mails)
+    }
+
+    fn serve_on(&self, settings: &str, services: Services, port: u16) -> Server {
         let runtime = Runtime::new().unwrap();
         let (close, closing) = watch::channel(false);
         let config = self.config(settings);
-        let asked = RequestLog::default();
-        let (port, codes) = runtime.block_on(start(&config, closing, asked.clone()));
+        let done = RequestLog::default();
+        let started = start(&config, closing, done.clone(), services, port);
+        let started = runtime.block_on(started);
         let until = Instant::now() + Duration::from_secs(10);
         while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
             assert!(Instant::now() < until, "the socket is answered");
             std::thread::sleep(Duration::from_millis(20));
         }
         Server {
-            port,
-            asked,
-            codes,
+            port: started.port,
+            done,
+            codes: started.codes,
+            control: started.control,
+            store: started.store,
             close,
             runtime: Some(runtime),
         }
@@ -197,6 +220,65 @@ impl Server {
     /// Returns a recovery code of the first operator, for a sign-in's second step.
     pub fn code(&self) -> String {
         self.codes.next()
+    }
+
+    /// Lets a worker join, which is not heard of from then on.
+    pub fn join_worker(&self, name: &str) {
+        let nodes = self.control.nodes();
+        let joined = async {
+            let operator = OwnerScope::issue("test");
+            let made = nodes.create_token(&operator, None).await.unwrap();
+            let token: pki::JoinToken = made.token.expose().parse().unwrap();
+            let request = JoinRequest {
+                token: token.credential(),
+                csr: pki::NodeKey::generate().unwrap().csr().unwrap(),
+                name: name.to_owned(),
+                host: format!("{name}.example"),
+                version: "1.0".to_owned(),
+            };
+            nodes.join(request).await.unwrap();
+        };
+        self.runtime.as_ref().unwrap().block_on(joined);
+    }
+
+    /// Gives a tenant a passkey, which no browser has.
+    pub fn give_passkey(&self, tenant: &str, id: &str) {
+        let given = async {
+            let name = TenantName::parse(tenant).unwrap();
+            let found = self.store.tenant_by_name(&name).await.unwrap();
+            let new = NewPasskey {
+                id,
+                holder: TicketHolder::Tenant(found.unwrap().id),
+                name: "Key",
+                credential: &TokenHash::of(&Secret::new(id)),
+                counter: 0,
+                most: 10,
+                entry: AuditEntry {
+                    at: SystemClock.now(),
+                    ..AuditEntry::default()
+                },
+            };
+            self.store.add_passkey(new, b"no key").await.unwrap();
+        };
+        self.runtime.as_ref().unwrap().block_on(given);
+    }
+
+    /// Writes an event of a tenant's network into the event log.
+    pub fn record_event(&self, tenant: &str, kind: &str) {
+        let recorded = async {
+            let name = TenantName::parse(tenant).unwrap();
+            let found = self.store.tenant_by_name(&name).await.unwrap().unwrap();
+            let event = NewEvent {
+                at: SystemClock.now(),
+                tenant: Some((found.slot, found.name)),
+                kind: kind.to_owned(),
+                detail: String::new(),
+            };
+            let events = [event];
+            let written = self.store.record_events(LOCAL_NODE, &events);
+            written.await.unwrap();
+        };
+        self.runtime.as_ref().unwrap().block_on(recorded);
     }
 
     fn token_request(&self, body: &Value) -> Value {
@@ -231,7 +313,21 @@ impl MachineChecks for PlantedChecks {
     }
 }
 
-async fn start(config: &Config, closing: watch::Receiver<bool>, asked: RequestLog) -> (u16, Codes) {
+/// A server that runs.
+struct Started {
+    port: u16,
+    codes: Codes,
+    control: Control,
+    store: Store,
+}
+
+async fn start(
+    config: &Config,
+    closing: watch::Receiver<bool>,
+    done: RequestLog,
+    services: Services,
+    port: u16,
+) -> Started {
     let root = &config.root;
     let sealer = Sealer::from_key_file(&root.join("central_api/seal.key")).unwrap();
     let url = DatabaseUrl::Sqlite(root.join("central_api/database.sqlite"));
@@ -254,8 +350,8 @@ async fn start(config: &Config, closing: watch::Receiver<bool>, asked: RequestLo
     let agent = Agent::following(LOCAL_NODE, ports, settings, &source);
     let nodes: Arc<dyn Nodes> = Arc::new(agent.nodes());
     tokio::spawn(agent.run(std::future::pending()));
-    let control = Control::new(ControlParts {
-        names: None,
+    let parts = ControlParts {
+        names: services.names,
         store: store.clone(),
         nodes: nodes.clone(),
         clock,
@@ -276,8 +372,9 @@ async fn start(config: &Config, closing: watch::Receiver<bool>, asked: RequestLo
             forward_time: Duration::from_secs(86_400),
             time_zone: "UTC".to_owned(),
         },
-        workers: WorkerAccess::NeedsPostgres,
-    });
+        workers: services.workers,
+    };
+    let control = Control::with_mail(parts, services.mail);
     control.set_machine_checks(Arc::new(PlantedChecks));
     let operators = control.operators();
     if let Some(link) = operators.first_link().await.unwrap() {
@@ -295,8 +392,8 @@ async fn start(config: &Config, closing: watch::Receiver<bool>, asked: RequestLo
         link: None,
     });
     let web = web(WebParts {
-        control,
-        store,
+        control: control.clone(),
+        store: store.clone(),
         metrics: Metrics::new(MetricSources::default(), readiness),
         site: Site {
             base: Base::parse("localhost:8085").unwrap(),
@@ -305,24 +402,36 @@ async fn start(config: &Config, closing: watch::Receiver<bool>, asked: RequestLo
             forwarded_host: false,
             cors_origins: Vec::new(),
             operator_from: Vec::new(),
+            privacy_notice: None,
         },
         files: root.join("site"),
         closing: closing.clone(),
     });
     let note = from_fn(move |request: Request, next: Next| {
         let path = request.uri().path().to_owned();
-        let asked_now = (request.method().to_string(), path);
-        asked.lock().unwrap().insert(asked_now);
-        next.run(request)
+        let asked = (request.method().to_string(), path);
+        let done = done.clone();
+        async move {
+            let answer = next.run(request).await;
+            if answer.status().is_success() {
+                done.lock().unwrap().insert(asked);
+            }
+            answer
+        }
     });
     let api = web.api.layer(note.clone());
     tokio::spawn(control_socket::run(config.clone(), api, closing));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let service = web
         .router
         .layer(note)
         .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
-    (port, codes)
+    Started {
+        port,
+        codes,
+        control,
+        store,
+    }
 }

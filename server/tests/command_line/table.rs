@@ -94,6 +94,7 @@ pub const CALLS: &[Row] = &[
         "traffic --tenant lina --span hour",
         "Together 0 B down, 0 B up.",
     ),
+    row("traffic --tenant lina --device 1", "Together 0 B down"),
     refused("traffic --tenant lina --device 999", 3, ""),
     row("device new-keys Tablet --tenant lina", "has new keys"),
     refused("device new-keys Phone --tenant lina", 3, "Phone"),
@@ -226,7 +227,9 @@ pub const CALLS: &[Row] = &[
         "/absent",
     ),
     row("mail list", "There is no mail."),
+    row("mail list --unsent", "There is no mail."),
     refused("mail retry 1", 1, "This installation sends no mail."),
+    refused("mail discard 1", 3, ""),
     refused(
         "mail test ada@example.org",
         1,

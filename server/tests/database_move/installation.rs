@@ -171,6 +171,7 @@ async fn fill(path: &Path, central: PathBuf) {
             dns_password: Secret::new("dns"),
             time_zone: "Pacific/Auckland".to_owned(),
             invitation: None,
+            mail: None,
             dns_password_hash: "$2y$hash".to_owned(),
             now: SystemClock.now(),
         };

@@ -76,6 +76,13 @@ fn update_by_hand(named: &Named, commands: &str) {
     assert!(nsupdate.wait().expect("it ends").success());
 }
 
+/// Returns what the doctor says of the name server.
+fn doctor_says(cluster: &Cluster) -> String {
+    let said = text(&cluster.command(&["doctor"]));
+    let row = said.lines().find(|line| line.contains("Name server"));
+    row.unwrap_or_else(|| panic!("no row in {said}")).to_owned()
+}
+
 #[test]
 fn an_endpoints_name_follows_its_tenant() {
     let _bed = exclusive_bed();
@@ -91,6 +98,8 @@ fn an_endpoints_name_follows_its_tenant() {
         println!("{name}: {expected:?} after {:?}", begun.elapsed());
     };
 
+    let row = doctor_says(&cluster);
+    assert!(row.contains("accepts changes"), "{row}");
     cluster.sign_up_on("w1", "nina");
     stands_for(&named, NINA, TOLD, &host(0));
     wait_for("devices get it", TOLD, || {
@@ -134,6 +143,8 @@ fn an_endpoints_name_follows_its_tenant() {
         !check.status.success() && said.contains("cannot be reached"),
         "{said}"
     );
+    let row = doctor_says(&cluster);
+    assert!(row.contains("cannot be reached"), "{row}");
     named.run();
     stands_for(&named, OLGA, RETRIED, &host(0));
     let check = cluster.command(&["node", "dns", "check"]);

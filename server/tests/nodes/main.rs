@@ -30,6 +30,7 @@ mod live;
 mod machine;
 mod machines;
 mod moving;
+mod moving_local;
 #[path = "../../../crates/nameserver/tests/bind/named.rs"]
 #[allow(dead_code, reason = "its own tests use the rest")]
 mod named;

@@ -41,7 +41,7 @@ fn has_interface(cluster: &Cluster, worker: usize, slot: u16) -> bool {
 }
 
 /// Waits until a device's traffic and DNS work, and returns how long that took.
-fn wait_until_back(device: &Device, tenant: &Tenant) -> Duration {
+pub fn wait_until_back(device: &Device, tenant: &Tenant) -> Duration {
     let begun = Instant::now();
     wait_for("the device is back", DEVICE_BACK, || {
         let is_back = resolves(device, tenant.gateway)
@@ -52,7 +52,7 @@ fn wait_until_back(device: &Device, tenant: &Tenant) -> Duration {
 }
 
 /// A setting that a tenant makes in AdGuard Home itself.
-fn add_rewrite(tenant: &mut Tenant, domain: &str) {
+pub fn add_rewrite(tenant: &mut Tenant, domain: &str) {
     let body = format!("{{\"domain\":\"{domain}\",\"answer\":\"192.0.2.77\"}}");
     adguard_home::post(tenant, "rewrite/add", &body);
 }

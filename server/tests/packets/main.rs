@@ -16,6 +16,7 @@ mod dual_stack;
 mod files;
 mod iperf;
 mod moving;
+mod names;
 mod neighbours;
 mod neighbours_tunnel;
 mod netns;

@@ -58,6 +58,8 @@ const ACTS: &[(&str, Equivalent)] = &[
     ("/do/set_mail_address", Operation("set_mail_address")),
     ("/do/set_mail_warnings", Operation("set_mail_warnings")),
     ("/do/verify_mail", Operation("verify_mail")),
+    ("/do/retry_mail", Operation("operator_retry_mail")),
+    ("/do/discard_mail", Operation("operator_discard_mail")),
     ("/do/invite_operator", Operation("operator_invite_operator")),
     ("/do/lose_node", Operation("operator_lose_node")),
     ("/do/make_recovery_codes", Operation("make_recovery_codes")),

@@ -2,7 +2,7 @@
 //! which state they are.
 
 use crate::{
-    api_client::Call,
+    api_client::{Call, Reply},
     stack::{CORS_ORIGIN, Stack},
 };
 use serde_json::{Value, json};
@@ -142,4 +142,41 @@ async fn a_change_names_the_state_that_it_is_of() {
     assert_eq!(tenant.expect(200)["suspended"], true);
     let node = Call::get("/v1/operator/nodes/2").by(&operator);
     assert_eq!(node.send(&s).await.expect(200)["standing"], "closed");
+}
+
+/// Returns how many changes the answer says are left.
+fn changes_left(reply: &Reply) -> u32 {
+    let limit = reply.header("ratelimit");
+    let left = limit.strip_prefix("\"changes\";r=");
+    let left = left.and_then(|rest| rest.split_once(";t="));
+    let (left, reset) = left.unwrap_or_else(|| panic!("{limit}"));
+    assert!(reset.parse::<u32>().unwrap() <= 60, "{limit}");
+    left.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_is_one_less_until_none_is_left() {
+    let s = Stack::new().await;
+    s.sign_up("alice").await;
+    let token = s.api_session("alice", "write").await.access;
+    let read = async || Call::get("/v1/devices").by(&token).send(&s).await;
+    let begun = changes_left(&read().await);
+    assert!(begun > 100, "{begun}");
+    assert_eq!(changes_left(&read().await), begun, "to read costs nothing");
+    // There is no such device: a change that is refused is one, too.
+    let change = async || {
+        let change = Call::patch("/v1/devices/1", json!({ "label": "x" }));
+        change.by(&token).send(&s).await
+    };
+    for left in (0..begun).rev() {
+        let reply = change().await;
+        assert_eq!((reply.code(), changes_left(&reply)), ("not_found", left));
+    }
+    let refused = change().await;
+    let code = (refused.status.as_u16(), refused.code());
+    assert_eq!(code, (429, "too_many_tries"));
+    assert_eq!(changes_left(&refused), 0);
+    let wait: u32 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    read().await.expect(200);
 }

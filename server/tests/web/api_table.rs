@@ -106,6 +106,7 @@ fn input(id: &str, o: &Objects) -> Value {
         "operator_test_mail" => json!({ "mail": "ada@example.org" }),
         "operator_reset_link" => json!({ "without_factors": false }),
         "live" => json!("topic=devices"),
+        "operator_live" => json!("topic=audit&recent=1"),
         _ => Value::Null,
     }
 }

@@ -10,6 +10,7 @@
 mod api;
 mod api_acts;
 mod api_client;
+mod api_logs;
 mod api_requests;
 mod api_rules;
 mod api_script;
@@ -24,6 +25,7 @@ mod live;
 mod metrics;
 mod nodes;
 mod operators_look;
+mod operators_mail;
 mod pages;
 mod plans;
 mod roles;

@@ -1,7 +1,7 @@
 //! The answers of pages and forms, with and without JavaScript: titles, statuses,
 //! messages after a refusal, and that no text of a URL is shown as a message.
 
-use crate::stack::{BASE, Stack};
+use crate::stack::{BASE, PRIVACY_NOTICE, Stack};
 use axum::http::StatusCode;
 
 const HOST: &str = "alice.localhost:8085";
@@ -47,6 +47,23 @@ async fn a_page_has_its_title_its_status_and_its_content() {
     }
     let out = s.get(HOST, "/devices", None).await;
     assert_eq!(out.location.as_deref(), Some("/sign-in"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_privacy_page_is_public_and_links_the_notice() {
+    let s = Stack::new().await;
+    for path in ["/", "/sign-up"] {
+        let page = s.get(BASE, path, None).await;
+        assert!(page.contains("href=\"/privacy\""), "{path}: {page:?}");
+    }
+    for host in [BASE, "admin.localhost:8085"] {
+        let page = s.get(host, "/privacy", None).await;
+        assert_eq!(page.status, StatusCode::OK, "{host}");
+        for shown in ["What your DNS filter stores", "365 days", PRIVACY_NOTICE] {
+            assert!(page.contains(shown), "{host}: {shown}");
+        }
+        assert!(!page.contains("For operators"), "{host}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,8 @@ use tokio::{sync::watch, task::JoinHandle};
 pub const BASE: &str = "localhost:8085";
 /// The origin whose pages may call the REST interface.
 pub const CORS_ORIGIN: &str = "https://status.example";
+/// The operator's own privacy notice.
+pub const PRIVACY_NOTICE: &str = "https://example.org/our-notice";
 pub const PASSWORD: &str = "correct horse battery staple";
 
 pub struct Stack {
@@ -242,6 +244,7 @@ impl Stack {
                 forwarded_host: false,
                 cors_origins: vec![CORS_ORIGIN.to_owned()],
                 operator_from: Vec::new(),
+                privacy_notice: Some(PRIVACY_NOTICE.to_owned()),
             },
             files: root.path().join("site"),
             closing,

@@ -86,6 +86,8 @@ impl Route {
                 | "/do/set_mail_address"
                 | "/do/remove_mail_address"
                 | "/do/set_mail_warnings"
+                | "/do/retry_mail"
+                | "/do/discard_mail"
                 | "/arrive"
                 | "/hand-over"
                 | "/operator/sign-in"
@@ -156,6 +158,7 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         (Method::GET, "/recover", String::new(), Public),
         (Method::GET, "/reset", String::new(), Public),
         (Method::GET, "/forgot", String::new(), Public),
+        (Method::GET, "/privacy", String::new(), Public),
         (Method::GET, "/verify-mail", String::new(), Public),
         (Method::GET, "/account/mail", String::new(), Account),
         (Method::GET, "/tenants/{id}/reset", String::new(), Support),
@@ -173,6 +176,9 @@ pub fn table(device: &str, name: &str, tenant: &str) -> Vec<Route> {
         ),
         (Method::GET, "/use", String::new(), Operator),
         (Method::GET, "/sign-ups", String::new(), Operator),
+        (Method::GET, "/mail", String::new(), Operator),
+        (Method::POST, "/do/retry_mail", "id=1".into(), Support),
+        (Method::POST, "/do/discard_mail", "id=1".into(), Owner),
         (Method::GET, "/audit", String::new(), Operator),
         (Method::GET, "/audit/export", "format=csv".into(), Operator),
         (Method::GET, "/operators", String::new(), Operator),

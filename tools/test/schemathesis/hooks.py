@@ -346,6 +346,7 @@ EXAMPLES = {
     "forgot_password": lambda: {"body": {"name": new_tenant()[0]}},
     "operator_check_endpoint_names": lambda: {},
     "operator_retry_mail": waiting_mail,
+    "operator_discard_mail": waiting_mail,
     "operator_test_mail": lambda: {"body": {"mail": "ada@example.org"}},
     "operator_create_invitations": lambda: {"body": {"count": 2}},
     "operator_create_tenant": lambda: {"body": {"name": fresh("made"), "password": PASSWORD, "plan": "home"}},

@@ -105,6 +105,7 @@ fn Landing(base: String, rules: NameRules, plans: Vec<Plan>, offer: Offer) -> im
             </main>
             <footer class="row border-t border-line py-5 text-ink-3">
                 <span class="xs">"MalikNode is free software (AGPL-3.0-or-later)."</span>
+                <a class="link xs" href="/privacy">"Privacy"</a>
                 <span class="xs ms-auto">"WireGuard is a registered trademark of Jason A. Donenfeld."</span>
             </footer>
         </div>

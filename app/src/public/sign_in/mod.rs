@@ -14,7 +14,7 @@ pub mod second_step;
 use crate::forms::{self, AppError};
 use crate::{
     forms::{Form, Refusal},
-    ui::{Field as FormField, Note, Submit, TopError},
+    ui::{Field as FormField, Note, PasswordInput, PasswordKind, Submit, TopError},
 };
 #[cfg(feature = "ssr")]
 use domain::Failure;
@@ -150,16 +150,11 @@ pub fn SignInForm(
                 label="Password"
                 note=Signal::derive(move || Note::or_hint(password_error.get(), ""))
             >
-                <input
+                <PasswordInput
                     id="password"
-                    class="field"
-                    type="password"
-                    name="password"
-                    autocomplete="current-password"
-                    required
-                    maxlength="256"
-                    aria-describedby="password-note"
-                    aria-invalid=move || password_error.get().is_some().to_string()
+                    kind=PasswordKind::Present
+                    max="256"
+                    is_bad=Signal::derive(move || password_error.get().is_some())
                 />
             </FormField>
             <label class="row">

@@ -86,6 +86,10 @@ pub fn SignUpPage() -> impl IntoView {
                 <p class="s">
                     "You have one already? " <a class="link" href="/sign-in">"Sign in"</a>
                 </p>
+                <p class="s">
+                    "What is stored about you, for how long, and how you delete it: "
+                    <a class="link" href="/privacy">"Privacy"</a>
+                </p>
             </Centered>
         };
         Ok::<_, Failure>(page.into_any())

@@ -67,6 +67,11 @@ pub fn parse(list: &str, cursor: Option<&str>) -> Result<Option<i64>, Failure> {
     read().map(Some).ok_or_else(invalid)
 }
 
+/// Returns the cursor of what comes behind an item with this number.
+pub fn encode(list: &str, number: i64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{list}:{number}"))
+}
+
 /// Makes a page of at most `limit` items from items of which there may be more; `number`
 /// returns by which the next page begins behind an item.
 pub fn page<T, U>(
@@ -79,7 +84,7 @@ pub fn page<T, U>(
     let has_more = items.len() > limit;
     items.truncate(limit);
     let last = items.last().filter(|_| has_more);
-    let next = last.map(|item| URL_SAFE_NO_PAD.encode(format!("{list}:{}", number(item))));
+    let next = last.map(|item| encode(list, number(item)));
     Page {
         items: items.into_iter().map(shown).collect(),
         next,

@@ -15,6 +15,7 @@ use control::{ApiPermission, Repeat};
 use domain::{ErrorCode, Failure, Message};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// The key of a request that may be repeated.
@@ -63,8 +64,8 @@ pub async fn answer_again(
     let key = key(&parts.headers)?.to_owned();
     let bytes = body::read(Request::from_parts(parts.clone(), body)).await?;
     // Only operations with a token are here: a sign-up's key is the name.
-    let permission = parts.extensions.get::<ApiPermission>();
-    let sender = permission.map(ApiPermission::subject).unwrap_or_default();
+    let permission = parts.extensions.get::<Arc<ApiPermission>>();
+    let sender = permission.map(|p| p.subject()).unwrap_or_default();
     let claimed = state
         .control
         .answers()

@@ -11,4 +11,5 @@ pub mod path;
 pub mod permission;
 pub mod problem;
 pub mod query;
+pub mod sse;
 pub mod streams;

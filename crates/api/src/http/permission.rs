@@ -13,6 +13,7 @@ use axum::{
 };
 use control::{ApiCaller, ApiPermission, ChangeBudget};
 use domain::{Access, ErrorCode, Failure, Message, Secret};
+use std::sync::Arc;
 
 /// draft-ietf-httpapi-ratelimit-headers.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -22,13 +23,13 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const TENANT: HeaderName = HeaderName::from_static("maliknode-tenant");
 
 /// The permission of a request.
-pub struct Permission(pub ApiPermission);
+pub struct Permission(pub Arc<ApiPermission>);
 
 impl<S: Sync> FromRequestParts<S> for Permission {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let found = parts.extensions.get::<ApiPermission>().cloned();
+        let found = parts.extensions.get::<Arc<ApiPermission>>().cloned();
         found.map(Self).ok_or_else(|| missing().into())
     }
 }
@@ -96,6 +97,7 @@ pub async fn grant(
         Some(client) if !is_here => permission.with_origin(client.address),
         _ => permission,
     };
+    let permission = Arc::new(permission);
     request.extensions_mut().insert(permission.clone());
     let mut response = next.run(request).await.into_response();
     if let ApiCaller::Tenant(scope) = permission.caller() {

@@ -71,7 +71,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         C::PresenceNeeded | C::SecondFactorRequired => StatusCode::FORBIDDEN,
         C::ResetInvalid => StatusCode::NOT_FOUND,
         C::MailLinkInvalid => StatusCode::NOT_FOUND,
-        C::MailAddressMalformed => StatusCode::UNPROCESSABLE_ENTITY,
+        C::MailAddressMalformed | C::TextMalformed => StatusCode::UNPROCESSABLE_ENTITY,
         C::MailUnavailable => StatusCode::CONFLICT,
         C::SignUpClosed => StatusCode::FORBIDDEN,
         C::InvitationUsedUp | C::InvitationEnded => StatusCode::CONFLICT,

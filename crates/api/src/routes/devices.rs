@@ -25,7 +25,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use control::{DeviceChange, NewDevice};
+use control::{DeviceChange, ListForm, NewDevice, PeerList};
 use domain::{
     Access, ClientConfig, DeviceId, ErrorCode, Failure, Message, TenantScope, Timestamp,
     TunnelOptions,
@@ -50,6 +50,9 @@ pub struct Device {
     /// The same of IPv6; none where tunnels have no IPv6 or it is set to IPv4 only.
     #[schema(example = "fd12:3456:789a:1::2")]
     ipv6: Option<String>,
+    /// Its name inside the tunnel, which the tenant's DNS answers with its addresses.
+    #[schema(example = "my-phone.alice.internal")]
+    host_name: String,
     /// Its public key in base64.
     public_key: String,
     policy: Policy,
@@ -81,6 +84,7 @@ impl Device {
             label: d.label,
             address: d.address,
             ipv6: d.ipv6,
+            host_name: d.host_name,
             public_key: d.public_key,
             policy: d.policy.into(),
             mesh: d.mesh,
@@ -143,13 +147,28 @@ pub async fn list_devices(
     let after = cursor::parse(LIST, params.cursor.as_deref())?;
     let devices = state.control.devices();
     let peers = devices.peers_at(scope, permission.revision()).await?;
-    let after = after.unwrap_or(i64::MIN);
-    let devices = peers.iter().map(|peer| &peer.device);
-    let rest = devices.filter(|d| d.id.0 > after).collect();
     let now = state.control.now();
-    let shown = |d: &DeviceView| Device::new(d.clone(), now);
-    let page = cursor::page(LIST, rest, limit, |d| d.id.0, shown);
-    Ok(list::json(&page, page.items.len()))
+    let write = |after: i64| {
+        let devices = peers.peers().iter().map(|peer| &peer.device);
+        let rest = devices.filter(|d| d.id.0 > after).collect();
+        let shown = |d: &DeviceView| Device::new(d.clone(), now);
+        let page = cursor::page(LIST, rest, limit, |d| d.id.0, shown);
+        list::json(&page, page.items.len())
+    };
+    let is_whole = after.is_none() && peers.peers().len() <= limit;
+    if !is_whole {
+        return Ok(list::answer(write(after.unwrap_or(i64::MIN))?));
+    }
+    let whole = || Ok((write(i64::MIN)?, online_until(&peers, now)));
+    Ok(list::devices(&peers, ListForm::Devices, now, whole)?)
+}
+
+/// Returns until when the devices are online that are now, unless there is another handshake.
+fn online_until(list: &PeerList, now: Timestamp) -> Timestamp {
+    let heard = list.peers().iter().filter_map(|p| p.device.last_handshake);
+    let until = heard.map(|at| at.plus_millis(ONLINE_MILLIS));
+    let soonest = until.filter(|until| *until > now).min();
+    soonest.unwrap_or(Timestamp(i64::MAX))
 }
 
 /// A device to add.
@@ -462,3 +481,6 @@ fn drawn(code: &QrCode) -> String {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,17 @@ pub struct Event {
     message: String,
 }
 
+impl Event {
+    pub(super) fn new(e: TenantEvent, client: Client) -> Self {
+        Self {
+            at: e.row.at.into(),
+            category: e.row.category.into(),
+            message: client.texts.tenant_event(&e.row.kind),
+            kind: e.row.kind,
+        }
+    }
+}
+
 /// Events
 ///
 /// What happened to your network, newest first.
@@ -71,11 +82,6 @@ pub async fn list_events(
     let events = events
         .of_tenant_before(scope, category, before, limit + 1)
         .await?;
-    let shown = |e: TenantEvent| Event {
-        at: e.row.at.into(),
-        category: e.row.category.into(),
-        message: client.texts.tenant_event(&e.row.kind),
-        kind: e.row.kind,
-    };
+    let shown = |e: TenantEvent| Event::new(e, client);
     Ok(Json(cursor::page(&list, events, limit, |e| e.id, shown)))
 }

@@ -4,42 +4,33 @@
 use super::{
     account::{Network, account},
     devices::all_devices,
+    log_stream::{self, Log},
     problems::Problems,
 };
 use crate::{
     http::{
         client::Client,
-        permission::{Permission, token},
+        permission::Permission,
         problem::Refusal,
         query::Params,
-        streams::OpenStream,
+        sse::{self, MIN_INTERVAL, StreamToken},
     },
     state::ApiState,
 };
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName},
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    http::HeaderMap,
+    response::{Response, sse::Event},
 };
-use domain::{Access, ErrorCode, Failure, Secret, TenantScope};
+use control::AuditQuery;
+use domain::{Access, ErrorCode, Failure, TenantScope};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, time::Duration};
 use tokio::{sync::watch, time::Instant};
 use utoipa::{IntoParams, ToSchema};
-
-/// How often a comment is sent on a silent stream, which a proxy would close.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How often the token is read again.
-const TOKEN_CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// The shortest time between two events: a burst of changes is one.
-const MIN_INTERVAL: Duration = Duration::from_millis(150);
 
 /// What a stream is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -51,9 +42,21 @@ pub enum Topic {
     Devices,
     /// The state of the network, as in the account. It has no statistics.
     Network,
+    /// What happens to the network, each event as `GET /v1/events` has it.
+    Events,
+    /// Your audit log, each entry as `GET /v1/audit` has it.
+    Audit,
 }
 
-impl Topic {
+/// A topic of which the newest state is sent, and not each change.
+#[derive(Clone, Copy)]
+enum StateTopic {
+    Account,
+    Devices,
+    Network,
+}
+
+impl StateTopic {
     const fn event(self) -> &'static str {
         match self {
             Self::Account => "account",
@@ -75,10 +78,11 @@ impl Topic {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "it describes events; `Live` makes them")]
 pub struct LiveEvent {
-    /// The topic, or `ended`.
+    /// The topic, or `begin`, with which a log begins, or `ended`.
     #[schema(example = "network")]
     event: String,
-    /// The topic's newest state as JSON, or the code why the stream has ended.
+    /// The topic's newest state or the entry of the log as JSON, or the code why the stream has
+    /// ended.
     data: String,
 }
 
@@ -89,13 +93,26 @@ pub struct LiveEvent {
 pub struct TopicParams {
     #[param(inline)]
     topic: Topic,
+    /// Of a log: how many of the newest entries come first.
+    #[param(minimum = 0, maximum = 1000, default = 0)]
+    recent: Option<u16>,
+    /// Of the audit log: your name, or `operator:` and an operator's.
+    #[serde(default)]
+    actor: String,
+    /// Of the audit log: an action, e.g. `device.add`.
+    #[serde(default)]
+    action: String,
 }
 
 /// Live events
 ///
 /// A stream of server-sent events. Each is named after the topic and has its newest state as
-/// JSON; the first comes at once. The stream ends with the event `ended`, whose data is a code,
-/// when the token is no longer valid: sign in again, or take the next access token.
+/// JSON; the first comes at once. Of a log (`events`, `audit`) `begin` comes at once, then the
+/// newest entries, and then each new one when it is made; a client that sends the id of the last
+/// event that it has as `Last-Event-ID` gets what came behind it. An entry of the seconds before
+/// may come again, with the same id, where several control planes write. The stream ends with
+/// the event `ended`, whose data is a code, when the token is no longer valid: sign in again, or
+/// take the next access token.
 #[utoipa::path(
     get,
     path = "/v1/live",
@@ -112,44 +129,54 @@ pub async fn live(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let scope = permission.tenant(Access::Read)?.clone();
-    let topic = params.topic;
-    let open = state.streams.open(permission.subject())?;
+    let recent = log_stream::recent(params.recent)?;
+    let topic = match params.topic {
+        Topic::Account => StateTopic::Account,
+        Topic::Devices => StateTopic::Devices,
+        Topic::Network => StateTopic::Network,
+        Topic::Events => {
+            let log = Log::OwnEvents { scope };
+            let followed = log_stream::follow(state, client, &permission, &headers, log, recent);
+            return Ok(followed.await?);
+        }
+        Topic::Audit => {
+            let query = AuditQuery {
+                actor: params.actor,
+                action: params.action,
+                ..AuditQuery::default()
+            };
+            let log = Log::OwnAudit { scope, query };
+            let followed = log_stream::follow(state, client, &permission, &headers, log, recent);
+            return Ok(followed.await?);
+        }
+    };
     let live = Live {
+        token: StreamToken::open(&state, &permission, &headers)?,
         changes: state.control.watch().changes(&scope, topic.of_core()),
         closing: state.closing.clone(),
-        // Whose permission follows from none is the command line.
-        token: token(&headers).ok(),
         state,
         client,
         scope,
         topic,
         last: String::new(),
         sent_at: None,
-        check_at: Instant::now() + TOKEN_CHECK_INTERVAL,
         has_ended: false,
-        _open: open,
     };
-    let events = stream::unfold(live, Live::next).map(Ok::<_, Infallible>);
-    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    // Otherwise nginx would buffer events.
-    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
-    Ok((unbuffered, events).into_response())
+    Ok(sse::answer(stream::unfold(live, Live::next)))
 }
 
 struct Live {
     state: ApiState,
+    token: StreamToken,
     changes: BoxStream<'static, ()>,
     closing: watch::Receiver<bool>,
-    token: Option<Secret>,
     client: Client,
     scope: TenantScope,
-    topic: Topic,
+    topic: StateTopic,
     /// The last state that was sent.
     last: String,
     sent_at: Option<Instant>,
-    check_at: Instant,
     has_ended: bool,
-    _open: OpenStream,
 }
 
 impl Live {
@@ -182,12 +209,9 @@ impl Live {
                         Ok(_) | Err(_) => {}
                     }
                 }
-                () = tokio::time::sleep_until(self.check_at) => {
-                    self.check_at = Instant::now() + TOKEN_CHECK_INTERVAL;
-                    if let Some(token) = &self.token
-                        && let Err(f) = self.state.control.auth().bearer(token).await
-                        && f.code != ErrorCode::DatabaseUnavailable
-                    {
+                () = self.token.is_due() => {
+                    let checked = self.token.check(&self.state, |_| Ok(())).await;
+                    if let Err(f) = checked {
                         return Some(self.end(f.code));
                     }
                 }
@@ -203,7 +227,7 @@ impl Live {
     /// Ends the stream with the event that says why.
     fn end(mut self, code: ErrorCode) -> (Event, Self) {
         self.has_ended = true;
-        (Event::default().event("ended").data(code.as_str()), self)
+        (sse::ended(code), self)
     }
 }
 
@@ -212,17 +236,15 @@ async fn view(
     state: &ApiState,
     scope: &TenantScope,
     client: Client,
-    topic: Topic,
+    topic: StateTopic,
 ) -> Result<String, Failure> {
-    let json = match topic {
-        Topic::Account => serde_json::to_string(&account(state, scope, client).await?),
-        Topic::Devices => serde_json::to_string(&all_devices(state, scope).await?),
-        Topic::Network => {
+    match topic {
+        StateTopic::Account => sse::json(&account(state, scope, client).await?),
+        StateTopic::Devices => sse::json(&all_devices(state, scope).await?),
+        StateTopic::Network => {
             let progress = state.control.tenants().progress(scope).await?;
             let status = client.texts.tenant_status(progress.status);
-            serde_json::to_string(&Network::from(status))
+            sse::json(&Network::from(status))
         }
-    };
-    let message = |incident| domain::Message::StateNotSent { incident };
-    json.map_err(|e| control::internal(&e, message))
+    }
 }

@@ -8,6 +8,7 @@ mod devices;
 mod dns;
 mod events;
 mod live;
+mod log_stream;
 mod mail;
 mod operator;
 mod operator_link;

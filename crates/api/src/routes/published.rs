@@ -17,8 +17,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use control::{ApiGrant, Grant, Peer};
-use domain::{Access, Failure, Secret, TenantId};
+use control::{ApiGrant, Grant, ListForm, Peer};
+use domain::{Access, Failure, Secret, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -182,12 +182,17 @@ pub async fn published_peers(
         let scope = permission.tenant(Access::Read)?;
         let devices = state.control.devices();
         let peers = devices.peers_at(scope, permission.revision()).await?;
-        let published = |peer| PublishedPeer::new(peer, scope.tenant());
-        let answer = PublishedPeers {
-            status: SUCCESS,
-            peers: peers.iter().map(published).collect(),
-        };
-        Ok(list::json(&answer, peers.len()))
+        let now = state.control.now();
+        list::devices(&peers, ListForm::Published, now, || {
+            let published = |peer| PublishedPeer::new(peer, scope.tenant());
+            let all = peers.peers();
+            let answer = PublishedPeers {
+                status: SUCCESS,
+                peers: all.iter().map(published).collect(),
+            };
+            // What it says of a device does not follow from the time.
+            Ok((list::json(&answer, all.len())?, Timestamp(i64::MAX)))
+        })
     };
     answer(peers.await, client)
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod breaking;
+mod page;
 
 use breaking::breaking_changes;
 use serde_json::{Value, json};

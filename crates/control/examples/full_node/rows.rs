@@ -29,6 +29,7 @@ pub async fn make(store: &Store, tenants: RangeInclusive<u16>, devices: u8) -> O
             dns_password: Secret::new(format!("dns-password-{n}")),
             time_zone: "UTC".to_owned(),
             invitation: None,
+            mail: None,
             dns_password_hash: "$2b$04$nobody".to_owned(),
             now: SystemClock.now(),
         };

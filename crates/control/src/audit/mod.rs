@@ -131,8 +131,18 @@ impl<'a> AuditReader<'a> {
     ) -> Result<Vec<Numbered<AuditRow>>, Failure> {
         let store = &self.inner.store;
         let rows = store.audit_matching(&self.filter, before, limit).await;
-        let rows = rows.map_err(store_failure)?.into_iter();
-        Ok(rows.map(|(id, row)| Numbered { id, row }).collect())
+        Ok(numbered(rows.map_err(store_failure)?))
+    }
+
+    /// Returns at most `limit` entries, oldest first, from behind the one with the id `after`.
+    pub(crate) async fn after(
+        self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Numbered<AuditRow>>, Failure> {
+        let store = &self.inner.store;
+        let rows = store.audit_after(&self.filter, after, limit).await;
+        Ok(numbered(rows.map_err(store_failure)?))
     }
 
     /// Returns the entries as a file.
@@ -143,6 +153,11 @@ impl<'a> AuditReader<'a> {
             format,
         }
     }
+}
+
+fn numbered(rows: Vec<(i64, AuditRow)>) -> Vec<Numbered<AuditRow>> {
+    let rows = rows.into_iter();
+    rows.map(|(id, row)| Numbered { id, row }).collect()
 }
 
 fn bad(message: Message) -> Failure {

@@ -2,7 +2,7 @@
 //! what of the tenant was changed last need not read them again; one that is shown what the
 //! one before it was shown need not make that again.
 
-use super::peer::Peer;
+use super::peer::PeerList;
 use domain::{Ipv6Prefix, TenantId};
 use std::{
     collections::HashMap,
@@ -18,7 +18,14 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 const MAX_KEPT: usize = 1_000;
 
 #[derive(Default)]
-pub(crate) struct DeviceLists(Mutex<HashMap<TenantId, CachedRows>>);
+pub(crate) struct DeviceLists(Mutex<CachedLists>);
+
+#[derive(Default)]
+struct CachedLists {
+    tenants: HashMap<TenantId, CachedRows>,
+    /// When old ones were removed last.
+    swept_at: Option<Instant>,
+}
 
 /// A tenant's rows as they were read.
 struct CachedRows {
@@ -26,7 +33,7 @@ struct CachedRows {
     read_at: Instant,
     rows: Arc<Vec<DeviceRecord>>,
     /// What is shown of them.
-    shown: Option<(ShownAt, Arc<Vec<Peer>>)>,
+    shown: Option<(ShownAt, Arc<PeerList>)>,
 }
 
 /// What decides, besides the rows, what is shown of devices.
@@ -42,24 +49,24 @@ pub(super) enum KnownList {
     Unknown,
     Rows(Arc<Vec<DeviceRecord>>),
     /// The rows, and what is shown of them.
-    Shown(Arc<Vec<Peer>>),
+    Shown(Arc<PeerList>),
 }
 
 impl DeviceLists {
-    fn kept(&self) -> MutexGuard<'_, HashMap<TenantId, CachedRows>> {
+    fn kept(&self) -> MutexGuard<'_, CachedLists> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what is known of a tenant's devices of this revision.
     pub(super) fn get(&self, tenant: TenantId, revision: Revision, at: ShownAt) -> KnownList {
         let kept = self.kept();
-        let found = kept.get(&tenant);
+        let found = kept.tenants.get(&tenant);
         let is_new = |k: &&CachedRows| k.revision == revision && k.read_at.elapsed() < MAX_AGE;
         let Some(found) = found.filter(is_new) else {
             return KnownList::Unknown;
         };
         match &found.shown {
-            Some((shown_at, peers)) if *shown_at == at => KnownList::Shown(peers.clone()),
+            Some((shown_at, list)) if *shown_at == at => KnownList::Shown(list.clone()),
             _ => KnownList::Rows(found.rows.clone()),
         }
     }
@@ -67,19 +74,22 @@ impl DeviceLists {
     /// Keeps rows that were read after the revision.
     pub(super) fn keep(&self, tenant: TenantId, revision: Revision, rows: Arc<Vec<DeviceRecord>>) {
         let mut kept = self.kept();
-        if kept.len() >= MAX_KEPT && !kept.contains_key(&tenant) {
-            kept.retain(|_, k| k.read_at.elapsed() < MAX_AGE);
-            if kept.len() >= MAX_KEPT {
-                return;
-            }
+        let now = Instant::now();
+        let age = |at: Instant| now.saturating_duration_since(at);
+        if kept.swept_at.is_none_or(|at| age(at) >= MAX_AGE) {
+            kept.tenants.retain(|_, k| age(k.read_at) < MAX_AGE);
+            kept.swept_at = Some(now);
+        }
+        if kept.tenants.len() >= MAX_KEPT && !kept.tenants.contains_key(&tenant) {
+            return;
         }
         let cached = CachedRows {
             revision,
-            read_at: Instant::now(),
+            read_at: now,
             rows,
             shown: None,
         };
-        kept.insert(tenant, cached);
+        kept.tenants.insert(tenant, cached);
     }
 
     /// Keeps what is shown of rows, if they are still the ones that are kept.
@@ -88,12 +98,12 @@ impl DeviceLists {
         tenant: TenantId,
         rows: &Arc<Vec<DeviceRecord>>,
         at: ShownAt,
-        peers: &Arc<Vec<Peer>>,
+        list: &Arc<PeerList>,
     ) {
         let mut kept = self.kept();
-        let found = kept.get_mut(&tenant);
+        let found = kept.tenants.get_mut(&tenant);
         if let Some(found) = found.filter(|k| Arc::ptr_eq(&k.rows, rows)) {
-            found.shown = Some((at, peers.clone()));
+            found.shown = Some((at, list.clone()));
         }
     }
 }

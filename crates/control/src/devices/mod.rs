@@ -2,11 +2,13 @@
 
 mod config;
 mod lists;
+mod names;
 mod peer;
 
 pub(crate) use lists::DeviceLists;
 use lists::{KnownList, ShownAt};
-pub use peer::Peer;
+pub(crate) use names::names_of;
+pub use peer::{ListForm, Peer, PeerList};
 
 use crate::{
     failures::store_failure,
@@ -56,7 +58,7 @@ impl Devices<'_> {
             .map_err(store_failure)?;
         // If it is not in force, the tenant's status says so on every page.
         let _ = inner.in_force(scope, &added).await;
-        Ok(inner.device_view(&added.value))
+        Ok(inner.changed_view(scope, &added.value).await)
     }
 
     /// Returns one device.
@@ -66,7 +68,7 @@ impl Devices<'_> {
     pub async fn get(self, scope: &TenantReadScope, id: DeviceId) -> Result<DeviceView, Failure> {
         let inner = self.0;
         let device = inner.store.device(scope, id).await.map_err(store_failure)?;
-        Ok(inner.device_view(&device))
+        inner.named_view(scope, &device).await
     }
 
     /// Returns the tenant's devices, oldest first.
@@ -75,7 +77,8 @@ impl Devices<'_> {
     /// `NotFound` once the tenant is deleted.
     pub async fn list(self, scope: &TenantReadScope) -> Result<Vec<DeviceView>, Failure> {
         let rows = self.rows(scope).await?;
-        let devices = rows.iter().map(|d| self.0.device_view(d));
+        let names = names_of(scope.name(), &rows);
+        let devices = rows.iter().map(|d| self.0.device_view(d, &names));
         Ok(devices.collect())
     }
 
@@ -89,7 +92,7 @@ impl Devices<'_> {
         self,
         scope: &TenantReadScope,
         revision: Option<Revision>,
-    ) -> Result<Arc<Vec<Peer>>, Failure> {
+    ) -> Result<Arc<PeerList>, Failure> {
         let inner = self.0;
         let tenant = scope.tenant();
         // Read before the rows: what changes meanwhile makes them old.
@@ -99,7 +102,7 @@ impl Devices<'_> {
         };
         let known = revision.map(|revision| inner.lists.get(tenant, revision, shown_at));
         let rows = match known {
-            Some(KnownList::Shown(peers)) => return Ok(peers),
+            Some(KnownList::Shown(list)) => return Ok(list),
             Some(KnownList::Rows(rows)) => rows,
             Some(KnownList::Unknown) | None => {
                 let rows = Arc::new(self.rows(scope).await?);
@@ -109,13 +112,14 @@ impl Devices<'_> {
                 rows
             }
         };
+        let names = names_of(scope.name(), &rows);
         let peer = |d: &store::DeviceRecord| Peer {
             client_id: d.client_id.clone(),
-            device: inner.device_view(d),
+            device: inner.device_view(d, &names),
         };
-        let peers = Arc::new(rows.iter().map(peer).collect());
-        inner.lists.keep_shown(tenant, &rows, shown_at, &peers);
-        Ok(peers)
+        let list = Arc::new(PeerList::new(rows.iter().map(peer).collect()));
+        inner.lists.keep_shown(tenant, &rows, shown_at, &list);
+        Ok(list)
     }
 
     async fn rows(self, scope: &TenantReadScope) -> Result<Vec<store::DeviceRecord>, Failure> {
@@ -141,7 +145,7 @@ impl Devices<'_> {
         Ok(DevicePageView {
             now: inner.clock.now(),
             status: inner.status(&tenant),
-            device: inner.device_view(&device),
+            device: inner.named_view(scope, &device).await?,
         })
     }
 
@@ -193,7 +197,7 @@ impl Devices<'_> {
             .map_err(store_failure)?;
         let in_force = inner.in_force(scope, &changed).await;
         Ok(ChangedDevice {
-            device: inner.device_view(&changed.value),
+            device: inner.changed_view(scope, &changed.value).await,
             in_force,
         })
     }
@@ -221,7 +225,7 @@ impl Devices<'_> {
         let changed = changed.map_err(store_failure)?;
         let in_force = inner.in_force(scope, &changed).await;
         Ok(ChangedDevice {
-            device: inner.device_view(&changed.value),
+            device: inner.changed_view(scope, &changed.value).await,
             in_force,
         })
     }

@@ -71,17 +71,37 @@ impl Events<'_> {
     ) -> Result<Vec<TenantEvent>, Failure> {
         let store = &self.0.store;
         let events = store.tenant_events_before(scope, before, READ_EVENTS).await;
-        let numbered = |(id, e): (i64, Event)| TenantEvent {
-            id,
-            row: TenantEventRow {
-                at: e.at,
-                category: category(&e.kind),
-                kind: e.kind,
-            },
-        };
         let events = events.map_err(store_failure)?.into_iter().map(numbered);
         let events = events.filter(|e| wanted.is_none_or(|wanted| e.row.category == wanted));
         Ok(events.take(limit).collect())
+    }
+
+    /// Returns at most `limit` events of the tenant, those recorded first first, from behind the
+    /// one with the id `after`.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn of_tenant_after(
+        self,
+        scope: &TenantReadScope,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<TenantEvent>, Failure> {
+        let store = &self.0.store;
+        let events = store.tenant_events_after(scope, after, limit).await;
+        let events = events.map_err(store_failure)?.into_iter();
+        Ok(events.map(numbered).collect())
+    }
+}
+
+fn numbered((id, e): (i64, Event)) -> TenantEvent {
+    TenantEvent {
+        id,
+        row: TenantEventRow {
+            at: e.at,
+            category: category(&e.kind),
+            kind: e.kind,
+        },
     }
 }
 

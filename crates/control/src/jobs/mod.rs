@@ -128,3 +128,27 @@ async fn remove_old_api_rows(inner: &Inner) {
         tracing::warn!(error = ?e, "old keys of the API could not be removed");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_privacy_page_says_how_long_rows_are_stored() {
+        let document = include_str!("../../../../docs/PRIVACY.md");
+        for (row, millis) in [
+            (
+                "browsers and networks that you signed in from",
+                KNOWN_CLIENT_RETENTION_MILLIS,
+            ),
+            ("mails: address, subject", MAIL_RETENTION_MILLIS),
+            ("what was done with the account", AUDIT_RETENTION_MILLIS),
+            ("what failed and worked again", EVENT_RETENTION_MILLIS),
+        ] {
+            let row = document.lines().find(|line| line.contains(row));
+            let term = row.unwrap().rsplit('|').nth(1).unwrap().trim();
+            let days = format!("{} days", millis / DAY_MILLIS);
+            assert!(term.starts_with(&days), "{term}, and not {days}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use crate::{
 };
 use domain::{ErrorCode, Failure, Field, MailAddress, Message, Secret, view::MailView};
 use std::net::IpAddr;
-use store::{AccountRecord, AuditEntry, NewMailAddress, TicketHolder, TokenHash};
+use store::{AccountRecord, AuditEntry, FirstMailAddress, NewMailAddress, TicketHolder, TokenHash};
 
 /// How long a link that verifies an address is valid: a day.
 const LINK_MILLIS: i64 = 86_400_000;
@@ -66,28 +66,23 @@ impl Mail<'_> {
         self.ask(account.holder, &address, entry).await
     }
 
-    /// Asks the address that was given at a sign-up. That it fails does not undo the sign-up.
-    pub(crate) async fn ask_new_account(
+    /// Returns the address that was given at a sign-up with the token of its link, which are
+    /// stored with the account.
+    ///
+    /// # Errors
+    /// `Internal`: the system has no random numbers.
+    pub(crate) fn first_address(
         self,
-        holder: TicketHolder,
-        name: &str,
-        address: &MailAddress,
-    ) {
-        let entry = AuditEntry {
-            at: self.0.clock.now(),
-            actor: name.to_owned(),
-            action: "mail.ask".to_owned(),
-            object: name.to_owned(),
-            after: address.to_string(),
-            tenant: match holder {
-                TicketHolder::Tenant(id) => Some(id),
-                TicketHolder::Operator(_) => None,
-            },
-            ..AuditEntry::default()
+        address: Option<MailAddress>,
+    ) -> Result<Option<FirstMailAddress>, Failure> {
+        let Some(address) = address else {
+            return Ok(None);
         };
-        if let Err(failure) = self.ask(holder, address, entry).await {
-            tracing::warn!(%failure, "the mail address of a new account was not asked");
-        }
+        Ok(Some(FirstMailAddress {
+            address,
+            token: self.0.entropy.token()?,
+            expires: self.0.clock.now().plus_millis(LINK_MILLIS),
+        }))
     }
 
     async fn ask(

@@ -30,6 +30,30 @@ impl Mail<'_> {
         mails.map_err(store_failure)
     }
 
+    /// Does what [`Self::outbox`] does, without the mails that were sent.
+    ///
+    /// # Errors
+    /// `DatabaseUnavailable`.
+    pub async fn unsent(
+        self,
+        _operator: &OperatorScope,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<MailRow>, Failure> {
+        let mails = self.0.store.unsent_mails(before, limit).await;
+        mails.map_err(store_failure)
+    }
+
+    /// Removes a mail that was not sent, also where mail is not set up any more.
+    ///
+    /// # Errors
+    /// `NotFound` where it was sent or removed.
+    pub async fn discard(self, operator: &OwnerScope, id: i64) -> Result<(), Failure> {
+        let entry = self.entry(operator, "mail.discard", id.to_string());
+        let discarded = self.0.store.discard_mail(id, entry).await;
+        discarded.map_err(store_failure)
+    }
+
     /// Sends a mail again that was given up, or one that waits now.
     ///
     /// # Errors

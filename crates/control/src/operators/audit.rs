@@ -21,6 +21,21 @@ impl Operators<'_> {
         self.audit_reader(query).await?.page(before, limit).await
     }
 
+    /// Returns at most `limit` entries of the audit log that match, oldest first, from behind
+    /// the one with the id `after`.
+    ///
+    /// # Errors
+    /// As [`Operators::audit`].
+    pub async fn audit_after(
+        self,
+        _operator: &OperatorScope,
+        query: &AuditQuery,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Numbered<AuditRow>>, Failure> {
+        self.audit_reader(query).await?.after(after, limit).await
+    }
+
     /// Returns the entries that match as a file.
     ///
     /// # Errors
@@ -35,10 +50,8 @@ impl Operators<'_> {
     }
 
     async fn audit_reader(&self, query: &AuditQuery) -> Result<AuditReader<'_>, Failure> {
-        let tenant = match text(&query.tenant) {
-            Some(name) => Some(self.tenant_id(&name).await?),
-            None => None,
-        };
+        let name = text(&query.tenant);
+        let tenant = self.tenant_named(name.as_deref()).await?;
         AuditReader::new(self.0, tenant, query)
     }
 }

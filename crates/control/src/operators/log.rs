@@ -4,6 +4,7 @@ use super::{Operators, names::NodeNames};
 use crate::{events, failures::store_failure};
 use domain::{ErrorCode, Failure, Message, OperatorScope, TenantId, TenantName, view::EventRow};
 use std::collections::BTreeMap;
+use store::{Event, NodeRecord};
 
 /// An event with its number in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +31,7 @@ impl Operators<'_> {
         limit: u32,
     ) -> Result<Vec<LoggedEvent>, Failure> {
         let store = &self.0.store;
-        let tenant = match tenant {
-            Some(name) => Some(self.tenant_id(name).await?),
-            None => None,
-        };
+        let tenant = self.tenant_named(tenant).await?;
         let events = async {
             match tenant {
                 Some(id) => store.operator_events_before(scope, id, before, limit).await,
@@ -42,6 +40,40 @@ impl Operators<'_> {
         };
         let read = tokio::try_join!(events, store.nodes());
         let (rows, nodes) = read.map_err(store_failure)?;
+        self.logged(rows, &nodes).await
+    }
+
+    /// Returns at most `limit` events of all nodes, or of a tenant, those recorded first first,
+    /// from behind the one with the id `after`.
+    ///
+    /// # Errors
+    /// As [`Operators::events_before`].
+    pub async fn events_after(
+        self,
+        scope: &OperatorScope,
+        tenant: Option<&str>,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<LoggedEvent>, Failure> {
+        let store = &self.0.store;
+        let tenant = self.tenant_named(tenant).await?;
+        let events = store.operator_events_after(scope, tenant, after, limit);
+        let rows = events.await.map_err(store_failure)?;
+        // Most times there is nothing new.
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let nodes = store.nodes().await.map_err(store_failure)?;
+        self.logged(rows, &nodes).await
+    }
+
+    /// Returns events with the names of their nodes and tenants.
+    async fn logged(
+        self,
+        rows: Vec<(i64, Event)>,
+        nodes: &[NodeRecord],
+    ) -> Result<Vec<LoggedEvent>, Failure> {
+        let store = &self.0.store;
         let nodes = NodeNames::of(nodes.iter());
         let ids = || rows.iter().filter_map(|(_, event)| event.tenant);
         let tenants = match ids().min().zip(ids().max()) {
@@ -58,8 +90,19 @@ impl Operators<'_> {
         Ok(logged.collect())
     }
 
+    /// Returns the id of the tenant of that name, if there is a name.
+    pub(super) async fn tenant_named(
+        self,
+        name: Option<&str>,
+    ) -> Result<Option<TenantId>, Failure> {
+        match name {
+            Some(name) => self.tenant_id(name).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Returns the id of the tenant of that name.
-    pub(super) async fn tenant_id(self, name: &str) -> Result<TenantId, Failure> {
+    async fn tenant_id(self, name: &str) -> Result<TenantId, Failure> {
         let unknown = || {
             let name = name.trim().to_owned();
             Failure::new(ErrorCode::NotFound, Message::TenantUnknown { name })

@@ -21,6 +21,22 @@ impl Tenants<'_> {
         reader.page(before, limit).await
     }
 
+    /// Returns at most `limit` entries about the tenant that match, oldest first, from behind
+    /// the one with the id `after`. [`AuditQuery::tenant`] does not matter.
+    ///
+    /// # Errors
+    /// As [`Tenants::audit`].
+    pub async fn audit_after(
+        self,
+        tenant: &TenantReadScope,
+        query: &AuditQuery,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Numbered<AuditRow>>, Failure> {
+        let reader = AuditReader::new(self.0, Some(tenant.tenant()), query)?;
+        reader.after(after, limit).await
+    }
+
     /// Returns the entries about the tenant that match as a file.
     ///
     /// # Errors

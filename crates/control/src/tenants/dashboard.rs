@@ -2,7 +2,7 @@
 //! and the progress page.
 
 use super::Tenants;
-use crate::{failures::store_failure, nodes::location};
+use crate::{devices::names_of, failures::store_failure, nodes::location};
 use domain::{
     Failure, Problem, TenantReadScope,
     view::{DashboardView, NetworkView, ProgressView, UsageView},
@@ -55,6 +55,7 @@ impl Tenants<'_> {
 
     fn network_view(self, tenant: TenantRecord, devices: &[DeviceRecord]) -> NetworkView<Problem> {
         let inner = self.0;
+        let names = names_of(&tenant.name, devices);
         NetworkView {
             now: inner.clock.now(),
             name: tenant.name.to_string(),
@@ -62,7 +63,7 @@ impl Tenants<'_> {
             status: inner.status(&tenant),
             devices: devices
                 .iter()
-                .map(|d| inner.device_view(d).into())
+                .map(|d| inner.device_view(d, &names).into())
                 .collect(),
             plan: tenant.plan,
         }

@@ -13,13 +13,15 @@ use domain::{
     ErrorCode, Failure, Field, MailAddress, Message, Secret, SignUpMode, SupportScope, TenantName,
 };
 use std::net::IpAddr;
-use store::{NewTenant, Placement, StoreError, TenantRecord, TicketHolder, TokenHash};
+use store::{FirstMailAddress, NewTenant, Placement, StoreError, TenantRecord, TokenHash};
 
 /// What the account is made with beside what was typed.
 struct Terms {
     /// The plan's id.
     plan: String,
     invitation: Option<TokenHash>,
+    /// The mail address that was given.
+    mail: Option<FirstMailAddress>,
     /// The operator who creates it; `None` is the visitor.
     actor: Option<String>,
 }
@@ -69,6 +71,7 @@ impl Tenants<'_> {
         let terms = Terms {
             plan: self.plan(&form, invitation.as_ref()).await?,
             invitation: invitation.map(|i| i.code),
+            mail: Mail(inner).first_address(address)?,
             actor: None,
         };
         // Counted before anything that takes processor time.
@@ -85,12 +88,6 @@ impl Tenants<'_> {
             }
         };
         inner.nodes.nudge(tenant.node);
-        if let Some(address) = &address {
-            let holder = TicketHolder::Tenant(tenant.id);
-            let mail = Mail(inner);
-            mail.ask_new_account(holder, tenant.name.as_str(), address)
-                .await;
-        }
         // Committed: whatever fails from here on, the account exists.
         Auth(inner)
             .sign_in_ticket(&tenant, None)
@@ -126,6 +123,7 @@ impl Tenants<'_> {
         let terms = Terms {
             plan: plan.ok_or_else(unknown)?.id,
             invitation: None,
+            mail: None,
             actor: Some(operator.actor()),
         };
         let tenant = self.create_tenant(&form, name, terms).await?;
@@ -200,6 +198,7 @@ impl Tenants<'_> {
             password_hash,
             plan: terms.plan,
             invitation: terms.invitation,
+            mail: terms.mail,
             private_key: inner.entropy.private_key()?,
             dns_password,
             dns_password_hash,

@@ -339,6 +339,7 @@ impl Meter {
             label: d.label.to_string(),
             address: d.address.to_string(),
             ipv6: None,
+            host_name: String::new(),
             public_key: d.public_key.to_string(),
             policy: d.policy,
             mesh: d.mesh,

@@ -4,7 +4,7 @@ mod notifier;
 
 pub(crate) use notifier::TenantNotifier;
 
-use crate::{inner::Inner, nodes::location};
+use crate::{follow::SeenEntries, inner::Inner, nodes::location};
 use domain::{TenantName, TenantReadScope, TenantStatus, Topic};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{Location, Nodes};
@@ -17,6 +17,9 @@ use tokio::{
 /// How often a page without statistics reads again what it shows, where another control
 /// plane may have changed it. Of most changes it learns at once, by the node's state.
 const OTHERS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often a log is read again: where another control plane may write it, and where none does.
+const LOG_INTERVAL: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
 
 /// The handle on what changes while a page is open.
 #[derive(Clone, Copy)]
@@ -64,6 +67,34 @@ impl Watch<'_> {
                 })
             })
             .boxed()
+    }
+}
+
+/// What a reader of a log waits for.
+impl Watch<'_> {
+    /// Returns a number that is another one after each write of this process.
+    pub fn writes(self) -> u64 {
+        self.0.store.writes()
+    }
+
+    /// Waits until something was written since [`writes`](Self::writes) returned `known`, so
+    /// that there may be new entries. What other control planes have written is not known: the
+    /// wait ends after 2 s where there may be some.
+    pub async fn written_since(self, known: u64) {
+        let store = &self.0.store;
+        let interval = LOG_INTERVAL[usize::from(store.is_sqlite())];
+        let _ = tokio::time::timeout(interval, store.written_since(known)).await;
+    }
+
+    /// Returns what a reader has that begins behind the entry with the number `floor`, and has
+    /// seen those.
+    pub fn seen_entries(self, floor: i64, seen: impl IntoIterator<Item = i64>) -> SeenEntries {
+        SeenEntries::new(floor, seen, Instant::now(), self.0.store.is_sqlite())
+    }
+
+    /// Returns what a reader has that goes on behind an entry.
+    pub fn seen_until(self, last: i64) -> SeenEntries {
+        SeenEntries::again(last, Instant::now(), self.0.store.is_sqlite())
     }
 }
 

@@ -3,12 +3,12 @@
 
 use crate::{
     account::with_totp,
-    rig::{FROM, Rig, code, device},
+    rig::{FROM, PASSWORD, Rig, code, device},
 };
 use control::{AccountScope, LookingIn, PresentedTicket, SignInTicket, browser_hash};
 use domain::{
-    Clock, ErrorCode, OperatorAdmission, OperatorPermission, OperatorRole, TenantHolderScope,
-    TenantPermission,
+    Clock, ErrorCode, OperatorAdmission, OperatorPermission, OperatorRole, OwnerScope, Secret,
+    TenantHolderScope, TenantPermission,
 };
 use std::collections::HashMap;
 use store::{SessionDetails, SessionKey, Sessions};
@@ -176,4 +176,85 @@ async fn a_look_ends_with_its_time_its_operator_and_its_session() {
     assert_eq!(end().await.unwrap(), 0, "each is ended once");
     let ends = logged(&rig).await;
     assert_eq!(ends.iter().filter(|l| l.0 == "look.end").count(), 2);
+}
+
+/// Makes a second owner, who may lower and remove the first.
+async fn second_owner(rig: &Rig) -> OwnerScope {
+    let operators = rig.control.operators();
+    let owner = OwnerScope::issue("admin");
+    let link = operators.invite(&owner, "olga", OperatorRole::Owner);
+    let (token, password) = (link.await.unwrap().token, Secret::new(PASSWORD));
+    operators.accept(&token, "", &password, FROM).await.unwrap();
+    OwnerScope::issue("olga")
+}
+
+#[tokio::test]
+async fn a_lowered_operators_look_changes_nothing_with_the_next_request() {
+    let rig = Rig::new().await;
+    let auth = rig.control.auth();
+    let lina = rig.tenant("lina").await;
+    let ada = operator(&rig, OperatorRole::Owner).await;
+    let olga = second_owner(&rig).await;
+    let ticket = auth.look_in(&ada.permission, &ada.account, lina.tenant());
+    let session = arrive(&rig, &ticket.await.unwrap()).await;
+    let account = rig.control.account();
+    let presence = account.presence(&ada.account).await.unwrap();
+    let support = ada.permission.support().unwrap();
+    auth.allow_changes(support, &ada.account, presence, lina.tenant())
+        .await
+        .unwrap();
+    let (permission, _) = now(&rig, &lina, &session).await.unwrap();
+    assert!(permission.change().is_ok());
+    let operators = rig.control.operators();
+    let role = OperatorRole::ReadOnly;
+    operators.set_role(&olga, "admin", role).await.unwrap();
+    // No time passes, and no job runs: the next request reads the role.
+    let (permission, look) = now(&rig, &lina, &session).await.unwrap();
+    assert_eq!(code(permission.change().cloned()), ErrorCode::NotPermitted);
+    assert!(!look.may_allow_changes);
+}
+
+#[tokio::test]
+async fn a_removed_operators_look_ends_with_the_next_request() {
+    let rig = Rig::new().await;
+    let auth = rig.control.auth();
+    let lina = rig.tenant("lina").await;
+    let ada = operator(&rig, OperatorRole::Owner).await;
+    let olga = second_owner(&rig).await;
+    let ticket = auth.look_in(&ada.permission, &ada.account, lina.tenant());
+    let session = arrive(&rig, &ticket.await.unwrap()).await;
+    assert!(now(&rig, &lina, &session).await.is_some());
+    rig.control
+        .operators()
+        .remove(&olga, "admin")
+        .await
+        .unwrap();
+    assert!(now(&rig, &lina, &session).await.is_none());
+    let now = rig.clock.now();
+    assert_eq!(rig.store.end_looks_that_are_over(now).await.unwrap(), 1);
+    let log = logged(&rig).await;
+    assert_eq!(
+        (log[0].0.as_str(), log[0].1.as_str()),
+        ("look.end", "operator:admin")
+    );
+}
+
+#[tokio::test]
+async fn a_tenant_deleted_while_looked_at_ends_the_look_in_the_log() {
+    let rig = Rig::new().await;
+    let auth = rig.control.auth();
+    let lina = rig.tenant("lina").await;
+    let ada = operator(&rig, OperatorRole::Owner).await;
+    let ticket = auth.look_in(&ada.permission, &ada.account, lina.tenant());
+    let session = arrive(&rig, &ticket.await.unwrap()).await;
+    let owner = ada.permission.owner().unwrap();
+    let scope = auth.operator_tenant(owner, lina.tenant()).await.unwrap();
+    let tenants = rig.control.tenants();
+    tenants.operator_delete(owner, &scope).await.unwrap();
+    assert!(now(&rig, &lina, &session).await.is_none());
+    let log = logged(&rig).await;
+    assert_eq!(
+        (log[0].0.as_str(), log[0].1.as_str()),
+        ("look.end", "operator:admin")
+    );
 }

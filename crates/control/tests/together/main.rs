@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod credentials;
+mod failover;
+#[path = "../../../store/tests/contract/pair.rs"]
+mod pair;
 #[path = "../../../store/tests/contract/postgres.rs"]
 mod postgres;
 mod rig;

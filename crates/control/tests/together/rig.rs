@@ -40,7 +40,7 @@ pub struct Rig {
     pub store: Store,
     pub node: FakeNodes,
     /// Stops the server when it is dropped.
-    _server: PostgresServer,
+    _server: Option<PostgresServer>,
 }
 
 /// A control plane whose background jobs run.
@@ -65,20 +65,29 @@ impl Drop for ControlPlane {
 impl Rig {
     pub async fn new() -> Self {
         let server = PostgresServer::start().unwrap();
+        let rig = Self::on(&server.url).await;
+        Self {
+            _server: Some(server),
+            ..rig
+        }
+    }
+
+    /// Creates a database on a server of which the URL is given.
+    pub async fn on(server: &str) -> Self {
         let (process, n) = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let name = format!("mn_together_{process}_{n}");
         let created = Command::new("psql")
-            .args([&server.url, "-qc", &format!("CREATE DATABASE {name}")])
+            .args([server, "-qc", &format!("CREATE DATABASE {name}")])
             .status();
         assert!(created.unwrap().success());
-        let (front, query) = server.url.split_once('?').unwrap_or((&server.url, ""));
+        let (front, query) = server.split_once('?').unwrap_or((server, ""));
         let (front, _) = front.rsplit_once('/').unwrap();
         let url = DatabaseUrl::parse(&format!("{front}/{name}?{query}")).unwrap();
         Self {
             store: open(&url).await,
             url,
             node: FakeNodes::new(LOCAL_NODE),
-            _server: server,
+            _server: None,
         }
     }
 
@@ -124,6 +133,7 @@ impl Rig {
             dns_password: Secret::new("dns"),
             time_zone: "UTC".to_owned(),
             invitation: None,
+            mail: None,
             dns_password_hash: "hash".to_owned(),
             now: SystemClock.now(),
         };

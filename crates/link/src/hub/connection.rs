@@ -14,8 +14,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use protocol::{
     DnsStream, NodeStatistics, ReadingOrder,
     wire::{
-        CLOCK, DNS_COUNTS, INSTANCE, MAX_ANSWER_BYTES, NUDGE, PRESENCE, READING, SINCE, STATE,
-        STATISTICS,
+        CLOCK, DNS_COUNTS, INSTANCE, MAX_ANSWER_BYTES, NUDGE, PRESENCE, RAISED, READING, SINCE,
+        STATE, STATISTICS,
     },
 };
 use serde::de::DeserializeOwned;
@@ -193,7 +193,8 @@ impl CallConnection {
     /// # Errors
     /// `NodeUnreachable`.
     pub async fn state(&self) -> Result<Incoming, Problem> {
-        let asking = tokio::time::timeout(STATE_TIMEOUT, self.send(Method::GET, uri(STATE)));
+        let path = uri(&format!("{STATE}?{RAISED}"));
+        let asking = tokio::time::timeout(STATE_TIMEOUT, self.send(Method::GET, path));
         let answer = asking.await.unwrap_or_else(|_| Err(unreachable()))?;
         match answer.status() {
             StatusCode::OK => Ok(answer.into_body()),

@@ -5,7 +5,7 @@ use domain::{ErrorCode, Message, Part, Problem, Slot, TenantName, TenantStatus};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use protocol::{
     MachineState, NodeState, TenantState,
-    wire::{NodeUpdate, SILENCE},
+    wire::{NodeUpdate, Raised, SILENCE},
 };
 use std::{
     collections::BTreeMap,
@@ -48,6 +48,19 @@ impl From<TenantState> for ShortState {
 }
 
 impl ShortState {
+    /// Raises the generation of one that was at the former. Returns whether it was.
+    fn raise(&mut self, raised: Raised) -> bool {
+        let applied = match self {
+            Self::Ready { applied, .. } => applied,
+            Self::Other(state) => &mut state.applied,
+        };
+        let is_raised = *applied == raised.from;
+        if is_raised {
+            *applied = raised.to;
+        }
+        is_raised
+    }
+
     /// Returns the state; `None` never for one that was kept.
     fn state(&self) -> Option<TenantState> {
         match self {
@@ -117,6 +130,13 @@ impl ReportedState {
             is_node_changed |= replace(&mut reported.node, None, update.node.is_none());
             is_node_changed |= replace(&mut reported.machine, None, update.machine.is_none());
             is_node_changed |= replace(&mut reported.holders, None, update.holders.is_none());
+        }
+        if let Some(raised) = update.raised {
+            for (slot, state) in &mut reported.tenants {
+                if !update.tenants.contains_key(slot) && state.raise(raised) {
+                    changed.push(*slot);
+                }
+            }
         }
         for (slot, state) in update.tenants {
             let before = reported.tenants.get(&slot).and_then(ShortState::state);

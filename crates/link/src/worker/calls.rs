@@ -30,8 +30,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use protocol::{
     Location, NodeStatistics, Nodes, ReadingOrder,
     wire::{
-        CALLS, CLOCK, DNS_COUNTS, FOLDER, HEARTBEAT, INSTANCE, NUDGE, PRESENCE, READING, REQUESTS,
-        RESOURCES, SILENCE, SINCE, STATE, STATISTICS,
+        CALLS, CLOCK, DNS_COUNTS, FOLDER, HEARTBEAT, INSTANCE, NUDGE, PRESENCE, RAISED, READING,
+        REQUESTS, RESOURCES, SILENCE, SINCE, STATE, STATISTICS,
     },
 };
 use std::{
@@ -222,6 +222,7 @@ impl Served {
                 let greeting = Greeting {
                     version: calls.version.clone(),
                     instance: calls.instance.clone(),
+                    is_raised_known: request.uri().query() == Some(RAISED),
                 };
                 *lock(&self.calling) = Some(calls.control_planes.note_call(&self.at));
                 let events = calls.events.read(&self.at.to_string());

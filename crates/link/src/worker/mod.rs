@@ -21,6 +21,7 @@ mod join;
 mod known_list;
 mod poll;
 mod probe;
+mod raised;
 mod random;
 mod readings;
 mod renewal;

@@ -2,6 +2,7 @@
 //! made when the reader takes it, from what holds then, so a slow reader gets fewer lines
 //! and costs no memory.
 
+use super::raised::take_raised;
 use bytes::Bytes;
 use domain::{NodeId, Slot};
 use futures_util::{
@@ -28,6 +29,8 @@ const MAX_EVENTS: usize = 256;
 pub(super) struct Greeting {
     pub version: String,
     pub instance: String,
+    /// Whether the reader understands [`NodeUpdate::raised`].
+    pub is_raised_known: bool,
 }
 
 /// What has changed.
@@ -99,7 +102,19 @@ impl StateStream {
         }
         self.drain();
         let mut update = self.update(greeting);
+        let mut raised = match greeting.is_raised_known {
+            true => take_raised(&mut update, &self.sent_tenants),
+            false => BTreeMap::new(),
+        };
         let mut line = update.to_line();
+        if matches!(line, Err(StateError::TooLong(_))) && update.raised.take().is_some() {
+            // A line with less would say it of those that are left out.
+            let all = std::mem::take(&mut raised).into_iter();
+            update
+                .tenants
+                .extend(all.map(|(slot, state)| (slot, Some(state))));
+            line = update.to_line();
+        }
         // What does not fit goes into the next line.
         while matches!(line, Err(StateError::TooLong(_))) && update.tenants.len() > 1 {
             let middle = update.tenants.keys().nth(update.tenants.len() / 2).copied();
@@ -114,6 +129,7 @@ impl StateStream {
                 None => drop(self.sent_tenants.remove(slot)),
             }
         }
+        self.sent_tenants.extend(raised);
         let sent = self.sent.get_or_insert_default();
         sent.node = update.node.or_else(|| sent.node.take());
         sent.machine = update.machine.or_else(|| sent.machine.take());

@@ -2,7 +2,12 @@
 //! v0.107.79). Every call is bounded: 1 s to connect, a timeout for the whole,
 //! and a limit on the size of the response.
 
-use crate::{clients::Change, policy::Object, responses};
+use crate::{
+    clients::Change,
+    names::{Rewrite, RewriteChange},
+    policy::Object,
+    responses,
+};
 use domain::{ErrorCode, Message, view::QueryCounts};
 use provisioning::{
     ports::{PortError, PortResult},
@@ -21,7 +26,7 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of reading the block lists again, on a busy machine.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Timeout of a query. `observe` makes two within 2 s.
+/// Timeout of a query. `observe` makes three within 2 s.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Timeout of the statistics. AdGuard Home reads them from the disk.
@@ -107,6 +112,28 @@ impl Api {
             Change::Delete(name) => ("clients/delete", json!({"name": name})),
         };
         self.post(dns, path, &body, CHANGE_TIMEOUT)
+            .await
+            .map_err(|e| port_error(e, dns))
+    }
+
+    /// Returns the rewrites.
+    pub(crate) async fn rewrites(&self, dns: &DnsInstance) -> PortResult<Vec<Rewrite>> {
+        self.get(dns, "rewrite/list", responses::rewrites, QUERY_TIMEOUT)
+            .await
+            .map_err(|e| port_error(e, dns))
+    }
+
+    /// Makes one change of the rewrites.
+    pub(crate) async fn change_rewrites(
+        &self,
+        dns: &DnsInstance,
+        change: &RewriteChange,
+    ) -> PortResult<()> {
+        let (path, rewrite) = match change {
+            RewriteChange::Add(rewrite) => ("rewrite/add", rewrite),
+            RewriteChange::Delete(rewrite) => ("rewrite/delete", rewrite),
+        };
+        self.post(dns, path, &json!(rewrite), CHANGE_TIMEOUT)
             .await
             .map_err(|e| port_error(e, dns))
     }

@@ -174,6 +174,8 @@ mod tests {
             slot: Slot::FIRST,
             address: std::net::Ipv4Addr::LOCALHOST,
             subnet: "10.88.1.0/24".parse().unwrap(),
+            subnet6: None,
+            domain: "alice.internal".into(),
             user: "tenant",
             password: Secret::new("secret"),
             password_hash: "$2b$04$first".to_owned(),

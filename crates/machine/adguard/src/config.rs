@@ -9,6 +9,7 @@ use crate::{
     AdGuardSettings, clients,
     limits::{LOG_MEMORY_ENTRIES, MAX_LIST_SIZE, RATE_LIMIT},
     lists::List,
+    names,
 };
 use domain::marks::DNS_UI_PORT;
 use provisioning::spec::{DnsClient, DnsInstance};
@@ -59,6 +60,8 @@ pub fn render(
             "safesearch_cache_size": 262_144,
             "parental_cache_size": 262_144,
             "blocked_response_ttl": 60,
+            "rewrites_enabled": true,
+            "rewrites": names::wanted(clients),
         },
         "clients": {
             // All devices of a tunnel are known; none need to be discovered.
@@ -151,6 +154,8 @@ mod tests {
             slot: Slot::FIRST,
             address: [10, 92, 1, 1].into(),
             subnet: "10.88.1.0/24".parse().unwrap(),
+            subnet6: None,
+            domain: "alice.internal".into(),
             user: "tenant",
             password: Secret::new("never written"),
             password_hash: "$2b$04$hash".into(),
@@ -164,7 +169,9 @@ mod tests {
         let client = DnsClient {
             name: label.into(),
             address: [10, 88, 1, 2].into(),
+            address6: None,
             policy: FilterPolicy::Strict,
+            host_name: "phone.alice.internal".into(),
         };
         let wanted = [("mn-1".to_owned(), client)].into();
         render(
@@ -200,6 +207,9 @@ mod tests {
         let client = &config["clients"]["persistent"][0];
         assert_eq!(client["ids"], json!(["10.88.1.2", "mn-1"]));
         assert_eq!(client["safebrowsing_enabled"], true);
+        let name =
+            json!({"domain": "phone.alice.internal", "answer": "10.88.1.2", "enabled": true});
+        assert_eq!(config["filtering"]["rewrites"], json!([name]));
         assert_eq!(client["use_global_settings"], false);
         assert!(!text.contains("never written"));
     }

@@ -6,7 +6,7 @@
 //! a start, only the few keys change that bound the load, and the user by which we sign
 //! in. A client in AdGuard Home is ours only if it has an id of ours (`mn-…`). The tenant's
 //! own clients are never changed, nor are settings that a tenant made on one of
-//! ours, apart from its policy.
+//! ours, apart from its policy. Of rewrites, ours are the names of devices (`names`).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -25,6 +25,8 @@ mod leftovers;
 mod limits;
 pub mod lists;
 mod lookups;
+#[doc(hidden)]
+pub mod names;
 #[doc(hidden)]
 pub mod policy;
 mod port;

@@ -24,6 +24,15 @@ const ENGINES: [&str; 7] = [
 /// (`client.allowedTags`); this one says that the device's user is not its administrator.
 pub const LOCK_TAG: &str = "user_regular";
 
+/// The tag of clients whose policy is *off*: the shared rule that lets every name pass applies
+/// to it. Their filtering stays on, because AdGuard Home applies no rewrite without it, and
+/// the names of the tenant's devices are rewrites. The tag says that the device's user is its
+/// administrator.
+pub const OFF_TAG: &str = "user_admin";
+
+/// The tags that are ours.
+const OUR_TAGS: [&str; 2] = [LOCK_TAG, OFF_TAG];
+
 /// The switches that a policy sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Switches {
@@ -41,7 +50,7 @@ const fn switches(policy: FilterPolicy, lookups: bool) -> Switches {
         FilterPolicy::Standard => (true, false, false),
         FilterPolicy::Strict => (true, true, false),
         FilterPolicy::Family => (true, true, true),
-        FilterPolicy::Off => (false, false, false),
+        FilterPolicy::Off => (true, false, false),
     };
     Switches {
         filtering,
@@ -63,7 +72,7 @@ pub fn set(client: &mut Object, policy: FilterPolicy, lookups: bool) {
     insert("filtering_enabled", switches.filtering.into());
     insert("safebrowsing_enabled", switches.safe_browsing.into());
     insert("parental_enabled", switches.parental.into());
-    set_lock_tag(client, policy);
+    set_tag(client, policy);
     set_safe_search(client, switches.safe_search);
     if policy == FilterPolicy::Off {
         client.insert("use_global_blocked_services".to_owned(), false.into());
@@ -76,9 +85,18 @@ pub fn set(client: &mut Object, policy: FilterPolicy, lookups: bool) {
     }
 }
 
-/// Gives a client the tag, or takes it away. The other tags are the tenant's.
-fn set_lock_tag(client: &mut Object, policy: FilterPolicy) {
-    if has_lock_tag(client) == policy.is_lock() {
+/// Returns the tag of a policy's clients, if it has one.
+const fn tag(policy: FilterPolicy) -> Option<&'static str> {
+    match policy {
+        FilterPolicy::Standard => None,
+        FilterPolicy::Strict | FilterPolicy::Family => Some(LOCK_TAG),
+        FilterPolicy::Off => Some(OFF_TAG),
+    }
+}
+
+/// Gives a client its policy's tag alone of ours. The other tags are the tenant's.
+fn set_tag(client: &mut Object, policy: FilterPolicy) {
+    if has_tag_of(client, policy) {
         return;
     }
     let tags = client.entry("tags").or_insert_with(|| json!([]));
@@ -86,14 +104,20 @@ fn set_lock_tag(client: &mut Object, policy: FilterPolicy) {
         *tags = json!([]);
     }
     if let Some(tags) = tags.as_array_mut() {
-        tags.retain(|t| t != LOCK_TAG);
-        tags.extend(policy.is_lock().then(|| LOCK_TAG.into()));
+        tags.retain(|t| !is_our_tag(t));
+        tags.extend(tag(policy).map(Value::from));
     }
 }
 
-fn has_lock_tag(client: &Object) -> bool {
+/// Returns whether a tag is set by policies.
+pub fn is_our_tag(tag: &Value) -> bool {
+    OUR_TAGS.iter().any(|ours| tag == ours)
+}
+
+fn has_tag_of(client: &Object, policy: FilterPolicy) -> bool {
     let tags = client.get("tags").and_then(Value::as_array);
-    tags.is_some_and(|tags| tags.iter().any(|t| t == LOCK_TAG))
+    let ours = tags.into_iter().flatten().filter(|t| is_our_tag(t));
+    ours.eq(tag(policy).iter())
 }
 
 fn set_safe_search(client: &mut Object, on: bool) {
@@ -128,10 +152,9 @@ pub fn policy_of(client: &Object, lookups: bool) -> Option<FilterPolicy> {
         parental: flag(client, "parental_enabled"),
         safe_search: search.is_some_and(|s| flag(s, "enabled")),
     };
-    let is_tagged = has_lock_tag(client);
     let policy = FilterPolicy::ALL
         .into_iter()
-        .find(|p| switches(*p, lookups) == set && p.is_lock() == is_tagged)?;
+        .find(|p| switches(*p, lookups) == set && has_tag_of(client, *p))?;
     let services = flag(client, "use_global_blocked_services");
     (policy != FilterPolicy::Off || !services).then_some(policy)
 }
@@ -211,7 +234,10 @@ mod tests {
         client.insert("tags".into(), json!([LOCK_TAG]));
         assert_eq!(policy_of(&client, true), None);
         set(&mut client, FilterPolicy::Off, true);
-        assert_eq!(client["tags"], json!([]));
+        assert_eq!(client["tags"], json!([OFF_TAG]));
+        // Without the tag the lists would apply.
+        client.insert("tags".into(), json!([]));
+        assert_eq!(policy_of(&client, true), Some(FilterPolicy::Standard));
     }
 
     #[test]

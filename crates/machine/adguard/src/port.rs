@@ -3,7 +3,7 @@
 use crate::policy::Object;
 use crate::{
     AdGuardSettings, api::Api, aside, clients, config, kept, leftovers, lists::Lists,
-    lookups::Lookups, policy::policy_of, prepare,
+    lookups::Lookups, names, policy::policy_of, prepare,
 };
 use async_trait::async_trait;
 use domain::{ErrorCode, Message, Slot, marks::DNS_UI_PORT, view::QueryCounts};
@@ -227,6 +227,7 @@ impl AdGuard {
             return Ok(ObservedDns::default());
         }
         let present = self.api.clients(dns).await?;
+        let (names, own_names) = names::observed(dns, &self.api.rewrites(dns).await?);
         let lookups = self.lookups.can_be_reached();
         // While locks are switched over, those of before are as good: a task does that.
         let is_set = self.with_state(dns.slot, |s| s.lookups == Some(lookups));
@@ -256,6 +257,8 @@ impl AdGuard {
         Ok(ObservedDns {
             running: true,
             clients: observed,
+            names,
+            own_names,
             lookups_away: has_locks && !lookups,
         })
     }
@@ -304,6 +307,10 @@ impl AdGuard {
             (name != given).then_some((mark, (given, name)))
         });
         self.with_state(dns.slot, |s| s.renamed = renamed.collect());
+        let rewrites = self.api.rewrites(dns).await?;
+        for change in names::plan(dns, &rewrites, wanted) {
+            self.api.change_rewrites(dns, &change).await?;
+        }
         Ok(())
     }
 }

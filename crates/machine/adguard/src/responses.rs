@@ -3,7 +3,7 @@
 //! tenant may control, so only their form is checked, and nothing more is
 //! assumed of their content.
 
-use crate::policy::Object;
+use crate::{names::Rewrite, policy::Object};
 use domain::view::QueryCounts;
 use serde::Deserialize;
 
@@ -65,6 +65,14 @@ pub fn list_urls(response: &[u8]) -> serde_json::Result<Vec<String>> {
         .into_iter()
         .map(|f| f.url)
         .collect())
+}
+
+/// Reads `GET /control/rewrite/list`.
+///
+/// # Errors
+/// The response has another form.
+pub fn rewrites(response: &[u8]) -> serde_json::Result<Vec<Rewrite>> {
+    serde_json::from_slice::<Option<Vec<Rewrite>>>(response).map(Option::unwrap_or_default)
 }
 
 /// Reads `GET /control/stats`: the counts of the statistics' interval.

@@ -17,7 +17,7 @@ use domain::{ErrorCode, FilterPolicy, Message, Secret};
 use fixture::{BLOCKED, Fixture, UPSTREAM_ADDRESS, client, clients, in_namespace};
 use provisioning::{observed::ObservedDns, ports::DnsFilter};
 use serde_json::json;
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use FilterPolicy::{Family, Off, Standard, Strict};
 
@@ -162,6 +162,59 @@ fn changes_of_devices_leave_the_tenants_clients() {
             (&left["ids"], &left["tags"]),
             (&json!(["127.0.1.99"]), &json!(["device_nas"]))
         );
+        run.stop();
+    });
+}
+
+#[test]
+fn devices_have_names_whatever_their_policy() {
+    in_namespace(async {
+        let fixture = Fixture::new();
+        let name = |host: u8| format!("device-{host}.alice.internal");
+        let address = |host: u8| Some(Ipv4Addr::new(127, 0, 1, host));
+        let mut all = clients(&[("mn-1", "Phone", 2, Family), ("mn-2", "TV", 3, Off)]);
+        fixture.adguard.prepare(&fixture.dns, &all).await.unwrap();
+        let mut run = fixture.start();
+        assert!(fixture.ready().await.has_names_of(&all));
+        assert_eq!(fixture.ask(&name(2), 3).await, address(2));
+        assert_eq!(fixture.ask(&name(3), 2).await, address(3));
+        assert_eq!(
+            fixture.ask("doubleclick.net", 3).await,
+            Some(UPSTREAM_ADDRESS)
+        );
+        assert_eq!(fixture.ask("doubleclick.net", 2).await, Some(BLOCKED));
+        let off = json!({"enabled": false, "duration": 0});
+        fixture.post("protection", &off).await;
+        assert_eq!(fixture.ask(&name(2), 3).await, address(2));
+        assert_eq!(fixture.ask(&name(3), 2).await, address(3));
+
+        // The tenant's own rewrites stay, also one for the name of a device.
+        let own = |name: &str, answer: &str| json!({"domain": name, "answer": answer});
+        fixture
+            .post("rewrite/add", &own("nas.home", "127.0.1.3"))
+            .await;
+        fixture
+            .post("rewrite/add", &own(&name(4), "192.0.2.9"))
+            .await;
+        all.insert("mn-3".to_owned(), client("NAS", 4, Standard));
+        all.remove("mn-1");
+        fixture.set_and_check(&all).await;
+        assert_eq!(fixture.ask("nas.home", 4).await, address(3));
+        assert_eq!(fixture.ask(&name(4), 3).await, Some([192, 0, 2, 9].into()));
+        assert_eq!(
+            fixture.ask(&name(2), 3).await,
+            Some(UPSTREAM_ADDRESS),
+            "deleted"
+        );
+
+        // What is removed, or switched off, is noticed and set again.
+        fixture
+            .post("rewrite/delete", &own(&name(3), "127.0.1.3"))
+            .await;
+        let observed = fixture.adguard.observe(&fixture.dns).await.unwrap();
+        assert!(!observed.has_names_of(&all));
+        fixture.set_and_check(&all).await;
+        assert_eq!(fixture.ask(&name(3), 4).await, address(3));
         run.stop();
     });
 }

@@ -10,6 +10,7 @@
 )]
 
 mod isolation;
+mod registry;
 
 use adguard::{AdGuard, AdGuardSettings, List, ListSource, Lists};
 use containers::{ContainerSettings, Docker};
@@ -20,6 +21,7 @@ use provisioning::{
     ports::{Containers, DnsFilter},
     spec::{ContainerSpec, DnsClient, DnsInstance},
 };
+use registry::Registry;
 use std::{
     collections::BTreeMap,
     fs,
@@ -259,6 +261,8 @@ async fn a_container_serves_the_prepared_configuration() {
         slot: spec.slot,
         address: spec.address,
         subnet: installation.settings.addresses.subnet(spec.slot),
+        subnet6: None,
+        domain: "alice.internal".into(),
         user: "tenant",
         password: Secret::new("a long random one"),
         password_hash: bcrypt::hash("a long random one", 4).unwrap(),
@@ -270,7 +274,9 @@ async fn a_container_serves_the_prepared_configuration() {
     let phone = DnsClient {
         name: "Phone".into(),
         address: installation.settings.addresses.device(spec.slot, 2),
+        address6: None,
         policy: FilterPolicy::Family,
+        host_name: "phone.alice.internal".into(),
     };
     let clients = BTreeMap::from([("mn-1".to_owned(), phone)]);
     adguard.prepare(&dns, &clients).await.unwrap();
@@ -343,6 +349,38 @@ async fn a_start_that_fails_reports_why() {
 
     assert!(installation.ours().await.is_empty());
     installation.remove().await;
+}
+
+/// Returns the label of an image that tells the registry's two apart; empty without the image.
+fn which(image: &str) -> String {
+    let format = "{{index .Config.Labels \"which\"}}";
+    let args = ["image", "inspect", "--format", format, image];
+    let out = Command::new("docker").args(args).output().unwrap();
+    String::from_utf8(out.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_pinned_image_is_pulled_by_its_digest() {
+    let pull = async |registry: &Registry, digest: Option<&str>| {
+        let docker = Docker::new(ContainerSettings {
+            digest: digest.map(str::to_owned),
+            ..ContainerSettings::new(registry.image.clone(), AddressPlan::default())
+        });
+        docker.fetch_image().await
+    };
+    let registry = Registry::start(false);
+    pull(&registry, Some(&registry.digest)).await.unwrap();
+    assert_eq!(which(&registry.image), "pinned", "whatever the tag is now");
+    assert!(docker_cli(&["image", "rm", "-f", &registry.image]));
+
+    pull(&registry, None).await.unwrap();
+    assert_eq!(which(&registry.image), "moved", "the tag was moved");
+    assert!(docker_cli(&["image", "rm", "-f", &registry.image]));
+
+    let liar = Registry::start(true);
+    let refused = pull(&liar, Some(&liar.digest)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::ImageMissing, "{refused}");
+    assert_eq!(which(&liar.image), "", "nothing has the name");
 }
 
 #[tokio::test]

@@ -21,14 +21,16 @@
 mod control_planes;
 mod fingerprint;
 mod join;
+mod received;
 mod spec_update;
 mod state;
 
 pub use control_planes::{ControlPlaneList, MAX_CONTROL_PLANES};
 pub use fingerprint::{SpecDigest, SpecFingerprints};
 pub use join::{JoinAnswer, JoinRequest, RenewAnswer, RenewRequest};
+pub use received::ReceivedSpec;
 pub use spec_update::{SpecQuery, SpecUpdate, SpecUpdateError};
-pub use state::{NodeUpdate, StateError};
+pub use state::{NodeUpdate, Raised, StateError};
 
 use std::time::Duration;
 
@@ -57,6 +59,9 @@ pub const ADMITTED: &str = "/node/v1/admitted";
 
 /// GET -> [`NodeUpdate`]s, a line each, until one side closes. The first is whole.
 pub const STATE: &str = "/v1/state";
+/// The query of a [`STATE`] whose reader understands [`NodeUpdate::raised`]. A worker of the
+/// version before ignores it, and names every tenant.
+pub const RAISED: &str = "raised";
 /// GET -> `Vec<PeerStatistics>` as JSON with the header [`READING`], or 503 and a `Problem`.
 pub const STATISTICS: &str = "/v1/statistics";
 /// A header of an answer with counters: the [`ReadingOrder`](crate::ReadingOrder) as text. A

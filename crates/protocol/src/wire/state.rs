@@ -22,6 +22,9 @@ pub struct NodeUpdate {
     /// The states of tenants that have changed; `None` for a slot without one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tenants: BTreeMap<Slot, Option<TenantState>>,
+    /// Sent only where it was asked for ([`RAISED`](super::RAISED)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised: Option<Raised>,
     /// What has happened.
     #[serde(
         default,
@@ -39,6 +42,14 @@ pub struct NodeUpdate {
     /// after each start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+}
+
+/// Says of all tenants that an update does not name and that were at the generation `from`:
+/// they are at `to` now, and nothing else of them has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raised {
+    pub from: u64,
+    pub to: u64,
 }
 
 #[expect(

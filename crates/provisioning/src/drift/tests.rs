@@ -321,14 +321,11 @@ fn missing_and_unexpected_dns_clients_are_counted() {
         addresses: [c.address].into(),
         policy: Some(c.policy),
     };
+    let wanted = t.clients(&settings());
     let complete = ObservedDns {
         running: true,
-        clients: t
-            .clients()
-            .into_iter()
-            .map(|(id, c)| (id, client(c)))
-            .collect(),
-        lookups_away: false,
+        clients: wanted.into_iter().map(|(id, c)| (id, client(c))).collect(),
+        ..ObservedDns::default()
     };
     let before = Before::Dns(Slot::FIRST, complete.clone());
     let found = |d: ObservedDns| {

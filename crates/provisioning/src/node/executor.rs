@@ -349,7 +349,7 @@ impl LaneTask {
                 self.check_tenant(*slot)?;
                 self.ports
                     .dns
-                    .prepare(&t.dns(&self.settings), &t.clients())
+                    .prepare(&t.dns(&self.settings), &t.clients(&self.settings))
                     .await?;
                 self.check_tenant(*slot)?;
                 self.ports
@@ -361,7 +361,7 @@ impl LaneTask {
                 let t = tenant(slot)?;
                 self.ports
                     .dns
-                    .set_clients(&t.dns(&self.settings), &t.clients())
+                    .set_clients(&t.dns(&self.settings), &t.clients(&self.settings))
                     .await
             }
             Step::WriteFolder(slot) => self.ports.folders.write(tenant(slot)?).await,

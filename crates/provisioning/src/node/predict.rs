@@ -7,8 +7,8 @@ use crate::{
     derive::TenantSpecExt,
     hash::content_hash,
     observed::{
-        ContainerState, DnsConf, Observation, ObservedContainer, ObservedDnsClient,
-        ObservedFirewall, ObservedFirewallTenant, ObservedInterface, ObservedPeer, ObservedSpeed,
+        ContainerState, DnsConf, Observation, ObservedContainer, ObservedDns, ObservedFirewall,
+        ObservedFirewallTenant, ObservedInterface, ObservedPeer, ObservedSpeed,
     },
     plan::Step,
     ports::FirewallChange,
@@ -97,16 +97,10 @@ pub(super) fn predict(
                 return;
             };
             if let Some(d) = observer.change_dns(*slot) {
-                let clients = t.clients().into_iter();
-                let clients = clients.map(|(id, c)| {
-                    let client = ObservedDnsClient {
-                        name: c.name,
-                        addresses: [c.address].into(),
-                        policy: Some(c.policy),
-                    };
-                    (id, client)
-                });
-                d.clients = clients.collect();
+                let wanted = ObservedDns::with_clients(&t.clients(settings));
+                d.clients = wanted.clients;
+                d.names = wanted.names;
+                d.names.retain(|name, _| !d.own_names.contains(name));
             }
         }
         Step::WriteFolder(slot) => {

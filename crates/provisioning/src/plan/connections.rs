@@ -8,7 +8,7 @@ use super::{
     view::{View, is_ours},
 };
 use crate::{derive::TenantSpecExt, observed::Observation};
-use domain::{ErrorCode, Slot};
+use domain::Slot;
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,11 +49,9 @@ fn plan_devices(v: &View) -> Vec<Step> {
         return vec![];
     }
     if v.pending.unswept {
-        // Flows begin again as the table says by then. One that was not read yet is noted
-        // when it is read; one that cannot be read may change unseen.
-        let firewall = v.observed.firewall.error();
-        let is_unreadable = firewall.is_some_and(|e| e.code != ErrorCode::Busy);
-        let sweep = (!is_unreadable).then(|| Step::SweepConnections(held(v)));
+        // Flows begin again as the table says by then. One that was not read may change unseen.
+        let table = v.observed.firewall.value();
+        let sweep = table.map(|_| Step::SweepConnections(held(v)));
         return sweep.into_iter().collect();
     }
     let stale = v.pending.stale_connections.iter();

@@ -3,7 +3,7 @@
 use super::{step::Step, unreadable::is_others_container, view::View};
 use crate::{
     derive::TenantSpecExt,
-    observed::{ContainerState, DnsConf, Observation, ObservedDns},
+    observed::{ContainerState, DnsConf, Observation, ObservedContainer, ObservedDns},
     pending::DnsHold,
     spec::is_fitting_revision,
 };
@@ -21,7 +21,7 @@ pub(super) fn plan(v: &View, slot: Slot) -> Vec<Step> {
     let unknown = v.spec.unknown(slot);
     let refused = v.pending.dns_refused.get(&slot);
     for x in v.containers.of_slot(slot, c) {
-        if unknown.is_some_and(|t| !is_others_container(t, x)) {
+        if unknown.is_some_and(|t| !is_others_container(t, x)) && !is_elsewhere(v, slot, x) {
             continue;
         }
         let fits = kept.is_none()
@@ -99,10 +99,17 @@ fn has_lost_its_conf(v: &View, t: &TenantSpec, state: ContainerState) -> bool {
     state == ContainerState::Running && folder.is_some_and(|f| f.dns_conf == DnsConf::Missing)
 }
 
+/// Returns whether a container has the name of another slot's tenant. Names are unique, so it
+/// is that of an earlier tenant. A spec of an earlier process may be older than the container.
+fn is_elsewhere(v: &View, slot: Slot, c: &ObservedContainer) -> bool {
+    let mut tenants = v.spec.tenants.values();
+    !v.spec.is_earlier && tenants.any(|t| t.slot != slot && t.name.container() == c.name)
+}
+
 /// Plans the slot's AdGuard Home.
 pub(super) fn plan_dns(v: &View, slot: Slot) -> Vec<Step> {
     match (v.active(slot), v.observed.dns.get(&slot)) {
-        (Some(t), Some(Observation::Read(d))) if d.running && !clients_match(t, d) => {
+        (Some(t), Some(Observation::Read(d))) if d.running && !clients_match(v, t, d) => {
             vec![Step::SetClients(slot)]
         }
         _ => vec![],
@@ -111,9 +118,10 @@ pub(super) fn plan_dns(v: &View, slot: Slot) -> Vec<Step> {
 
 /// Returns whether AdGuard Home's clients are the tenant's devices. (Where a client
 /// had to be given another name than its device's, the port reports the device's.)
-fn clients_match(t: &TenantSpec, d: &ObservedDns) -> bool {
-    let wanted = t.clients();
-    wanted.len() == d.clients.len()
+fn clients_match(v: &View, t: &TenantSpec, d: &ObservedDns) -> bool {
+    let wanted = t.clients(v.settings);
+    d.has_names_of(&wanted)
+        && wanted.len() == d.clients.len()
         && wanted.iter().all(|(id, w)| {
             d.clients.get(id).is_some_and(|c| {
                 c.name == w.name && c.addresses == [w.address].into() && c.policy == Some(w.policy)

@@ -310,6 +310,11 @@ impl Store {
         self.db.writes().get()
     }
 
+    /// Waits until this process has written since [`writes`](Self::writes) returned `known`.
+    pub async fn written_since(&self, known: u64) {
+        self.db.writes().other_than(known).await;
+    }
+
     /// Lists a holder's API tokens, oldest first.
     ///
     /// # Errors

@@ -153,6 +153,9 @@ pub enum StoreError {
         /// The newest migration of this program.
         known: i64,
     },
+    /// A pooler gives each transaction another session.
+    #[error("the database is behind a pooler of transactions")]
+    PoolerOfTransactions,
     /// A migration failed.
     #[error("the schema could not be migrated: {0}")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -279,6 +282,9 @@ impl StoreError {
                 };
                 Failure::new(Code::BadConfiguration, message)
             }
+            Self::PoolerOfTransactions => {
+                Failure::new(Code::BadConfiguration, Message::PoolerOfTransactions)
+            }
             Self::Migrate(e) => {
                 let reason = e.to_string();
                 Failure::new(
@@ -291,6 +297,9 @@ impl StoreError {
             Self::Database(e) | Self::Unopenable { source: e, .. } => match outage(e) {
                 Some(Outage::Disk) => Failure::new(Code::DiskUnavailable, Message::DatabaseDisk),
                 Some(Outage::Unreachable) => unavailable(),
+                None if is_text_with_nul(e) => {
+                    Failure::new(Code::TextMalformed, Message::TextWithNul)
+                }
                 None => internal(),
             },
             Self::Seal(_) | Self::Corrupt(_) => internal(),
@@ -343,6 +352,12 @@ fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
     };
     e.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
     Some(e.code()?.parse::<u32>().ok()? & 0xff)
+}
+
+/// Returns whether a text contained NUL, which PostgreSQL's types of text cannot hold (its manual,
+/// section 8.3). Rust's strings are UTF-8, so its code for an invalid encoding means nothing else.
+fn is_text_with_nul(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(e) if e.code().is_some_and(|code| code == "22021"))
 }
 
 enum Outage {

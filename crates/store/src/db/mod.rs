@@ -12,6 +12,7 @@ mod clock;
 pub(crate) mod error;
 pub(crate) mod meter;
 pub(crate) mod migrate;
+mod pooler;
 pub(crate) mod url;
 pub(crate) mod writes;
 
@@ -267,6 +268,7 @@ impl Db {
             )
             .await
             .map_err(|e| unopenable(what(), e))?;
+        pooler::check_sessions(&pool).await?;
         Ok(Self::Postgres {
             pool,
             writers: Arc::new(Semaphore::new(POSTGRES_WRITERS)),

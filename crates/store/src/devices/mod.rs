@@ -236,6 +236,28 @@ impl Store {
         rows.into_iter().map(|r| r.into_record(&counters)).collect()
     }
 
+    /// Lists the tenant's devices with their labels and addresses alone, oldest first.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn device_labels(
+        &self,
+        scope: &TenantReadScope,
+    ) -> Result<Vec<(DeviceId, DeviceLabel, Ipv4Addr)>> {
+        let sql = "SELECT id, device_label, vpn_ip FROM peers WHERE user_id = $1 ORDER BY id";
+        let rows = fetch_all!(
+            self.db.reader(),
+            (i64, String, String),
+            sql,
+            scope.tenant().0
+        )?;
+        let read = |(id, label, address): (i64, String, String)| {
+            let address = address.parse().map_err(|_| corrupt("vpn_ip", id))?;
+            Ok((DeviceId(id), DeviceLabel::stored(&label), address))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
     /// Returns one of the tenant's devices.
     ///
     /// # Errors

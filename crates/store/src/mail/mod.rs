@@ -6,8 +6,8 @@ mod bell;
 mod notices;
 mod outbox;
 
-pub(crate) use addresses::verified;
 pub use addresses::{MailSettings, NewMailAddress, PendingMailAddress};
+pub(crate) use addresses::{ask_in, verified};
 pub(crate) use bell::MailBell;
 pub(crate) use notices::{queue as queue_notice, send as send_notice, send_quota};
 pub(crate) use outbox::queue;

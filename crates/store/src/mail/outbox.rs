@@ -7,7 +7,7 @@ use crate::{
     AuditEntry, Result, Store, StoreError, TicketHolder, TokenHash, audit,
     db::{Either, Tx, execute, fetch_all, fetch_optional, unsigned},
 };
-use domain::{MailAddress, MailContent, MailState, Secret, Timestamp, view::MailRow};
+use domain::{MailAddress, MailContent, MailState, Secret, TenantId, Timestamp, view::MailRow};
 use seal::{Purpose, Sealer};
 use std::time::Duration;
 
@@ -370,6 +370,38 @@ impl Store {
                    FROM mail_outbox WHERE id < $1 ORDER BY id DESC LIMIT $2";
         let rows = fetch_all!(self.db.reader(), Listed, sql, before, i64::from(limit))?;
         rows.into_iter().map(listed).collect()
+    }
+
+    /// Does what [`Self::mails`] does, without those that were sent.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn unsent_mails(&self, before: i64, limit: u32) -> Result<Vec<MailRow>> {
+        let sql = "SELECT id, kind, recipient, state, tries, created_at, next_try, done_at, answer \
+                   FROM mail_outbox WHERE id < $1 AND state <> 'sent' ORDER BY id DESC LIMIT $2";
+        let rows = fetch_all!(self.db.reader(), Listed, sql, before, i64::from(limit))?;
+        rows.into_iter().map(listed).collect()
+    }
+
+    /// Removes a mail that was not sent. The entry gets its kind and recipient, and the tenant
+    /// that it was for. One that is being handed over at this moment may still arrive.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] where there is none, or it was sent.
+    pub async fn discard_mail(&self, id: i64, entry: AuditEntry) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let sql = "DELETE FROM mail_outbox WHERE id = $1 AND state <> 'sent' \
+                   RETURNING kind, recipient, user_id";
+        let row: Option<(String, String, Option<i64>)> =
+            fetch_optional!(tx.connection(), _, sql, id)?;
+        let (kind, recipient, user) = row.ok_or(StoreError::NotFound)?;
+        let entry = AuditEntry {
+            before: format!("{kind} to {recipient}"),
+            tenant: user.map(TenantId),
+            ..entry
+        };
+        audit::write(&mut tx, entry).await?;
+        tx.commit().await
     }
 
     /// Lets a mail that was given up, or that waits, be tried now and from the first try on.

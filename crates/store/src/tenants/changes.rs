@@ -1,10 +1,14 @@
 //! Creates and deletes tenants.
 
-use super::{NewTenant, Placement, TenantRecord, TenantState, placement::FreeSlots};
+use super::{
+    FirstMailAddress, NewTenant, Placement, TenantRecord, TenantState, placement::FreeSlots,
+};
 use crate::{
-    Committed, Result, Store, StoreError,
+    Committed, NewMailAddress, Result, Store, StoreError, TicketHolder,
     audit::{self, AuditEntry},
-    db::{execute, fetch_optional, unsigned},
+    db::{Tx, execute, fetch_optional, unsigned},
+    looks::end_all_at,
+    mail::ask_in,
     nodes::{begin_change, begin_placement, count_tenants, store_tenant_count},
     plans::plan_in,
     sign_up::{check_reserved, invitations::use_once},
@@ -111,6 +115,10 @@ impl Store {
                 ..AuditEntry::default()
             };
             audit::write(&mut tx, entry).await?;
+            if let Some(mail) = &new.mail {
+                self.ask_first_address(&mut tx, TenantId(id), &new, mail)
+                    .await?;
+            }
             tx.commit().await?;
             let record = TenantRecord {
                 id: TenantId(id),
@@ -137,8 +145,40 @@ impl Store {
         Err(StoreError::NodeFull)
     }
 
-    /// Deletes a tenant with its devices, statistics and tickets. Its audit
-    /// entries remain. The node then removes the tenant's tunnel and files.
+    /// Stores the address that a new account gave, within the account's transaction. Where its
+    /// link cannot be queued the address still waits: the holder asks for another link.
+    async fn ask_first_address(
+        &self,
+        tx: &mut Tx,
+        id: TenantId,
+        new: &NewTenant,
+        mail: &FirstMailAddress,
+    ) -> Result<()> {
+        let asked = NewMailAddress {
+            holder: TicketHolder::Tenant(id),
+            address: &mail.address,
+            token: &mail.token,
+            expires: mail.expires,
+            now: new.now,
+        };
+        if !ask_in(self, tx, &asked).await? {
+            tracing::warn!("the mail address of a new account got no link");
+        }
+        let name = new.name.to_string();
+        let entry = AuditEntry {
+            at: new.now,
+            actor: new.actor.clone().unwrap_or_else(|| name.clone()),
+            action: "mail.ask".to_owned(),
+            object: name,
+            after: mail.address.to_string(),
+            tenant: Some(id),
+            ..AuditEntry::default()
+        };
+        audit::write(tx, entry).await
+    }
+
+    /// Deletes a tenant with its devices, statistics and tickets; operators who look in stop
+    /// doing so. Its audit entries remain. The node then removes the tenant's tunnel and files.
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if the tenant was deleted before.
@@ -149,6 +189,7 @@ impl Store {
     ) -> Result<Committed<()>> {
         let mut tx = self.db.begin().await?;
         let pending = begin_change(&mut tx, scope).await?;
+        end_all_at(&mut tx, scope.tenant(), now).await?;
         let sql = "DELETE FROM users WHERE id = $1";
         if execute!(tx.connection(), sql, scope.tenant().0)? == 0 {
             return Err(StoreError::NotFound);

@@ -16,8 +16,8 @@ use crate::{
     statistics::{DeviceCounters, decode_counters},
 };
 use domain::{
-    InvitationId, NodeId, PeriodRule, Plan, PrivateKey, PublicKey, QuotaState, Secret, Slot,
-    TenantId, TenantName, TenantReadScope, TenantScope, Timestamp,
+    InvitationId, MailAddress, NodeId, PeriodRule, Plan, PrivateKey, PublicKey, QuotaState, Secret,
+    Slot, TenantId, TenantName, TenantReadScope, TenantScope, Timestamp,
 };
 use std::{collections::BTreeMap, fmt};
 
@@ -41,7 +41,19 @@ pub struct NewTenant {
     pub time_zone: String,
     /// The code of the invitation that is used, if the sign-up has one.
     pub invitation: Option<TokenHash>,
+    /// The mail address that is to be the account's, if one was given.
+    pub mail: Option<FirstMailAddress>,
     pub now: Timestamp,
+}
+
+/// The mail address that a new account is asked for. It is stored with the account, and its
+/// link is queued with it: an end of the process in between would lose it.
+#[derive(Clone, Debug)]
+pub struct FirstMailAddress {
+    pub address: MailAddress,
+    /// The token of its link.
+    pub token: Secret,
+    pub expires: Timestamp,
 }
 
 /// Whether a tenant is served.

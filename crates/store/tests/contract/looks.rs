@@ -169,11 +169,34 @@ pub async fn a_second_look_ends_the_first(db: &TestDatabase) {
     let actions: Vec<_> = told(&store).await.into_iter().map(|(a, _)| a).collect();
     let expected = ["look.begin", "look.changes", "look.end", "look.begin"];
     assert_eq!(actions, expected);
-    // The row goes with the tenant.
     store.delete_tenant(&scope(&tenant), at(6)).await.unwrap();
     assert_eq!(store.look(&key, &name("abcd")).await.unwrap(), None);
     let again = begin(&store, &key, &ada, &tenant, at(7)).await;
     assert!(matches!(again, Err(StoreError::NotFound)), "{again:?}");
+}
+
+pub async fn a_deleted_tenant_ends_the_looks_at_it(db: &TestDatabase) {
+    let store = db.store().await;
+    let (tenant, other) = (sign_up(&store, "abcd").await, sign_up(&store, "efgh").await);
+    let ada = operator(&store, "ada", OperatorRole::Owner).await;
+    let eve = operator(&store, "eve", OperatorRole::Owner).await;
+    let keys = [
+        session(&store, &ada, 1).await,
+        session(&store, &eve, 2).await,
+    ];
+    begin(&store, &keys[0], &ada, &tenant, NOW).await.unwrap();
+    begin(&store, &keys[1], &eve, &tenant, at(1)).await.unwrap();
+    begin(&store, &keys[1], &eve, &other, at(1)).await.unwrap();
+    let entry = change("device.add", &tenant, at(2));
+    store.audit(entry).await.unwrap();
+    store.delete_tenant(&scope(&tenant), at(3)).await.unwrap();
+    let log = told(&store).await;
+    let ends: Vec<_> = log.iter().filter(|(a, _)| a == "look.end").collect();
+    assert_eq!(ends.len(), 2, "of both, and not of the other tenant's");
+    assert!(ends.iter().all(|(_, d)| d.contains("device.add 1")));
+    let look = store.look(&keys[1], &name("efgh")).await.unwrap();
+    assert!(look.is_some(), "another tenant's look lasts");
+    assert_eq!(store.end_looks_that_are_over(at(4)).await.unwrap(), 0);
 }
 
 pub async fn a_look_ends_with_its_time_its_session_and_its_operator(db: &TestDatabase) {

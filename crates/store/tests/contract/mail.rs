@@ -1,11 +1,13 @@
 //! Mail: the outbox, and the addresses of accounts.
 
-use crate::test_database::{NOW, TestDatabase, operator, sign_up};
-use domain::{MailAddress, MailContent, MailState, OperatorRole, Secret, mail::AccountChange};
-use std::time::Duration;
+use crate::test_database::{NOW, TestDatabase, new_tenant, operator, sign_up};
+use domain::{
+    AddressPlan, MailAddress, MailContent, MailState, OperatorRole, Secret, mail::AccountChange,
+};
+use std::{collections::BTreeSet, time::Duration};
 use store::{
-    AuditEntry, ClientKind, MailTry, NewMail, NewMailAddress, NewResetLink, Store, StoreError,
-    TicketHolder, TokenHash,
+    AuditEntry, ClientKind, FirstMailAddress, MailTry, NewMail, NewMailAddress, NewResetLink,
+    NewTenant, Store, StoreError, TicketHolder, TokenHash,
 };
 
 const LEASE: Duration = Duration::from_secs(120);
@@ -104,6 +106,84 @@ pub async fn a_mail_is_claimed_by_one_and_sent_once(db: &TestDatabase) {
     assert_eq!((count, ids.len()), (10, 10));
     assert_eq!(store.mail_sent_in_hour(NOW).await.unwrap(), 10);
     assert_eq!(store.next_mail().await.unwrap(), None);
+}
+
+/// Returns a sign-up of that name whose mail address is asked for.
+fn with_address(tenant: &str, to: &str) -> NewTenant {
+    NewTenant {
+        mail: Some(FirstMailAddress {
+            address: address(to),
+            token: Secret::new("first"),
+            expires: NOW.plus_millis(86_400_000),
+        }),
+        ..new_tenant(tenant)
+    }
+}
+
+pub async fn the_address_of_a_sign_up_is_stored_with_it(db: &TestDatabase) {
+    let store = db.store().await;
+    store.enable_mail();
+    let (plan, none) = (AddressPlan::default(), BTreeSet::new());
+    // Nothing is called after it: what was committed is all that a crash leaves.
+    let new = with_address("abcd", "lina@example.org");
+    let created = store.create_tenant(new, &plan, &none).await.unwrap().value;
+    let holder = TicketHolder::Tenant(created.id);
+    let settings = store.mail_settings(holder).await.unwrap();
+    assert_eq!(settings.pending.as_deref(), Some("lina@example.org"));
+    assert_eq!(mails(&store).await, [mail("verify", "lina@example.org")]);
+    let claimed = store.claim_mail(NOW, LEASE).await.unwrap().unwrap();
+    assert_eq!(claimed.token.unwrap().expose(), "first");
+    let hash = TokenHash::of(&Secret::new("first"));
+    let verified = store.verify_mail_address(&hash, NOW, entry("mail.verify"));
+    assert!(verified.await.unwrap());
+
+    let again = with_address("abcd", "omar@example.org");
+    let refused = store.create_tenant(again, &plan, &none).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NameTaken));
+    assert_eq!(
+        mails(&store).await.len(),
+        1,
+        "a refused sign-up queues none"
+    );
+}
+
+pub async fn a_sign_up_whose_link_is_not_queued_keeps_its_address(db: &TestDatabase) {
+    let store = db.store().await;
+    let new = with_address("abcd", "lina@example.org");
+    let (plan, none) = (AddressPlan::default(), BTreeSet::new());
+    let created = store.create_tenant(new, &plan, &none).await.unwrap().value;
+    let holder = TicketHolder::Tenant(created.id);
+    let settings = store.mail_settings(holder).await.unwrap();
+    assert_eq!(settings.pending.as_deref(), Some("lina@example.org"));
+    assert!(mails(&store).await.is_empty(), "this process sends no mail");
+}
+
+pub async fn a_discarded_mail_is_never_sent(db: &TestDatabase) {
+    let (store, holder) = store_with_tenant(db).await;
+    ask(&store, holder, "lina@example.org", "one").await;
+    queue(&store, "a@example.org").await;
+    let sent = store.claim_mail(NOW, LEASE).await.unwrap().unwrap();
+    let ended = store.end_mail_try(sent.id, sent.tries, MailTry::Sent, "250", NOW);
+    assert!(ended.await.unwrap());
+    let unsent = store.unsent_mails(i64::MAX, 10).await.unwrap();
+    assert_eq!(unsent.len(), 1, "the one that was sent is not among them");
+    let waits = unsent[0].id;
+    assert!(store.unsent_mails(waits, 10).await.unwrap().is_empty());
+    let discard = async |id| store.discard_mail(id, entry("mail.discard")).await;
+    let refused = discard(sent.id).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotFound), "it was sent");
+    discard(waits).await.unwrap();
+    let refused = discard(waits).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotFound), "it is gone");
+    assert!(store.claim_mail(NOW, LEASE).await.unwrap().is_none());
+    let entries = store.audit_recent(10).await.unwrap();
+    let entries: Vec<_> = entries
+        .iter()
+        .filter(|e| e.action == "mail.discard")
+        .collect();
+    assert_eq!(entries.len(), 1, "a refused discard is none");
+    assert!(entries[0].before.contains(" to "), "{:?}", entries[0]);
+    assert!(!entries[0].before.contains("one"), "no token is written");
 }
 
 pub async fn a_mail_whose_sender_died_is_claimed_again(db: &TestDatabase) {

@@ -25,6 +25,7 @@ mod nodes;
 mod opening;
 mod operators;
 mod plans;
+mod pooler;
 mod postgres;
 mod quotas;
 mod retention;
@@ -75,9 +76,13 @@ const EVERYWHERE: &[Case] = cases! {
         without_mail_nothing_is_queued
         changes_of_an_account_are_told
         a_new_browser_is_told_beside_a_known_one
-        a_sent_mail_is_pruned_and_a_failed_one_retried;
+        a_sent_mail_is_pruned_and_a_failed_one_retried
+        the_address_of_a_sign_up_is_stored_with_it
+        a_sign_up_whose_link_is_not_queued_keeps_its_address
+        a_discarded_mail_is_never_sent;
     looks: a_look_is_of_one_session_and_tells_its_changes
         a_second_look_ends_the_first
+        a_deleted_tenant_ends_the_looks_at_it
         a_look_ends_with_its_time_its_session_and_its_operator;
     accounts: seeded_plans_match_the_landing_page
         slots_are_given_in_a_circle
@@ -90,7 +95,8 @@ const EVERYWHERE: &[Case] = cases! {
     operators: the_first_operator_has_a_link
         an_invitation_has_a_name_and_a_role
         the_last_owner_stays
-        of_owners_who_leave_at_once_one_stays;
+        of_owners_who_leave_at_once_one_stays
+        a_name_with_nul_is_no_fault_of_the_database;
     api: a_credential_ends_with_its_holder
         a_refresh_token_is_replaced_once
         credentials_are_bounded_in_number
@@ -243,6 +249,7 @@ const ON_SQLITE: &[Case] = cases! {
 /// Cases of PostgreSQL: several control planes on it, and copying a SQLite database to it.
 const ON_POSTGRES: &[Case] = cases! {
     audit: rare_filters_of_a_long_log_use_their_index;
+    pooler: a_pooler_of_transactions_is_refused;
     control_planes: a_lease_has_one_holder_and_passes_on
         many_leases_are_taken_at_once
         control_planes_see_each_other;

@@ -1,7 +1,7 @@
 //! Operators: links, roles, and that an owner is left.
 
 use crate::test_database::{NOW, TestDatabase, operator};
-use domain::{OperatorRole, Secret, Timestamp};
+use domain::{ErrorCode, OperatorRole, Secret, Timestamp};
 use futures_util::future::join_all;
 use store::{ChangedBy, NewOperatorLink, OperatorId, Store, StoreError, TokenHash};
 
@@ -184,4 +184,13 @@ pub async fn of_owners_who_leave_at_once_one_stays(db: &TestDatabase) {
         .iter()
         .filter(|(_, role)| *role == OperatorRole::Owner);
     assert_eq!(owners.count(), 1);
+}
+
+pub async fn a_name_with_nul_is_no_fault_of_the_database(db: &TestDatabase) {
+    let store = db.store().await;
+    match store.operator_by_name("ad\0a").await {
+        // SQLite stores such a text, so it can look for it.
+        Ok(found) => assert!(found.is_none() && db.is_sqlite()),
+        Err(e) => assert_eq!(e.failure().code, ErrorCode::TextMalformed, "{e:?}"),
+    }
 }

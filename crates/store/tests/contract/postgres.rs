@@ -48,10 +48,7 @@ impl PostgresServer {
             .map_err(message)?;
         let data = dir.path().join("data");
         // PostgreSQL refuses to run as root; its package creates a user.
-        if fs::metadata("/proc/self").map_err(message)?.uid() == 0 {
-            let [uid, gid] = [id("-u")?, id("-g")?];
-            chown(dir.path(), Some(uid), Some(gid)).map_err(message)?;
-        }
+        give_to_postgres(dir.path())?;
         let log = File::create(dir.path().join("log")).map_err(message)?;
         let init = as_postgres()
             .arg(bin.join("initdb"))
@@ -143,9 +140,18 @@ impl Drop for Private {
     }
 }
 
+/// Makes the user `postgres` the owner of a folder if this process is root.
+pub fn give_to_postgres(folder: &Path) -> Result<(), String> {
+    if fs::metadata("/proc/self").map_err(message)?.uid() == 0 {
+        let [uid, gid] = [id("-u")?, id("-g")?];
+        chown(folder, Some(uid), Some(gid)).map_err(message)?;
+    }
+    Ok(())
+}
+
 /// Returns a command that runs as the user `postgres` if this process is root.
 /// The kernel ends it with this process, even if this process is killed.
-fn as_postgres() -> Command {
+pub fn as_postgres() -> Command {
     let mut c = Command::new("setpriv");
     c.args(["--pdeathsig", "INT"]).env("LC_ALL", "C.UTF-8");
     if fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0) {
@@ -172,7 +178,8 @@ fn id(what: &str) -> Result<u32, String> {
         .map_err(|_| "there is no user postgres".to_owned())
 }
 
-fn newest_bin() -> Option<PathBuf> {
+/// Returns the folder with the programs of the newest version that is installed.
+pub fn newest_bin() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
     let newest = versions
         .filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok())
@@ -181,6 +188,6 @@ fn newest_bin() -> Option<PathBuf> {
     bin.join("initdb").exists().then_some(bin)
 }
 
-fn message(e: std::io::Error) -> String {
+pub fn message(e: std::io::Error) -> String {
     e.to_string()
 }

@@ -163,6 +163,7 @@ pub fn new_tenant(tenant: &str) -> NewTenant {
         dns_password: Secret::new(format!("dns-password-of-{tenant}")),
         time_zone: "UTC".to_owned(),
         invitation: None,
+        mail: None,
         dns_password_hash: "$2y$hash".to_owned(),
         now: NOW,
     }

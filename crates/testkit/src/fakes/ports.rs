@@ -10,7 +10,7 @@ use protocol::{PeerStatistics, SpeedLimits, TenantSpec};
 use provisioning::{
     observed::{
         ContainerState, ObservedContainer, ObservedContainers, ObservedDns, ObservedFirewall,
-        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedSpeed,
+        ObservedFirewallTenant, ObservedFolder, ObservedInterface, ObservedSpeed, names_of,
     },
     plan::is_ours,
     ports::{
@@ -283,8 +283,7 @@ impl DnsFilter for FakeMachine {
             dns.address.into(),
             ObservedDns {
                 running: false,
-                clients: expected::dns_clients(clients),
-                lookups_away: false,
+                ..ObservedDns::with_clients(clients)
             },
         );
         Ok(())
@@ -308,7 +307,8 @@ impl DnsFilter for FakeMachine {
         self.gate("dns.set_clients").await?;
         let mut s = self.state();
         s.calls.push(("dns.set_clients", Some(dns.slot)));
-        s.dns.entry(dns.address.into()).or_default().clients = expected::dns_clients(clients);
+        let entry = s.dns.entry(dns.address.into()).or_default();
+        (entry.clients, entry.names) = (expected::dns_clients(clients), names_of(clients));
         Ok(())
     }
 

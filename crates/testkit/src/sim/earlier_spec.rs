@@ -8,6 +8,13 @@ use std::time::Duration;
 impl SimState {
     /// Draws, at a process's start, for how long it has nothing but what is stored.
     pub(super) fn begin_from_stored(&mut self) {
+        if self.is_worker() {
+            // Until a control plane has answered.
+            let stored = &mut self.model.stored;
+            stored.until = Duration::MAX;
+            stored.answered.clone_from(&stored.stored);
+            return;
+        }
         if !self.faults.has(Fault::SpecEarlier) {
             return;
         }
@@ -18,9 +25,13 @@ impl SimState {
         stored.answered.clone_from(&stored.stored);
     }
 
+    fn stores_specs(&self) -> bool {
+        self.is_worker() || self.faults.has(Fault::SpecEarlier)
+    }
+
     /// Returns what is stored while the control plane has not answered.
     pub(super) fn earlier_spec(&mut self) -> Option<NodeSpec> {
-        if !self.faults.has(Fault::SpecEarlier) || self.now() >= self.model.stored.until {
+        if !self.stores_specs() || self.now() >= self.model.stored.until {
             return None;
         }
         let mut spec = self.model.stored.stored.clone()?;
@@ -33,7 +44,7 @@ impl SimState {
     /// Stores what was answered, or, as when the process dies before, does not. What takes
     /// something away removes what was stored.
     pub(super) fn store_answer(&mut self, spec: &NodeSpec) {
-        if !self.faults.has(Fault::SpecEarlier) {
+        if !self.stores_specs() {
             return;
         }
         // The control plane is known from the first answer on.

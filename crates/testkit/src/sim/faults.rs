@@ -54,6 +54,20 @@ faults! {
     /// A tenant's row in the database cannot be read for a while, with or without its
     /// name and its key. Other tenants' can.
     RowUnreadable,
+    /// Nothing passes between a worker and its control planes for a while, in one direction or
+    /// both.
+    LinkPartitioned,
+    /// A message between a worker and a control plane takes longer than either waits.
+    LinkSlow,
+    /// An answer that a worker has given up arrives after a newer one.
+    LinkReordered,
+    /// An answer arrives again, when others have come since.
+    LinkDuplicated,
+    /// A connection ends in the middle of an answer.
+    LinkCut,
+    /// A control plane dies with a question or its answer, with or without a sign. Others
+    /// answer, and one that knows nothing of the worker.
+    ControlPlaneReplaced,
     /// The process dies, between two steps or during a call. The effects of
     /// its calls may still happen.
     ProcessDies,
@@ -104,6 +118,16 @@ faults! {
     SpeedLimitsRemoved,
 }
 
+/// Those of a worker's link.
+const LINK: [Fault; 6] = [
+    Fault::LinkPartitioned,
+    Fault::LinkSlow,
+    Fault::LinkReordered,
+    Fault::LinkDuplicated,
+    Fault::LinkCut,
+    Fault::ControlPlaneReplaced,
+];
+
 /// The faults of a seed, and how often they strike.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
@@ -115,11 +139,18 @@ impl Faults {
     /// Draws each kind with a probability of one half: with all kinds in every
     /// seed, the frequent ones would hide the effects of the rare ones.
     pub fn drawn(rng: &mut SplitMix64) -> Self {
-        let kinds = Fault::ALL.iter().copied().filter(|_| rng.percent(50));
+        let kinds = Fault::ALL.iter().copied().filter(|f| !LINK.contains(f));
+        let kinds = kinds.filter(|_| rng.percent(50));
         Self {
             kinds: kinds.collect(),
             percent: [2, 5, 10, 20, 40][rng.below(5) as usize],
         }
+    }
+
+    /// Draws the faults of a worker's link as well.
+    pub(super) fn draw_link(&mut self, rng: &mut SplitMix64) {
+        self.kinds
+            .extend(LINK.into_iter().filter(|_| rng.percent(50)));
     }
 
     /// Returns whether this kind happens in this seed.

@@ -7,7 +7,7 @@ use domain::{PublicKey, Slot};
 use protocol::TenantSpec;
 use provisioning::{
     TenantSpecExt,
-    observed::{ContainerState, ObservedFirewallTenant},
+    observed::{ContainerState, ObservedFirewallTenant, names_of},
     plan::is_ours,
     spec::docker_name,
 };
@@ -272,7 +272,9 @@ impl SimState {
             return Some(format!("the container of {name} is not as it should be"));
         };
         let own = serving.password_hash == t.dns_password_hash;
-        if !own || serving.clients != expected::dns_clients(&t.clients()) {
+        let wanted = t.clients(settings);
+        let is_known = serving.clients == expected::dns_clients(&wanted);
+        if !own || !is_known || serving.names != names_of(&wanted) {
             return Some(format!(
                 "the DNS clients of {name} are not as they should be"
             ));

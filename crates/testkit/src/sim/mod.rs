@@ -12,6 +12,7 @@ mod earlier_spec;
 pub mod faults;
 mod interference;
 mod invariants;
+mod link;
 pub mod logs;
 pub mod machine;
 pub mod model;
@@ -21,8 +22,10 @@ pub mod process;
 pub mod rng;
 mod row_loss;
 mod rows;
+mod specs;
 mod state;
 mod stored_spec;
 mod trace;
 
+pub use link::Wire;
 pub use state::{Foreign, Sim, SimState};

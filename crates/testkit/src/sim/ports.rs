@@ -2,7 +2,6 @@
 
 use super::{
     Sim,
-    faults::Fault,
     outcome::{
         Call,
         Lateness::{self, AnyOrder, InOrder, Never},
@@ -10,10 +9,10 @@ use super::{
     state::EventPort,
 };
 use async_trait::async_trait;
-use domain::{ErrorCode, Slot, TenantName, view::QueryCounts};
+use domain::{Slot, TenantName, view::QueryCounts};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use ipnet::Ipv4Net;
-use protocol::{NodeSpec, PeerStatistics, SpeedLimits, TenantSpec};
+use protocol::{PeerStatistics, SpeedLimits, TenantSpec};
 use provisioning::{
     NodePorts,
     observed::{
@@ -22,7 +21,7 @@ use provisioning::{
     },
     ports::{
         Connections, Containers, DnsFilter, DnsPart, Firewall, FirewallChange, Folders, PeerChange,
-        PortError, PortResult, Shaping, SpecSource, WireGuard,
+        PortResult, Shaping, WireGuard,
     },
     spec::{ContainerSpec, DnsClient, DnsInstance, InterfaceSpec},
 };
@@ -374,46 +373,5 @@ impl Folders for Sim {
             s.machine.remove_folder(&name, e)
         })
         .await
-    }
-}
-
-#[async_trait]
-impl SpecSource for Sim {
-    async fn load(&self, in_force: u64) -> PortResult<NodeSpec> {
-        let (answer, wait) = {
-            let mut s = self.state();
-            s.apply_due();
-            s.readings += 1;
-            let s = &mut *s;
-            if let Some(earlier) = s.earlier_spec() {
-                return Ok(earlier);
-            }
-            let mut strikes = |fault| s.faults.strikes(fault, &mut s.rng);
-            let refuses = strikes(Fault::DatabaseRefuses);
-            let late = strikes(Fault::DatabaseLate);
-            let old = strikes(Fault::DatabaseOld);
-            let wait = if late {
-                s.rng.below(8_000)
-            } else {
-                s.rng.below(4)
-            };
-            if old && !refuses && s.model.restore(in_force.max(s.model.stored.generation())) {
-                s.record(|| "the database is restored from a backup".to_owned());
-            }
-            let answer = (!refuses).then(|| s.read_rows());
-            answer.iter().for_each(|answer| s.store_answer(answer));
-            let generation = answer.as_ref().map(|a| a.generation);
-            s.record(|| format!("database answers {generation:?} in {wait} ms"));
-            (answer, Duration::from_millis(wait))
-        };
-        tokio::time::sleep(wait).await;
-        answer.ok_or_else(|| {
-            PortError::new(
-                ErrorCode::DatabaseUnavailable,
-                domain::Message::Verbatim {
-                    text: "the database refuses (simulated)".to_owned(),
-                },
-            )
-        })
     }
 }

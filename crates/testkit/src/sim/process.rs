@@ -2,7 +2,7 @@
 //! is dropped with everything in it. When the faults have stopped, the last
 //! process must bring the machine to the spec and then rest.
 
-use super::{Sim, SimState, faults::Fault, state::MachineClock};
+use super::{Sim, SimState, Wire, faults::Fault, state::MachineClock};
 use crate::{samples, wait::NodeWait};
 use domain::{ErrorCode, Problem};
 use provisioning::{Node, NodeHandle, node::TICK, spec::docker_name};
@@ -107,6 +107,7 @@ impl SimState {
         let orphaned = self.delayed.iter().filter_map(|l| l.queue?);
         self.machine.orphaned_calls = orphaned.collect();
         let dies = !last && self.faults.has(Fault::ProcessDies) && self.rng.percent(70);
+        self.link.begin_process();
         self.begin_from_stored();
         self.calls_until_death = dies.then(|| self.rng.below(150));
         self.record(|| format!("a process starts; last: {last}"));
@@ -133,6 +134,11 @@ async fn run_process(sim: &Sim, last: bool) -> Result<Duration, String> {
         polls: polls.clone(),
         moment: (Instant::now(), 0),
     });
+    if sim.state().is_worker() {
+        let nudged = handle.clone();
+        let database = std::sync::Arc::new(sim.clone());
+        tokio::spawn(Wire::new(sim, database, move || nudged.nudge()).poll());
+    }
     let story = async {
         play_script(sim, &handle).await;
         match last {
@@ -199,11 +205,13 @@ fn act(sim: &Sim, handle: &NodeHandle) {
     let Some(patience) = patience else {
         return;
     };
+    sim.nudges.notify_waiters();
     let (slot, generation) = (act.slot, act.generation);
     if act.left {
         let (sim, handle) = (sim.clone(), handle.clone());
         tokio::spawn(async move {
             if handle.removed(slot, generation, patience).await {
+                sim.report_arrives().await;
                 let mut s = sim.state();
                 s.record_unordered(|| format!("{slot}: the tenant of {generation} is gone"));
                 s.model.acknowledge_gone(act);
@@ -214,6 +222,7 @@ fn act(sim: &Sim, handle: &NodeHandle) {
     let (sim, handle) = (sim.clone(), handle.clone());
     tokio::spawn(async move {
         if handle.applied(slot, generation, patience).await {
+            sim.report_arrives().await;
             let mut s = sim.state();
             s.record_unordered(|| format!("{slot}: generation {generation} is in force"));
             s.model.acknowledge(act);

@@ -7,14 +7,18 @@ use protocol::{NodeSpec, UnreadableTenant};
 use std::time::Duration;
 
 impl SimState {
+    /// Notes who is suspended: their tunnels may be on their way out from now on.
+    fn note_suspended(&mut self) {
+        let suspended = self.model.spec.tenants.values().filter(|t| t.suspended);
+        let keys = suspended.map(|t| t.private_key.public());
+        self.model.rows.once_suspended.extend(keys);
+    }
+
     /// Returns what the database answers.
     pub(super) fn read_rows(&mut self) -> NodeSpec {
         let now = self.now();
+        self.note_suspended();
         let tenants = &self.model.spec.tenants;
-        for t in tenants.values().filter(|t| t.suspended) {
-            let suspended = &mut self.model.rows.once_suspended;
-            suspended.insert(t.private_key.public());
-        }
         self.model.rows.rows.retain(|slot, row| {
             let tenant = tenants.get(slot);
             row.until > now && tenant.is_some_and(|t| t.private_key.public() == row.owner)
@@ -59,8 +63,9 @@ impl SimState {
         self.model.rows.rows.clear();
     }
 
-    /// Checks, before an interface is removed by us, that it is not that of a tenant
-    /// whose row cannot be read: unreadable is not absent.
+    /// Checks, before an interface is removed by us, that it is not that of a tenant whose row
+    /// cannot be read, because unreadable is not absent, nor, on a worker, of one that the
+    /// database has: what is late or lost on the link removes nothing.
     pub(super) fn check_interface_removal(&mut self, slot: Slot) {
         let key = self
             .machine
@@ -74,12 +79,14 @@ impl SimState {
         });
         let suspended = &self.model.rows.once_suspended;
         let was_suspended = key.is_some_and(|key| suspended.contains(&key));
-        let is_lost = self.model.rows.contains(slot) && is_own && !was_suspended;
-        if is_lost && self.violation.is_none() {
+        let why = match (self.model.rows.contains(slot), self.has_link()) {
+            (true, _) => "its tenant's row cannot be read",
+            (false, true) => "the database has its tenant",
+            (false, false) => return,
+        };
+        if is_own && !was_suspended && self.violation.is_none() {
             let interface = slot.interface();
-            self.violation = Some(format!(
-                "{interface} is removed although its tenant's row cannot be read"
-            ));
+            self.violation = Some(format!("{interface} is removed although {why}"));
         }
     }
 }

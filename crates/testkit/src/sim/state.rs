@@ -4,6 +4,7 @@
 
 use super::{
     faults::{Fault, Faults},
+    link::Link,
     machine::Machine,
     model::Model,
     rng::SplitMix64,
@@ -26,6 +27,8 @@ use tokio::{
 pub struct Sim {
     state: Arc<Mutex<SimState>>,
     pub(super) death: Arc<Notify>,
+    /// Tells the control planes of a change.
+    pub(super) nudges: Arc<Notify>,
 }
 
 /// The state of a history. It outlives the node's processes, which hold their
@@ -49,6 +52,8 @@ pub struct SimState {
     pub connection_ends: u64,
     /// Reading calls so far.
     pub readings: u64,
+    /// The link to the control planes.
+    pub(super) link: Link,
     pub(super) delayed: Vec<DelayedEffect>,
     /// Cloned by each changing call that is in flight.
     pub(super) in_flight: Arc<()>,
@@ -108,7 +113,8 @@ impl Sim {
     /// Creates the history of a seed, at its beginning.
     pub fn new(seed: u64, settings: NodeSettings, verbose: bool) -> Self {
         let mut rng = SplitMix64::new(seed);
-        let faults = Faults::drawn(&mut rng);
+        let mut faults = Faults::drawn(&mut rng);
+        let link = Link::new(seed, &mut faults);
         let model = Model::new(SplitMix64::new(rng.draw()), settings);
         let mut state = SimState {
             rng,
@@ -123,6 +129,7 @@ impl Sim {
             changes: 0,
             connection_ends: 0,
             readings: 0,
+            link,
             delayed: Vec::new(),
             in_flight: Arc::new(()),
             listeners: Vec::new(),
@@ -139,6 +146,7 @@ impl Sim {
         Self {
             state: Arc::new(Mutex::new(state)),
             death: Arc::new(Notify::new()),
+            nudges: Arc::new(Notify::new()),
         }
     }
 

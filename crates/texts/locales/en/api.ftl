@@ -23,6 +23,7 @@ body-too-large = The body is larger than { $most } bytes.
 body-not-json = The body must be JSON, and Content-Type must be application/json.
 body-unreadable = The body cannot be read: { $reason }.
 query-unreadable = The query cannot be read: { $reason }.
+text-with-nul = The text has a character that cannot be stored (NUL). Remove it and try again.
 method-not-allowed = That address does not accept such a request. The header Allow names what it accepts.
 other-origin = That request came from a page of another site and was refused.
 answer-timed-out = That took too long. Try again in a moment.

@@ -57,6 +57,7 @@ code-ticket-invalid = That link was used or has expired. Sign in again.
 code-not-found = There is nothing here under that address.
 code-wrong-origin = That request came from another site and was refused.
 code-unknown-host = This installation does not serve that address.
+code-text-malformed = The text has a character that cannot be stored (NUL). Remove it and try again.
 code-bad-request = The server could not read that request. Reload the page and try again.
 code-method-not-allowed = That address does not accept such a request.
 code-media-type-wrong = The server does not accept a body of that type.

@@ -44,6 +44,9 @@ endpoint-names-behind = { $pending ->
     [one] The name of an endpoint is not up to date at the name server; it is tried again. { $reason }
    *[other] The names of { $pending } endpoints are not up to date at the name server; it is tried again. { $reason }
 }
+check-name-server = Name server
+name-server-ready = { $server } accepts changes of the names in { $domain }
+fix-name-server = check names.server, names.zone and names.key in the configuration, and what the server's own log says: maliknode node dns check
 name-server-unreachable = { $server } cannot be reached: { $error }
 name-server-timed-out = { $server } did not answer within { $seconds } s.
 name-server-unusable = The answer of { $server } cannot be used: { $reason }.

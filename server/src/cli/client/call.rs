@@ -8,6 +8,8 @@ use serde_json::Value;
 const PAGE: usize = 200;
 /// Names the tenant for whom an operator acts.
 const TENANT: HeaderName = HeaderName::from_static("maliknode-tenant");
+/// Names the last event of a stream that a client has (WHATWG HTML, 9.2.4).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A call of the API. It is made by [`Client::get`] and its siblings.
 #[must_use]
@@ -88,6 +90,14 @@ impl<'a> Call<'a> {
     /// Changes only the state with this ETag; `*` is any.
     pub fn if_match(self, etag: &str) -> Self {
         self.header(header::IF_MATCH, etag, "an ETag")
+    }
+
+    /// Asks for what came behind this event of a stream, if there is one.
+    pub fn last_event(self, id: Option<&str>) -> Self {
+        match id {
+            Some(id) => self.header(LAST_EVENT_ID, id, "an event's id"),
+            None => self,
+        }
     }
 
     fn header(self, name: HeaderName, value: &str, what: &str) -> Self {

@@ -10,6 +10,8 @@ const MAX_EVENT: usize = 16 << 20;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ServerEvent {
     pub name: String,
+    /// By which the server goes on behind it; empty where it has none.
+    pub id: String,
     pub data: String,
 }
 
@@ -69,6 +71,7 @@ struct Parser {
     /// The line that has not ended.
     line: Vec<u8>,
     name: String,
+    id: String,
     data: String,
     events: VecDeque<ServerEvent>,
 }
@@ -90,13 +93,14 @@ impl Parser {
 
     fn end_line(&mut self, line: &str) {
         if line.is_empty() {
-            let (name, mut data) = (
+            let (name, id, mut data) = (
                 std::mem::take(&mut self.name),
+                std::mem::take(&mut self.id),
                 std::mem::take(&mut self.data),
             );
             // Without data it is none.
             if data.pop().is_some() {
-                self.events.push_back(ServerEvent { name, data });
+                self.events.push_back(ServerEvent { name, id, data });
             }
             return;
         }
@@ -104,6 +108,7 @@ impl Parser {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => value.clone_into(&mut self.name),
+            "id" => value.clone_into(&mut self.id),
             "data" => {
                 self.data.push_str(value);
                 self.data.push('\n');
@@ -118,25 +123,25 @@ impl Parser {
 mod tests {
     use super::*;
 
-    fn read(parts: &[&[u8]]) -> Vec<(String, String)> {
+    fn read(parts: &[&[u8]]) -> Vec<[String; 3]> {
         let mut parser = Parser::default();
         for part in parts {
             parser.read(part).unwrap();
         }
         let events = parser.events.into_iter();
-        events.map(|e| (e.name, e.data)).collect()
+        events.map(|e| [e.name, e.id, e.data]).collect()
     }
 
     #[test]
     fn events_are_read_however_they_are_cut() {
-        let text = "event: devices\ndata: [\"B\u{fc}ro\"]\n\n:\n\nid: 7\n\n\
+        let text = "event: devices\nid: x7\ndata: [\"B\u{fc}ro\"]\n\n:\n\nid: 7\n\n\
                     event:ended\r\ndata:signed_out\r\n\r\ndata: a\ndata: b\n\ndata: unfinished\n";
         let expected = [
-            ("devices", "[\"B\u{fc}ro\"]"),
-            ("ended", "signed_out"),
-            ("", "a\nb"),
+            ["devices", "x7", "[\"B\u{fc}ro\"]"],
+            ["ended", "", "signed_out"],
+            ["", "", "a\nb"],
         ]
-        .map(|(name, data)| (name.to_owned(), data.to_owned()));
+        .map(|event| event.map(str::to_owned));
         assert_eq!(read(&[text.as_bytes()]), expected);
         for at in 0..text.len() {
             let (before, after) = text.as_bytes().split_at(at);

@@ -238,6 +238,7 @@ pub async fn grant(
             },
             account,
             enrolment,
+            privacy_notice: state.site.privacy_notice.clone(),
             client,
             from: info.client,
         });

@@ -56,3 +56,37 @@ pub async fn add_security_headers(
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, body::Body, middleware::from_fn_with_state, routing::get};
+    use tower::ServiceExt;
+
+    /// Returns the header of an answer of one of our hosts, or of a host that is not ours.
+    async fn hsts(tls: bool, is_ours: bool) -> Option<String> {
+        let answer = move || async move {
+            let mut response = Response::new(Body::empty());
+            if is_ours {
+                response.extensions_mut().insert(HostLabel("tenant"));
+            }
+            response
+        };
+        let headers = from_fn_with_state(Tls(tls), add_security_headers);
+        let router = Router::new().route("/", get(answer)).layer(headers);
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let value = response.headers().get(header::STRICT_TRANSPORT_SECURITY);
+        value.map(|v| v.to_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn tls_is_promised_for_our_names_and_subdomains_alone() {
+        let promised = hsts(true, true).await.expect("behind TLS");
+        assert!(promised.contains("; includeSubDomains"), "{promised}");
+        let age = promised.split(['=', ';']).nth(1).unwrap();
+        assert!(age.parse::<u64>().unwrap() >= 31_536_000, "a year");
+        assert_eq!(hsts(true, false).await, None, "a host that is not ours");
+        assert_eq!(hsts(false, true).await, None, "without TLS");
+    }
+}

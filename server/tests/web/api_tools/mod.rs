@@ -2,6 +2,7 @@
 //! from the description, and a client whose types are generated from it. The suite `api` of
 //! `./dev test` runs these.
 
+mod nul;
 mod outside;
 mod schemathesis;
 mod typescript;
@@ -11,7 +12,10 @@ use domain::{Clock, Secret, SystemClock, Timestamp};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 use store::{DatabaseUrl, Store};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -20,6 +24,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 /// seconds and tools need not wait for them.
 struct FastClock {
     begun: Timestamp,
+    skipped: AtomicI64,
 }
 
 impl FastClock {
@@ -28,14 +33,21 @@ impl FastClock {
     fn new() -> Self {
         Self {
             begun: SystemClock.now(),
+            skipped: AtomicI64::new(0),
         }
+    }
+
+    /// Puts the clock forward.
+    fn skip(&self, seconds: i64) {
+        self.skipped.fetch_add(seconds * 1_000, Ordering::Relaxed);
     }
 }
 
 impl Clock for FastClock {
     fn now(&self) -> Timestamp {
         let elapsed = SystemClock.now().millis_since(self.begun);
-        self.begun.plus_millis(elapsed * Self::TIMES)
+        let skipped = self.skipped.load(Ordering::Relaxed);
+        self.begun.plus_millis(elapsed * Self::TIMES + skipped)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Schemathesis over the whole description, with a tenant's token and with an operator's.
 
-use super::{FastClock, Served, checkout, outside::Outside, store};
+use super::{FastClock, Served, checkout, nul, outside::Outside, store};
 use crate::api_client::API;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, path::Path, process::Stdio, sync::Arc};
 use tokio::process::Command;
 
-/// For how long each role is tested, in seconds.
+/// For how long each role is tested, in seconds, unless MALIKNODE_API_SECONDS says otherwise.
 const SECONDS: u32 = 75;
 
 /// What is tested with a tenant's token, and what with an operator's, as a pattern of paths.
@@ -20,6 +20,8 @@ async fn run(served: &Served, folder: &Path, role: &str, paths: &str) -> (bool, 
     let tools = checkout("tools/test/schemathesis");
     let program = std::env::var("MALIKNODE_SCHEMATHESIS");
     let program = program.unwrap_or_else(|_| "schemathesis".to_owned());
+    let seconds = std::env::var("MALIKNODE_API_SECONDS");
+    let seconds = seconds.unwrap_or_else(|_| SECONDS.to_string());
     let file = |name: &str| folder.join(name);
     let mut command = Command::new(program);
     command
@@ -29,7 +31,7 @@ async fn run(served: &Served, folder: &Path, role: &str, paths: &str) -> (bool, 
         .args(["--url", &format!("http://127.0.0.1:{}", served.port)])
         .args(["--header", &format!("Host: {API}")])
         .args(["--include-path-regex", paths])
-        .args(["--max-time", &SECONDS.to_string()])
+        .args(["--max-time", &seconds])
         .current_dir(folder)
         .env("MALIKNODE_API_ROLE", role)
         .env("MALIKNODE_API_SETUP", file("setup.json"))
@@ -88,6 +90,23 @@ async fn prepare(served: &Served, folder: &Path) {
     fs::write(folder.join("openapi.json"), description).unwrap();
 }
 
+/// Returns the findings of a run in one line: which operations, which checks and how to ask again. The
+/// whole text is printed before.
+fn summary(text: &str) -> String {
+    let is_finding = |line: &&str| {
+        let line = line.trim_start();
+        let starts = ["____", "- ", "curl ", "💥", "Error", "Unexpected"];
+        starts.iter().any(|start| line.starts_with(start))
+    };
+    let findings = text.lines().filter(is_finding).map(str::trim);
+    let findings: Vec<&str> = findings.collect();
+    if findings.is_empty() {
+        let end: Vec<&str> = text.lines().rev().take(5).collect();
+        return end.into_iter().rev().collect::<Vec<_>>().join(" | ");
+    }
+    findings.join(" | ").replace("___", "")
+}
+
 /// Returns the operations that answered with 2xx in a run.
 fn successful(folder: &Path, role: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(folder.join(format!("{role}.json"))).unwrap();
@@ -107,7 +126,7 @@ async fn made_up_requests_find_nothing_and_reach_every_operation() {
     let folder = folder.path();
     let outside = Outside::start(&folder.join("mails")).await;
     let clock = Arc::new(FastClock::new());
-    let served = Served::start(store().await, clock, outside.services()).await;
+    let served = Served::start(store().await, clock.clone(), outside.services()).await;
     let control = served.stack.control().clone();
     let jobs = tokio::spawn(async move { control.run().await });
     prepare(&served, folder).await;
@@ -121,13 +140,15 @@ async fn made_up_requests_find_nothing_and_reach_every_operation() {
         let (is_clean, text) = run(&served, folder, role, paths).await;
         println!("== {role}\n{text}");
         if !is_clean {
-            findings += &format!("== {role}\n{text}");
+            findings += &format!("{role}: {}\n", summary(&text));
         }
         for id in successful(folder, role) {
             missing.remove(&id);
         }
     }
+    let unanswered = nul::unanswered(&served.stack, &clock).await;
     jobs.abort();
+    assert!(unanswered.is_empty(), "{}", unanswered.join("\n"));
     assert!(findings.is_empty(), "{findings}");
     assert!(
         missing.is_empty(),

@@ -33,6 +33,19 @@ pub struct NodeEvent {
     message: String,
 }
 
+impl NodeEvent {
+    pub fn new(e: LoggedEvent, client: Client) -> Self {
+        Self {
+            at: e.row.at.into(),
+            node: e.row.node,
+            tenant: e.tenant,
+            category: e.row.category.into(),
+            kind: e.kind,
+            message: client.texts.message(&e.row.message),
+        }
+    }
+}
+
 /// Returns the number before which a page begins, and how many rows to read: one more than
 /// the page has.
 pub(super) fn place(list: &str, params: &PageParams) -> Result<(usize, i64, u32), Failure> {
@@ -88,13 +101,6 @@ pub async fn operator_events(
     let operators = state.control.operators();
     let events = operators.events_before(operator, tenant.as_deref(), before, rows);
     let events = events.await?;
-    let shown = |e: LoggedEvent| NodeEvent {
-        at: e.row.at.into(),
-        node: e.row.node,
-        tenant: e.tenant,
-        category: e.row.category.into(),
-        kind: e.kind,
-        message: client.texts.message(&e.row.message),
-    };
+    let shown = |e: LoggedEvent| NodeEvent::new(e, client);
     Ok(Json(cursor::page(&list, events, limit, |e| e.id, shown)))
 }

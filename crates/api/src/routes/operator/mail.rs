@@ -3,7 +3,7 @@
 use crate::{
     http::{
         body::Body,
-        cursor::{self, Page, PageParams},
+        cursor::{self, Page},
         path::Named,
         permission::Permission,
         problem::Refusal,
@@ -15,7 +15,7 @@ use crate::{
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{Access, MailState, view::MailRow};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// The list's name in cursors.
 const LIST: &str = "mail";
@@ -70,6 +70,22 @@ impl From<MailRow> for OutboxMail {
     }
 }
 
+/// Which mails, and which page of them.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MailParams {
+    /// `next` of the page before; without it, the first page.
+    cursor: Option<String>,
+    /// The most items of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u16>,
+    /// Only mails that wait or were given up.
+    #[serde(default)]
+    #[param(default = false)]
+    unsent: bool,
+}
+
 /// The outbox
 ///
 /// The newest first. Sent and given up mails are listed for a week.
@@ -78,21 +94,24 @@ impl From<MailRow> for OutboxMail {
     path = "/v1/operator/mail",
     tag = "operator",
     security(("bearer" = [])),
-    params(PageParams),
+    params(MailParams),
     responses((status = 200, body = Page<OutboxMail>), Problems)
 )]
 pub async fn operator_list_mail(
     State(state): State<ApiState>,
     Permission(permission): Permission,
-    Params(params): Params<PageParams>,
+    Params(params): Params<MailParams>,
 ) -> Result<Json<Page<OutboxMail>>, Refusal> {
     let operator = permission.operator(Access::Read)?;
     let limit = cursor::limit(params.limit)?;
     let before = cursor::parse(LIST, params.cursor.as_deref())?;
     let rows = u32::try_from(limit + 1).unwrap_or(u32::MAX);
-    let mail = state.control.mail();
-    let listed = mail.outbox(operator, before.unwrap_or(i64::MAX), rows);
-    let page = cursor::page(LIST, listed.await?, limit, |m| m.id, OutboxMail::from);
+    let (mail, before) = (state.control.mail(), before.unwrap_or(i64::MAX));
+    let listed = match params.unsent {
+        true => mail.unsent(operator, before, rows).await?,
+        false => mail.outbox(operator, before, rows).await?,
+    };
+    let page = cursor::page(LIST, listed, limit, |m| m.id, OutboxMail::from);
     Ok(Json(page))
 }
 
@@ -114,6 +133,27 @@ pub async fn operator_retry_mail(
 ) -> Result<StatusCode, Refusal> {
     let operator = permission.support()?;
     state.control.mail().retry(operator, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Discard a mail
+///
+/// One that waits or was given up; it is never sent then.
+#[utoipa::path(
+    delete,
+    path = "/v1/operator/mail/{id}",
+    tag = "operator",
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "The mail's id.")),
+    responses((status = 204, description = "It is removed."), Problems)
+)]
+pub async fn operator_discard_mail(
+    State(state): State<ApiState>,
+    Permission(permission): Permission,
+    Named(id): Named<i64>,
+) -> Result<StatusCode, Refusal> {
+    let operator = permission.owner()?;
+    state.control.mail().discard(operator, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

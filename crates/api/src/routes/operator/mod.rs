@@ -4,7 +4,8 @@ mod audit;
 mod checks;
 mod endpoint_names;
 mod invitations;
-mod logs;
+mod live;
+pub(super) mod logs;
 mod mail;
 mod moves;
 mod new_tenant;
@@ -88,6 +89,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(audit::operator_export_audit))
         .routes(routes!(mail::operator_list_mail))
         .routes(routes!(mail::operator_retry_mail))
+        .routes(routes!(mail::operator_discard_mail))
         .routes(routes!(mail::operator_test_mail))
         .routes(routes!(logs::operator_events))
+        .routes(routes!(live::operator_live))
 }

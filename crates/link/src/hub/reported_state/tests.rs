@@ -83,3 +83,31 @@ async fn a_silent_worker_has_a_problem_and_its_last_state() {
     assert!(changes.next().now_or_never().is_some(), "it is back");
     assert_eq!(state.node().unwrap().problems, []);
 }
+
+#[tokio::test]
+async fn a_raised_generation_is_that_of_all_that_were_at_the_former() {
+    let state = ReportedState::default();
+    let ready = TenantState {
+        status: TenantStatus {
+            firewall: Part::Ready { took_ms: 1 },
+            tunnel: Part::Ready { took_ms: 2 },
+            dns: Part::Ready { took_ms: 3 },
+        },
+        ..tenant(4).unwrap()
+    };
+    state.apply(tenants([
+        (1, tenant(4)),
+        (2, Some(ready)),
+        (3, tenant(3)),
+        (5, tenant(4)),
+    ]));
+    let mut second = state.tenant_changes(slot(2));
+    let mut third = state.tenant_changes(slot(3));
+    let mut update = tenants([(5, tenant(4))]);
+    update.raised = Some(Raised { from: 4, to: 9 });
+    state.apply(update);
+    let applied = |n| state.tenant(slot(n)).map(|t| t.applied);
+    assert_eq!([1, 2, 3, 5].map(applied), [9, 9, 3, 4].map(Some));
+    assert!(second.next().now_or_never().is_some());
+    assert!(third.next().now_or_never().is_none());
+}

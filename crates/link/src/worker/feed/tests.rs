@@ -2,6 +2,7 @@
 
 use super::*;
 use domain::Slot;
+use protocol::{NodeSpec, wire::SpecFingerprints};
 use std::{path::Path, sync::Arc};
 use testkit::samples;
 
@@ -86,4 +87,15 @@ async fn a_restore_is_said_until_it_is_in_force() {
         );
     }
     assert!(!feed.load(11).await.unwrap().restored);
+}
+
+#[tokio::test]
+async fn an_older_answer_that_comes_late_is_not_taken() {
+    let feed = RemoteFeed::default();
+    let (two, three) = (spec(2, 3), spec(3, 2));
+    assert!(feed.take(whole(&three)).unwrap());
+    let asked = feed.query(0);
+    assert!(!feed.take(whole(&two)).unwrap());
+    assert_eq!(feed.query(0), asked, "the next question is as before");
+    assert_eq!(feed.load(3).await.unwrap().spec, three);
 }

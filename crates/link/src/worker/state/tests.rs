@@ -20,9 +20,15 @@ fn tenant(applied: u64) -> Option<TenantState> {
 }
 
 fn stream(nodes: &FakeNodes) -> BoxStream<'static, NodeUpdate> {
+    stream_to(nodes, false)
+}
+
+/// Returns the stream to a reader that understands [`NodeUpdate::raised`], or does not.
+fn stream_to(nodes: &FakeNodes, is_raised_known: bool) -> BoxStream<'static, NodeUpdate> {
     let greeting = Greeting {
         version: "1.2.3".to_owned(),
         instance: "a".to_owned(),
+        is_raised_known,
     };
     let lines = lines(NODE, Arc::new(nodes.clone()), nodes.events(), greeting);
     lines
@@ -115,5 +121,85 @@ async fn what_is_too_long_for_a_line_comes_in_several() {
         let update = stream.next().await.unwrap();
         assert!(!update.whole);
         tenants.extend(update.tenants);
+    }
+}
+
+/// What a control plane has of a node by these updates.
+#[derive(Default)]
+struct Reader(BTreeMap<Slot, TenantState>);
+
+impl Reader {
+    fn take(&mut self, update: &NodeUpdate) {
+        if let Some(raised) = update.raised {
+            for (slot, state) in &mut self.0 {
+                if !update.tenants.contains_key(slot) && state.applied == raised.from {
+                    state.applied = raised.to;
+                }
+            }
+        }
+        for (slot, state) in &update.tenants {
+            match state {
+                Some(state) => drop(self.0.insert(*slot, state.clone())),
+                None => drop(self.0.remove(slot)),
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_generation_of_all_tenants_is_said_once() {
+    let nodes = FakeNodes::new(NODE);
+    for n in 1..=500 {
+        nodes.set_tenant(slot(n), tenant(1));
+    }
+    let (mut short, mut long) = (stream_to(&nodes, true), stream_to(&nodes, false));
+    let mut reader = Reader::default();
+    reader.take(&short.next().await.unwrap());
+    long.next().await.unwrap();
+
+    // All but three are at the next generation; one of these has another state, one is gone.
+    for n in 4..=500 {
+        nodes.set_tenant(slot(n), tenant(2));
+    }
+    let mut other = tenant(1).unwrap();
+    other.status.dns = domain::Part::Working;
+    nodes.set_tenant(slot(2), Some(other.clone()));
+    nodes.set_tenant(slot(3), None);
+    let update = short.next().await.unwrap();
+    assert_eq!(update.raised.map(|r| (r.from, r.to)), Some((1, 2)));
+    let expected = BTreeMap::from([
+        (slot(1), tenant(1)),
+        (slot(2), Some(other)),
+        (slot(3), None),
+    ]);
+    assert_eq!(update.tenants, expected, "those that stay are named");
+    reader.take(&update);
+    assert_eq!(reader.0[&slot(1)].applied, 1);
+    assert_eq!(reader.0[&slot(500)].applied, 2);
+    let update = long.next().await.unwrap();
+    assert_eq!(
+        (update.tenants.len(), update.raised),
+        (499, None),
+        "an older reader"
+    );
+
+    // Whatever changes, the reader has what the node has.
+    let mut rng = testkit::sim::rng::SplitMix64::new(7);
+    for generation in 3..60_u64 {
+        for n in 1..=60 {
+            match rng.below(20) {
+                0 => nodes.set_tenant(slot(n), None),
+                1 => {}
+                _ => nodes.set_tenant(slot(n), tenant(generation - rng.below(2))),
+            }
+        }
+        reader.take(&short.next().await.unwrap());
+        for n in 1..=60 {
+            let at = Location {
+                node: NODE,
+                slot: slot(n),
+            };
+            assert_eq!(reader.0.get(&slot(n)), nodes.tenant(at).as_ref(), "{n}");
+        }
     }
 }

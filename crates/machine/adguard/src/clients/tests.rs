@@ -68,6 +68,8 @@ fn client(name: &str, ids: &[&str]) -> Object {
 fn wanted(devices: &[(&str, &str, u8, FilterPolicy)]) -> BTreeMap<String, DnsClient> {
     let each = |&(mark, name, host, policy): &(&str, &str, u8, FilterPolicy)| {
         let client = DnsClient {
+            address6: None,
+            host_name: String::new(),
             name: name.into(),
             address: Ipv4Addr::new(10, 88, 1, host),
             policy,
@@ -200,6 +202,8 @@ fn some_wanted() -> impl Strategy<Value = BTreeMap<String, DnsClient>> {
             // A tenant's labels and addresses are unique.
             if hosts.insert(host) && labels.insert(label) {
                 let client = DnsClient {
+                    address6: None,
+                    host_name: String::new(),
                     name: ["A", "B", "A (2)", "C"][label].into(),
                     address: Ipv4Addr::new(10, 88, 1, host),
                     policy: FilterPolicy::ALL[policy],

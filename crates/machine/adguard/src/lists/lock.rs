@@ -1,5 +1,5 @@
-//! The list for devices whose policy is a lock: names of resolvers that encrypt, blocked for
-//! clients with our tag alone. The table of the firewall refuses the addresses; a program
+//! Our list, for devices whose policy is a lock, or *off*. For a lock it has names of resolvers that
+//! encrypt, blocked for clients with our tag alone. The table of the firewall refuses the addresses; a program
 //! that asks for a name first learns here that it is not to be had.
 //!
 //! AdGuard Home itself answers two questions for every device: that Firefox shall not choose
@@ -10,7 +10,7 @@ use super::{
     folder::ListFolder,
     list::{List, ListSource},
 };
-use crate::policy::LOCK_TAG;
+use crate::policy::{LOCK_TAG, OFF_TAG};
 use provisioning::known_resolvers::{RELAY_NAMES, names};
 use std::fmt::Write;
 
@@ -31,7 +31,8 @@ pub(super) fn list(folder: &ListFolder) -> List {
 /// Returns its rules.
 pub(crate) fn text() -> String {
     let mut text = "! Title: Encrypted DNS\n\
-         ! Devices with the policy Strict or Family have the tag of these rules.\n"
+         ! Devices with the policy Strict or Family have the tag of these rules; those with the\n\
+         ! policy Off have the tag of the last one, which lets every name pass.\n"
         .to_owned();
     for name in names() {
         let _ = writeln!(text, "||{name}^$ctag={LOCK_TAG}");
@@ -40,5 +41,7 @@ pub(crate) fn text() -> String {
     for name in RELAY_NAMES {
         let _ = writeln!(text, "|{name}^$dnsrewrite=NXDOMAIN;;,ctag={LOCK_TAG}");
     }
+    // A device without a filter. Rewrites come before rules, so that it finds other devices.
+    let _ = writeln!(text, "@@/.*/$ctag={OFF_TAG},important");
     text
 }

@@ -4,7 +4,7 @@ use super::{Config, Container, Extent, Machine, interrupted, refuse};
 use crate::expected;
 use domain::{ErrorCode, Message};
 use provisioning::{
-    observed::{ContainerState, ObservedDns},
+    observed::{ContainerState, ObservedDns, names_of},
     ports::{DnsPart, PortError, PortResult},
     spec::{DnsClient, DnsInstance},
 };
@@ -34,6 +34,7 @@ impl Machine {
         let config = folder.config.take_if(own).unwrap_or_else(|| Config {
             password_hash: dns.password_hash.clone(),
             clients: expected::dns_clients(clients),
+            names: names_of(clients),
         });
         folder.config = Some(config);
         Ok(())
@@ -73,7 +74,8 @@ impl Machine {
         Ok(ObservedDns {
             running: true,
             clients: serving.map(|s| s.clients.clone()).unwrap_or_default(),
-            lookups_away: false,
+            names: serving.map(|s| s.names.clone()).unwrap_or_default(),
+            ..ObservedDns::default()
         })
     }
 
@@ -96,6 +98,7 @@ impl Machine {
             None => drop(serving.clients.remove(&id)),
             Some(client) => drop(serving.clients.insert(id, client)),
         });
+        extent.apply(vec![names_of(clients)], |names| serving.names = names);
         // It writes its configuration file at every change.
         let (name, now) = (c.folder.clone(), serving.clone());
         let config = self.folders.get_mut(&name).and_then(|f| f.config.as_mut());

@@ -97,6 +97,7 @@ impl Machine {
                 c.serving = Some(folder.config.clone().unwrap_or(Config {
                     password_hash: "wizard".to_owned(),
                     clients: BTreeMap::new(),
+                    names: BTreeMap::new(),
                 }));
                 c.late = self.applying_late;
             }

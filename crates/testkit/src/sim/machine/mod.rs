@@ -22,7 +22,7 @@ use provisioning::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
 };
 
 /// How much of a call's effect happens.
@@ -41,6 +41,8 @@ pub struct Config {
     pub password_hash: String,
     /// Persistent clients with an id of ours.
     pub clients: BTreeMap<String, ObservedDnsClient>,
+    /// The addresses that names of devices stand for.
+    pub names: BTreeMap<String, BTreeSet<IpAddr>>,
 }
 
 /// A tenant's folder.
