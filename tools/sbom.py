@@ -14,6 +14,7 @@ Components that are part of the program are `required`; those that only build it
 import argparse
 import base64
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[1]
 # The crates that are the product, each with the target that it is built for.
-PRODUCTS = {"server": "x86_64-unknown-linux-gnu", "frontend": "wasm32-unknown-unknown"}
+PRODUCTS = {"server": f"{platform.machine()}-unknown-linux-gnu", "frontend": "wasm32-unknown-unknown"}
 SETTINGS = ROOT / "server/src/config/settings.rs"
 
 
@@ -55,6 +56,11 @@ def licences(expression: str | None) -> list[dict]:
     return [{"expression": expression.replace("/", " OR ")}] if expression else []
 
 
+def is_macro(package: dict) -> bool:
+    """Returns whether a crate runs in the compiler only."""
+    return any("proc-macro" in target["kind"] for target in package["targets"])
+
+
 def crates() -> tuple[dict[str, dict], dict[str, set[str]]]:
     """Returns the components that are crates, and what each depends on."""
     lock = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
@@ -67,7 +73,7 @@ def crates() -> tuple[dict[str, dict], dict[str, set[str]]]:
         runs, builds = {}, {}
         for node in known["resolve"]["nodes"]:
             kinds = [(d["pkg"], {k["kind"] for k in d["dep_kinds"]}) for d in node["deps"]]
-            runs[node["id"]] = {pkg for pkg, kind in kinds if None in kind}
+            runs[node["id"]] = {pkg for pkg, kind in kinds if None in kind and not is_macro(packages[pkg])}
             builds[node["id"]] = {pkg for pkg, kind in kinds if kind & {None, "build"}}
         required = reached(runs, root)
         refs = {i: purl("cargo", packages[i]["name"], packages[i]["version"]) for i in packages}

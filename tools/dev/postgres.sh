@@ -28,7 +28,7 @@ install_pgbouncer() {
     return
   fi
   hint "apt could not install pgbouncer."
-  if has systemctl; then as_root ln -s /dev/null "$unit"; fi
+  if has systemctl; then as_root ln -sf /dev/null "$unit"; fi
   apt_install pgbouncer
   if has systemctl; then
     as_root rm -f "$unit"

@@ -81,7 +81,9 @@ fn rendered(block: Block) -> AnyView {
         }
         Block::Table(rows) => {
             let mut rows = rows.into_iter();
-            let head = rows.next().unwrap_or_default().into_iter();
+            let head = rows.next().unwrap_or_default();
+            let label = format!("Table: {}", head.join(", "));
+            let head = head.into_iter();
             let head = head.map(|cell| view! { <th scope="col">{cell}</th> });
             let head = head.collect_view();
             let rows = rows.map(|row| {
@@ -91,7 +93,7 @@ fn rendered(block: Block) -> AnyView {
                 view! { <tr>{cells.collect_view()}</tr> }
             });
             view! {
-                <div class="card scroll" tabindex="0">
+                <div class="card scroll" tabindex="0" role="group" aria-label=label>
                     <table class="table">
                         <thead>
                             <tr>{head}</tr>

@@ -77,8 +77,9 @@ pub fn PasswordField(
     hint: String,
 ) -> impl IntoView {
     let is_bad = error.is_some();
+    // A longer one is refused with a message, and not cut off.
     let (kind, max) = match is_new {
-        true => (PasswordKind::New, "128"),
+        true => (PasswordKind::New, "512"),
         false => (PasswordKind::Present, "256"),
     };
     view! {

@@ -9,7 +9,7 @@
 use crate::bytes::Bytes;
 use adguard::{
     clients::{self, Change, assign_names, our_clients, plan},
-    policy::{Object, is_our_tag, policy_of},
+    policy::{Means, Object, is_our_tag, policy_of},
     responses,
 };
 use domain::FilterPolicy;
@@ -32,10 +32,10 @@ pub(crate) fn run(data: &[u8]) {
     };
     let wanted = wanted(&mut Bytes::new(head), &home);
     let _ = (
-        our_clients(&home, |c| policy_of(c, true)),
+        our_clients(&home, |c| policy_of(c, Means::FULL)),
         assign_names(&home, &wanted),
     );
-    for change in plan(&home, &wanted, true) {
+    for change in plan(&home, &wanted, Means::FULL) {
         preserves_settings(&home, &change);
     }
     if home.iter().all(is_possible) {
@@ -158,19 +158,19 @@ fn converges(mut home: Vec<Object>, wanted: &BTreeMap<String, DnsClient>) {
     };
     let before = own(&home);
     for _ in 0..4 {
-        let changes = plan(&home, wanted, true);
+        let changes = plan(&home, wanted, Means::FULL);
         if changes.is_empty() {
             break;
         }
         changes.iter().for_each(|c| apply(&mut home, c));
     }
     assert!(
-        plan(&home, wanted, true).is_empty(),
+        plan(&home, wanted, Means::FULL).is_empty(),
         "the plan never ends: {home:?}"
     );
     assert_eq!(own(&home), before, "an id of the tenant's own is gone");
     let (clients, names) = (
-        our_clients(&home, |c| policy_of(c, true)),
+        our_clients(&home, |c| policy_of(c, Means::FULL)),
         assign_names(&home, wanted),
     );
     assert!(clients.keys().eq(wanted.keys()));

@@ -12,6 +12,7 @@ use crate::bytes::Bytes;
 use adguard::{
     AdGuardSettings, List, ListSource, config,
     config_owner::{ConfigOwner, owner_of},
+    policy::Means,
     stored_config,
 };
 use domain::{AddressPlan, FilterPolicy, Secret, Slot, marks::DNS_USER};
@@ -53,7 +54,7 @@ pub(crate) fn run(data: &[u8]) {
         host_name: bytes.text(),
     };
     let clients = [("mn-1".to_owned(), client.clone())].into();
-    let text = config::render(&settings, &lists, &dns, &clients, true);
+    let text = config::render(&settings, &lists, &dns, &clients, Means::FULL);
 
     let yaml = |c: char| matches!(c, '\n' | ' '..='~' | '\u{10000}'..);
     assert!(text.chars().all(yaml), "YAML reads it differently: {text}");

@@ -144,6 +144,16 @@ struct Followed {
 }
 
 impl Followed {
+    /// Notes behind which event a stream begins. Where that is not the last one, the server has
+    /// another database than before: its entries have the same ids as other ones.
+    fn begin(&mut self, id: String) {
+        if self.last.as_ref().is_some_and(|last| *last != id) {
+            self.known.clear();
+            self.order.clear();
+        }
+        self.last = Some(id);
+    }
+
     /// Notes an event of this id. Returns whether it is new.
     fn note(&mut self, id: &str) -> bool {
         self.last = Some(id.to_owned());
@@ -173,12 +183,16 @@ pub(super) async fn log<'a>(
     wanted: impl Fn(&Value) -> bool,
     line: impl Fn(&Value) -> String,
 ) -> Result<(), CallError> {
-    let recent = recent.min(MAX_RECENT).to_string();
+    let limit = recent;
+    let recent = limit.min(MAX_RECENT).to_string();
     let shown = |entry: &Value| match wanted(entry) {
         true => say(out, entry, &line(entry)),
         false => Ok(()),
     };
     let following = async {
+        if limit > MAX_RECENT {
+            eprintln!("With --follow, at most the {MAX_RECENT} newest entries come first.");
+        }
         let mut followed = Followed::default();
         let mut wait = WAIT[0];
         let mut is_lost = false;
@@ -229,7 +243,7 @@ async fn entries(
         };
         match event.name.as_str() {
             "ended" => return Ok(None),
-            "begin" => followed.last = Some(event.id),
+            "begin" => followed.begin(event.id),
             _ => {
                 let entry = serde_json::from_str(&event.data);
                 let entry = entry.map_err(|_| events.nonsense("an event is no JSON"))?;
@@ -265,5 +279,17 @@ mod tests {
         assert_eq!(followed.known.len(), MAX_KNOWN);
         assert!(!followed.note("0"), "the oldest alone are forgotten");
         assert!(followed.note("a"));
+    }
+
+    #[test]
+    fn entries_of_another_database_are_not_known() {
+        let mut followed = Followed::default();
+        followed.begin("0".to_owned());
+        assert!(followed.note("a") && followed.note("b"));
+        followed.begin("b".to_owned());
+        assert!(!followed.note("a") && !followed.note("b"));
+        followed.begin("a".to_owned());
+        assert!(followed.note("b"));
+        assert_eq!(followed.order.len(), followed.known.len());
     }
 }

@@ -214,6 +214,22 @@ fn each_entry_of_the_audit_log_comes_once() {
 }
 
 #[test]
+fn a_log_that_is_followed_says_that_it_begins_with_fewer_entries() {
+    let installation = Installation::new();
+    let _server = installation.serve();
+    installation.run(&["reserved", "add", "before"]).output();
+    for (limit, is_said) in [("1000", false), ("1001", true)] {
+        let follow = ["audit", "--follow", "--limit", limit];
+        let mut following = Following::start(installation.command(&follow));
+        reserved(&mut following, &["before"]);
+        let ended = following.interrupted();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let is_told = ended.err.contains("at most the 1000 newest entries");
+        assert_eq!(is_told, is_said, "{limit}: {ended:?}");
+    }
+}
+
+#[test]
 fn a_tenant_follows_what_is_its_own() {
     let installation = Installation::new();
     let server = installation.serve();

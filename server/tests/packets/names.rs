@@ -63,11 +63,11 @@ fn devices_reach_each_other_by_name() {
         eventually("a device is found by its name", || {
             addresses(from, gateway, name) == expected
         });
-        netns::serve(&to.namespace, to.address, 9001);
+        netns::serve(&to.namespace, to.address, 9011);
         let Answer::Address(found) = ask_udp(&from.namespace, gateway, name) else {
             panic!("{name} has no address");
         };
-        assert!(tcp_reaches(&from.namespace, at(found, 9001)), "{name}");
+        assert!(tcp_reaches(&from.namespace, at(found, 9011)), "{name}");
         shows(&mut alice, "/devices", name);
         shows(&mut alice, &format!("/devices/{}", to.id), name);
     }

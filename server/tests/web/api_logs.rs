@@ -6,22 +6,41 @@ use crate::{
     client::Stream,
     stack::Stack,
 };
-use axum::{body::Body, http::Request};
-use std::time::Duration;
+use axum::{
+    body::Body,
+    http::{Request, request::Builder},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::{OperatorRole, OwnerScope, SystemClock, Timestamp};
+use std::{sync::Arc, time::Duration};
+use store::{AuditEntry, DatabaseUrl, Store};
 use tower::ServiceExt;
 
 const SOON: Duration = Duration::from_secs(10);
 
-async fn open(s: &Stack, path: &str, token: &str, last: Option<&str>) -> Stream {
-    let mut request = Request::get(path)
+fn request(path: &str, token: &str) -> Builder {
+    Request::get(path)
         .header("host", API)
-        .header("authorization", format!("Bearer {token}"));
+        .header("authorization", format!("Bearer {token}"))
+}
+
+async fn open(s: &Stack, path: &str, token: &str, last: Option<&str>) -> Stream {
+    let mut request = request(path, token);
     if let Some(last) = last {
         request = request.header("last-event-id", last);
     }
+    sent(s, request).await
+}
+
+/// Opens a stream of a tenant for whom an operator acts.
+async fn open_for(s: &Stack, tenant: &str, path: &str, token: &str) -> Stream {
+    sent(s, request(path, token).header("maliknode-tenant", tenant)).await
+}
+
+async fn sent(s: &Stack, request: Builder) -> Stream {
     let request = request.body(Body::empty()).unwrap();
     let answer = s.web.router.clone().oneshot(request).await.unwrap();
-    assert_eq!(answer.status(), 200, "{path}");
+    assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     Stream(answer.into_body())
 }
@@ -139,4 +158,80 @@ async fn a_log_is_followed_from_a_place_in_it() {
         (unknown.status.as_u16(), unknown.code()),
         (404, "not_found")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_a_log_does_not_have_is_its_end() {
+    let s = Stack::new().await;
+    let alice = s.sign_up("alice").await;
+    let operator = s.api_operator().await;
+    s.add_device(&alice, "old").await;
+    let all = "/v1/operator/live?topic=audit&recent=10&action=device.add";
+    // As after a backup was restored.
+    let last = URL_SAFE_NO_PAD.encode("live.audit:9000000");
+    let mut stream = open(&s, all, &operator.access, Some(&last)).await;
+    let begun = stream.wait_for("event: begin\n", SOON).await;
+    s.add_device(&alice, "new").await;
+    let read = begun + &stream.wait_for("alice/new", SOON).await;
+    assert!(!read.contains("alice/old"), "{read}");
+    assert!(!read.contains(&last), "{read}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_who_may_act_for_a_tenant_no_more_follows_it_no_more() {
+    let s = Stack::new().await;
+    s.sign_up("alice").await;
+    let operators = s.control().operators();
+    let owner = OwnerScope::issue("test");
+    let cases = [
+        ("sam", OperatorRole::ReadOnly, "not_permitted"),
+        ("rosa", OperatorRole::Owner, "second_factor_required"),
+    ];
+    let mut streams = Vec::new();
+    for (name, _, code) in cases {
+        s.add_operator(name, OperatorRole::Support).await;
+        let session = s.operator_session(name).await;
+        for (topic, begun) in [
+            ("account", "event: account\n"),
+            ("audit", "event: begin\n"),
+            ("events", "event: begin\n"),
+        ] {
+            let path = format!("/v1/live?topic={topic}");
+            let mut stream = open_for(&s, "alice", &path, &session.access).await;
+            stream.wait_for(begun, SOON).await;
+            streams.push((name, topic, code, stream));
+        }
+    }
+    for (name, role, _) in cases {
+        operators.set_role(&owner, name, role).await.unwrap();
+    }
+    for (name, topic, code, stream) in &mut streams {
+        let ended = format!("event: ended\ndata: {code}\n");
+        stream.wait_for(&ended, SOON).await;
+        assert!(stream.ends(SOON).await, "{name}: {topic}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_program_writes_is_read_after_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::Sqlite(folder.path().join("db"));
+    let open_store = async || {
+        let sealer = seal::Sealer::from_key([7; 32]);
+        Store::open(&url, sealer).await.unwrap()
+    };
+    let s = Stack::on(open_store().await, Arc::new(SystemClock)).await;
+    let operator = s.api_operator().await;
+    let all = "/v1/operator/live?topic=audit&action=written.elsewhere";
+    let mut stream = open(&s, all, &operator.access, None).await;
+    stream.wait_for("event: begin\n", SOON).await;
+    let entry = AuditEntry {
+        at: Timestamp(1),
+        action: "written.elsewhere".to_owned(),
+        ..AuditEntry::default()
+    };
+    open_store().await.audit(entry).await.unwrap();
+    // The server has not written since, and asks by itself.
+    let by_itself = Duration::from_secs(30);
+    stream.wait_for("written.elsewhere", by_itself).await;
 }

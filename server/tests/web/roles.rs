@@ -49,7 +49,8 @@ impl Stack {
         answer.set_cookie("mn_session").expect("a session")
     }
 
-    async fn operator_session(&self, name: &str) -> Session {
+    /// Signs an operator in to the interface. An owner has a second factor.
+    pub async fn operator_session(&self, name: &str) -> Session {
         let codes = self.factor(name).await;
         let asked = self.operator_password_grant(name).await;
         match codes {

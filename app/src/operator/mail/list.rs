@@ -232,8 +232,14 @@ fn Row(mail: MailRow, acts: Acts, now: Timestamp) -> impl IntoView {
                 <Chip tone=tone>{state}</Chip>
             </td>
             <td class="full wrap">{reason}</td>
-            <td class="num full">{next}</td>
-            <td class="e num full">{mail.tries.to_string()}</td>
+            <td class="num full">
+                <span class="mob xs">"Next try: "</span>
+                {next}
+            </td>
+            <td class="e num full">
+                <span class="mob xs">"Tries: "</span>
+                {mail.tries.to_string()}
+            </td>
             <td class="e full">
                 <span class="row justify-end gap-2!">{retry} {discard}</span>
             </td>

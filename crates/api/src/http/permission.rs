@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use control::{ApiCaller, ApiPermission, ChangeBudget};
-use domain::{Access, ErrorCode, Failure, Message, Secret};
+use domain::{Access, ErrorCode, Failure, Message, Secret, TenantScope};
 use std::sync::Arc;
 
 /// draft-ietf-httpapi-ratelimit-headers.
@@ -56,13 +56,25 @@ pub fn token(headers: &HeaderMap) -> Result<Secret, Failure> {
 ///
 /// # Errors
 /// `NotFound` for what is no name, or several.
-fn tenant(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+pub fn tenant(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let mut values = headers.get_all(TENANT).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     let name = value.to_str().ok().filter(|_| values.next().is_none());
     name.map(Some).ok_or_else(Failure::not_found)
+}
+
+/// Checks that a permission is still one to read of this tenant.
+///
+/// # Errors
+/// `NotPermitted`, `SecondFactorRequired`; `NotFound` for a permission for another tenant, which
+/// has the name now.
+pub fn reads(permission: &ApiPermission, tenant: &TenantScope) -> Result<(), Failure> {
+    match permission.tenant(Access::Read)?.tenant() == tenant.tenant() {
+        true => Ok(()),
+        false => Err(Failure::not_found()),
+    }
 }
 
 /// Adds the permission to a request, or refuses it. The answer says how many changes the

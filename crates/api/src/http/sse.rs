@@ -1,6 +1,9 @@
 //! Streams of server-sent events (WHATWG HTML, 9.2).
 
-use super::{permission::token, streams::OpenStream};
+use super::{
+    permission::{tenant, token},
+    streams::{OpenStream, StreamKind},
+};
 use crate::state::ApiState;
 use axum::{
     http::{HeaderMap, HeaderName},
@@ -50,6 +53,8 @@ pub fn json(value: &impl Serialize) -> Result<String, Failure> {
 pub struct StreamToken {
     /// Whose permission follows from none is the command line.
     token: Option<Secret>,
+    /// The name of the tenant for whom the token's holder acts.
+    acting_for: Option<String>,
     check_at: Instant,
     _open: OpenStream,
 }
@@ -58,15 +63,17 @@ impl StreamToken {
     /// Counts a further stream of the token's holder.
     ///
     /// # Errors
-    /// `Busy` where there are as many as there may be.
+    /// `Busy` where there are as many as there may be, `NotFound` for what is no tenant's name.
     pub fn open(
         state: &ApiState,
         permission: &ApiPermission,
         headers: &HeaderMap,
+        kind: StreamKind,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            _open: state.streams.open(permission.subject())?,
+            _open: state.streams.open(permission.subject(), kind)?,
             token: token(headers).ok(),
+            acting_for: tenant(headers)?.map(str::to_owned),
             check_at: Instant::now() + TOKEN_CHECK_INTERVAL,
         })
     }
@@ -76,7 +83,8 @@ impl StreamToken {
         tokio::time::sleep_until(self.check_at).await;
     }
 
-    /// Reads the token again, and checks that its permission is still `enough`.
+    /// Reads the token again, and checks that its permission, that of an operator who acts for a
+    /// tenant too, is still `enough`.
     ///
     /// # Errors
     /// Why the stream is over. A database that is away ends none.
@@ -89,7 +97,15 @@ impl StreamToken {
         let Some(token) = &self.token else {
             return Ok(());
         };
-        match state.control.auth().bearer(token).await {
+        let auth = state.control.auth();
+        let permission = async {
+            let permission = auth.bearer(token).await?;
+            match &self.acting_for {
+                Some(tenant) => auth.acting_for(permission, tenant).await,
+                None => Ok(permission),
+            }
+        };
+        match permission.await {
             Ok(permission) => enough(&permission),
             Err(f) if f.code == ErrorCode::DatabaseUnavailable => Ok(()),
             Err(f) => Err(f),

@@ -10,10 +10,11 @@ use super::{
 use crate::{
     http::{
         client::Client,
-        permission::Permission,
+        permission::{self, Permission},
         problem::Refusal,
         query::Params,
         sse::{self, MIN_INTERVAL, StreamToken},
+        streams::StreamKind,
     },
     state::ApiState,
 };
@@ -22,7 +23,7 @@ use axum::{
     http::HeaderMap,
     response::{Response, sse::Event},
 };
-use control::AuditQuery;
+use control::{ApiPermission, AuditQuery};
 use domain::{Access, ErrorCode, Failure, TenantScope};
 use futures_util::{
     StreamExt,
@@ -151,7 +152,7 @@ pub async fn live(
         }
     };
     let live = Live {
-        token: StreamToken::open(&state, &permission, &headers)?,
+        token: StreamToken::open(&state, &permission, &headers, StreamKind::State)?,
         changes: state.control.watch().changes(&scope, topic.of_core()),
         closing: state.closing.clone(),
         state,
@@ -210,8 +211,8 @@ impl Live {
                     }
                 }
                 () = self.token.is_due() => {
-                    let checked = self.token.check(&self.state, |_| Ok(())).await;
-                    if let Err(f) = checked {
+                    let enough = |p: &ApiPermission| permission::reads(p, &self.scope);
+                    if let Err(f) = self.token.check(&self.state, enough).await {
                         return Some(self.end(f.code));
                     }
                 }

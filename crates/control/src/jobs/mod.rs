@@ -69,6 +69,10 @@ async fn remove_old_rows(inner: &Inner) {
         tracing::warn!(error = ?e, "expired tickets could not be removed");
     }
     remove_old_account_rows(inner).await;
+    // Without mail nothing else gives them up, and what waits would be kept.
+    if let Err(e) = inner.store.expire_mail(now).await {
+        tracing::warn!(error = ?e, "expired mails could not be given up");
+    }
     let until = now.plus_millis(-MAIL_RETENTION_MILLIS);
     if let Err(e) = inner.store.prune_mail(until).await {
         tracing::warn!(error = ?e, "old mails could not be removed");

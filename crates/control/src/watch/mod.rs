@@ -78,12 +78,14 @@ impl Watch<'_> {
     }
 
     /// Waits until something was written since [`writes`](Self::writes) returned `known`, so
-    /// that there may be new entries. What other control planes have written is not known: the
-    /// wait ends after 2 s where there may be some.
-    pub async fn written_since(self, known: u64) {
+    /// that there may be new entries in a log that was read at `read_at`. What other control
+    /// planes and programs have written is not known: the wait ends 2 s after that time where
+    /// there may be other control planes, and 10 s after it otherwise.
+    pub async fn written_since(self, known: u64, read_at: Instant) {
         let store = &self.0.store;
         let interval = LOG_INTERVAL[usize::from(store.is_sqlite())];
-        let _ = tokio::time::timeout(interval, store.written_since(known)).await;
+        let written = store.written_since(known);
+        let _ = tokio::time::timeout_at(read_at + interval, written).await;
     }
 
     /// Returns what a reader has that begins behind the entry with the number `floor`, and has

@@ -4,6 +4,7 @@
 
 use crate::{
     clients::Change,
+    lists::lock,
     names::{Rewrite, RewriteChange},
     policy::Object,
     responses,
@@ -13,7 +14,7 @@ use provisioning::{
     ports::{PortError, PortResult},
     spec::DnsInstance,
 };
-use reqwest::{Client, Method, StatusCode, redirect};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of reading the block lists again, on a busy machine.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Timeout of a query. `observe` makes three within 2 s.
+/// Timeout of a query. `observe` makes three, or four, within 2 s.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Timeout of the statistics. AdGuard Home reads them from the disk.
@@ -146,24 +147,50 @@ impl Api {
             .map_err(|e| port_error(e, dns))
     }
 
-    /// Adds a shared list where the instance does not have it.
+    /// Returns whether a block list is on; `None` where the instance does not have it.
+    pub(crate) async fn is_list_on(
+        &self,
+        dns: &DnsInstance,
+        url: &str,
+    ) -> PortResult<Option<bool>> {
+        let lists = self
+            .get(dns, "filtering/status", responses::lists, STATS_TIMEOUT)
+            .await
+            .map_err(|e| port_error(e, dns))?;
+        Ok(lists.get(url).copied())
+    }
+
+    /// Adds a block list.
     pub(crate) async fn add_list(
         &self,
         dns: &DnsInstance,
         name: &str,
         url: &str,
     ) -> PortResult<()> {
-        let present = self
-            .get(dns, "filtering/status", responses::list_urls, STATS_TIMEOUT)
-            .await
-            .map_err(|e| port_error(e, dns))?;
-        if present.iter().any(|u| u == url) {
-            return Ok(());
-        }
         let body = json!({"name": name, "url": url, "whitelist": false});
         self.post(dns, "filtering/add_url", &body, REFRESH_TIMEOUT)
             .await
             .map_err(|e| port_error(e, dns))
+    }
+
+    /// Returns whether the rule that lets every name pass for devices without a filter is known
+    /// to be in force: whether its mark is ([`lock::mark_rule`]). Without an answer it is not:
+    /// such a device is then not filtered, and finds no names.
+    pub(crate) async fn has_pass_rule(&self, dns: &DnsInstance) -> bool {
+        let (path, query) = (
+            "filtering/check_host",
+            format!("?name={}", lock::mark_name()),
+        );
+        let rules = self
+            .get_with(dns, path, &query, responses::rules_of_host, QUERY_TIMEOUT)
+            .await;
+        match rules {
+            Ok(rules) => rules.contains(&lock::mark_rule()),
+            Err(e) => {
+                tracing::debug!(slot = %dns.slot, "whether the list for locked devices applies is unknown: {e}");
+                false
+            }
+        }
     }
 
     /// Empties the query log.
@@ -206,7 +233,19 @@ impl Api {
         read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
         timeout: Duration,
     ) -> Result<T, ApiError> {
-        let body = self.send(dns, Method::GET, path, None, timeout).await?;
+        self.get_with(dns, path, "", read, timeout).await
+    }
+
+    async fn get_with<T>(
+        &self,
+        dns: &DnsInstance,
+        path: &'static str,
+        query: &str,
+        read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+        timeout: Duration,
+    ) -> Result<T, ApiError> {
+        let request = self.request(dns, Method::GET, path, query, timeout);
+        let body = receive(path, request).await?;
         read(&body).map_err(|source| ApiError::Decode { path, source })
     }
 
@@ -230,35 +269,50 @@ impl Api {
         body: Option<&Value>,
         timeout: Duration,
     ) -> Result<Vec<u8>, ApiError> {
-        let transport = |source| ApiError::Transport { path, source };
-        let url = format!("http://{}:{}/control/{path}", dns.address, self.port);
-        let mut request = self
-            .http
-            .request(method, url)
-            .basic_auth(dns.user, Some(dns.password.expose()))
-            .timeout(timeout);
+        let mut request = self.request(dns, method, path, "", timeout);
         if let Some(body) = body {
             // Exactly this value: with a charset AdGuard Home answers 415.
             request = request
                 .header("Content-Type", "application/json")
                 .body(body.to_string());
         }
-        let mut response = request.send().await.map_err(transport)?;
-        let mut received = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            received.extend_from_slice(&chunk);
-            if received.len() > MAX_RESPONSE {
-                return Err(ApiError::TooLong { path });
-            }
-        }
-        let status = response.status();
-        if status.is_success() {
-            return Ok(received);
-        }
-        let text = String::from_utf8_lossy(&received);
-        let text = text.trim().chars().take(200).collect();
-        Err(ApiError::Status { path, status, text })
+        receive(path, request).await
     }
+
+    fn request(
+        &self,
+        dns: &DnsInstance,
+        method: Method,
+        path: &str,
+        query: &str,
+        timeout: Duration,
+    ) -> RequestBuilder {
+        let url = format!("http://{}:{}/control/{path}{query}", dns.address, self.port);
+        self.http
+            .request(method, url)
+            .basic_auth(dns.user, Some(dns.password.expose()))
+            .timeout(timeout)
+    }
+}
+
+/// Sends a request and receives its response, if that is a success.
+async fn receive(path: &'static str, request: RequestBuilder) -> Result<Vec<u8>, ApiError> {
+    let transport = |source| ApiError::Transport { path, source };
+    let mut response = request.send().await.map_err(transport)?;
+    let mut received = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        received.extend_from_slice(&chunk);
+        if received.len() > MAX_RESPONSE {
+            return Err(ApiError::TooLong { path });
+        }
+    }
+    let status = response.status();
+    if status.is_success() {
+        return Ok(received);
+    }
+    let text = String::from_utf8_lossy(&received);
+    let text = text.trim().chars().take(200).collect();
+    Err(ApiError::Status { path, status, text })
 }
 
 /// Returns the error for a failed call.

@@ -6,7 +6,7 @@
 //! ClientID that no device ever sends. It serves as a mark that survives
 //! renaming.
 
-use crate::policy::{Object, policy_of, set};
+use crate::policy::{Means, Object, policy_in_any_form, policy_of, set};
 use domain::FilterPolicy;
 use provisioning::{observed::ObservedDnsClient, spec::DnsClient};
 use serde_json::{Value, json};
@@ -105,11 +105,11 @@ pub fn assign_names(
 }
 
 /// Returns a new client: switches, name and ids.
-pub fn new_client(mark: &str, name: &str, client: &DnsClient, lookups: bool) -> Object {
+pub fn new_client(mark: &str, name: &str, client: &DnsClient, means: Means) -> Object {
     let mut object = Object::new();
     object.insert("name".to_owned(), name.into());
     object.insert("ids".to_owned(), json!([client.address.to_string(), mark]));
-    set(&mut object, client.policy, lookups);
+    set(&mut object, client.policy, means);
     object
 }
 
@@ -167,12 +167,8 @@ fn is_deleted(client: &Object, wanted: &BTreeMap<String, DnsClient>) -> bool {
 }
 
 /// Returns the changes that lead to `wanted`, in an order that AdGuard Home
-/// accepts. `lookups` says whether AdGuard's look-up service can be reached.
-pub fn plan(
-    clients: &[Object],
-    wanted: &BTreeMap<String, DnsClient>,
-    lookups: bool,
-) -> Vec<Change> {
+/// accepts. Each client gets the form that its policy has with these means.
+pub fn plan(clients: &[Object], wanted: &BTreeMap<String, DnsClient>, means: Means) -> Vec<Change> {
     let names = assign_names(clients, wanted);
     let matches = match_clients(clients, wanted);
     let mut now: Vec<Object> = Vec::new();
@@ -183,8 +179,8 @@ pub fn plan(
     for (i, client) in clients.iter().enumerate() {
         if let Some(&mark) = matches.get(&i) {
             let (wanted, name) = (&wanted[mark], &names[mark]);
-            let policy = policy_of(client, lookups);
-            let target = updated(client, mark, name, wanted, policy, lookups);
+            let policy = policy_of(client, means);
+            let target = updated(client, mark, name, wanted, policy, means);
             if !same(client, &target) || policy != Some(wanted.policy) {
                 updates.push((now.len(), mark.to_owned(), target));
             }
@@ -207,7 +203,7 @@ pub fn plan(
 
     let matched: BTreeSet<&str> = matches.into_values().collect();
     for (mark, client) in wanted.iter().filter(|(m, _)| !matched.contains(m.as_str())) {
-        changes.push(Change::Add(new_client(mark, &names[mark], client, lookups)));
+        changes.push(Change::Add(new_client(mark, &names[mark], client, means)));
     }
     changes
 }
@@ -286,7 +282,7 @@ fn updated(
     name: &str,
     wanted: &DnsClient,
     policy: Option<FilterPolicy>,
-    lookups: bool,
+    means: Means,
 ) -> Object {
     let mut ids = vec![wanted.address.to_string()];
     ids.extend(
@@ -299,7 +295,7 @@ fn updated(
     to.insert("name".to_owned(), name.into());
     to.insert("ids".to_owned(), json!(ids));
     if policy != Some(wanted.policy) {
-        set(&mut to, wanted.policy, lookups);
+        set(&mut to, wanted.policy, means);
     }
     to
 }
@@ -308,19 +304,27 @@ fn same(from: &Object, to: &Object) -> bool {
     name_of(from) == name_of(to) && ids_of(from) == ids_of(to)
 }
 
-/// Returns the changes that bring the locks among our clients from their switches with
-/// AdGuard's look-up service to those without it, or back: `lookups` says whether it can be
-/// reached now.
-pub fn lookup_changes(clients: &[Object], lookups: bool) -> Vec<Change> {
+/// Returns the changes that give those of our clients whose policy has another form than with
+/// these means that form.
+pub fn form_changes(clients: &[Object], means: Means) -> Vec<Change> {
     let changed = |client: &Object| {
-        let policy = policy_of(client, !lookups).filter(|p| p.is_lock())?;
-        let is_ours = ids_of(client).iter().any(|id| is_mark(id));
         let mut to = client.clone();
-        set(&mut to, policy, lookups);
-        is_ours.then(|| update(client, &to))
+        set(&mut to, policy_in_any_form(client)?, means);
+        Some(update(client, &to))
     };
-    let pending = clients.iter().filter(|c| policy_of(c, lookups).is_none());
+    let ours = clients.iter().filter(|c| is_ours(c));
+    let pending = ours.filter(|c| policy_of(c, means).is_none());
     pending.filter_map(changed).collect()
+}
+
+/// Returns those of our clients whose policy is *off*, in whatever form.
+pub fn without_filter(clients: &[Object]) -> impl Iterator<Item = &Object> {
+    let is_off = |c: &&Object| is_ours(c) && policy_in_any_form(c) == Some(FilterPolicy::Off);
+    clients.iter().filter(is_off)
+}
+
+fn is_ours(client: &Object) -> bool {
+    ids_of(client).iter().any(|id| is_mark(id))
 }
 
 #[cfg(test)]

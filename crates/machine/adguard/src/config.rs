@@ -10,6 +10,7 @@ use crate::{
     limits::{LOG_MEMORY_ENTRIES, MAX_LIST_SIZE, RATE_LIMIT},
     lists::List,
     names,
+    policy::Means,
 };
 use domain::marks::DNS_UI_PORT;
 use provisioning::spec::{DnsClient, DnsInstance};
@@ -20,14 +21,13 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 /// and fails.
 const SCHEMA_VERSION: u32 = 34;
 
-/// Returns the text of the file. `lookups` says whether AdGuard's look-up service can be
-/// reached.
+/// Returns the text of the file. Each client has the form of its policy with these means.
 pub fn render(
     settings: &AdGuardSettings,
     lists: &[List],
     dns: &DnsInstance,
     clients: &BTreeMap<String, DnsClient>,
-    lookups: bool,
+    means: Means,
 ) -> String {
     let config = json!({
         "schema_version": SCHEMA_VERSION,
@@ -68,7 +68,7 @@ pub fn render(
             "runtime_sources": {
                 "whois": false, "arp": false, "rdns": false, "dhcp": false, "hosts": false,
             },
-            "persistent": persistent(clients, lookups),
+            "persistent": persistent(clients, means),
         },
         "log": {"enabled": true, "file": "", "verbose": false},
     });
@@ -114,14 +114,14 @@ pub(crate) fn list_url(mount: &str, list: &List) -> String {
     format!("{mount}/{}", list.file_name())
 }
 
-fn persistent(wanted: &BTreeMap<String, DnsClient>, lookups: bool) -> Vec<Value> {
+fn persistent(wanted: &BTreeMap<String, DnsClient>, means: Means) -> Vec<Value> {
     // A duplicate name would be fatal at start. Labels are unique; if they are
     // not, they get numbers here.
     let names = clients::assign_names(&[], wanted);
     wanted
         .iter()
         .map(|(mark, client)| {
-            let mut object = clients::new_client(mark, &names[mark], client, lookups);
+            let mut object = clients::new_client(mark, &names[mark], client, means);
             // In the file this is an object of ids and schedule; missing means empty.
             object.remove("blocked_services");
             Value::Object(object)
@@ -179,7 +179,7 @@ mod tests {
             &List::defaults(),
             &instance(),
             &wanted,
-            true,
+            Means::FULL,
         )
     }
 

@@ -1,12 +1,21 @@
 //! The `DnsFilter` port: prepare, observe, set clients, count queries.
 
-use crate::policy::Object;
+mod attempt;
+mod upkeep;
+
 use crate::{
-    AdGuardSettings, api::Api, aside, clients, config, kept, leftovers, lists::Lists,
-    lookups::Lookups, names, policy::policy_of, prepare,
+    AdGuardSettings,
+    api::Api,
+    aside, clients, config, leftovers,
+    lists::Lists,
+    lookups::Lookups,
+    names,
+    policy::{Means, Object, policy_in_any_form, policy_of},
+    prepare,
 };
 use async_trait::async_trait;
-use domain::{ErrorCode, Message, Slot, marks::DNS_UI_PORT, view::QueryCounts};
+use attempt::Attempt;
+use domain::{ErrorCode, FilterPolicy, Message, Slot, marks::DNS_UI_PORT, view::QueryCounts};
 use hostfs::BlockingPool;
 use provisioning::{
     observed::ObservedDns,
@@ -31,8 +40,8 @@ const SET_CLIENTS_TIMEOUT: Duration = Duration::from_secs(30);
 /// some 100 MB meanwhile.
 const MAX_REFRESHES: usize = 2;
 
-/// How long a copy of a running instance's configuration is not made again.
-const KEEP_INTERVAL: Duration = Duration::from_secs(600);
+/// The first wait after an attempt in the background that failed.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// How many calls to the disk run at the same time.
 const MAX_DISK_CALLS: usize = 8;
@@ -47,6 +56,7 @@ pub struct AdGuard {
     refreshes: Arc<Semaphore>,
     lookups: Arc<Lookups>,
     disk: BlockingPool,
+    retry: Duration,
 }
 
 /// What this process has sent to an instance. It is a cache: losing it costs
@@ -55,12 +65,19 @@ pub struct AdGuard {
 struct InstanceState {
     /// The generation of the block lists that the instance read last.
     lists_generation: Option<u64>,
-    /// Whether it was seen to have the list for locked devices since its start.
+    /// Attempts to make it read them.
+    refresh: Attempt,
+    /// Whether it was seen to have the list for locked devices since its start, or was given
+    /// it.
     has_lock_list: bool,
-    /// For which state of the look-up service its locks were set, and whether a task sets
-    /// them at present.
+    /// Attempts to give it that list.
+    lock_list: Attempt,
+    /// For which state of the look-up service its locks were set.
     lookups: Option<bool>,
-    sets_lookups: bool,
+    /// Attempts to give its clients the form that their policy has.
+    forms: Attempt,
+    /// Held while its clients are changed.
+    changes: Arc<tokio::sync::Mutex<()>>,
     /// When its configuration was last copied since its start.
     kept_at: Option<Instant>,
     /// Names that differ from the wanted ones, by our id: the name given and the
@@ -92,6 +109,7 @@ impl AdGuard {
             refreshes: Arc::new(Semaphore::new(MAX_REFRESHES)),
             lookups: Arc::default(),
             disk: BlockingPool::new(MAX_DISK_CALLS),
+            retry: RETRY,
         })
     }
 
@@ -104,78 +122,6 @@ impl AdGuard {
 
     fn with_state<T>(&self, slot: Slot, f: impl FnOnce(&mut InstanceState) -> T) -> T {
         with_state(&self.instances, slot, f)
-    }
-
-    /// Makes an instance read the lists that changed since it last read them. Does
-    /// so once for each change, in the background.
-    async fn refresh_stale(&self, dns: &DnsInstance) {
-        let generation = self.lists.generation();
-        if self.with_state(dns.slot, |s| s.lists_generation) == Some(generation) {
-            return;
-        }
-        let (lists, instance) = (Arc::clone(&self.lists), dns.clone());
-        let stale = self
-            .disk
-            .run(move || Ok(prepare::is_stale(&instance, &lists)));
-        let stale = stale.await;
-        self.with_state(dns.slot, |s| s.lists_generation = Some(generation));
-        if !matches!(stale, Ok(true)) {
-            return;
-        }
-        let (api, dns, refreshes) = (self.api.clone(), dns.clone(), Arc::clone(&self.refreshes));
-        tokio::spawn(async move {
-            let Ok(_permit) = refreshes.acquire_owned().await else {
-                return;
-            };
-            match api.refresh(&dns).await {
-                Ok(()) => tracing::debug!(slot = %dns.slot, "block lists read again"),
-                // AdGuard Home reads them by itself within a day.
-                Err(e) => {
-                    tracing::warn!(slot = %dns.slot, cause = ?e.cause, "block lists not read again: {e}")
-                }
-            }
-        });
-    }
-
-    /// Gives an instance the list for locked devices, in the background and once after
-    /// each start: its configuration may be older than that list. One that the tenant has
-    /// switched off stays so.
-    fn add_lock_list(&self, dns: &DnsInstance) {
-        let Some(list) = self.lists.shared().last() else {
-            return;
-        };
-        if self.with_state(dns.slot, |s| std::mem::replace(&mut s.has_lock_list, true)) {
-            return;
-        }
-        let url = config::list_url(&self.settings.lists_mount, list);
-        let (api, dns, name) = (self.api.clone(), dns.clone(), list.name.clone());
-        tokio::spawn(async move {
-            if let Err(e) = api.add_list(&dns, &name, &url).await {
-                tracing::warn!(slot = %dns.slot, cause = ?e.cause, "the list for locked devices was not added: {e}");
-            }
-        });
-    }
-
-    /// Copies the configuration of an instance that has started well, in the
-    /// background, and again now and then: the tenant may have changed it.
-    fn keep_config(&self, dns: &DnsInstance) {
-        let now = Instant::now();
-        let is_due = self.with_state(dns.slot, |s| {
-            let is_due = s.kept_at.is_none_or(|at| now - at >= KEEP_INTERVAL);
-            if is_due {
-                s.kept_at = Some(now);
-            }
-            is_due
-        });
-        if is_due {
-            let (disk, dns) = (self.disk.clone(), dns.clone());
-            tokio::spawn(async move {
-                let slot = dns.slot;
-                if let Err(e) = disk.run(move || kept::keep(&dns)).await {
-                    tracing::warn!(%slot, cause = ?e.cause, "AdGuard Home's configuration not copied: {e}");
-                }
-            });
-        }
     }
 
     /// Frees space on the disk by removing the oldest of a part, also while the
@@ -229,11 +175,16 @@ impl AdGuard {
         let present = self.api.clients(dns).await?;
         let (names, own_names) = names::observed(dns, &self.api.rewrites(dns).await?);
         let lookups = self.lookups.can_be_reached();
-        // While locks are switched over, those of before are as good: a task does that.
+        let has_off = clients::without_filter(&present).next().is_some();
+        let pass_rule = has_off && self.api.has_pass_rule(dns).await;
+        let means = Means { lookups, pass_rule };
+        // While locks are switched over, those of before are as good: a task does that. So are
+        // both forms of the policy *off*.
         let is_set = self.with_state(dns.slot, |s| s.lookups == Some(lookups));
         let policy = |client: &Object| {
-            let other = || policy_of(client, !lookups).filter(|_| !is_set);
-            policy_of(client, lookups).or_else(other)
+            let any = policy_in_any_form(client);
+            let is_as_good = |p: &FilterPolicy| *p == FilterPolicy::Off || !is_set;
+            policy_of(client, means).or(any.filter(is_as_good))
         };
         let mut observed = clients::our_clients(&present, policy);
         let has_locks = observed
@@ -242,9 +193,12 @@ impl AdGuard {
         if has_locks {
             self.lookups.probe_if_due();
         }
-        if !is_set {
-            self.set_lookups(dns, lookups);
+        let mut without_filter = clients::without_filter(&present);
+        if !is_set || without_filter.any(|c| policy_of(c, means).is_none()) {
+            self.set_forms(dns, lookups);
         }
+        self.refresh_stale(dns);
+        self.keep_lock_list(dns, has_off.then_some(pass_rule));
         // A name that we had to change is reported as the one that was wanted.
         // Otherwise the planner would try to set it at every pass.
         self.with_state(dns.slot, |state| {
@@ -263,42 +217,20 @@ impl AdGuard {
         })
     }
 
-    /// Switches an instance's locks over in the background: to what they do with AdGuard's
-    /// look-up service, or without it.
-    fn set_lookups(&self, dns: &DnsInstance, lookups: bool) {
-        if self.with_state(dns.slot, |s| std::mem::replace(&mut s.sets_lookups, true)) {
-            return;
-        }
-        let (api, dns, instances) = (self.api.clone(), dns.clone(), self.instances.clone());
-        tokio::spawn(async move {
-            let set = async {
-                let present = api.clients(&dns).await?;
-                for change in clients::lookup_changes(&present, lookups) {
-                    api.change(&dns, &change).await?;
-                }
-                PortResult::Ok(())
-            };
-            let result = set.await;
-            with_state(&instances, dns.slot, |s| {
-                s.sets_lookups = false;
-                if result.is_ok() {
-                    s.lookups = Some(lookups);
-                }
-            });
-            if let Err(e) = result {
-                tracing::warn!(slot = %dns.slot, cause = ?e.cause, "locks were not switched over: {e}");
-            }
-        });
-    }
-
     async fn apply_clients(
         &self,
         dns: &DnsInstance,
         wanted: &BTreeMap<String, DnsClient>,
     ) -> PortResult<()> {
+        let changes = self.with_state(dns.slot, |s| Arc::clone(&s.changes));
+        let _changes = changes.lock().await;
         let present = self.api.clients(dns).await?;
-        let lookups = self.lookups.can_be_reached();
-        for change in clients::plan(&present, wanted, lookups) {
+        let wants_off = wanted.values().any(|c| c.policy == FilterPolicy::Off);
+        let means = Means {
+            lookups: self.lookups.can_be_reached(),
+            pass_rule: wants_off && self.api.has_pass_rule(dns).await,
+        };
+        for change in clients::plan(&present, wanted, means) {
             self.api.change(dns, &change).await?;
         }
         let given = clients::assign_names(&present, wanted);
@@ -323,15 +255,17 @@ impl DnsFilter for AdGuard {
         clients: &BTreeMap<String, DnsClient>,
     ) -> PortResult<()> {
         let (lists, dns) = (Arc::clone(&self.lists), dns.clone());
-        let text = config::render(
-            &self.settings,
-            lists.shared(),
-            &dns,
-            clients,
-            self.lookups.can_be_reached(),
-        );
+        let means = Means {
+            lookups: self.lookups.can_be_reached(),
+            // The lists are written with the configuration.
+            pass_rule: true,
+        };
+        let text = config::render(&self.settings, lists.shared(), &dns, clients, means);
         self.with_state(dns.slot, |s| {
             (s.kept_at, s.has_lock_list, s.lookups) = (None, false, None);
+            for attempt in [&mut s.refresh, &mut s.lock_list, &mut s.forms] {
+                attempt.forget();
+            }
         });
         self.disk
             .run(move || prepare::write(&dns, &lists, || text))
@@ -346,8 +280,6 @@ impl DnsFilter for AdGuard {
                 PortError::because(ErrorCode::DnsUnavailable, message, e)
             })??;
         if observed.running {
-            self.add_lock_list(dns);
-            self.refresh_stale(dns).await;
             self.keep_config(dns);
         }
         Ok(observed)
@@ -378,3 +310,6 @@ impl DnsFilter for AdGuard {
         self.api.counts(dns).await
     }
 }
+
+#[cfg(test)]
+mod tests;

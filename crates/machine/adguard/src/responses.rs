@@ -6,6 +6,7 @@
 use crate::{names::Rewrite, policy::Object};
 use domain::view::QueryCounts;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct Status {
@@ -27,6 +28,19 @@ struct FilterStatus {
 #[derive(Deserialize)]
 struct Filter {
     url: String,
+    #[serde(default)]
+    enabled: bool,
+}
+
+#[derive(Deserialize)]
+struct HostCheck {
+    #[serde(default)]
+    rules: Option<Vec<HostRule>>,
+}
+
+#[derive(Deserialize)]
+struct HostRule {
+    text: String,
 }
 
 #[derive(Deserialize)]
@@ -53,18 +67,24 @@ pub fn clients(response: &[u8]) -> serde_json::Result<Vec<Object>> {
     serde_json::from_slice::<ClientList>(response).map(|l| l.clients.unwrap_or_default())
 }
 
-/// Reads `GET /control/filtering/status`: the addresses of the block lists.
+/// Reads `GET /control/filtering/status`: whether each block list is on, by its address.
 ///
 /// # Errors
 /// The response has another form.
-pub fn list_urls(response: &[u8]) -> serde_json::Result<Vec<String>> {
+pub fn lists(response: &[u8]) -> serde_json::Result<BTreeMap<String, bool>> {
     let status = serde_json::from_slice::<FilterStatus>(response)?;
-    Ok(status
-        .filters
-        .unwrap_or_default()
-        .into_iter()
-        .map(|f| f.url)
-        .collect())
+    let lists = status.filters.unwrap_or_default().into_iter();
+    Ok(lists.map(|f| (f.url, f.enabled)).collect())
+}
+
+/// Reads `GET /control/filtering/check_host`: the rules that apply to a name.
+///
+/// # Errors
+/// The response has another form.
+pub fn rules_of_host(response: &[u8]) -> serde_json::Result<Vec<String>> {
+    let check = serde_json::from_slice::<HostCheck>(response)?;
+    let rules = check.rules.unwrap_or_default().into_iter();
+    Ok(rules.map(|r| r.text).collect())
 }
 
 /// Reads `GET /control/rewrite/list`.
@@ -106,8 +126,10 @@ mod tests {
     fn missing_clients_are_none_and_bad_forms_fail() {
         assert!(clients(br#"{"clients":null}"#).unwrap().is_empty());
         assert!(clients(b"{}").unwrap().is_empty());
-        assert!(list_urls(br#"{"filters":null}"#).unwrap().is_empty());
-        assert!(list_urls(b"").is_err() && list_urls(br#"{"filters":[1]}"#).is_err());
+        assert!(lists(br#"{"filters":null}"#).unwrap().is_empty());
+        assert!(lists(b"").is_err() && lists(br#"{"filters":[1]}"#).is_err());
+        assert!(rules_of_host(br#"{"rules":null}"#).unwrap().is_empty());
+        assert!(rules_of_host(b"").is_err() && rules_of_host(br#"{"rules":[1]}"#).is_err());
         for bad in [&b""[..], br#"{"clients":[1]}"#, b"<html>"] {
             assert!(clients(bad).is_err() && running(bad).is_err() && counts(bad).is_err());
         }

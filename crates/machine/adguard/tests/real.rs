@@ -11,6 +11,7 @@
 
 mod fixture;
 mod repair;
+mod without_filter;
 
 use adguard::{AdGuard, List, ListSource, Lists};
 use domain::{ErrorCode, FilterPolicy, Message, Secret};

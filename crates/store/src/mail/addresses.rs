@@ -186,10 +186,14 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let sql = "UPDATE mail_addresses SET address = pending, verified_at = $2, pending = NULL, \
                    token_hash = NULL, token_expires = NULL \
-                   WHERE token_hash = $1 AND token_expires > $2 AND pending IS NOT NULL";
-        if execute!(tx.connection(), sql, token.as_str(), now.0)? == 0 {
+                   WHERE token_hash = $1 AND token_expires > $2 AND pending IS NOT NULL \
+                   RETURNING user_id, operator_id";
+        type Row = (Option<i64>, Option<i64>);
+        let row = fetch_optional!(tx.connection(), Row, sql, token.as_str(), now.0)?;
+        let Some((user, operator)) = row else {
             return Ok(false);
-        }
+        };
+        end_links(&mut tx, user, operator).await?;
         audit::write(&mut tx, entry).await?;
         tx.commit().await?;
         Ok(true)
@@ -212,8 +216,9 @@ impl Store {
         if execute!(tx.connection(), sql, user, operator)? == 0 {
             return Ok(());
         }
-        // What waits is about an address that is not the account's any more.
-        let sql = "DELETE FROM mail_outbox WHERE state = 'waiting' \
+        end_links(&mut tx, user, operator).await?;
+        // What was not sent is for an address that is not the account's any more.
+        let sql = "DELETE FROM mail_outbox WHERE state <> 'sent' \
                    AND (user_id = $1 OR operator_id = $2)";
         execute!(tx.connection(), sql, user, operator)?;
         if let Some(present) = present {
@@ -244,4 +249,15 @@ impl Store {
         audit::write(&mut tx, entry).await?;
         tx.commit().await
     }
+}
+
+/// Ends the account's links to a new password, also those that were not sent yet: who reads the
+/// former address must not have one.
+async fn end_links(tx: &mut Tx, user: Option<i64>, operator: Option<i64>) -> Result<()> {
+    let sql = "DELETE FROM reset_links WHERE user_id = $1 OR operator_id = $2";
+    execute!(tx.connection(), sql, user, operator)?;
+    let sql = "DELETE FROM mail_outbox WHERE state <> 'sent' AND kind = 'reset' \
+               AND (user_id = $1 OR operator_id = $2)";
+    execute!(tx.connection(), sql, user, operator)?;
+    Ok(())
 }

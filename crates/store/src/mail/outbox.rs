@@ -272,8 +272,8 @@ impl Store {
         })
     }
 
-    /// Notes how a try ended; nothing, if another one has begun since. The token is removed
-    /// from a mail that was sent.
+    /// Notes how a try ended. Of a try that failed nothing is noted if another one has begun, or
+    /// was asked for, since. The token is removed from a mail that was sent.
     ///
     /// # Errors
     /// Returns the database's error.
@@ -289,11 +289,10 @@ impl Store {
         let tries = i64::from(tries);
         let changed = match ended {
             MailTry::Sent => {
-                let sql = sqlx::AssertSqlSafe(format!(
-                    "UPDATE mail_outbox SET state = 'sent', done_at = $3, answer = $4, \
-                     secret = '', token_hash = NULL {of_try}"
-                ));
-                execute!(self.db.writer(), sql, id, tries, now.0, answer)?
+                // Also where it was to be tried again meanwhile: it need not be.
+                let sql = "UPDATE mail_outbox SET state = 'sent', done_at = $2, answer = $3, \
+                           secret = '', token_hash = NULL WHERE id = $1 AND state <> 'sent'";
+                execute!(self.db.writer(), sql, id, now.0, answer)?
             }
             MailTry::Failed => {
                 let sql = sqlx::AssertSqlSafe(format!(

@@ -443,3 +443,39 @@ pub async fn a_sent_mail_is_pruned_and_a_failed_one_retried(db: &TestDatabase) {
     assert_eq!(store.prune_mail(NOW).await.unwrap(), 0);
     assert_eq!(store.prune_mail(NOW.plus_millis(1)).await.unwrap(), 1);
 }
+
+pub async fn what_was_sent_is_not_sent_again_at_once(db: &TestDatabase) {
+    let (store, _) = store_with_tenant(db).await;
+    queue(&store, "a@example.org").await;
+    let mail = store.claim_mail(NOW, LEASE).await.unwrap().unwrap();
+    // It is asked for again while the server takes it.
+    let end = NOW.plus_millis(86_400_000);
+    let retry = store.retry_mail(mail.id, NOW, end, entry("mail.retry"));
+    retry.await.unwrap();
+    let sent = store.end_mail_try(mail.id, mail.tries, MailTry::Sent, "250", NOW);
+    assert!(sent.await.unwrap());
+    assert!(store.claim_mail(NOW, LEASE).await.unwrap().is_none());
+}
+
+pub async fn a_former_address_has_no_link_to_a_new_password(db: &TestDatabase) {
+    let (store, holder) = store_with_tenant(db).await;
+    let is_there = async |token: &str| {
+        let hash = TokenHash::of(&Secret::new(token));
+        store.reset_link(&hash, NOW).await.unwrap().is_some()
+    };
+    verify(&store, holder, "old@example.org", "one").await;
+    assert!(reset(&store, holder, "r1").await && is_there("r1").await);
+    verify(&store, holder, "new@example.org", "two").await;
+    assert!(!is_there("r1").await, "the address was replaced");
+    assert!(reset(&store, holder, "r2").await && is_there("r2").await);
+    // A mail that was given up could be tried again.
+    while let Some(mail) = store.claim_mail(NOW, LEASE).await.unwrap() {
+        let failed = store.end_mail_try(mail.id, mail.tries, MailTry::Failed, "", NOW);
+        failed.await.unwrap();
+    }
+    let removed = store.remove_mail_address(holder, NOW, entry("mail.remove"));
+    removed.await.unwrap();
+    assert!(!is_there("r2").await, "the address was removed");
+    let left = [mail("address-change", "new@example.org")];
+    assert_eq!(mails(&store).await, left);
+}

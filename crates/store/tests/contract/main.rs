@@ -77,6 +77,8 @@ const EVERYWHERE: &[Case] = cases! {
         changes_of_an_account_are_told
         a_new_browser_is_told_beside_a_known_one
         a_sent_mail_is_pruned_and_a_failed_one_retried
+        what_was_sent_is_not_sent_again_at_once
+        a_former_address_has_no_link_to_a_new_password
         the_address_of_a_sign_up_is_stored_with_it
         a_sign_up_whose_link_is_not_queued_keeps_its_address
         a_discarded_mail_is_never_sent;

@@ -1,12 +1,12 @@
 //! Tests the plan of clients with a model of AdGuard Home's rules.
 
 use super::*;
-use crate::policy::LOCK_TAG;
+use crate::policy::{LOCK_TAG, OFF_TAG};
 use proptest::prelude::*;
 
 /// Returns the clients that are ours.
 fn ours(home: &Model) -> BTreeMap<String, ObservedDnsClient> {
-    our_clients(&home.0, |c| policy_of(c, true))
+    our_clients(&home.0, |c| policy_of(c, Means::FULL))
 }
 
 /// A model of AdGuard Home's rules: each client has a name and ids, all unique.
@@ -50,7 +50,7 @@ impl Model {
     }
 
     fn apply_plan(&mut self, wanted: &BTreeMap<String, DnsClient>) -> usize {
-        let changes = plan(&self.0, wanted, true);
+        let changes = plan(&self.0, wanted, Means::FULL);
         changes.iter().for_each(|c| self.apply(c));
         changes.len()
     }
@@ -80,6 +80,15 @@ fn wanted(devices: &[(&str, &str, u8, FilterPolicy)]) -> BTreeMap<String, DnsCli
 }
 
 use FilterPolicy::{Off, Standard, Strict};
+
+const NO_LOOKUPS: Means = Means {
+    lookups: false,
+    pass_rule: true,
+};
+const NO_PASS_RULE: Means = Means {
+    lookups: true,
+    pass_rule: false,
+};
 
 #[test]
 fn each_addition_change_and_deletion_is_one_call() {
@@ -118,23 +127,61 @@ fn locks_do_without_the_look_up_service_and_get_it_back() {
         ("mn-3", "Laptop", 4, Standard),
     ]);
     home.apply_plan(&all);
-    let before = home.0.clone();
-    assert!(lookup_changes(&home.0, true).is_empty());
-    let away = lookup_changes(&home.0, false);
+    let (before, without) = (home.0.clone(), NO_LOOKUPS);
+    assert!(form_changes(&home.0, Means::FULL).is_empty());
+    let away = form_changes(&home.0, without);
     assert_eq!(away.len(), 2, "{away:?}");
     for change in away {
         home.apply(&change);
     }
-    assert!(lookup_changes(&home.0, false).is_empty());
-    let policies = our_clients(&home.0, |c| policy_of(c, false));
+    assert!(form_changes(&home.0, without).is_empty());
+    let policies = our_clients(&home.0, |c| policy_of(c, without));
     for (mark, client) in &all {
         assert_eq!(policies[mark].policy, Some(client.policy));
     }
-    assert!(plan(&home.0, &all, false).is_empty());
-    for change in lookup_changes(&home.0, true) {
+    assert!(plan(&home.0, &all, without).is_empty());
+    for change in form_changes(&home.0, Means::FULL) {
         home.apply(&change);
     }
     assert_eq!(home.0, before);
+}
+
+#[test]
+fn the_policy_off_does_without_the_pass_rule_and_gets_it_back() {
+    let mut home = Model(vec![client("Own", &["10.88.1.77"])]);
+    let all = wanted(&[
+        ("mn-1", "Phone", 2, Off),
+        ("mn-2", "TV", 3, Off),
+        ("mn-3", "Laptop", 4, Strict),
+    ]);
+    home.apply_plan(&all);
+    home.0[2].insert("blocked_services".into(), json!(["tiktok"]));
+    for (means, filters) in [
+        (NO_PASS_RULE, [false, false]),
+        // A service that the tenant blocks for one device would pass.
+        (Means::FULL, [true, false]),
+    ] {
+        let changes = form_changes(&home.0, means);
+        assert!(!changes.is_empty());
+        for change in changes {
+            home.apply(&change);
+        }
+        assert!(form_changes(&home.0, means).is_empty());
+        assert!(plan(&home.0, &all, means).is_empty());
+        let of = |client: &Object| client["filtering_enabled"] == json!(true);
+        assert_eq!([of(&home.0[1]), of(&home.0[2])], filters);
+        assert_eq!(home.0[1]["tags"] == json!([OFF_TAG]), filters[0]);
+        assert_eq!(home.0[2]["blocked_services"], json!(["tiktok"]));
+        assert_eq!(without_filter(&home.0).count(), 2);
+    }
+    // A device that gets the policy now has no services of its own any more.
+    let mut all = all;
+    all.get_mut("mn-3").unwrap().policy = Off;
+    for change in plan(&home.0, &all, NO_PASS_RULE) {
+        home.apply(&change);
+    }
+    assert!(form_changes(&home.0, NO_PASS_RULE).is_empty());
+    assert_eq!(home.0[3]["filtering_enabled"], json!(false));
 }
 
 #[test]

@@ -2,12 +2,15 @@
 //! made. Each has an id; with the last one of them (`Last-Event-ID`) a client goes on where it
 //! was, also after the server was started again.
 
+mod last_read;
+
 use super::{audit::AuditEntry, events::Event as TenantEvent, operator::logs::NodeEvent};
 use crate::{
     http::{
         client::Client,
-        cursor,
-        sse::{self, MIN_INTERVAL, StreamToken},
+        cursor, permission,
+        sse::{self, StreamToken},
+        streams::StreamKind,
     },
     state::ApiState,
 };
@@ -18,6 +21,7 @@ use axum::{
 use control::{ApiPermission, AuditQuery, Numbered, SeenEntries};
 use domain::{Access, ErrorCode, Failure, Message, OperatorScope, TenantScope, view::AuditRow};
 use futures_util::stream;
+use last_read::LastRead;
 use std::collections::VecDeque;
 use tokio::{sync::watch, time::Instant};
 
@@ -28,7 +32,7 @@ const MAX_RECENT: u16 = 1_000;
 const BATCH: u32 = 200;
 /// How many entries are known from the beginning on, so that one which was committed late is
 /// found.
-const MIN_KNOWN: u32 = 50;
+const MIN_KNOWN: usize = 50;
 
 /// A log, as one who may read it sees it.
 pub enum Log {
@@ -55,6 +59,14 @@ pub enum Log {
 struct Entry {
     id: i64,
     json: String,
+}
+
+/// What was read at once.
+struct Batch {
+    /// The numbers of all entries.
+    ids: Vec<i64>,
+    /// Those that were wanted.
+    entries: Vec<Entry>,
 }
 
 /// Where in a log.
@@ -84,13 +96,23 @@ impl Log {
         }
     }
 
+    /// Returns what its streams are counted as.
+    const fn kind(&self) -> StreamKind {
+        match self {
+            Self::OwnAudit { .. } | Self::OwnEvents { .. } => StreamKind::TenantLog,
+            Self::Audit { .. } | Self::Events { .. } => StreamKind::InstallationLog,
+        }
+    }
+
+    /// Reads at most `limit` entries. Those alone are made into text whose numbers are wanted.
     async fn read(
         &self,
         state: &ApiState,
         client: Client,
         place: Place,
         limit: u32,
-    ) -> Result<Vec<Entry>, Failure> {
+        is_wanted: impl FnMut(i64) -> bool,
+    ) -> Result<Batch, Failure> {
         let control = &state.control;
         match self {
             Self::OwnAudit { scope, query } => {
@@ -99,7 +121,7 @@ impl Log {
                     Place::End => tenants.audit(scope, query, i64::MAX, limit).await,
                     Place::Behind(id) => tenants.audit_after(scope, query, id, limit).await,
                 };
-                entries(rows?, audit_entry)
+                batch(rows?, is_wanted, |e| e.id, audit_entry)
             }
             Self::Audit { operator, query } => {
                 let operators = control.operators();
@@ -107,7 +129,7 @@ impl Log {
                     Place::End => operators.audit(operator, query, i64::MAX, limit).await,
                     Place::Behind(id) => operators.audit_after(operator, query, id, limit).await,
                 };
-                entries(rows?, audit_entry)
+                batch(rows?, is_wanted, |e| e.id, audit_entry)
             }
             Self::OwnEvents { scope } => {
                 let events = control.events();
@@ -116,7 +138,7 @@ impl Log {
                     Place::End => events.of_tenant_before(scope, None, i64::MAX, most).await,
                     Place::Behind(id) => events.of_tenant_after(scope, id, limit).await,
                 };
-                entries(rows?, |e| (e.id, TenantEvent::new(e, client)))
+                batch(rows?, is_wanted, |e| e.id, |e| TenantEvent::new(e, client))
             }
             Self::Events { operator, tenant } => {
                 let (operators, tenant) = (control.operators(), tenant.as_deref());
@@ -127,17 +149,23 @@ impl Log {
                     }
                     Place::Behind(id) => operators.events_after(operator, tenant, id, limit).await,
                 };
-                entries(rows?, |e| (e.id, NodeEvent::new(e, client)))
+                batch(rows?, is_wanted, |e| e.id, |e| NodeEvent::new(e, client))
             }
         }
     }
 
-    /// Checks that it may still be read with a permission, and that it is there.
+    /// Returns the number of its newest entry; 0 where there is none.
+    async fn newest(&self, state: &ApiState, client: Client) -> Result<i64, Failure> {
+        let newest = self.read(state, client, Place::End, 1, |_| false).await?;
+        Ok(newest.ids.first().copied().unwrap_or(0))
+    }
+
+    /// Checks that it may still be read with a permission.
     fn allows(&self, permission: &ApiPermission) -> Result<(), Failure> {
         match self {
-            // An operator who acts for a tenant has another permission; the tenant's own was
-            // refused before.
-            Self::OwnAudit { .. } | Self::OwnEvents { .. } => Ok(()),
+            Self::OwnAudit { scope, .. } | Self::OwnEvents { scope } => {
+                permission::reads(permission, scope)
+            }
             Self::Audit { .. } | Self::Events { .. } => permission.operator(Access::Read).map(drop),
         }
     }
@@ -157,20 +185,27 @@ impl Log {
     }
 }
 
-fn audit_entry(e: Numbered<AuditRow>) -> (i64, AuditEntry) {
-    (e.id, e.row.into())
+fn audit_entry(e: Numbered<AuditRow>) -> AuditEntry {
+    e.row.into()
 }
 
-fn entries<T, U: serde::Serialize>(
+/// Makes text of the rows whose numbers are wanted, in their order.
+fn batch<T, U: serde::Serialize>(
     rows: Vec<T>,
-    shown: impl Fn(T) -> (i64, U),
-) -> Result<Vec<Entry>, Failure> {
-    let entry = |row| {
-        let (id, shown) = shown(row);
-        let json = sse::json(&shown)?;
-        Ok(Entry { id, json })
-    };
-    rows.into_iter().map(entry).collect()
+    mut is_wanted: impl FnMut(i64) -> bool,
+    id: impl Fn(&T) -> i64,
+    shown: impl Fn(T) -> U,
+) -> Result<Batch, Failure> {
+    let ids = rows.iter().map(&id).collect();
+    let mut entries = Vec::new();
+    for row in rows {
+        let id = id(&row);
+        if is_wanted(id) {
+            let json = sse::json(&shown(row))?;
+            entries.push(Entry { id, json });
+        }
+    }
+    Ok(Batch { ids, entries })
 }
 
 /// Returns how many entries a stream begins with.
@@ -188,7 +223,8 @@ pub fn recent(wanted: Option<u16>) -> Result<u16, Failure> {
 }
 
 /// Answers with the newest entries of a log, oldest first, and then each new one. A request that
-/// names the last event that it has gets what came behind that one.
+/// names the last event that it has gets what came behind it; where there is no such event any
+/// more, as in a database that was restored, what comes behind the newest entry.
 ///
 /// # Errors
 /// `CursorInvalid` for an event of another log, `Busy`, and what reading the log fails with.
@@ -200,32 +236,45 @@ pub async fn follow(
     log: Log,
     recent: u16,
 ) -> Result<Response, Failure> {
-    let token = StreamToken::open(&state, permission, headers)?;
+    let token = StreamToken::open(&state, permission, headers, log.kind())?;
     let watch = state.control.watch();
     // Before the log is read: what is written meanwhile is read again.
     let writes = watch.writes();
     let now = Instant::now();
-    let (begin, seen, first, is_behind) = match cursor::parse(log.list(), last_event(headers)?)? {
+    let last = cursor::parse(log.list(), last_event(headers)?)?;
+    let recent = last.map_or(usize::from(recent), |_| 0);
+    let begun_at = match last {
+        Some(last) if last <= log.newest(&state, client).await? => Some(last),
+        _ => None,
+    };
+    let (begin, seen, first) = match begun_at {
         Some(last) => {
             let mut seen = watch.seen_until(last);
-            let place = Place::Behind(seen.floor(now));
-            let mut first = log.read(&state, client, place, BATCH).await?;
-            let is_behind = behind(&first);
-            first.retain(|entry| seen.note(entry.id, now));
-            (last, seen, first, is_behind)
+            let place = Place::Behind(seen.place(now));
+            let is_new = |id| seen.note(id, now);
+            let first = log.read(&state, client, place, BATCH, is_new).await?;
+            seen.has_read(first.read_to());
+            (last, seen, first.entries)
         }
         None => {
-            let known = u32::from(recent).max(MIN_KNOWN);
-            let mut newest = log.read(&state, client, Place::End, known).await?;
-            let is_all = newest.len() < known as usize;
-            let floor = newest.last().filter(|_| !is_all).map_or(0, |e| e.id - 1);
-            let seen = watch.seen_entries(floor, newest.iter().map(|entry| entry.id));
-            let end = newest.first().map_or(0, |entry| entry.id);
-            newest.truncate(recent.into());
-            newest.reverse();
+            let known = recent.max(MIN_KNOWN);
+            let limit = u32::try_from(known).unwrap_or(u32::MAX);
+            let mut left = recent;
+            let is_recent = |_| {
+                let is_recent = left > 0;
+                left = left.saturating_sub(1);
+                is_recent
+            };
+            let newest = log.read(&state, client, Place::End, limit, is_recent);
+            let Batch { ids, mut entries } = newest.await?;
+            let is_all = ids.len() < known;
+            let floor = ids.last().filter(|_| !is_all).map_or(0, |id| id - 1);
+            let end = ids.first().copied().unwrap_or(0);
+            let seen = watch.seen_entries(floor, ids);
+            entries.reverse();
             // What is sent comes behind it.
-            let begin = newest.first().map_or(end, |entry| entry.id - 1);
-            (begin, seen, newest, None)
+            let begin = entries.first().map_or(end, |entry| entry.id - 1);
+            (begin, seen, entries)
         }
     };
     let id = cursor::encode(log.list(), begin);
@@ -234,8 +283,11 @@ pub async fn follow(
     let waiting = [begin].into_iter().chain(first).collect();
     let follower = Follower {
         closing: state.closing.clone(),
-        is_behind,
-        read_at: now,
+        last_read: LastRead {
+            at: now,
+            writes,
+            has_failed: false,
+        },
         has_ended: false,
         state,
         client,
@@ -243,7 +295,6 @@ pub async fn follow(
         token,
         seen,
         waiting,
-        writes,
     };
     Ok(sse::answer(stream::unfold(follower, Follower::next)))
 }
@@ -258,10 +309,12 @@ fn last_event(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     value.map(|v| v.to_str().map_err(invalid)).transpose()
 }
 
-/// Returns the entry up to which a batch goes, if there may be more.
-fn behind(entries: &[Entry]) -> Option<i64> {
-    let last = entries.last().map(|entry| entry.id);
-    last.filter(|_| entries.len() == BATCH as usize)
+impl Batch {
+    /// Returns the entry up to which it goes, if there may be more behind it.
+    fn read_to(&self) -> Option<i64> {
+        let last = self.ids.last().copied();
+        last.filter(|_| self.ids.len() == BATCH as usize)
+    }
 }
 
 fn event(log: &Log, entry: &Entry) -> Event {
@@ -279,11 +332,7 @@ struct Follower {
     seen: SeenEntries,
     /// The events that are to be sent next.
     waiting: VecDeque<Event>,
-    /// The entry up to which was read, where there may be more at once.
-    is_behind: Option<i64>,
-    /// The number of writes when the log was read last.
-    writes: u64,
-    read_at: Instant,
+    last_read: LastRead,
     has_ended: bool,
 }
 
@@ -297,12 +346,9 @@ impl Follower {
             if self.has_ended || *self.closing.borrow() {
                 return None;
             }
-            let is_due = async {
-                if self.is_behind.is_none() {
-                    self.state.control.watch().written_since(self.writes).await;
-                    tokio::time::sleep_until(self.read_at + MIN_INTERVAL).await;
-                }
-            };
+            let LastRead { at, writes, .. } = self.last_read;
+            let written = self.state.control.watch().written_since(writes, at);
+            let is_due = self.last_read.is_due(self.seen.is_behind(), written);
             let checked = tokio::select! {
                 () = is_due => self.read().await,
                 () = self.token.is_due() => self.check().await,
@@ -322,22 +368,19 @@ impl Follower {
 
     /// Reads what is new.
     async fn read(&mut self) -> Result<(), Failure> {
-        self.writes = self.state.control.watch().writes();
+        let writes = self.state.control.watch().writes();
         let now = Instant::now();
-        self.read_at = now;
-        let last = self.is_behind.take();
-        let last = last.unwrap_or_else(|| self.seen.floor(now));
-        let place = Place::Behind(last);
-        let entries = self
-            .log
-            .read(&self.state, self.client, place, BATCH)
-            .await?;
-        self.is_behind = behind(&entries);
-        for entry in entries {
-            if self.seen.note(entry.id, now) {
-                self.waiting.push_back(event(&self.log, &entry));
-            }
-        }
+        self.last_read.at = now;
+        self.last_read.has_failed = true;
+        let place = Place::Behind(self.seen.place(now));
+        let (log, is_new) = (&self.log, |id| self.seen.note(id, now));
+        let read = log.read(&self.state, self.client, place, BATCH, is_new);
+        let batch = read.await?;
+        self.seen.has_read(batch.read_to());
+        self.last_read.has_failed = false;
+        self.last_read.writes = writes;
+        let events = batch.entries.iter().map(|entry| event(log, entry));
+        self.waiting.extend(events);
         Ok(())
     }
 
@@ -347,5 +390,27 @@ impl Follower {
         let enough = |permission: &ApiPermission| log.allows(permission);
         self.token.check(&self.state, enough).await?;
         self.log.exists(&self.state).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn what_a_reader_has_is_not_made_into_text() {
+        let made = Cell::new(0);
+        let shown = |id| {
+            made.set(made.get() + 1);
+            id
+        };
+        let rows: Vec<i64> = (1..=i64::from(BATCH)).collect();
+        let read = batch(rows, |id| id % 2 == 0, |id| *id, shown);
+        let read = read.unwrap();
+        assert_eq!(made.get(), BATCH / 2);
+        assert_eq!(read.read_to(), Some(BATCH.into()), "whatever was wanted");
+        let ids = read.entries.iter().map(|e| (e.id, e.json.as_str()));
+        assert_eq!(ids.take(2).collect::<Vec<_>>(), [(2, "2"), (4, "4")]);
     }
 }
